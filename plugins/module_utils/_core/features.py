@@ -1,0 +1,90 @@
+# Copyright (c) 2026, Phoenix Hypervisor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Features as a stack: names, order, and what one requires under it. Knows no feature by name."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from typing import Any, Dict, Iterable, List, Mapping, Sequence
+
+_PLAIN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]*\Z")
+_PART = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
+
+
+def name_error(name: Any) -> str:
+    """Return what is wrong with a feature's name, or an empty text.
+
+    A name is a role's plain name, or a role's fully qualified name of at least three parts.
+    """
+    if not isinstance(name, str):
+        return f"a feature's name must be a text, not {name!r}"
+    if "." not in name:
+        return "" if _PLAIN.match(name) else f"{name!r} is not a role's name"
+    parts = name.split(".")
+    if len(parts) < 3 or not all(_PART.match(part) for part in parts):
+        return f"{name!r} is neither a role's name nor of the form namespace.collection.role"
+    return ""
+
+
+def stack(inherited: Sequence[str], own: Sequence[str]) -> List[str]:
+    """Return the features that a container holds, lowest first.
+
+    A clone starts with what its source has; its own list puts on top what is not yet there.
+    """
+    result: List[str] = []
+    for name in [*inherited, *own]:
+        if name not in result:
+            result.append(name)
+    return result
+
+
+def order_errors(names: Sequence[str], requires: Mapping[str, Sequence[str]]) -> List[str]:
+    """Return one text for each feature that lacks under it what it requires.
+
+    names: the stack, lowest first; requires: feature to the names that it wants under it. A requirement counts as met by
+    its plain or by its fully qualified name.
+    """
+    errors: List[str] = []
+    known = [_short(name) for name in names]
+    for position, name in enumerate(names):
+        for wanted in requires.get(name, ()):
+            if _short(wanted) in known[:position]:
+                continue
+            if _short(wanted) in known[position:]:
+                errors.append(f"feature {name} requires {wanted} under it: put {wanted} before {name}")
+            else:
+                errors.append(f"feature {name} requires {wanted} under it, which is not in the list")
+    return errors
+
+
+def duplicate_errors(own: Sequence[str]) -> List[str]:
+    """Return one text for each feature that a container's own list names more than once."""
+    return [f"feature {name} is listed more than once" for name in dict.fromkeys(own) if list(own).count(name) > 1]
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Return the known name that is most like `name`, or an empty text when none is like it."""
+    found = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
+    return found[0] if found else ""
+
+
+def merge_container_needs(manifests: Iterable[Mapping[str, Any]]) -> Dict[str, Any]:
+    """Return what all of these manifests need of the container's host side, together.
+
+    A flag that one of them wants is wanted; devices are collected in order.
+    """
+    flags: Dict[str, bool] = {}
+    devices: List[str] = []
+    for manifest in manifests:
+        container = manifest.get("container", {})
+        for flag, wanted in container.get("features", {}).items():
+            flags[flag] = flags.get(flag, False) or wanted
+        devices.extend(device for device in container.get("devices", ()) if device not in devices)
+    return {"features": flags, "devices": devices}
+
+
+def _short(name: str) -> str:
+    return name.rpartition(".")[2]
