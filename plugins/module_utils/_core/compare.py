@@ -1,0 +1,161 @@
+# Copyright (c) 2026, Phoenix Hypervisor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The comparison of desired, actual and last applied config: which options change, and what that disrupts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Mapping
+
+from . import properties
+from .model import HOT, NOTHING, RESTART, Record, Wanted
+from .options import AT_ONCE, Desired, desired_options, is_hot, new_value, undone_value
+
+GIB = 1024**3
+DEFAULT_ROOTFS_GB = 4  # PVE's own default (PVE facts, 'How PVE rewrites what you send')
+
+
+@dataclass(frozen=True)
+class Changes:
+    """One config write: the options to set, those to delete, and why."""
+
+    set: Mapping[str, str] = field(default_factory=dict)
+    delete: tuple[str, ...] = ()
+    reasons: tuple[str, ...] = ()
+    applied: Mapping[str, Any] = field(default_factory=dict)
+    disrupts: str = NOTHING
+
+    def __bool__(self) -> bool:
+        return bool(self.set or self.delete)
+
+    def params(self) -> dict[str, str]:
+        """The parameters of the one PUT that makes them."""
+        deletion = {"delete": ",".join(self.delete)} if self.delete else {}
+        return {**self.set, **deletion}
+
+    def onto(self, config: Mapping[str, str]) -> dict[str, str]:
+        """The config after the write, as far as the planner needs it."""
+        result = {key: value for key, value in config.items() if key not in self.delete}
+        result.update(self.set)
+        return result
+
+
+def container_needs(wanted: Wanted) -> dict[str, str]:
+    """What the features demand of the container's ``features`` option, from their manifests."""
+    needs: dict[str, str] = {}
+    for feature in wanted.features:
+        for key, value in (feature.get("container") or {}).get("features", {}).items():
+            needs[str(key)] = str(int(value)) if isinstance(value, bool) else str(value)
+    return needs
+
+
+def desired(wanted: Wanted) -> dict[str, Desired]:
+    """The PVE options that the container's configuration and its features ask for."""
+    return desired_options(wanted.config, container_needs(wanted))
+
+
+def config_changes(wanted: Wanted, actual: Mapping[str, str], record: Record, running: bool) -> Changes:
+    """What one PUT has to change. ``actual`` are the values with pending ones merged in."""
+    options = desired(wanted)
+    to_set: dict[str, str] = {}
+    delete: list[str] = []
+    reasons: list[str] = []
+    for key, option in options.items():
+        value = new_value(option, actual.get(key), record.applied.get(key))
+        if value is not None:
+            to_set[key] = value
+            reasons.append(f"{key}: {actual.get(key, 'not set')} -> {value} ({option.source})")
+    for key, earlier in record.applied.items():
+        if key in options or key == "rootfs":
+            continue
+        undone = undone_value(key, actual.get(key), earlier)
+        if undone and undone[0] == "set":
+            to_set[key] = str(undone[1])
+        elif undone:
+            delete.append(key)
+        if undone:
+            reasons.append(f"{key}: we set it earlier and its key is gone from the file")
+    return Changes(
+        set=to_set,
+        delete=tuple(sorted(delete)),
+        reasons=tuple(reasons),
+        applied={key: option.remembered() for key, option in options.items()},
+        disrupts=_disruption([*to_set, *delete], running),
+    )
+
+
+def _disruption(keys: list[str], running: bool) -> str:
+    if not running or all(key in AT_ONCE for key in keys):
+        return NOTHING
+    return HOT if all(is_hot(key) for key in keys) else RESTART
+
+
+def waits_for_restart(changes: Changes) -> list[str]:
+    """The options of a write to a running container that PVE keeps pending."""
+    return sorted(key for key in [*changes.set, *changes.delete] if not is_hot(key))
+
+
+def rootfs_size(actual: Mapping[str, str]) -> int | None:
+    """The root disk's size in bytes, or None when the storage doesn't tell (a plain directory may not)."""
+    text = properties.parse(actual.get("rootfs", ""), "volume").get("size")
+    try:
+        return properties.parse_size(text) or None if text else None
+    except ValueError:
+        return None
+
+
+def disk_growth(wanted: Wanted, actual: Mapping[str, str]) -> tuple[str | None, str | None]:
+    """(new size for ``PUT resize``, error). PVE can't shrink a disk, so neither do we."""
+    size_gb = wanted.config.get("storage_size_gb")
+    there = rootfs_size(actual)
+    if size_gb is None or there is None:
+        return None, None
+    target = int(size_gb) * GIB
+    if target == there:
+        return None, None
+    if target < there:
+        return None, (
+            f"storage_size_gb: {size_gb} is less than the root disk's {properties.format_size(there)}, and PVE can't "
+            f"shrink a disk; set it to {-(-there // GIB)} or recreate the container"
+        )
+    return f"{size_gb}G", None
+
+
+def fixed_error(wanted: Wanted, actual: Mapping[str, str]) -> str | None:
+    """What a container can't change once it exists."""
+    asked = wanted.config.get("unprivileged")
+    if asked is None:
+        return None
+    there = actual.get("unprivileged", "0") == "1"
+    if bool(asked) == there:
+        return None
+    kind = "unprivileged" if there else "privileged"
+    return (
+        f"unprivileged: {str(bool(asked)).lower()} is asked for, but container {wanted.ctid} was created {kind}, which "
+        "PVE can't change (impossible without recreating it); put the value back or destroy the container first"
+    )
+
+
+def created_config(wanted: Wanted, source: Mapping[str, str] | None) -> dict[str, str]:
+    """The config that a create or a clone leaves, as far as it matters to what comes next.
+
+    Recorded from a real node: a create without them writes memory and swap of 512 MiB; a clone copies everything
+    but the MACs, the lock and the template mark.
+    """
+    name = str(wanted.config["name"]) if wanted.config.get("name") else f"CT{wanted.ctid}"
+    if source is not None:
+        keep = {key: value for key, value in source.items() if key not in ("lock", "template", "parent")}
+        for key in [key for key in keep if key.startswith("net") and key[3:].isdigit()]:
+            parts = properties.parse(keep[key])
+            keep[key] = properties.compose({**parts, "hwaddr": "MAC"})
+        return {**keep, "hostname": name}
+    size = wanted.config.get("storage_size_gb", DEFAULT_ROOTFS_GB)
+    return {
+        "hostname": name,
+        "memory": "512",
+        "swap": "512",
+        "rootfs": f"new,size={size}G",
+        "unprivileged": str(int(bool(wanted.config.get("unprivileged", True)))),
+    }

@@ -1,0 +1,81 @@
+# Copyright (c) 2026, Phoenix Hypervisor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Reads the text of ``/etc/pve/lxc/CTID.conf`` as PVE writes it.
+
+The head section holds the live values, ``[pve:pending]`` what waits for a restart, every other section a snapshot.
+Recorded from a real node: descriptions are leading ``#`` lines, URL-encoded; raw ``lxc.*`` lines come last.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import Mapping
+from urllib.parse import unquote
+
+_SECTION = re.compile(r"^\[([^\]]+)\]\s*$")
+_RAW = re.compile(r"^(lxc\.[a-z0-9_.\-]+)\s*[:=]\s*(.*?)\s*$")
+_LINE = re.compile(r"^([a-z][a-z_0-9]*):\s?(.*?)\s*$")
+
+
+@dataclass(frozen=True)
+class ConfFile:
+    """One container's config. ``pending`` maps a key to its new value, or to None for a pending deletion."""
+
+    head: Mapping[str, str] = field(default_factory=dict)
+    raw: tuple[tuple[str, str], ...] = ()
+    pending: Mapping[str, str | None] = field(default_factory=dict)
+    snapshots: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+
+    def merged(self) -> dict[str, str]:
+        """Live values with the pending ones applied: what ``GET config`` shows."""
+        result = dict(self.head)
+        for key, value in self.pending.items():
+            if value is None:
+                result.pop(key, None)
+            else:
+                result[key] = value
+        return result
+
+
+def parse_conf(text: str) -> ConfFile:
+    """The text of a config file -> its parts. Lines that PVE would not understand are left out, as PVE does."""
+    head: dict[str, str] = {}
+    raw: list[tuple[str, str]] = []
+    pending: dict[str, str | None] = {}
+    snapshots: dict[str, dict[str, str]] = {}
+    target: dict[str, str] | None = head
+    description: list[str] = []
+    section = ""
+    for line in text.splitlines():
+        found = _SECTION.match(line)
+        if found:
+            section = found.group(1)
+            target = None if section.lower() == "pve:pending" else snapshots.setdefault(section, {})
+            continue
+        if line.startswith("#"):
+            if not section:
+                description.append(unquote(line[1:]))
+            continue
+        raw_line = _RAW.match(line)
+        if raw_line:
+            if not section:
+                raw.append((raw_line.group(1), raw_line.group(2)))
+            continue
+        option = _LINE.match(line)
+        if not option:
+            continue
+        key, value = option.group(1), option.group(2)
+        if target is not None:
+            target[key] = value
+        elif key == "delete":
+            for name in re.split(r"[\s,]+", value):
+                if name:
+                    pending[name.lstrip("!")] = None
+        else:
+            pending[key] = value
+    if description:
+        head["description"] = "".join(part + "\n" for part in description)
+    return ConfFile(head=head, raw=tuple(raw), pending=pending, snapshots=snapshots)

@@ -1,0 +1,148 @@
+# Copyright (c) 2026, Phoenix Hypervisor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The planner's vocabulary: what is wanted, what is there, what is remembered, and the steps between them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Mapping
+
+from .conffile import ConfFile
+
+# What a step disrupts, in rising order. 'impossible' is reported, never tried.
+NOTHING = "nothing"
+HOT = "hot"
+RESTART = "restart"
+RECREATE = "recreate"
+IMPOSSIBLE = "impossible"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One mutation, as check mode predicts it and as a real run journals it.
+
+    ``op`` is pve (an API call), node (a write in the product's state directory), feature, application or health.
+    """
+
+    op: str
+    what: str
+    params: Mapping[str, Any] = field(default_factory=dict)
+
+    def as_dict(self) -> dict[str, Any]:
+        """For results, diffs and comparisons."""
+        return {"op": self.op, "what": self.what, "params": dict(self.params)}
+
+
+@dataclass(frozen=True)
+class Step:
+    """One transition or change, with its reason and the exact mutations that it makes."""
+
+    kind: str
+    reason: str
+    entries: tuple[Entry, ...] = ()
+    disrupts: str = NOTHING
+    goes_to: str | None = None
+    by_play: bool = False
+    name: str = ""
+
+    def as_dict(self) -> dict[str, Any]:
+        """For results and diffs."""
+        return {
+            "kind": self.kind,
+            "name": self.name,
+            "reason": self.reason,
+            "disrupts": self.disrupts,
+            "state": self.goes_to,
+            "entries": [entry.as_dict() for entry in self.entries],
+        }
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The planner's whole answer for one container."""
+
+    state: str
+    steps: tuple[Step, ...] = ()
+    error: str | None = None
+    waiting: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    due_features: tuple[Mapping[str, str], ...] = ()
+    application_due: str | None = None
+    health_due: str | None = None
+    final_state: str = ""
+
+    def as_dict(self) -> dict[str, Any]:
+        """For results and diffs."""
+        return {
+            "state": self.state,
+            "final_state": self.final_state,
+            "steps": [step.as_dict() for step in self.steps],
+            "error": self.error,
+            "waiting": list(self.waiting),
+            "notes": list(self.notes),
+            "due_features": [dict(item) for item in self.due_features],
+            "application_due": self.application_due,
+            "health_due": self.health_due,
+        }
+
+
+@dataclass(frozen=True)
+class Observation:
+    """One container as the node shows it. ``boot`` names the container's current start (None when stopped)."""
+
+    ctid: int
+    exists: bool = False
+    running: bool = False
+    conf: ConfFile = field(default_factory=ConfFile)
+    digest: str = ""
+    elsewhere: str | None = None
+    boot: str | None = None
+    address: str | None = None
+    ledger: Mapping[str, Any] | None = None
+    ledger_error: str | None = None
+    source: ConfFile | None = None
+    source_running: bool = False
+    creating: str | None = None
+
+    @property
+    def lock(self) -> str | None:
+        """PVE's config lock, or None."""
+        return self.conf.head.get("lock") or None
+
+    @property
+    def template(self) -> bool:
+        """Whether it has been converted to a template."""
+        return self.conf.head.get("template") == "1"
+
+    @property
+    def tags(self) -> frozenset[str]:
+        """Its PVE tags."""
+        text = self.conf.head.get("tags", "").replace(",", ";").replace(" ", ";")
+        return frozenset(tag for tag in text.split(";") if tag)
+
+
+@dataclass(frozen=True)
+class Record:
+    """What the node remembers of earlier runs: the state word, ownership and the values last applied."""
+
+    word: str | None = None
+    ours: bool = False
+    applied: Mapping[str, Any] = field(default_factory=dict)
+    creating: Mapping[str, Any] | None = None
+    ledger: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """The desired container: its JSON configuration, the features with their digests, and where to stop."""
+
+    ctid: int
+    node: str
+    config: Mapping[str, Any]
+    features: tuple[Mapping[str, Any], ...] = ()
+    application: Mapping[str, Any] | None = None
+    target: str = "completed"
+    adopt: str = "no"
+    destroy_confirmed: bool = False

@@ -1,0 +1,299 @@
+# Copyright (c) 2026, Phoenix Hypervisor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The planner: desired + observed + remembered -> the steps, each with its reason and exact mutations.
+
+Check mode returns its plan, a real run executes the same plan and observes again after each step. Nothing else
+decides. Pure: no I/O, no clock.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Mapping
+
+from . import compare, ledger, refusals, states
+from .model import HOT, NOTHING, RESTART, Entry, Observation, Plan, Record, Step, Wanted
+
+HOLD_TAG = "phoenix-hold"
+
+
+@dataclass
+class _World:
+    """The container as the plan's steps change it, so that later steps see what earlier ones will have done."""
+
+    exists: bool
+    running: bool
+    template: bool
+    config: dict[str, str]
+    differs: bool
+    features: int
+    due: list[dict[str, str]]
+    application: str | None
+    word: str | None
+    steps: list[Step] = field(default_factory=list)
+
+    def state(self) -> str:
+        """The effective state (DESIGN 4): the furthest one that what is there supports."""
+        if not self.exists:
+            return states.DEFINED
+        if self.differs:
+            return states.CREATED
+        if self.template:
+            return states.COMPLETED
+        if not self.running:
+            return states.CONFIGURED
+        if self.due or self.application:
+            nothing_yet = self.features and len(self.due) == self.features
+            return states.RUNNING if nothing_yet else states.CUSTOMIZING
+        return states.COMPLETED
+
+    def add(self, kind: str, reason: str, *entries: Entry, **more: Any) -> None:
+        """Append a step; when the container's state changes with it, the step also writes the state word."""
+        state = self.state()
+        writes = list(entries)
+        if state != self.word and state != states.DEFINED and not more.get("by_play"):
+            writes.append(Entry("node", "state", {"word": state}))
+            self.word = state
+        self.steps.append(Step(kind, reason, tuple(writes), goes_to=state, **more))
+
+
+def plan(wanted: Wanted, seen: Observation, record: Record) -> Plan:
+    """The one decision about one container."""
+    error = refusals.refusal(wanted, seen, record)
+    world = _observed(wanted, seen, record)
+    state = world.state()
+    if error:
+        return Plan(state=state, error=error, final_state=state)
+    if wanted.target == states.ABSENT:
+        return _absent(wanted, seen, record, state)
+    if seen.exists and HOLD_TAG in seen.tags:
+        return Plan(state=state, final_state=state, notes=(f"held by the tag {HOLD_TAG}: left alone",))
+    notes = _notes(wanted, seen)
+    target = states.rank(wanted.target)
+    _adopt(wanted, seen, record, world)
+    _create(wanted, seen, record, world, target)
+    waiting = _configure(wanted, seen, record, world, target)
+    _start(wanted, seen, world, target, waiting)
+    health = _customize(wanted, seen, world, target)
+    if not world.steps and world.word != world.state():
+        world.add("record", f"the state file said {record.word or 'nothing'}")
+    final = world.state()
+    if states.rank(state) > target and not world.steps:
+        notes.append(f"is {state}, beyond its target state {wanted.target}: left alone")
+    work = [step for step in world.steps if step.kind in ("feature", "application")]
+    return Plan(
+        state=state,
+        steps=tuple(world.steps),
+        waiting=tuple(waiting),
+        notes=tuple(notes),
+        due_features=tuple({"name": s.name, "reason": s.reason} for s in work if s.kind == "feature"),
+        application_due=next((step.reason for step in work if step.kind == "application"), None),
+        health_due=health,
+        final_state=final,
+    )
+
+
+def _observed(wanted: Wanted, seen: Observation, record: Record) -> _World:
+    known = seen.ledger if seen.ledger is not None else record.ledger if not seen.running else None
+    due = ledger.due_features(wanted.features, known)
+    application = ledger.application_due(wanted.ctid, wanted.application, known)
+    config = seen.conf.merged()
+    changes = compare.config_changes(wanted, config, record, seen.running) if seen.exists else None
+    growth = compare.disk_growth(wanted, config)[0] if seen.exists else None
+    return _World(
+        exists=seen.exists,
+        running=seen.running,
+        template=seen.template,
+        config=config,
+        differs=bool(changes) or bool(growth),
+        features=len(wanted.features),
+        due=due,
+        application=application,
+        word=record.word,
+    )
+
+
+def _notes(wanted: Wanted, seen: Observation) -> list[str]:
+    notes = [f"feature {name} is no longer listed: left behind" for name in ledger.left_behind(wanted.features, seen.ledger)]
+    if seen.ledger_error:
+        notes.append(f"the ledger inside the container can't be read ({seen.ledger_error}): features count as not applied")
+    if seen.lock:
+        notes.append(f"locked by PVE ({seen.lock}): changes wait for it")
+    return notes
+
+
+def _adopt(wanted: Wanted, seen: Observation, record: Record, world: _World) -> None:
+    if seen.exists and not record.ours and not record.creating:
+        world.add("adopt", f"phoenix_adopt: {wanted.adopt}", Entry("node", "record", {"ours": True}))
+
+
+def _create(wanted: Wanted, seen: Observation, record: Record, world: _World, target: int) -> None:
+    if seen.exists and record.creating:
+        _resume_create(wanted, seen, world)
+    if world.exists or target < states.rank(states.CREATED):
+        return
+    base = f"/nodes/{wanted.node}/lxc"
+    name = str(wanted.config["name"]) if wanted.config.get("name") else f"CT{wanted.ctid}"
+    source = wanted.config.get("clone_from_ctid")
+    if source is not None:
+        params = {"newid": wanted.ctid, "hostname": name, "full": 1}
+        if wanted.config.get("storage_pool"):
+            params["storage"] = wanted.config["storage_pool"]
+        call = Entry("pve", f"POST {base}/{source}/clone", params)
+        reason = f"no container {wanted.ctid}; cloned from {source}"
+    else:
+        call = Entry("pve", f"POST {base}", _create_params(wanted, name))
+        reason = f"no container {wanted.ctid}; created from {wanted.config.get('template')}"
+    world.exists = True
+    world.config = compare.created_config(wanted, seen.source.head if source is not None and seen.source else None)
+    world.differs = bool(compare.config_changes(wanted, world.config, Record(), False)) or bool(
+        compare.disk_growth(wanted, world.config)[0]
+    )
+    # What an existing container was customized with is gone with it.
+    world.due = ledger.due_features(wanted.features, seen.ledger if source is not None else None)
+    world.application = ledger.application_due(wanted.ctid, wanted.application, None)
+    intent = Entry("node", "record", {"creating": True})
+    done = Entry("node", "record", {"creating": None, "ours": True, "applied": {}})
+    world.word = None
+    left, world.differs = world.differs, True  # after a create the state is 'created', whatever is left to configure
+    world.add("clone" if source is not None else "create", reason, intent, call, done)
+    world.differs = left
+
+
+def _create_params(wanted: Wanted, name: str) -> dict[str, Any]:
+    config = wanted.config
+    params: dict[str, Any] = {
+        "vmid": wanted.ctid,
+        "ostemplate": config.get("template"),
+        "hostname": name,
+        "unprivileged": int(bool(config.get("unprivileged", True))),
+    }
+    if config.get("storage_pool") or config.get("storage_size_gb"):
+        size = config.get("storage_size_gb", compare.DEFAULT_ROOTFS_GB)
+        params["rootfs"] = f"{config.get('storage_pool') or 'local'}:{size}"
+    return params
+
+
+def _resume_create(wanted: Wanted, seen: Observation, world: _World) -> None:
+    """An earlier run began to create this container. ``seen.creating`` says how that went."""
+    if seen.creating == "failed":
+        path = f"/nodes/{wanted.node}/lxc/{wanted.ctid}"
+        world.exists = world.running = False
+        call = Entry("pve", f"DELETE {path}", {"force": 1, "purge": 1})
+        world.add("clean-up", "an earlier creation died half-way", call, Entry("node", "record", {"creating": None}))
+    else:
+        done = Entry("node", "record", {"creating": None, "ours": True, "applied": {}})
+        world.add("adopt", "an earlier run created it and was cut off before it could say so", done)
+
+
+def _configure(wanted: Wanted, seen: Observation, record: Record, world: _World, target: int) -> list[str]:
+    """Adds the config write and the disk growth. Returns what waits for a restart afterwards."""
+    waiting = sorted(seen.conf.pending) if world.exists and seen.running else []
+    if not world.exists or target < states.rank(states.CONFIGURED):
+        return waiting
+    path = f"/nodes/{wanted.node}/lxc/{wanted.ctid}"
+    created = any(step.kind in ("create", "clone") for step in world.steps)
+    changes = compare.config_changes(wanted, world.config, Record() if created else record, world.running)
+    growth, _error = compare.disk_growth(wanted, world.config)
+    world.differs = bool(growth)
+    if changes:
+        world.config = changes.onto(world.config)
+        call = Entry("pve", f"PUT {path}/config", changes.params())
+        applied = Entry("node", "record", {"applied": dict(changes.applied)})
+        world.add("configure", "; ".join(changes.reasons), call, applied, disrupts=changes.disrupts)
+        if world.running:
+            waiting = sorted({*waiting, *compare.waits_for_restart(changes)})
+    elif created or dict(changes.applied) != {k: v for k, v in record.applied.items() if k != "rootfs"}:
+        world.add("record", "the values to compare with next time", Entry("node", "record", {"applied": dict(changes.applied)}))
+    world.differs = False
+    if growth:
+        call = Entry("pve", f"PUT {path}/resize", {"disk": "rootfs", "size": growth})
+        world.add("resize", f"storage_size_gb: the root disk grows to {growth}", call, disrupts=HOT if world.running else NOTHING)
+    return waiting
+
+
+def _start(wanted: Wanted, seen: Observation, world: _World, target: int, waiting: list[str]) -> None:
+    if not world.exists or world.template or target < states.rank(states.RUNNING):
+        return
+    path = f"/nodes/{wanted.node}/lxc/{wanted.ctid}/status"
+    if not world.running:
+        world.running = True
+        waiting.clear()  # pending values apply at the start
+        world.add("start", "not running", Entry("pve", f"POST {path}/start", {}))
+    elif waiting and wanted.config.get("restart_policy") == "if_needed":
+        keys = ", ".join(waiting)
+        waiting.clear()
+        call = Entry("pve", f"POST {path}/reboot", {})
+        world.add("restart", f"waiting for a restart: {keys} (restart_policy: if_needed)", call, disrupts=RESTART)
+
+
+def _customize(wanted: Wanted, seen: Observation, world: _World, target: int) -> str | None:
+    """Adds the features, the application and the closing word. Returns why the health check is due, if it is."""
+    if not world.running or world.template or target < states.rank(states.CUSTOMIZING):
+        return None
+    due, world.due = world.due, []
+    later = list(due)
+    for item in due:
+        later.pop(0)
+        world.due = later.copy()
+        entries = (*_begin(world, f"begin {item['name']}", "feature"), Entry("feature", f"end {item['name']}"))
+        world.add("feature", item["reason"], *entries, name=item["name"], by_play=True)
+    if target < states.rank(states.COMPLETED):
+        return None
+    health = None
+    work = wanted.application or {}
+    if world.application:
+        why, world.application = world.application, None
+        entries = (*_begin(world, "begin", "application"), Entry("application", "end"))
+        world.add("application", why, *entries, name=str(work.get("name") or "health check"), by_play=True)
+    elif work.get("health"):
+        boot = None if any(step.kind in ("start", "restart") for step in world.steps) else seen.boot
+        health = ledger.health_due(wanted.ctid, boot or "to come", seen.ledger)
+        if health:
+            entry = Entry("application", "check health")
+            world.add("health", health, entry, name="health check", by_play=True)
+    if world.word != world.state() and world.steps:
+        world.add("complete", "all features and the application are current")
+    return health
+
+
+def _begin(world: _World, what: str, operation: str) -> tuple[Entry, ...]:
+    """Beginning work inside the container also says so in the state file, once."""
+    if world.word == states.CUSTOMIZING:
+        return (Entry(operation, what),)
+    world.word = states.CUSTOMIZING
+    return (Entry("node", "state", {"word": states.CUSTOMIZING}), Entry(operation, what))
+
+
+def _absent(wanted: Wanted, seen: Observation, record: Record, state: str) -> Plan:
+    path = f"/nodes/{wanted.node}/lxc/{wanted.ctid}"
+    steps = []
+    if seen.exists and seen.running:
+        call = Entry("pve", f"POST {path}/status/shutdown", {"forceStop": 1, "timeout": 60})
+        steps.append(Step("stop", "running", (call,), disrupts=RESTART))
+    forget = Entry("node", "forget", {})
+    if seen.exists:
+        volumes = refusals.volumes(seen.conf.head)
+        call = Entry("pve", f"DELETE {path}", {"purge": 1})
+        steps.append(Step("destroy", f"destroys the volumes {', '.join(volumes) or 'none'}", (call, forget), goes_to=states.ABSENT))
+    elif record.ours or record.word or record.creating:
+        steps.append(Step("forget", "no such container any more", (forget,), goes_to=states.ABSENT))
+    return Plan(state=state if seen.exists else states.ABSENT, steps=tuple(steps), final_state=states.ABSENT)
+
+
+def summary(result: Plan | Mapping[str, Any]) -> list[str]:
+    """The plan as numbered lines for people: what ``--diff`` prints."""
+    data = result.as_dict() if isinstance(result, Plan) else dict(result)
+    lines = []
+    for number, step in enumerate(data["steps"], 1):
+        title = f"{step['kind']} {step['name']}".strip()
+        effect = "" if step["disrupts"] == NOTHING else f" [{step['disrupts']}]"
+        state = f" => {step['state']}" if step["state"] else ""
+        lines.append(f"{number}. {title}{state}{effect}: {step['reason']}")
+        for entry in step["entries"]:
+            params = " ".join(f"{key}={value}" for key, value in entry["params"].items())
+            lines.append(f"     {entry['op']}: {entry['what']} {params}".rstrip())
+    lines += [f"waits for a restart: {key}" for key in data["waiting"]]
+    return lines + [f"note: {note}" for note in data["notes"]]
