@@ -1,0 +1,269 @@
+# Copyright (c) 2026, Phoenix Hypervisor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Run tasks inside an LXC container of a Proxmox VE node, through that node."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+name: pct
+short_description: Run tasks inside an LXC container through its Proxmox VE node
+version_added: 0.1.0
+author: Phoenix Hypervisor contributors
+description:
+  - Runs every command of a task inside a container, by C(lxc-attach) or C(pct exec) on the node that the container is on.
+  - The node is reached over OpenSSH with all options of P(ansible.builtin.ssh#connection), or is the machine that
+    Ansible runs on. Nothing needs to run in the container, no SSH server and no network.
+  - All containers of a node share one SSH connection with the node itself.
+  - A container that is stopped or missing is unreachable, and the message says which of the two.
+options:
+  ctid:
+    description: The container's CTID.
+    type: int
+    required: true
+    vars:
+      - name: phoenix_ctid
+  node:
+    description: The node's name, for messages. Without it, messages name the address.
+    type: str
+    vars:
+      - name: phoenix_node
+  transport:
+    description: How the node is reached.
+    type: str
+    default: ssh
+    choices:
+      ssh: Over OpenSSH.
+      local: Ansible runs on the node itself.
+    vars:
+      - name: phoenix_pct_transport
+  method:
+    description: How a command enters the container.
+    type: str
+    default: lxc-attach
+    choices:
+      lxc-attach: Directly, in a few milliseconds.
+      pct: By C(pct exec), which checks the container's configuration first and takes about half a second.
+    vars:
+      - name: phoenix_pct_method
+  node_become:
+    description:
+      - Whether to become root on the node by C(sudo -n), which must not ask for a password.
+      - Without a value, this is done when the remote user is set and is not V(root); with O(transport=local), when
+        Ansible does not run as root.
+      - Tasks in the container run as its root either way; C(become) changes the user inside the container.
+    type: bool
+    vars:
+      - name: phoenix_pct_node_become
+  busy_dir:
+    description: Directory on the node for the files whose locks tell that a container is being worked on.
+    type: str
+    default: /run/phoenix_hypervisor
+    vars:
+      - name: phoenix_busy_dir
+  busy_timeout:
+    description: How many seconds to wait while another run has the container to itself.
+    type: int
+    default: 300
+    vars:
+      - name: phoenix_busy_timeout
+extends_documentation_fragment:
+  - phoenix.hypervisor.pct_ssh
+notes:
+  - The login shell of the user on the node must be a POSIX shell.
+  - The environment of commands is clean, with the home directory of root as the working directory and C.UTF-8 as locale.
+"""
+
+EXAMPLES = r"""
+# The inventory plugin phoenix.hypervisor.phoenix sets these variables for every container.
+- hosts: "950"
+  vars:
+    ansible_connection: phoenix.hypervisor.pct
+    ansible_host: pve.example.org
+    ansible_user: root
+    phoenix_node: pve
+    phoenix_ctid: 950
+  tasks:
+    - name: Ask inside the container
+      ansible.builtin.command: hostname
+"""
+
+import contextlib
+import os
+import secrets
+import subprocess
+import threading
+import typing as t
+
+from ansible.errors import AnsibleConnectionFailure, AnsibleError, AnsibleFileNotFound
+from ansible.module_utils.common.text.converters import to_bytes, to_native
+from ansible.plugins.connection.ssh import Connection as SSHConnection
+from ansible.utils.display import Display
+
+from ansible_collections.phoenix.hypervisor.plugins.plugin_utils._pct_wrapper import (
+    NodeAnswer,
+    NodeCall,
+    fetch_command,
+    put_command,
+    read_answer,
+)
+
+display = Display()
+
+_Result = tuple[int, bytes, bytes]
+
+
+class _NoInput(bytes):
+    """No data, and yet true: makes the ssh plugin use a pipe that it closes, where it would use an open terminal.
+
+    Otherwise a command that reads its standard input would wait for ever, and a local lxc-attach would see the terminal.
+    """
+
+    def __bool__(self) -> bool:
+        return True
+
+
+class Connection(SSHConnection):
+    """The ssh plugin's connection to the node, with every command carried on into a container."""
+
+    transport = "phoenix.hypervisor.pct"  # type: ignore[assignment]
+    has_pipelining = True
+
+    # -- The command's way into the container ------------------------------------------------------------------------
+
+    def exec_command(self, cmd: str, in_data: bytes | None = None, sudoable: bool = True) -> _Result:
+        """Run a command inside the container. Returns its exit code, its output and its error output."""
+        answer, stdout = self._run_inside(cmd, in_data=in_data or _NoInput(), sudoable=sudoable)
+        return t.cast(int, answer.rc), stdout, answer.stderr
+
+    def put_file(self, in_path: str, out_path: str) -> None:  # type: ignore[override]
+        """Copy a file of the controller into the container, without holding it in memory."""
+        source = to_bytes(in_path, errors="surrogate_or_strict")
+        display.vvv(f"PUT {in_path} TO {out_path}", host=self._container())
+        if not os.path.exists(source):
+            raise AnsibleFileNotFound(f"file or module does not exist: {to_native(in_path)}")
+        self._transfer(put_command(out_path), b"<", source, f"failed to transfer file {in_path} to {out_path}")
+
+    def fetch_file(self, in_path: str, out_path: str) -> None:  # type: ignore[override]
+        """Copy a file of the container to the controller, without holding it in memory.
+
+        An existing file is replaced only when all has arrived.
+        """
+        target = os.path.realpath(to_bytes(out_path, errors="surrogate_or_strict"))
+        display.vvv(f"FETCH {in_path} TO {out_path}", host=self._container())
+        partial = target
+        if os.path.isfile(target) or not os.path.exists(target):
+            partial = target + b".part-" + secrets.token_hex(8).encode()
+        try:
+            self._transfer(fetch_command(in_path), b">", partial, f"failed to fetch file {in_path} to {out_path}")
+            if partial != target:
+                os.replace(partial, target)
+        finally:
+            if partial != target:
+                with contextlib.suppress(FileNotFoundError):
+                    os.unlink(partial)
+
+    def _transfer(self, command: str, operator: bytes, local_path: bytes, failure: str) -> None:
+        answer, stdout = self._run_inside(command, in_data=_NoInput(), sudoable=False, redirect=(operator, local_path))
+        if answer.rc != 0:
+            raise AnsibleError(f"{failure}: {to_native(answer.stderr or stdout).strip()} (exit code {answer.rc})")
+
+    def _run_inside(
+        self, command: str, in_data: bytes, sudoable: bool, redirect: tuple[bytes, bytes] | None = None
+    ) -> tuple[NodeAnswer, bytes]:
+        """Run a command inside the container, and turn the node's verdict on failures into a connection failure."""
+        self._connect()
+        self.host = self.get_option("host") or self._play_context.remote_addr
+        call = NodeCall(
+            ctid=self.get_option("ctid"),
+            nonce=secrets.token_hex(16),
+            command=command,
+            method=self.get_option("method"),
+            busy_dir=self.get_option("busy_dir"),
+            busy_timeout=self.get_option("busy_timeout"),
+        )
+        argv = self._node_argv(call)
+        if redirect is not None:
+            argv = self._redirected(argv, *redirect)
+        rc, stdout, stderr = self._run(argv, in_data, sudoable=sudoable, checkrc=False)
+        answer = read_answer(stderr, call.nonce)
+        if answer is None or rc != 0:
+            raise AnsibleConnectionFailure(self._no_answer(rc, stderr if answer is None else answer.stderr))
+        trouble = answer.trouble(call.ctid, self._node())
+        if trouble is not None:
+            raise AnsibleConnectionFailure(trouble)
+        return answer, stdout
+
+    def _node_argv(self, call: NodeCall) -> list[bytes]:
+        ssh = self.get_option("ssh_executable")
+        if self._is_local():
+            # Named like ssh, because the parent looks for that word in the arguments before it awaits become's prompts.
+            return [to_bytes(arg, errors="surrogate_or_strict") for arg in call.argv(name=ssh, become=self._node_become())]
+        # -T last: a terminal, whoever asks for it, would merge the two streams.
+        line = to_bytes(call.command_line(become=self._node_become()), errors="surrogate_or_strict")
+        return self._build_command(ssh, "ssh", "-T", self.host, line)
+
+    def _redirected(self, argv: list[bytes], operator: bytes, path: bytes) -> list[bytes]:
+        """Let a local shell connect a file with the command's standard input or output.
+
+        What stands before ssh, an sshpass, keeps its place.
+        """
+        start = 0 if self._is_local() else argv.index(to_bytes(self.get_option("ssh_executable")))
+        shell = [b"/bin/sh", b"-c", b'path=$1; shift; exec "$@" ' + operator + b'"$path"', b"phoenix-pct", path]
+        return argv[:start] + shell + argv[start:]
+
+    def _no_answer(self, rc: int, stderr: bytes) -> str:
+        detail = to_native(stderr).strip()
+        if self._node_become() and detail.startswith("sudo:"):
+            return f"cannot become root on node {self._node()} without a password: {detail}"
+        return f"node {self._node()} did not carry the command to container {self.get_option('ctid')} (exit code {rc}): {detail}"
+
+    # -- Small answers -----------------------------------------------------------------------------------------------
+
+    def _is_local(self) -> bool:
+        return self.get_option("transport") == "local"
+
+    def _node(self) -> str:
+        return self.get_option("node") or self.get_option("host")
+
+    def _container(self) -> str:
+        return f"{self._node()}/{self.get_option('ctid')}"
+
+    def _node_become(self) -> bool:
+        wanted = self.get_option("node_become")
+        if wanted is not None:
+            return wanted
+        if self._is_local():
+            return os.geteuid() != 0
+        return (self.get_option("remote_user") or "root") != "root"
+
+    # -- What the parent does differently ----------------------------------------------------------------------------
+
+    def _send_initial_data(self, fh: t.Any, in_data: bytes, ssh_process: subprocess.Popen[bytes]) -> None:
+        """Write standard input in a thread: the parent reads no output until all is written, so that megabytes in
+        both directions at once would block each other."""
+        descriptor = os.dup(fh.fileno())
+        fh.close()
+        threading.Thread(target=_write_all, args=(descriptor, bytes(in_data)), daemon=True).start()
+
+    def _is_tty_requested(self) -> bool:
+        return False
+
+    def reset(self) -> None:
+        """Close the connection to the node, which all its containers share; the next command opens a new one."""
+        if self._is_local():
+            self.close()
+        else:
+            super().reset()
+
+
+def _write_all(descriptor: int, data: bytes) -> None:
+    view = memoryview(data)
+    try:
+        while view:
+            view = view[os.write(descriptor, view) :]
+    except OSError:
+        # The command ended without reading everything, which is its right: the trailer tells how it ended.
+        pass
+    finally:
+        os.close(descriptor)

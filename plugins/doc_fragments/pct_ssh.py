@@ -1,0 +1,48 @@
+# Copyright (c) 2026, Phoenix Hypervisor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The options of ansible.builtin.ssh, for the connection plugin that is built on it.
+
+They are read from the installed ansible-core rather than repeated, because they differ from version to version and
+the parent class asks for every one of them.
+"""
+
+from __future__ import annotations
+
+import json
+import typing as t
+
+import yaml
+from ansible.plugins.connection.ssh import DOCUMENTATION as SSH_DOCUMENTATION
+from ansible.plugins.doc_fragments.connection_pipelining import ModuleDocFragment as PipeliningFragment
+
+_Loader: t.Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+def _without_versions(value: t.Any) -> t.Any:
+    """Drop version_added and the like: they are ansible-core's versions, not this collection's."""
+    if isinstance(value, dict):
+        return {key: _without_versions(item) for key, item in value.items() if key not in ("version_added", "deprecated")}
+    if isinstance(value, list):
+        return [_without_versions(item) for item in value]
+    return value
+
+
+def _options() -> dict[str, t.Any]:
+    options = _without_versions(yaml.load(SSH_DOCUMENTATION, Loader=_Loader)["options"])
+    pipelining = _without_versions(yaml.load(PipeliningFragment.DOCUMENTATION, Loader=_Loader)["options"]["pipelining"])
+    options["pipelining"] = {**pipelining, **options.get("pipelining", {})}
+    # Nothing in a container stands against it: the plugin never asks for a terminal there.
+    options["pipelining"]["default"] = True
+    # Files go through the same command as everything else, and a terminal would merge the two streams.
+    options["ssh_transfer_method"]["description"] = "Not used: files are always piped through a command in the container."
+    options["use_tty"]["description"] = "Not used: a terminal is never allocated."
+    options["use_tty"]["default"] = False
+    return options
+
+
+class ModuleDocFragment:
+    """Doc fragment C(phoenix.hypervisor.pct_ssh)."""
+
+    # JSON is YAML, and quicker to write and to read.
+    DOCUMENTATION = json.dumps({"options": _options()})
