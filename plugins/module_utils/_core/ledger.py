@@ -14,6 +14,8 @@ import json
 import re
 from typing import Any, Mapping
 
+from .digest import explain
+
 VERSION = 1
 MAX_BYTES = 256 * 1024
 PATH = "/var/lib/phoenix_hypervisor/ledger.json"
@@ -47,14 +49,23 @@ def _entry(name: str, value: Any) -> dict[str, Any]:
         result[key] = text
     if result.get("status") not in _STATUSES:
         raise LedgerError(f"status of {name!r} is neither applied nor begun")
-    components = value.get("components")
-    if isinstance(components, dict):
-        result["components"] = {
-            str(key)[:200]: str(item)[:200] for key, item in list(components.items())[:200] if _TEXT.match(str(item))
-        }
+    if isinstance(value.get("components"), dict):
+        result["components"] = _components(value["components"])
     if isinstance(value.get("ctid"), int):
         result["ctid"] = value["ctid"]
     return result
+
+
+def _components(value: Mapping[str, Any]) -> dict[str, Any]:
+    """The hashes kept to explain a later change: strings only, whatever a guest may have put there."""
+    variables = value.get("variables")
+    under = value.get("under")
+    pairs = [pair for pair in under if isinstance(pair, list) and len(pair) == 2] if isinstance(under, list) else []
+    return {
+        "files": str(value.get("files", ""))[:128],
+        "variables": {str(k)[:128]: str(v)[:128] for k, v in variables.items()} if isinstance(variables, dict) else {},
+        "under": [[str(name)[:128], str(digest)[:128]] for name, digest in pairs[:200]],
+    }
 
 
 def parse(text: str) -> dict[str, Any]:
@@ -99,7 +110,7 @@ def due_features(wanted: tuple[Mapping[str, Any], ...], ledger: Mapping[str, Any
         elif entry["status"] == BEGUN:
             reason = f"begun by run {entry.get('run', 'unknown')} and not ended"
         elif entry.get("digest") != feature["digest"]:
-            reason = explain(entry.get("components"), feature.get("components")) or "changed since it was applied"
+            reason = _why(entry, feature) or "changed since it was applied"
             changed_below = changed_below or name
         if not reason and changed_below:
             reason = f"{changed_below}, which lies under it, changed"
@@ -108,12 +119,11 @@ def due_features(wanted: tuple[Mapping[str, Any], ...], ledger: Mapping[str, Any
     return due
 
 
-def explain(old: Any, new: Any) -> str:
-    """Why a digest differs, from the components kept with it; '' when they don't tell."""
-    if not isinstance(old, Mapping) or not isinstance(new, Mapping):
+def _why(entry: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:
+    """Why a digest differs, as far as the components kept with it tell."""
+    if not entry.get("components") or not wanted.get("components"):
         return ""
-    changed = sorted(key for key in {*old, *new} if old.get(key) != new.get(key))
-    return f"changed: {', '.join(changed[:5])}{' and more' if len(changed) > 5 else ''}" if changed else ""
+    return explain(entry["components"], wanted["components"])
 
 
 def left_behind(wanted: tuple[Mapping[str, Any], ...], ledger: Mapping[str, Any] | None) -> list[str]:
@@ -132,7 +142,7 @@ def application_due(ctid: int, wanted: Mapping[str, Any] | None, ledger: Mapping
     if entry["status"] == BEGUN:
         return f"begun by run {entry.get('run', 'unknown')} and not ended"
     if entry.get("digest") != wanted["digest"]:
-        return explain(entry.get("components"), wanted.get("components")) or "the script or its environment changed"
+        return _why(entry, wanted) or "the script or its environment changed"
     return None
 
 

@@ -1,0 +1,61 @@
+# Copyright (c) 2026, Phoenix Hypervisor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The node's copy of the audit trail, written as things happen: a killed run leaves its trace."""
+
+from __future__ import annotations
+
+import datetime
+import os
+from typing import Any, Mapping
+
+from .._core.auditline import AuditEvent, format_line
+from .store import StoreError, private_directory
+
+DIRECTORY = "/var/log/phoenix_hypervisor"
+
+
+class Audit:
+    """Writes lines for one run. A dry run gets ``quiet`` and writes nothing on the node."""
+
+    def __init__(self, run: str, quiet: bool = False, directory: str = DIRECTORY) -> None:
+        self._run = run
+        self._quiet = quiet
+        self._directory = directory
+
+    def write(
+        self,
+        ctid: int | None,
+        event: str,
+        outcome: str,
+        seconds: float | None = None,
+        level: str = "INFO",
+        extras: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Append one event. Raises StoreError when the trail can't be kept."""
+        if self._quiet:
+            return
+        now = datetime.datetime.now().astimezone()
+        line = format_line(
+            AuditEvent(
+                time=now.isoformat(timespec="milliseconds"),
+                level=level,
+                run=self._run,
+                ctid=ctid,
+                event=event,
+                outcome=outcome,
+                seconds=seconds,
+                extras={key: str(value) for key, value in (extras or {}).items()},
+            )
+        )
+        private_directory(self._directory)
+        path = os.path.join(self._directory, f"orchestrator_{now:%Y%m%d}.log")
+        try:
+            handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+            try:
+                os.write(handle, (line + "\n").encode("utf-8"))
+            finally:
+                os.close(handle)
+        except OSError as error:
+            raise StoreError(f"{path}: {error.strerror}") from None

@@ -1,0 +1,206 @@
+# Copyright (c) 2026, Phoenix Hypervisor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Executes the planner's steps on the node, and observes and plans again after each one."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from typing import Any, Callable
+
+from .._core import planner, states
+from .._core.model import Entry, Observation, Plan, Record, Step, Wanted
+from . import guest
+from .audit import Audit
+from .client import Client, PveError
+from .observe import Observer
+from .store import Store
+from .tasks import is_upid, pauses, wait_task, with_lock_wait
+
+MAX_STEPS = 40
+MAX_STALE = 3
+# Only these wait for a worker; the time-outs are in seconds and generous, since a template may be large.
+TASK_TIMEOUT = 3600.0
+
+
+@dataclass
+class Outcome:
+    """What a run of the executor did."""
+
+    first: Plan
+    last: Plan
+    seen: Observation
+    journal: list[dict[str, Any]] = field(default_factory=list)
+    done: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+
+
+class StepFailed(Exception):
+    """A step failed. The text names the step, PVE's words, and the state that was reached."""
+
+    def __init__(self, step: Step, state: str, error: Exception, journal: list[dict[str, Any]]) -> None:
+        self.state = state
+        self.journal = journal
+        super().__init__(f"{step.kind} failed in state {state}: {error}")
+
+
+def _is_stale(failure: StepFailed) -> bool:
+    cause = failure.__cause__
+    return isinstance(cause, PveError) and "detected modified configuration" in cause.reason
+
+
+class Executor:
+    """Drives one container on its node."""
+
+    def __init__(
+        self,
+        observer: Observer,
+        store: Store,
+        audit: Audit,
+        connect: Callable[[], Client],
+        run: str,
+        lock_wait: float = 120.0,
+        task_timeout: float = TASK_TIMEOUT,
+        ready_timeout: float = 60.0,
+    ) -> None:
+        self._observer = observer
+        self._store = store
+        self._audit = audit
+        self._connect = connect
+        self._client: Client | None = None
+        self._run = run
+        self._lock_wait = lock_wait
+        self._task_timeout = task_timeout
+        self._ready_timeout = ready_timeout
+
+    @property
+    def client(self) -> Client:
+        """The control plane, opened with the first call: a settled container needs none."""
+        if self._client is None:
+            self._client = self._connect()
+        return self._client
+
+    def look(self, wanted: Wanted) -> tuple[Observation, Record]:
+        """Observation and record of the container, now."""
+        record = self._store.load(wanted.ctid)
+        source = wanted.config.get("clone_from_ctid")
+        seen = self._observer.observe(wanted.ctid, int(source) if source is not None else None, record)
+        return seen, record
+
+    def await_creation(self, wanted: Wanted) -> None:
+        """When an earlier, killed run began to create this container, wait for that worker instead of repeating it."""
+        record = self._store.load(wanted.ctid)
+        if record.creating is None:
+            return
+        node = self._observer.node
+        upid = record.creating.get("upid") or self._find_creation(wanted, record)
+        if not upid:
+            return
+        try:
+            wait_task(self.client, node, str(upid), "the creation of an earlier run", self._task_timeout)
+        except PveError as error:
+            # Failed or vanished with the node's reboot: the observation decides what is left to do.
+            self._audit.write(wanted.ctid, "creation of an earlier run", "failed", level="WARNING", extras={"error": error.reason})
+
+    def _find_creation(self, wanted: Wanted, record: Record) -> str | None:
+        """The worker of a creation whose UPID was not recorded in time: killed between the call and its answer."""
+        source = wanted.config.get("clone_from_ctid")
+        kind, ident = ("vzclone", source) if source is not None else ("vzcreate", wanted.ctid)
+        since = float((record.creating or {}).get("at", 0))
+        query = {"vmid": ident, "source": "all", "limit": 20}
+        for task in self.client.request("GET", f"/nodes/{self._observer.node}/tasks", query) or []:
+            if task.get("type") == kind and float(task.get("starttime", 0)) >= since - 1:
+                return str(task.get("upid"))
+        return None
+
+    def run(self, wanted: Wanted, check: bool = False) -> Outcome:
+        """Plan; in check mode return that plan, else execute it up to the first step that the play does."""
+        if not check:
+            self.await_creation(wanted)
+        seen, record = self.look(wanted)
+        plan = planner.plan(wanted, seen, record)
+        outcome = Outcome(first=plan, last=plan, seen=seen)
+        if check or plan.error:
+            return outcome
+        stale = 0
+        for _turn in range(MAX_STEPS):
+            step = plan.steps[0] if plan.steps else None
+            if step is None or step.by_play or plan.error:
+                break
+            try:
+                self._step(wanted, step, seen, outcome)
+            except StepFailed as failure:
+                stale += 1
+                if not _is_stale(failure) or stale > MAX_STALE:
+                    raise
+                step = None  # somebody changed the config meanwhile: look and plan again
+            seen, record = self.look(wanted)
+            plan = planner.plan(wanted, seen, record)
+            outcome.last, outcome.seen = plan, seen
+            if step and plan.steps and plan.steps[0].kind == step.kind and plan.steps[0].entries == step.entries:
+                error = PveError(step.kind, 0, "PVE accepted it, but the container looks the same as before")
+                raise StepFailed(step, plan.state, error, outcome.journal)
+        return outcome
+
+    def _step(self, wanted: Wanted, step: Step, seen: Observation, outcome: Outcome) -> None:
+        before = self._store.load(wanted.ctid).word or states.DEFINED
+        event = f"{before}->{step.goes_to}" if step.goes_to and step.goes_to != before else step.kind
+        extras = {"step": step.kind}
+        self._audit.write(wanted.ctid, event, "begin", extras=extras)
+        started = time.monotonic()
+        try:
+            for entry in step.entries:
+                self._entry(wanted, step, entry, seen, outcome)
+            if step.kind in ("start", "restart"):
+                self._await_ready(wanted, outcome)
+        except Exception as error:
+            seconds = time.monotonic() - started
+            self._audit.write(wanted.ctid, event, "failed", seconds, "ERROR", {**extras, "error": str(error)[:2000]})
+            raise StepFailed(step, before, error, outcome.journal) from error
+        self._audit.write(wanted.ctid, event, "ok", time.monotonic() - started, extras=extras)
+        outcome.done.append(step.kind)
+
+    def _entry(self, wanted: Wanted, step: Step, entry: Entry, seen: Observation, outcome: Outcome) -> None:
+        if entry.op == "pve":
+            outcome.warnings += self._call(wanted, entry, seen)
+        elif entry.what == "state":
+            self._store.write_word(wanted.ctid, str(entry.params["word"]))
+        elif entry.what == "forget":
+            self._store.forget(wanted.ctid)
+        else:
+            values = dict(entry.params)
+            if values.get("creating"):
+                values["creating"] = {"run": self._run, "at": int(time.time())}
+            self._store.update_record(wanted.ctid, **values)
+        outcome.journal.append(entry.as_dict())
+
+    def _call(self, wanted: Wanted, entry: Entry, seen: Observation) -> list[str]:
+        method, _space, path = entry.what.partition(" ")
+        params = dict(entry.params)
+        if method == "PUT" and path.endswith("/config") and seen.digest:
+            params["digest"] = seen.digest  # refused when somebody changed it since we looked
+        answer = with_lock_wait(lambda: self.client.request(method, path, params), self._lock_wait)
+        if not is_upid(answer):
+            return []
+        creating = self._store.load(wanted.ctid).creating
+        if creating is not None:
+            self._store.update_record(wanted.ctid, creating={**creating, "upid": answer})
+        return wait_task(self.client, self._observer.node, answer, entry.what, self._task_timeout)
+
+    def _await_ready(self, wanted: Wanted, outcome: Outcome) -> None:
+        """Wait until a started container answers and has its address. Slow networks are told, not failed on."""
+        network = wanted.config.get("network_config") or {}
+        wants_address = bool(wanted.config.get("static_ip") or network.get("ip")) and network.get("ip") != "manual"
+        deadline = time.monotonic() + self._ready_timeout
+        for pause in pauses():
+            if guest.is_ready(wanted.ctid, wants_address, self._observer.boot):
+                return
+            if time.monotonic() > deadline:
+                outcome.warnings.append(
+                    f"container {wanted.ctid} started, but {'has no address' if wants_address else 'gives no answer'} after "
+                    f"{self._ready_timeout:.0f} s"
+                )
+                return
+            time.sleep(pause)

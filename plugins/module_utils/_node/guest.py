@@ -1,0 +1,98 @@
+# Copyright (c) 2026, Phoenix Hypervisor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Reaching into a running container from its node, by processes that run inside it.
+
+A file inside a guest is only ever touched by a process of that guest: a link planted there can lead nowhere else.
+What comes back is untrusted and bounded.
+"""
+
+from __future__ import annotations
+
+import subprocess
+from dataclasses import dataclass
+
+from .._core import ledger
+
+ENVIRONMENT = ("PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root", "LC_ALL=C")
+TIMEOUT = 15.0
+
+# One process answers everything: when init started, the addresses, the ledger. fib_trie needs no tool in the guest.
+_LOOK = (
+    "cat /proc/1/stat; printf '\\n\\036\\n'; cat /proc/net/fib_trie 2>/dev/null; printf '\\n\\036\\n'; "
+    f"f={ledger.PATH}; [ -e \"$f\" ] || exit 0; [ -f \"$f\" ] || exit 44; head -c {ledger.MAX_BYTES + 1} \"$f\""
+)
+_WRITE = (
+    f'umask 077; f={ledger.PATH}; d="${{f%/*}}"; mkdir -p "$d" && cat > "$f.new" && {{ sync "$f.new" 2>/dev/null || sync; }} '
+    '&& mv -f "$f.new" "$f"'
+)
+
+
+class GuestError(Exception):
+    """A process inside the container didn't do what it was asked to."""
+
+
+@dataclass(frozen=True)
+class GuestView:
+    """What one look inside a running container tells."""
+
+    boot: str | None = None
+    address: str | None = None
+    ledger_text: str | None = None
+    error: str | None = None
+
+
+def attach(ctid: int, script: str, text: str | None = None, timeout: float = TIMEOUT) -> subprocess.CompletedProcess[bytes]:
+    """Run a shell script inside a container, in a clean environment. Raises GuestError when it can't be started."""
+    command = ["lxc-attach", "-n", str(ctid), "--clear-env"]
+    for setting in ENVIRONMENT:
+        command += ["-v", setting]
+    data = None if text is None else text.encode("utf-8")
+    try:
+        return subprocess.run([*command, "--", "/bin/sh", "-c", script], input=data, capture_output=True, timeout=timeout, check=False)
+    except subprocess.TimeoutExpired:
+        raise GuestError(f"container {ctid} gave no answer in {timeout:.0f} s") from None
+    except OSError as error:
+        raise GuestError(f"lxc-attach: {error.strerror}") from None
+
+
+def look(ctid: int, node_boot: str) -> GuestView:
+    """Start of init, address and ledger of a running container."""
+    try:
+        done = attach(ctid, _LOOK)
+    except GuestError as error:
+        return GuestView(error=str(error))
+    parts = done.stdout.decode("utf-8", "replace").split("\n\x1e\n")
+    if len(parts) != 3:
+        return GuestView(error=done.stderr.decode("utf-8", "replace").strip()[-200:] or f"exit code {done.returncode}")
+    stat = parts[0].rpartition(")")[2].split()
+    boot = f"{node_boot[:8]}-{stat[19]}" if len(stat) > 19 and stat[19].isdigit() else None
+    error_text = "" if done.returncode == 0 else f"not a regular file (exit code {done.returncode})"
+    return GuestView(boot=boot, address=_address(parts[1]), ledger_text=parts[2] or None, error=error_text or None)
+
+
+def _address(fib_trie: str) -> str | None:
+    """The first IPv4 address of the container itself, from the kernel's local table."""
+    last = ""
+    for line in fib_trie.splitlines():
+        words = line.split()
+        if len(words) >= 2 and words[0] in ("|--", "+--"):
+            last = words[1]
+        elif words[:3] == ["/32", "host", "LOCAL"] and not last.startswith(("127.", "169.254.")):
+            return last
+    return None
+
+
+def write_ledger(ctid: int, text: str) -> None:
+    """Replace the ledger inside a running container, whole or not at all."""
+    done = attach(ctid, _WRITE, text)
+    if done.returncode:
+        words = done.stderr.decode("utf-8", "replace").strip()[-300:]
+        raise GuestError(f"the ledger of container {ctid} can't be written: {words or done.returncode}")
+
+
+def is_ready(ctid: int, wants_address: bool, node_boot: str) -> bool:
+    """Whether a started container answers, and has its address when it is to have one."""
+    view = look(ctid, node_boot)
+    return view.boot is not None and (view.address is not None or not wants_address)

@@ -1,0 +1,128 @@
+# Copyright (c) 2026, Phoenix Hypervisor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The lease of a container: one run at a time.
+
+A run that is alive is never displaced: it keeps its lease fresh with every module call, and while a command of it is
+at work inside the container the kernel holds a lock for it (the connection plugin's busy file). A run that died is
+displaced at once when its own controller says that the process is gone, else after two minutes.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import time
+from typing import Any, Iterator, Mapping
+from contextlib import contextmanager
+
+from . import observe
+from .store import ROOT, private_directory, read_private, write_atomic
+
+STALE_AFTER = 120.0
+BUSY = "/run/phoenix_hypervisor"
+
+
+class LeaseHeld(Exception):
+    """Another run has the container. ``holder`` is its identity."""
+
+    def __init__(self, ctid: int, holder: Mapping[str, Any]) -> None:
+        self.holder = dict(holder)
+        super().__init__(
+            f"container {ctid} is being worked on by run {holder.get('id')} of {holder.get('user')} on "
+            f"{holder.get('controller')} since {holder.get('since')}; wait for it to end, or end it (PID {holder.get('pid')} there)"
+        )
+
+
+class LeaseBusy(Exception):
+    """A command that an earlier, dead run left inside the container doesn't end."""
+
+
+class Leases:
+    """The leases of one node."""
+
+    def __init__(self, root: str = ROOT, busy: str = BUSY) -> None:
+        self._directory = os.path.join(root, "leases")
+        self._busy = busy
+
+    def _path(self, ctid: int) -> str:
+        return os.path.join(self._directory, f"{ctid}.json")
+
+    @contextmanager
+    def _guard(self) -> Iterator[None]:
+        private_directory(os.path.dirname(self._directory))
+        private_directory(self._directory)
+        handle = os.open(os.path.join(self._directory, ".lock"), os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(handle)
+
+    def holder(self, ctid: int) -> dict[str, Any] | None:
+        """Who has the container, or None."""
+        try:
+            data = json.loads(read_private(self._path(ctid)) or "null")
+        except ValueError:
+            return None
+        return data if isinstance(data, dict) and data.get("id") else None
+
+    def acquire(self, ctid: int, run: Mapping[str, Any], dead: list[str], busy_timeout: float = 600.0) -> str | None:
+        """Take or refresh the lease. ``dead`` are runs that their controller knows to be gone.
+
+        Returns the id of the run that was displaced, if any. Raises LeaseHeld, LeaseBusy.
+        """
+        with self._guard():
+            holder = self.holder(ctid)
+            foreign = holder is not None and holder["id"] != run["id"]
+            if foreign and holder is not None and holder["id"] not in dead and self._alive(ctid, holder):
+                raise LeaseHeld(ctid, holder)
+            since = time.strftime("%Y-%m-%dT%H:%M:%S%z") if foreign or holder is None else holder.get("since")
+            fresh = {**run, "since": since, "boot_of_node": observe.node_boot(), "beat": time.monotonic()}
+            write_atomic(self._path(ctid), json.dumps(fresh, sort_keys=True) + "\n")
+        if not foreign or holder is None:
+            return None
+        self._await_idle(ctid, busy_timeout)
+        return str(holder["id"])
+
+    def release(self, ctid: int, run: Mapping[str, Any]) -> None:
+        """Give the lease back, when it is still ours."""
+        with self._guard():
+            holder = self.holder(ctid)
+            if holder is not None and holder["id"] == run["id"]:
+                os.unlink(self._path(ctid))
+
+    def _alive(self, ctid: int, holder: Mapping[str, Any]) -> bool:
+        """Whether a run elsewhere may live: the node's monotonic clock decides, which nobody can set back."""
+        if holder.get("boot_of_node") != observe.node_boot():
+            return False
+        beat = holder.get("beat")
+        age = time.monotonic() - beat if isinstance(beat, (int, float)) else STALE_AFTER + 1
+        return age < STALE_AFTER or self._is_busy(ctid)
+
+    def _is_busy(self, ctid: int) -> bool:
+        """Whether a command that came through the connection plugin is at work inside the container."""
+        path = os.path.join(self._busy, f"{ctid}.busy")
+        try:
+            handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
+        except OSError:
+            return False
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return False
+        except OSError:
+            return True
+        finally:
+            os.close(handle)
+
+    def _await_idle(self, ctid: int, timeout: float) -> None:
+        deadline = time.monotonic() + timeout
+        while self._is_busy(ctid):
+            if time.monotonic() > deadline:
+                raise LeaseBusy(
+                    f"a command that a dead run left inside container {ctid} still runs after {timeout:.0f} s; "
+                    f"look at it there (pct exec {ctid} -- ps axf) and end it, or wait"
+                )
+            time.sleep(0.5)

@@ -1,0 +1,129 @@
+# Copyright (c) 2026, Phoenix Hypervisor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Observing containers on their node: configs read as files in one go, the running ones from the kernel's socket list.
+
+PVE itself takes a container for running when liblxc's command socket exists, so a settled fleet costs no API call.
+"""
+
+from __future__ import annotations
+
+import glob
+import hashlib
+import os
+import re
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Iterable
+
+from .._core import ledger
+from .._core.conffile import ConfFile, parse_conf
+from .._core.model import Observation, Record
+from . import guest
+
+PVE = "/etc/pve"
+SOCKETS = "/proc/net/unix"
+BOOT_ID = "/proc/sys/kernel/random/boot_id"
+_SOCKET = re.compile(r"@/var/lib/lxc/(\d+)/command$")
+WORKERS = 8
+
+
+class ObserveError(Exception):
+    """This machine doesn't look like a Proxmox VE node."""
+
+
+def node_name(pve: str = PVE) -> str:
+    """PVE's name of this node: what /etc/pve/local points at."""
+    try:
+        return os.path.basename(os.readlink(os.path.join(pve, "local")))
+    except OSError:
+        raise ObserveError(
+            f"{pve}/local is missing: this is not a Proxmox VE node, or its pve-cluster service is down "
+            "(systemctl status pve-cluster)"
+        ) from None
+
+
+def node_boot() -> str:
+    """The id of the node's current boot."""
+    with open(BOOT_ID, encoding="ascii") as file:
+        return file.read().strip()
+
+
+def running_ctids(sockets: str = SOCKETS) -> set[int]:
+    """CTIDs of the running containers."""
+    with open(sockets, encoding="utf-8", errors="replace") as file:
+        return {int(found.group(1)) for found in map(_SOCKET.search, (line.rstrip() for line in file)) if found}
+
+
+def conf_path(node: str, ctid: int, pve: str = PVE) -> str:
+    """Where PVE keeps a container's config."""
+    return f"{pve}/nodes/{node}/lxc/{ctid}.conf"
+
+
+def read_conf(node: str, ctid: int, pve: str = PVE) -> tuple[ConfFile | None, str]:
+    """(config, digest) of a container, (None, '') when it doesn't exist here. PVE's digest is the text's SHA-1."""
+    try:
+        with open(conf_path(node, ctid, pve), "rb") as file:
+            data = file.read()
+    except FileNotFoundError:
+        return None, ""
+    digest = hashlib.sha1(data, usedforsecurity=False).hexdigest()
+    return parse_conf(data.decode("utf-8", "replace")), digest
+
+
+def taken_elsewhere(node: str, ctid: int, pve: str = PVE) -> str | None:
+    """The guest that has this CTID without being a container of this node, in words, or None."""
+    for path in glob.glob(f"{pve}/nodes/*/*/{ctid}.conf"):
+        parts = path.split("/")
+        owner, kind = parts[-3], parts[-2]
+        if kind == "qemu-server":
+            return f"a virtual machine on node {owner}"
+        if kind == "lxc" and owner != node:
+            return f"a container on node {owner}"
+    return None
+
+
+class Observer:
+    """Reads one node. ``look_inside`` is off where the ledger doesn't matter."""
+
+    def __init__(self, pve: str = PVE, look_inside: bool = True) -> None:
+        self.pve = pve
+        self.node = node_name(pve)
+        self.boot = node_boot()
+        self._look_inside = look_inside
+
+    def observe(self, ctid: int, source: int | None, record: Record, running: set[int] | None = None) -> Observation:
+        """One container, and the head of its clone source when it has one."""
+        running = running_ctids() if running is None else running
+        conf, digest = read_conf(self.node, ctid, self.pve)
+        found: dict[str, Any] = {}
+        if source is not None:
+            found["source"] = read_conf(self.node, source, self.pve)[0]
+            found["source_running"] = source in running
+        if conf is None:
+            return Observation(ctid=ctid, elsewhere=taken_elsewhere(self.node, ctid, self.pve), **found)
+        is_running = ctid in running
+        if is_running and self._look_inside:
+            found.update(self._inside(ctid))
+        if record.creating is not None:
+            found["creating"] = "failed" if conf.head.get("lock") == "create" else "done"
+        return Observation(ctid=ctid, exists=True, running=is_running, conf=conf, digest=digest, **found)
+
+    def observe_all(self, wanted: Iterable[tuple[int, int | None, Record]]) -> dict[int, Observation]:
+        """Many containers: the looks inside run side by side."""
+        running = running_ctids()
+        with ThreadPoolExecutor(max_workers=WORKERS) as pool:
+            jobs = [pool.submit(self.observe, ctid, source, record, running) for ctid, source, record in wanted]
+            return {result.ctid: result for result in (job.result() for job in jobs)}
+
+    def _inside(self, ctid: int) -> dict[str, Any]:
+        view = guest.look(ctid, self.boot)
+        found: dict[str, Any] = {"boot": view.boot, "address": view.address, "ledger_error": view.error}
+        if view.ledger_text is not None and view.error is None:
+            try:
+                found["ledger"] = ledger.parse(view.ledger_text)
+            except ledger.LedgerError as error:
+                found["ledger_error"] = str(error)
+        if found.get("ledger") is None and view.error is None:
+            found["ledger"] = ledger.empty()
+        return found

@@ -1,0 +1,89 @@
+# Copyright (c) 2026, Phoenix Hypervisor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Waiting for PVE's worker tasks and locks. Each wait is a predicate, a time-out and a growing pause."""
+
+from __future__ import annotations
+
+import re
+import time
+from typing import Any, Callable, Mapping
+from urllib.parse import quote
+
+from .client import Client, PveError
+
+UPID = re.compile(r"^UPID:([^:]+):[0-9A-Fa-f]{8}:[0-9A-Fa-f]{8,9}:([0-9A-Fa-f]{8}):([^:]+):([^:]*):([^:]+):$")
+LOG_TAIL = 12
+
+
+def is_upid(value: Any) -> bool:
+    """Whether an answer is the id of a worker task."""
+    return isinstance(value, str) and UPID.match(value) is not None
+
+
+def pauses(first: float = 0.05, most: float = 1.0) -> Any:
+    """Seconds to pause between looks: short at first, so that a quick task costs little."""
+    pause = first
+    while True:
+        yield pause
+        pause = min(pause * 1.5, most)
+
+
+def task_path(node: str, upid: str) -> str:
+    """The API path of a task."""
+    return f"/nodes/{node}/tasks/{quote(upid, safe='')}"
+
+
+def wait_task(client: Client, node: str, upid: str, call: str, timeout: float) -> list[str]:
+    """Wait for a worker task. Returns its warnings. Raises PveError with the log's tail when it failed."""
+    deadline = time.monotonic() + timeout
+    for pause in pauses():
+        status = _look(client, node, upid)
+        if status.get("status") == "stopped":
+            break
+        if time.monotonic() > deadline:
+            tail = log_tail(client, node, upid)
+            raise PveError(call, 0, f"task {upid} still runs after {timeout:.0f} s; it goes on at the node", log=tail)
+        time.sleep(pause)
+    outcome = str(status.get("exitstatus", "unexpected status"))
+    if outcome == "OK":
+        return []
+    tail = log_tail(client, node, upid)
+    if outcome.startswith("WARNINGS"):
+        return [line for line in tail if "WARN" in line] or [f"{call}: {outcome}"]
+    raise PveError(call, 200, f"task failed: {outcome}", log=tail)
+
+
+def _look(client: Client, node: str, upid: str) -> Mapping[str, Any]:
+    """A task's status; the proxy's own hiccups (595, 596, a lost connection) are looked through a few times."""
+    for attempt in range(5):
+        try:
+            return client.request("GET", f"{task_path(node, upid)}/status") or {}
+        except PveError as error:
+            if attempt == 4 or error.status not in (0, 595, 596):
+                raise
+            time.sleep(0.2 * (attempt + 1))
+    return {}
+
+
+def log_tail(client: Client, node: str, upid: str) -> list[str]:
+    """The last lines of a task's log, for people."""
+    try:
+        lines = client.request("GET", f"{task_path(node, upid)}/log", {"limit": 5000}) or []
+    except PveError:
+        return []
+    return [str(line.get("t", "")) for line in lines if isinstance(line, dict)][-LOG_TAIL:]
+
+
+def with_lock_wait(act: Callable[[], Any], timeout: float) -> Any:
+    """Call ``act`` again with growing pauses while PVE says that the container is locked, up to ``timeout`` seconds."""
+    deadline = time.monotonic() + timeout
+    for pause in pauses(0.2, 5.0):
+        try:
+            return act()
+        except PveError as error:
+            if not error.locked or time.monotonic() + pause > deadline:
+                raise
+        time.sleep(pause)
+    return None
