@@ -40,8 +40,11 @@ class Backend(Protocol):
         """The volumes of old are called as in new from now on (vm-ID-disk-N became base-ID-disk-N)."""
 
     # ------------------------------------------------------------ power state
-    async def start(self, vmid: int, config: Config) -> None:
-        """Start it as config says, hostname and network files of the guest included; returns when it runs."""
+    async def start(self, vmid: int, config: Config) -> list[str] | None:
+        """Start it as config says, hostname and network files of the guest included; returns when it runs.
+
+        What it returns are warnings for the task log ("WARN: …"): the task then ends with WARNINGS: n.
+        """
 
     async def stop(self, vmid: int) -> None:
         """Kill it; returns when it is gone. Fine when it was not running."""
@@ -134,9 +137,10 @@ class NullBackend:
     async def to_template(self, vmid: int, old: Config, new: Config) -> None:
         self._did('to_template', vmid)
 
-    async def start(self, vmid: int, config: Config) -> None:
+    async def start(self, vmid: int, config: Config) -> list[str] | None:
         self._did('start', vmid)
         self.running[vmid] = next(self._pids)
+        return None
 
     async def stop(self, vmid: int) -> None:
         self._did('stop', vmid)

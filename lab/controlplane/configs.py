@@ -1,0 +1,266 @@
+# Copyright (c) 2026, Phoenix Hypervisor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""GET and PUT of a container's config: the checks, then hotplug or the application of pending changes."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from fakepve.lxc import FASTPLUG, HOT_DELETE, mount_type, option_exists, parse_mount
+from fakepve.model import PveError, TaskError
+
+from . import values as rewrite
+from .guests import LabCt
+from .values import DEVICE, MOUNT, NET, NEW_DISK, UNUSED
+from .storages import Storages
+
+STALE = 'detected modified configuration - file changed by other user? Try again.'
+
+
+def bad_param(**fields: str) -> PveError:
+    """PVE's 400 with a message per field."""
+    return PveError(400, 'Parameter verification failed.', fields)
+
+
+class Skip(Exception):
+    """This option can't be changed while the container runs: it stays pending."""
+
+
+class Configs(Storages):
+    """Mixin of LabPve."""
+
+    # ------------------------------------------------------------------ views
+    async def _lxc_pending(self, user: str, v: Any) -> list[dict[str, Any]]:
+        ct = self._find_ct(v['node'], v['vmid'])
+        out: list[dict[str, Any]] = []
+        for key in sorted((set(ct.config) | set(ct.pending)) - {'lxc'}):
+            item: dict[str, Any] = {'key': key}
+            if key in ct.config:
+                item['value'] = ct.config[key]
+            if key in ct.pending:
+                if ct.pending[key] is None:
+                    item['delete'] = 1
+                else:
+                    item['pending'] = ct.pending[key]
+            out.append(item)
+        return out + [{'key': 'digest', 'value': ct.digest()}]
+
+    # -------------------------------------------------------------------- PUT
+    async def _lxc_config_put(self, user: str, v: Any) -> None:
+        values = dict((k, x) for k, x in v.items() if k not in ('node', 'vmid'))
+        digest = values.pop('digest', None)
+        if not values:
+            raise PveError(500, 'no options specified')
+        deletes = rewrite.split_list(values.pop('delete', ''))
+        reverts = rewrite.split_list(values.pop('revert', ''))
+        self.need_quorum()
+        ct = self._find_ct(v['node'], v['vmid'])
+        await self._config_lock(ct)
+        try:
+            await self.sync()
+            ct = self._find_ct(v['node'], v['vmid'])
+            self._ct_check_lock(ct)
+            if digest and digest != ct.digest():
+                raise PveError(500, STALE)
+            unprivileged = ct.config.get('unprivileged')
+            for names in (deletes, reverts):
+                self._check_modify_perm(user, ct.vmid, ct.pool, ct.config, {}, names, unprivileged)
+            self._check_names(values, deletes, reverts)
+            self._check_modify_perm(user, ct.vmid, ct.pool, ct.config, values, [], unprivileged)
+            await self._update_config(ct, user, values, deletes, reverts)
+        except BaseException:
+            self.reload(ct)
+            raise
+        finally:
+            self.release(ct, 'config')
+
+    @staticmethod
+    def _check_names(values: Any, deletes: list[str], reverts: list[str]) -> None:
+        for opt in reverts:
+            if not option_exists(opt) or opt == 'lxc':
+                raise bad_param(revert="unknown option '{0}'".format(opt))
+            if opt in values:
+                raise bad_param(revert="you can't use '-{0}' and '-revert {0}' at the same time".format(opt))
+        for opt in deletes:
+            if not option_exists(opt) or opt == 'lxc':
+                raise bad_param(delete="unknown option '{0}'".format(opt))
+            if opt in values:
+                raise bad_param(delete="you can't use '-{0}' and -delete {0}' at the same time".format(opt))
+            if opt in reverts:
+                raise bad_param(delete="you can't use '-delete {0}' and '-revert {0}' at the same time".format(opt))
+
+    async def _update_config(self, ct: LabCt, user: str, values: Any, deletes: list[str], reverts: list[str]) -> None:
+        """Write the changes to pending, then make a running container take what it can, a stopped one all."""
+        pending = ct.pending
+        for opt in reverts:
+            pending.pop(opt, None)
+        modified = set()
+        for opt in deletes:
+            if opt not in ct.config and pending.get(opt) is None:
+                continue  # PVE only warns: cannot delete 'x' - not set in current configuration!
+            modified.add(opt)
+            if opt in ('memory', 'rootfs', 'ostype'):
+                raise PveError(500, "unable to delete required option '{0}'".format(opt))
+            if opt == 'unprivileged':
+                raise PveError(500, "unable to delete read-only option: 'unprivileged'")
+            if UNUSED.fullmatch(opt) or MOUNT.fullmatch(opt):
+                self._check_protection(ct, "can't remove CT {0} drive '{1}'".format(ct.vmid, opt))
+            pending[opt] = None
+        for opt in sorted(values):
+            modified.add(opt)
+            self._check_value(ct, opt, values[opt])
+            pending[opt] = rewrite.stored(opt, values[opt])
+        self._cleanup_pending(ct)
+        running = ct.status == 'running'
+        errors = await (self._hotplug(ct, modified) if running else self._apply_pending(ct, modified))
+        if errors:
+            raise PveError(400, 'Parameter verification failed.', errors)
+        self.save(ct)
+
+    def _check_value(self, ct: LabCt, opt: str, value: Any) -> None:
+        if MOUNT.fullmatch(opt):
+            self._check_protection(ct, "can't update CT {0} drive '{1}'".format(ct.vmid, opt))
+            volume = rewrite.volume_of(value)
+            if mount_type(volume) == 'volume':
+                sid = volume.split(':')[0]
+                if sid not in self.storages:
+                    raise PveError(500, "storage '{0}' does not exist".format(sid))
+                if 'rootdir' not in rewrite.split_list(self.storages[sid].get('content')):
+                    raise PveError(500, "storage '{0}' does not allow content type 'rootdir' (Container)".format(sid))
+        elif opt == 'unprivileged':
+            raise PveError(500, "unable to modify read-only option: 'unprivileged'")
+        elif opt == 'hookscript':
+            self.check_hookscript(value)
+        elif DEVICE.fullmatch(opt):
+            self.check_device(opt, value)
+
+    def _cleanup_pending(self, ct: LabCt) -> None:
+        """Forget pending changes that change nothing."""
+        for opt, value in list(ct.pending.items()):
+            same = opt in ct.config and value is not None and str(ct.config[opt]) == str(value)
+            if same or (value is None and opt not in ct.config):
+                del ct.pending[opt]
+
+    # ---------------------------------------------------------------- running
+    async def _hotplug(self, ct: LabCt, modified: set[str]) -> dict[str, str]:
+        """What a running container takes at once; {option: error} of what failed."""
+        errors: dict[str, str] = {}
+        cfg, pending = ct.config, ct.pending
+        for opt in sorted(modified & set(pending)):
+            if opt in FASTPLUG and pending[opt] is not None:
+                cfg[opt] = pending.pop(opt)
+                if opt == 'cores':
+                    await self.backend.apply_hot(ct.vmid, opt, None, cfg[opt])
+        for opt in sorted(k for k in modified if k in pending and pending[k] is None):
+            try:
+                await self._unplug(ct, opt)
+            except Skip:
+                continue
+            except TaskError as e:
+                errors[opt] = 'unable to hotplug {0}: {1}\n'.format(opt, e)
+            else:
+                cfg.pop(opt, None)
+                pending.pop(opt)
+        for opt in sorted(k for k in modified if pending.get(k) is not None):
+            try:
+                cfg[opt] = await self._plug(ct, opt, pending[opt])
+                pending.pop(opt)
+            except Skip:
+                continue
+            except TaskError as e:
+                errors[opt] = 'unable to hotplug {0}: {1}\n'.format(opt, e)
+        return errors
+
+    async def _unplug(self, ct: LabCt, opt: str) -> None:
+        if opt in FASTPLUG:
+            return
+        if UNUSED.fullmatch(opt):
+            await self.free_unused(ct, opt)
+        elif opt in HOT_DELETE or NET.fullmatch(opt):
+            await self.backend.apply_hot(ct.vmid, opt, ct.config.get(opt), None)
+        else:
+            raise Skip
+
+    async def _plug(self, ct: LabCt, opt: str, value: Any) -> Any:
+        """Give a running container one changed option; the value that the config gets."""
+        old = ct.config.get(opt)
+        if opt in ('cpulimit', 'cpuunits', 'memory', 'swap'):
+            await self.backend.apply_hot(ct.vmid, opt, old, value)
+            return value
+        if NET.fullmatch(opt):
+            return await self._plug_net(ct, opt, old, rewrite.net(value))
+        if (MOUNT.fullmatch(opt) or DEVICE.fullmatch(opt)) and old is None and opt != 'rootfs':
+            if DEVICE.fullmatch(opt):
+                await self.backend.apply_hot(ct.vmid, opt, None, value)
+                return value
+            new, made = await self.allocate_mount(ct.vmid, opt, value)
+            try:
+                await self.backend.apply_hot(ct.vmid, opt, None, new)
+            except TaskError:
+                for volid in made:
+                    await self.backend.free_volume(volid)
+                raise
+            return new
+        raise Skip
+
+    async def _plug_net(self, ct: LabCt, opt: str, old: Any, new: str) -> str:
+        """update_net: a new address or name replaces the interface; PVE takes the old one out, and says so in the
+        file, before it looks at the bridge."""
+        before, after = rewrite.net_props(old), rewrite.net_props(new)
+        if old is not None and any(before.get(k) != after.get(k) for k in ('hwaddr', 'name')):
+            ct.config.pop(opt)
+            self.save(ct)
+            await self.backend.apply_hot(ct.vmid, opt, old, None)
+            old = None
+        bridge = after.get('bridge')
+        if bridge and not await self.backend.bridge_exists(bridge):
+            if old is not None and before.get('bridge') != bridge:
+                ct.config[opt] = re.sub(r',(bridge|tag|firewall|rate)=[^,]*', '', old)
+                self.save(ct)
+            raise TaskError("bridge '{0}' does not exist".format(bridge))
+        if old != new:
+            await self.backend.apply_hot(ct.vmid, opt, old, new)
+        return new
+
+    # ---------------------------------------------------------------- stopped
+    async def _apply_pending(self, ct: LabCt, selection: set[str] | None = None) -> dict[str, str]:
+        """Move pending changes into the config of a stopped container; {option: error}. The caller saves."""
+        errors: dict[str, str] = {}
+        cfg, pending = ct.config, ct.pending
+        chosen = [opt for opt in pending if selection is None or opt in selection]
+        for opt in sorted(k for k in chosen if pending[k] is None):
+            if MOUNT.fullmatch(opt) and opt in cfg:
+                self.keep_unused(ct, opt, cfg[opt])
+            elif UNUSED.fullmatch(opt) and opt in cfg:
+                await self.free_unused(ct, opt)
+            cfg.pop(opt, None)
+            pending.pop(opt)
+        for opt in sorted(k for k in chosen if pending.get(k) is not None):
+            value = pending[opt]
+            try:
+                if MOUNT.fullmatch(opt) and opt != 'rootfs':
+                    value, _made = await self.allocate_mount(ct.vmid, opt, value)
+                    if opt in cfg and rewrite.volume_of(cfg[opt]) != rewrite.volume_of(value):
+                        self.keep_unused(ct, opt, cfg[opt])
+                elif NET.fullmatch(opt):
+                    value = rewrite.net(value)
+            except (TaskError, PveError) as e:
+                errors[opt] = 'unable to apply pending change {0} : {1}\n'.format(opt, e)
+                continue
+            cfg[opt] = value
+            pending.pop(opt)
+        return errors
+
+    # ----------------------------------------------------------------- checks
+    def _check_bridge(self, user: str, net: str) -> None:
+        bridge = rewrite.net_props(net).get('bridge')
+        if bridge:
+            self.require(user, '/sdn/zones/localnetwork/' + bridge, 'SDN.Use')
+
+    @staticmethod
+    def new_disk(value: Any) -> tuple[str, float] | None:
+        """(storage, GiB) of a volume still to be made, else None."""
+        found = NEW_DISK.fullmatch(parse_mount(value).get('volume', ''))
+        return (found.group(1), float(found.group(2))) if found else None

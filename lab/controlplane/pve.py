@@ -1,0 +1,65 @@
+# Copyright (c) 2026, Phoenix Hypervisor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""LabPve: fakepve as one recorded node, whose containers are files and real guests."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from fakepve.server import PORT, FakePve
+
+from .access import Access
+from .backend import Backend
+from .configs import Configs
+from .confstore import ConfStore
+from .copies import Copies
+from .guests import GuestFiles
+from .lifecycle import Lifecycle
+from .nodeinfo import NodeInfo
+from .record import Record
+from .wire import Wire
+from .worker import Worker
+
+# What GET /version answers.
+VERSIONS = {8: ('8.4.21', '8.4', '2606ac850d46da29'), 9: ('9.2.1', '9.2', 'c1689ccb1065a83b')}
+
+
+def local_storage(path: str = '/var/lib/vz') -> dict[str, dict[str, Any]]:
+    """The storage that every node has: a directory for everything."""
+    return {'local': {'type': 'dir', 'path': path, 'content': 'vztmpl,backup,iso,snippets,rootdir,images',
+                      'active': 1, 'shared': 0, 'files': set()}}
+
+
+class LabPve(Wire, Access, Worker, Record, Lifecycle, Copies, Configs, NodeInfo, GuestFiles, FakePve):
+    """One node.
+
+    backend: what runs the guests. conf_dir: /etc/pve/lxc of the node. lock_dir: its /run/lock/lxc.
+    pve_version: 8 or 9, for the defaults and the wording that differ. access_log, request_log: files, or None.
+    Times are real (time_scale 1): a POST answers with a UPID, and the task ends later.
+    """
+
+    def __init__(self, backend: Backend, conf_dir: Path, lock_dir: Path, *, node: str = 'pve', pve_version: int = 9,
+                 storages: dict[str, dict[str, Any]] | None = None, host: str = '127.0.0.1', port: int = PORT,
+                 password: str = 'secret', access_log: Path | None = None, request_log: Path | None = None) -> None:
+        self.backend = backend
+        self.pve_version = pve_version
+        self.node = node
+        self.store = ConfStore(Path(conf_dir), Path(lock_dir))
+        self.access_log = access_log
+        self.request_log = request_log
+        super().__init__(password=password, host=host, port=port)
+        self.version, self.release_version, self.repoid = VERSIONS[pve_version]
+        self.time_scale = 1.0
+        self.nodes = {node: {'online': True}}
+        self.cluster_name = node
+        self.storages = local_storage() if storages is None else storages
+
+    async def start(self, certfile: str, keyfile: str) -> None:
+        """Listen on https://host:port."""
+        for path in (self.access_log, self.request_log):
+            if path is not None:
+                path.parent.mkdir(parents=True, exist_ok=True)
+        await self.sync()
+        await super().start(certfile, keyfile)

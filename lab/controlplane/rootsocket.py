@@ -1,0 +1,164 @@
+# Copyright (c) 2026, Phoenix Hypervisor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What only root on the node may ask, over a unix socket: one JSON object a line, one answer a line.
+
+{"op": "ticket", "user": "root@pam"}                          -> {"ticket", "csrf"}
+{"op": "call", "method": "PUT", "path": "/nodes/…", "params"} -> {"status", "reason", "body"}, as root@pam
+{"op": "wait", "upid": "UPID:…"}                              -> {"exitstatus", "log"}, once the task has ended
+{"op": "unlock", "vmid": 950}                                 -> {}: pct unlock
+{"op": "fault", "name": "…", …}                               -> {}: see FAULTS; for tests
+A refusal is {"error": "…"}.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+
+from .pve import LabPve
+from .record import SOURCE_HEADER
+
+# name -> what its other keys are. Times are PVE seconds.
+FAULTS = {
+    'fail': 'method, suffix, and status with message, or error; times: fakepve.fail()',
+    'clear': 'forget all of fail, task_delay, guest and network',
+    'lock': 'vmid, lock: leave the config locked, as an interrupted backup does',
+    'hold': 'vmid, secs: another process holds the lock file',
+    'task_delay': 'type, secs: tasks of this type wait before they work',
+    'guest': 'vmid, start_error, shutdown_secs, start_secs, stop_secs',
+    'network': 'latency, jitter, drop_rate, hang_rate, seed',
+    'quorum': 'lost: true or false',
+}
+
+
+class RootSocket:
+    """Serves the socket at path, 0600."""
+
+    def __init__(self, pve: LabPve, path: Path) -> None:
+        self.pve = pve
+        self.path = path
+        self._server: asyncio.AbstractServer | None = None
+        self._session: aiohttp.ClientSession | None = None
+
+    async def start(self) -> None:
+        """Listen; a socket file that a killed control plane left is replaced."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self.path.unlink(missing_ok=True)
+        before = os.umask(0o177)
+        try:
+            self._server = await asyncio.start_unix_server(self._serve, str(self.path), limit=1024 * 1024)
+        finally:
+            os.umask(before)
+
+    async def stop(self) -> None:
+        """Stop listening."""
+        if self._server is not None:
+            self._server.close()
+        if self._session is not None:
+            await self._session.close()
+        self.path.unlink(missing_ok=True)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            while line := await reader.readline():
+                try:
+                    answer = await self.handle(json.loads(line))
+                except Exception as e:  # noqa: BLE001 - the caller must hear of it, and the next one be served
+                    answer = {'error': '{0}: {1}'.format(type(e).__name__, e)}
+                writer.write(json.dumps(answer).encode() + b'\n')
+                await writer.drain()
+        except ConnectionError:
+            pass
+        finally:
+            writer.close()
+
+    async def handle(self, request: dict[str, Any]) -> dict[str, Any]:
+        """One request."""
+        op = getattr(self, '_op_' + str(request.get('op')), None)
+        if op is None:
+            return {'error': 'unknown op'}
+        return await op(request) or {}
+
+    async def _op_ticket(self, request: dict[str, Any]) -> dict[str, Any]:
+        ticket, csrf = self.pve.mint_ticket(request.get('user') or 'root@pam')
+        return {'ticket': ticket, 'csrf': csrf}
+
+    async def _op_call(self, request: dict[str, Any]) -> dict[str, Any]:
+        if self._session is None:
+            self._session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=False))
+        ticket, csrf = self.pve.mint_ticket('root@pam')
+        host = '127.0.0.1' if self.pve.host in ('0.0.0.0', '::', '') else self.pve.host
+        method = request['method'].upper()
+        params = dict((k, str(int(v)) if isinstance(v, bool) else str(v))
+                      for k, v in (request.get('params') or {}).items())
+        where: dict[str, Any] = {'data': params} if method in ('POST', 'PUT') else {'params': params}
+        try:
+            async with self._session.request(
+                    method, 'https://{0}:{1}/api2/json{2}'.format(host, self.pve.port, request['path']), **where,
+                    headers={'Cookie': 'PVEAuthCookie=' + ticket, 'CSRFPreventionToken': csrf,
+                             SOURCE_HEADER: 'cli'}) as response:
+                text = await response.text()
+                try:
+                    body = json.loads(text) if text else None
+                except ValueError:
+                    body = text
+                return {'status': response.status, 'reason': response.reason, 'body': body}
+        finally:
+            self.pve.tickets.pop(ticket, None)
+
+    async def _op_wait(self, request: dict[str, Any]) -> dict[str, Any]:
+        task = self.pve.tasks[request['upid']]
+        while task['status'] == 'running':
+            await asyncio.sleep(0.02)
+        return {'exitstatus': task['exitstatus'], 'log': task['log']}
+
+    async def _op_unlock(self, request: dict[str, Any]) -> dict[str, Any]:
+        await self.pve.sync()
+        ct = self.pve._find_ct(self.pve.node, request['vmid'])
+        await self.pve.acquire(ct, 'unlock')
+        try:
+            ct.lock = None
+            self.pve.save(ct)
+        finally:
+            self.pve.release(ct, 'unlock')
+        return {}
+
+    async def _op_fault(self, request: dict[str, Any]) -> dict[str, Any]:
+        args = dict((k, v) for k, v in request.items() if k not in ('op', 'name'))
+        name = request.get('name')
+        pve = self.pve
+        await pve.sync()
+        if name == 'fail':
+            pve.fail(args.pop('method'), args.pop('suffix'), **args)
+        elif name == 'clear':
+            pve.failures.clear()
+            pve.task_delay.clear()
+            pve.network.update(latency=0.0, jitter=0.0, drop_rate=0.0, hang_rate=0.0)
+            for ct in pve.cts:
+                ct.start_error, ct.start_secs, ct.stop_secs, ct.shutdown_secs = None, 0, 0, 0
+        elif name == 'lock':
+            pve.snapshot_lock(args['vmid'], args['lock'])
+            pve.flush()
+        elif name == 'hold':
+            await pve.hold_config_lock(args['vmid'], args.get('secs'))
+        elif name == 'task_delay':
+            pve.task_delay[args['type']] = args['secs']
+        elif name == 'guest':
+            ct = pve.ct(args.pop('vmid'))
+            for key, value in args.items():
+                if key not in ('start_error', 'shutdown_secs', 'start_secs', 'stop_secs'):
+                    return {'error': 'unknown key ' + key}
+                setattr(ct, key, value)
+        elif name == 'network':
+            pve.network.update(args)
+        elif name == 'quorum':
+            pve.quorate = not args.get('lost')
+        else:
+            return {'error': 'unknown fault; known: ' + ', '.join(sorted(FAULTS))}
+        return {}
