@@ -101,10 +101,8 @@ def _is_secret(option: Any) -> bool:
 
 def effective_value(value: Any, template: Callable[[Any], Any] | None) -> tuple[Any, bool]:
     """Return a variable's value, templated where it holds a template, and whether any of it came out of a vault."""
-    if not is_template(value):
-        return (value, False) if not is_vaulted(value) else (_plain(template(value) if template else value), True)
     vaulted = is_vaulted(value)
-    result = template(value) if template else value
+    result = template(value) if template and (vaulted or is_template(value)) else value
     return _plain(result), vaulted or is_vaulted(result)
 
 
