@@ -1,0 +1,48 @@
+# Copyright (c) 2026, Phoenix Hypervisor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Findings as plain text: one line each, as compilers write them, so that editors and grep find the place."""
+
+from __future__ import annotations
+
+from typing import List, Sequence
+
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._config.finding import Finding
+
+LIMIT = 200
+"""Findings that a report shows; the count at its end is of all."""
+
+
+def line(finding: Finding) -> str:
+    """One finding on one line."""
+    place = "%s:%d:%d" % (finding.file, finding.line, finding.column) if finding.line else finding.file
+    got = finding.got if finding.got.startswith(("no ", "unknown ", "neither ")) else "got " + finding.got
+    near = " (did you mean %s?)" % finding.nearest if finding.nearest else ""
+    parts = [place, finding.pointer, "%s%s, expected %s" % (got, near, finding.expected), "remedy: " + finding.remedy]
+    return "  ".join(part for part in parts if part)
+
+
+def lines(findings: Sequence[Finding]) -> List[str]:
+    """The first findings, one line each, and how many are left out."""
+    shown = [line(finding) for finding in findings[:LIMIT]]
+    if len(findings) > LIMIT:
+        shown.append("... and %d more" % (len(findings) - LIMIT))
+    return shown
+
+
+def report(findings: Sequence[Finding]) -> str:
+    """The whole report, grouped by file; empty when there is nothing wrong."""
+    if not findings:
+        return ""
+    text: List[str] = ["The configuration is faulty; nothing was touched.", ""]
+    previous = None
+    for finding in findings[:LIMIT]:
+        if previous is not None and finding.file != previous:
+            text.append("")
+        previous = finding.file
+        text.append(line(finding))
+    if len(findings) > LIMIT:
+        text.append("... and %d more" % (len(findings) - LIMIT))
+    files = len({finding.file for finding in findings})
+    text += ["", "%d error%s in %d file%s" % (len(findings), "" if len(findings) == 1 else "s", files, "" if files == 1 else "s")]
+    return "\n".join(text)

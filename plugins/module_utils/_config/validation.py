@@ -1,0 +1,131 @@
+# Copyright (c) 2026, Phoenix Hypervisor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""All that is wrong with the configuration, found at once: the text, the schema, then what holds between keys and containers."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass, field
+from typing import Any, Dict, Iterable, Iterator, List, Mapping, Optional, Tuple
+
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._config.checks import CHECKS, Subject
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._config.explain import Explainer
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._config.finding import Finding, Pointer
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._config.fleet import Deprecation, Fleet, load_fleet, load_hypervisor
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._config.jsontext import JsonText, Place
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._config.schemajudge import MISSING_LIBRARY, SchemaJudge, library_present
+
+
+@dataclass(frozen=True)
+class Source:
+    """One configuration file.
+
+    Attributes:
+        file: its name in findings.
+        text: what was read.
+        schema: its JSON Schema.
+        hidden: it is encrypted: no value of it may be shown.
+    """
+
+    file: str
+    text: JsonText
+    schema: Mapping[str, Any]
+    hidden: bool = False
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """The result of validating: what was read, as far as it is readable, and everything that is wrong with it, by file and line."""
+
+    fleet: Fleet
+    hypervisor: Dict[str, Any]
+    findings: Tuple[Finding, ...]
+    warnings: Tuple[str, ...] = field(default=())
+
+
+def validate(lxc: Source, hypervisor: Optional[Source], nodes: Optional[Tuple[str, ...]] = None) -> Outcome:
+    """Judge both files.
+
+    Args:
+        lxc: `phoenix_lxc_configs.json`.
+        hypervisor: `hypervisor_config.json`, if there is one.
+        nodes: names of the nodes that the inventory source knows; None skips what concerns them.
+    """
+    sources = [lxc] + ([hypervisor] if hypervisor is not None else [])
+    found: List[Finding] = []
+    for source in sources:
+        found += _text_findings(source)
+        found += _schema_findings(source)
+    fleet = load_fleet(lxc.text.value)
+    host, host_deprecations = load_hypervisor(hypervisor.text.value if hypervisor is not None else None)
+    warnings = _warnings(lxc, fleet.deprecations)
+    if hypervisor is not None:
+        warnings += _warnings(hypervisor, host_deprecations)
+    if lxc.text.readable:
+        hidden = {source.file for source in sources if source.hidden}
+        subject = Subject(fleet, host, nodes, lxc.file, hypervisor.file if hypervisor is not None else "", hidden)
+        for check in CHECKS:
+            found += check(subject)
+    return Outcome(fleet, host, tuple(_placed(found, sources)), tuple(warnings))
+
+
+def _text_findings(source: Source) -> Iterator[Finding]:
+    for error in source.text.errors:
+        yield Finding(source.file, error.path, error.got, error.expected, error.remedy, None, error.line, error.column)
+
+
+def _schema_findings(source: Source) -> Iterator[Finding]:
+    if not source.text.readable:
+        return
+    if not library_present():
+        remedy = "Install it for the Python that runs Ansible: %s" % MISSING_LIBRARY
+        yield Finding(source.file, (), "no Python library jsonschema on the controller", "jsonschema, to validate the configuration", remedy)
+        return
+    yield from SchemaJudge(source.schema).findings(source.text.value, Explainer(source.file, source.hidden))
+
+
+def _warnings(source: Source, deprecations: Iterable[Deprecation]) -> List[str]:
+    items = list(deprecations)
+    places = source.text.locate(item.path for item in items) if items else {}
+    lines = []
+    for item in items:
+        place = places.get(item.path)
+        line = source.text.line_column(place.value)[0] if place is not None else 0
+        lines.append("%s:%d  %s" % (source.file, line, item))
+    return lines
+
+
+def _placed(findings: Iterable[Finding], sources: List[Source]) -> List[Finding]:
+    """The findings with line and column, by file and line, none twice."""
+    by_file: Dict[str, List[Finding]] = {source.file: [] for source in sources}
+    for finding in dict.fromkeys(findings):
+        by_file.setdefault(finding.file, []).append(finding)
+    result: List[Finding] = []
+    for source in sources:
+        mine = by_file.pop(source.file, [])
+        places = source.text.locate(_ways([finding.path for finding in mine if not finding.line])) if mine else {}
+        placed = [finding if finding.line else _with_line(finding, source.text, places) for finding in mine]
+        result += sorted(placed, key=lambda finding: (finding.line, finding.column))
+    for rest in by_file.values():
+        result += rest
+    return result
+
+
+def _ways(paths: Iterable[Pointer]) -> Iterator[Pointer]:
+    for path in paths:
+        for length in range(len(path) + 1):
+            yield path[:length]
+
+
+def _with_line(finding: Finding, text: JsonText, places: Mapping[Pointer, Place]) -> Finding:
+    if not text.text:
+        return finding
+    # What is missing has no place of its own: the nearest thing around it has.
+    for length in range(len(finding.path), -1, -1):
+        place = places.get(finding.path[:length])
+        if place is not None:
+            offset = place.key if finding.at_key and place.key is not None else place.value
+            line, column = text.line_column(offset)
+            return dataclasses.replace(finding, line=line, column=column)
+    return finding
