@@ -1,0 +1,112 @@
+# Copyright (c) 2026, Phoenix Hypervisor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Volumes of the lab: directories under a storage's images folder, named as PVE names its raw files.
+
+A real node keeps a loop-mounted ext4 image there. Here the name is a directory, so sizes are recorded, not enforced.
+Blocking; called through a thread.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+from fakepve.model import TaskError
+
+STORAGE_CFG = Path('/etc/pve/storage.cfg')
+SHIFT = 100000
+IDS = 65536
+_USERNS = ['lxc-usernsexec', '-m', 'u:0:%d:%d' % (SHIFT, IDS), '-m', 'g:0:%d:%d' % (SHIFT, IDS), '--']
+_TAR = ['tar', '--extract', '--preserve-permissions', '--totals', '--one-file-system', '--numeric-owner',
+        '--skip-old-files', '--xattrs', '--xattrs-include=user.*', '--xattrs-include=security.capability',
+        '--anchored', '--exclude=./dev/*']
+
+
+def _storage_path(storage: str) -> Path:
+    """The path of a directory storage, from storage.cfg."""
+    current = None
+    for line in STORAGE_CFG.read_text().splitlines() if STORAGE_CFG.exists() else []:
+        header = re.match(r'(\w+):\s*(\S+)\s*$', line)
+        if header:
+            current = header.group(2)
+        found = re.match(r'\s+path\s+(\S+)', line)
+        if found and current == storage:
+            return Path(found.group(1))
+    return Path('/var/lib/vz') if storage == 'local' else Path('/var/lib/vz') / storage
+
+
+def path(volid: str) -> Path:
+    """Where the volume's files are."""
+    storage, _, name = volid.partition(':')
+    if not name or '..' in name.split('/'):
+        raise TaskError("unable to parse volume ID '%s'" % volid)
+    return _storage_path(storage) / 'images' / name
+
+
+def alloc(volid: str) -> None:
+    """An empty volume. Its folder must let the guests' mapped users through."""
+    target = path(volid)
+    target.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+    try:
+        target.mkdir(mode=0o755)
+    except FileExistsError:
+        raise TaskError("disk image '%s' already exists" % target) from None
+
+
+def free(volid: str) -> None:
+    """Delete the volume, its snapshots and, when it was the last, the guest's folder."""
+    target = path(volid)
+    for tree in [target, *target.parent.glob(target.name + '@*')]:
+        if tree.is_dir():
+            shutil.rmtree(tree)
+    try:
+        target.parent.rmdir()
+    except OSError:
+        pass
+
+
+def copy(source: str, target: str) -> None:
+    """Replace target's (empty) contents by a copy of source's, everything kept."""
+    copy_tree(path(source), path(target))
+
+
+def copy_tree(source: Path, target: Path) -> None:
+    """cp -a into a directory that may exist."""
+    target.mkdir(mode=0o755, exist_ok=True)
+    _run(['cp', '-a', '--reflink=auto', '--', str(source) + '/.', str(target)])
+
+
+def rename(old: str, new: str) -> None:
+    """A volume gets another name."""
+    path(old).rename(path(new))
+
+
+def extract(archive: str, target: Path, unprivileged: bool) -> str:
+    """Unpack a template; unprivileged shifts all owners by doing it inside the guest's id map. tar's summary."""
+    suffix = Path(archive).suffix
+    program = {'.zst': ['--zstd'], '.gz': ['--gzip'], '.xz': ['--xz'], '.bz2': ['--bzip2']}.get(suffix, [])
+    shift = SHIFT if unprivileged else 0
+    os.chown(target, shift, shift)
+    with open(archive, 'rb') as stream:
+        # Opened here: the mapped root may not be able to reach the file.
+        return _run([*(_USERNS if unprivileged else []), *_TAR, *program, '--directory', str(target), '--file=-'],
+                    stdin=stream)
+
+
+def snapshot_path(volid: str, name: str) -> Path:
+    """Where the kept contents of a snapshot are."""
+    target = path(volid)
+    return target.with_name('%s@%s' % (target.name, name))
+
+
+def _run(argv: list[str], stdin: 'object' = None) -> str:
+    done = subprocess.run(argv, stdin=stdin or subprocess.DEVNULL, capture_output=True,  # type: ignore[call-overload]
+                          text=True, check=False)
+    if done.returncode:
+        raise TaskError("command '%s' failed: exit code %d: %s" % (
+            ' '.join(argv), done.returncode, done.stderr.strip()[-500:]))
+    return str(done.stderr).strip()

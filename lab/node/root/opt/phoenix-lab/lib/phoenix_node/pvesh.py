@@ -1,0 +1,91 @@
+# Copyright (c) 2026, Phoenix Hypervisor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""pvesh get|set|create|delete|ls PATH [options]."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Any
+
+from . import options
+from .socket_client import ApiError, call, is_upid, wait
+
+METHODS = {'get': 'GET', 'set': 'PUT', 'create': 'POST', 'delete': 'DELETE', 'ls': 'GET'}
+OUTPUT = ('output-format', 'human-readable', 'noborder', 'noheader', 'nooutput', 'noproxy', 'quiet')
+FLAGS = ('human-readable', 'noborder', 'noheader', 'nooutput', 'noproxy', 'quiet')
+
+
+def main(words: list[str]) -> int:
+    """Exit code 0, 255 for a refused call, 2 for no such path."""
+    if not words or words[0] not in METHODS:
+        print('ERROR: unknown command \'%s\'\nUSAGE: pvesh <COMMAND> [ARGS] [OPTIONS]' % ' '.join(words[:1]), file=sys.stderr)
+        return 255
+    try:
+        arguments, given = options.parse(words[1:], FLAGS)
+    except ValueError as problem:
+        print(problem, file=sys.stderr)
+        return 255
+    path = '/' + (arguments[0] if arguments else '').strip('/')
+    shown = {name: given.pop(name) for name in OUTPUT if name in given}
+    try:
+        data = call(METHODS[words[0]], path, given)
+        if is_upid(data):
+            return _task(data, shown)
+    except ApiError as problem:
+        if problem.status == 501 or problem.status == 404:
+            print("No '%s' handler defined for '%s'" % (words[0], path), file=sys.stderr)
+            return 2
+        print(problem, file=sys.stderr)
+        if problem.status == 400:
+            print('pvesh %s <api_path> [OPTIONS] [FORMAT_OPTIONS]' % words[0], file=sys.stderr)
+        return 255 if problem.status == 400 else 2
+    if data is not None and 'nooutput' not in shown and 'quiet' not in shown:
+        _print(data, shown.get('output-format', 'text'))
+    return 0
+
+
+def _task(upid: str, shown: dict[str, str]) -> int:
+    """A task runs in the foreground: its log, then its id; a failed one is an error."""
+    status, log = wait(upid)
+    failed = status != 'OK' and not status.startswith('WARNINGS')
+    lines = [line for line in log if not line.startswith('TASK ')]
+    if lines:
+        print('\n'.join(lines))
+    if failed:
+        print(status, file=sys.stderr)
+        return 255
+    if 'nooutput' not in shown and 'quiet' not in shown:
+        _print(upid, shown.get('output-format', 'text'))
+    return 0
+
+
+def _print(data: Any, form: str) -> None:
+    if form in ('json', 'json-pretty'):
+        print(json.dumps(data, sort_keys=True, indent=3 if form.endswith('pretty') else None,
+                         separators=None if form.endswith('pretty') else (',', ':')))
+    elif isinstance(data, dict):
+        _table(('key', 'value'), [(key, _cell(value)) for key, value in sorted(data.items())])
+    elif isinstance(data, list) and data and isinstance(data[0], dict):
+        keys = sorted({key for row in data for key in row})
+        _table(tuple(keys), [tuple(_cell(row.get(key, '')) for key in keys) for row in data])
+    elif data not in (None, []):
+        print(data if isinstance(data, str) else json.dumps(data))
+
+
+def _cell(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, sort_keys=True, separators=(',', ':'))
+
+
+def _table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
+    widths = [max(len(row[i]) for row in [head, *rows]) for i in range(len(head))]
+
+    def line(left: str, middle: str, right: str, fill: str) -> str:
+        return left + middle.join(fill * (width + 2) for width in widths) + right
+    print(line('┌', '┬', '┐', '─'))
+    print('│' + '│'.join(' %s ' % head[i].ljust(widths[i]) for i in range(len(head))) + '│')
+    print(line('╞', '╪', '╡', '═'))
+    print(('\n' + line('├', '┼', '┤', '─') + '\n').join(
+        '│' + '│'.join(' %s ' % row[i].ljust(widths[i]) for i in range(len(head))) + '│' for row in rows))
+    print(line('└', '┴', '┘', '─'))

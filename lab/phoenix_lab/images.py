@@ -1,0 +1,193 @@
+# Copyright (c) 2026, Phoenix Hypervisor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The two images: the node's root file system and the guests' template. Built once, kept under a content key.
+
+An image appears under its final name by a rename, so a build that is killed leaves nothing that would be used.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import hashlib
+import json
+import os
+import platform
+import shutil
+import signal
+import subprocess
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from . import host
+from .instance import CACHE_ROOT, locked
+from .run import LabError, clean_env, run, say
+
+RELEASE = 'bookworm'
+NODE_PACKAGES = ('systemd', 'systemd-sysv', 'dbus', 'openssh-server', 'python3', 'python3-venv', 'perl', 'lxc', 'uidmap',
+                 'iproute2', 'nftables', 'dnsmasq-base', 'zstd', 'procps', 'iputils-ping', 'curl', 'ca-certificates',
+                 'netbase', 'less', 'libpam-systemd')
+# As small as the templates in the field: no python3, curl, sshd or ca-certificates.
+GUEST_PACKAGES = ('systemd', 'systemd-sysv', 'dbus', 'ifupdown', 'isc-dhcp-client', 'iproute2', 'iputils-ping', 'netbase',
+                  'procps')
+WHEELS = ('fakepve==0.5.0', 'aiohttp', 'cryptography')
+NODE_PYTHON = '3.11'
+NODE_MASKED = ('lxc-net.service', 'lxc.service', 'lxc-monitord.service', 'apt-daily.timer', 'apt-daily-upgrade.timer',
+               'e2scrub_all.timer', 'fstrim.timer', 'dpkg-db-backup.timer', 'console-getty.service', 'getty@.service',
+               'systemd-networkd.service', 'systemd-timesyncd.service')
+# What fails or makes no sense in an unprivileged container of a container; PVE masks the first four itself.
+GUEST_MASKED = ('sys-kernel-config.mount', 'sys-kernel-debug.mount', 'sys-kernel-tracing.mount',
+                'systemd-journald-audit.socket', 'dev-hugepages.mount', 'dev-mqueue.mount', 'systemd-udevd.service',
+                'systemd-udevd-kernel.socket', 'systemd-udevd-control.socket', 'systemd-udev-trigger.service',
+                'systemd-modules-load.service', 'systemd-sysctl.service', 'apt-daily.timer', 'apt-daily-upgrade.timer',
+                'systemd-logind.service', 'e2scrub_all.timer', 'fstrim.timer', 'modprobe@.service')
+GUEST_CA = 'usr/share/phoenix-lab/ca-bundle.crt'
+
+
+@dataclass(frozen=True)
+class Images:
+    """Where the images of this host's settings are, or will be."""
+
+    node: Path
+    template: Path
+    wheels: Path
+
+    @property
+    def ready(self) -> bool:
+        return self.node.is_dir() and self.template.is_file()
+
+
+def wanted() -> Images:
+    """The images for this host's apt sources, settings and certificates; their names hold the content key."""
+    seen = [RELEASE, host.apt_sources(RELEASE), host.apt_conf(), host.local_cas(), NODE_PACKAGES, GUEST_PACKAGES, WHEELS,
+            NODE_MASKED, GUEST_MASKED, Path(__file__).read_text()]
+    key = hashlib.sha256(json.dumps(seen).encode()).hexdigest()[:12]
+    wheels = hashlib.sha256(json.dumps([WHEELS, NODE_PYTHON]).encode()).hexdigest()[:12]
+    return Images(CACHE_ROOT / ('node-' + key), CACHE_ROOT / ('template-%s.tar.zst' % key),
+                  CACHE_ROOT / ('wheels-' + wheels))
+
+
+def ensure() -> Images:
+    """Build what is missing, both images at a time. Another checkout that builds the same is waited for."""
+    images = wanted()
+    if images.ready:
+        return images
+    with locked(CACHE_ROOT / 'build.lock'):
+        for stale in CACHE_ROOT.glob('*.building'):
+            shutil.rmtree(stale) if stale.is_dir() else stale.unlink()
+        with ThreadPoolExecutor(3) as pool:
+            wheels = pool.submit(_wheels, images.wheels)
+            jobs = [pool.submit(_node, images.node, wheels), pool.submit(_template, images.template)]
+            for job in jobs:
+                job.result()
+    return images
+
+
+def purge(keep: set[str]) -> None:
+    """Delete the caches, except images that another running lab stands on."""
+    if not CACHE_ROOT.exists():
+        return
+    with locked(CACHE_ROOT / 'build.lock'):
+        for path in CACHE_ROOT.iterdir():
+            if str(path) not in keep and path.name != 'build.lock':
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
+    if not keep:
+        shutil.rmtree(CACHE_ROOT)
+
+
+def _die_with_us() -> None:
+    ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG: a killed `up` leaves no builder behind
+
+
+def _mmdebstrap(target: Path, packages: tuple[str, ...]) -> None:
+    command = ['mmdebstrap', '--quiet', '--mode=root', '--variant=minbase', '--format=directory',
+               '--include=' + ','.join(packages)]
+    for line in host.apt_conf().splitlines():
+        command.append('--aptopt=' + line)
+    done = subprocess.run([*command, RELEASE, str(target), '-'], input=host.apt_sources(RELEASE), text=True,
+                          capture_output=True, env=clean_env(), preexec_fn=_die_with_us, check=False)
+    if done.returncode:
+        raise LabError('mmdebstrap failed: ' + (done.stderr or done.stdout).strip()[-3000:])
+
+
+def _common(root: Path, masked: tuple[str, ...]) -> None:
+    """What both images get: apt as on the host, masked units, nothing that identifies the build."""
+    (root / 'etc/apt/sources.list').write_text(host.apt_sources(RELEASE))
+    if host.apt_conf():
+        (root / 'etc/apt/apt.conf.d/90host').write_text(host.apt_conf())
+    if host.local_cas():
+        folder = root / 'usr/local/share/ca-certificates'
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, pem in host.local_cas().items():
+            (folder / name).write_text(pem)
+    units = root / 'etc/systemd/system'
+    units.mkdir(parents=True, exist_ok=True)
+    for unit in masked:
+        (units / unit).unlink(missing_ok=True)
+        (units / unit).symlink_to('/dev/null')
+    (root / 'etc/machine-id').write_text('')
+    (root / 'var/lib/dbus/machine-id').unlink(missing_ok=True)
+    (root / 'etc/resolv.conf').unlink(missing_ok=True)
+    (root / 'etc/hostname').unlink(missing_ok=True)
+    (root / 'etc/fstab').write_text('# the container configuration mounts everything\n')
+
+
+def _wheels(target: Path) -> Path:
+    """The control plane's Python packages for the node's Python, fetched with the host's pip and its settings."""
+    if target.is_dir():
+        return target
+    say('downloading the control plane (%s)' % ', '.join(WHEELS))
+    building = target.with_suffix('.building')
+    machine = platform.machine()
+    platforms = ['--platform=manylinux%s_%s' % (tag, machine) for tag in ('_2_28', '_2_17', '2014')]
+    run([*host.pip(), 'download', '--quiet', '--disable-pip-version-check', '--only-binary=:all:', '--dest',
+         str(building), '--implementation=cp', '--python-version=' + NODE_PYTHON,
+         '--abi=cp' + NODE_PYTHON.replace('.', ''), '--abi=abi3', '--abi=none', *platforms, *WHEELS])
+    building.rename(target)
+    return target
+
+
+def _node(target: Path, wheels: 'object') -> None:
+    if target.is_dir():
+        return
+    say('building the node image')
+    building = target.with_suffix('.building')
+    _mmdebstrap(building, NODE_PACKAGES)
+    _common(building, NODE_MASKED)
+    for key in (building / 'etc/ssh').glob('ssh_host_*'):
+        key.unlink()
+    (building / 'etc/ssh/sshd_config.d/phoenix-lab.conf').write_text(
+        'PermitRootLogin prohibit-password\nPasswordAuthentication no\nUseDNS no\n')
+    for name in ('subuid', 'subgid'):
+        (building / 'etc' / name).write_text('root:100000:65536\n')
+    packages = building / 'opt/phoenix-lab/wheels'
+    shutil.copytree(wheels.result(), packages)  # type: ignore[attr-defined]
+    chroot = ['chroot', str(building), '/usr/bin/env', '-i', 'PATH=/usr/sbin:/usr/bin:/sbin:/bin', 'HOME=/root']
+    run([*chroot, 'python3', '-m', 'venv', '/opt/phoenix-lab/venv'])
+    run([*chroot, '/opt/phoenix-lab/venv/bin/pip', 'install', '--quiet', '--no-index', '--disable-pip-version-check',
+         '--find-links', '/opt/phoenix-lab/wheels', *WHEELS])
+    run([*chroot, 'update-ca-certificates'])
+    shutil.rmtree(packages)
+    building.rename(target)
+    say('node image ready')
+
+
+def _template(target: Path) -> None:
+    if target.is_file():
+        return
+    say('building the guest template')
+    building = target.with_name(target.name.split('.')[0] + '.building')
+    _mmdebstrap(building, GUEST_PACKAGES)
+    _common(building, GUEST_MASKED)
+    if 'https://' in host.apt_sources(RELEASE) and host.CA_BUNDLE.exists():
+        bundle = building / GUEST_CA
+        bundle.parent.mkdir(parents=True)
+        shutil.copy(host.CA_BUNDLE, bundle)
+        (building / 'etc/apt/apt.conf.d/91ca').write_text('Acquire::https::CaInfo "/%s";\n' % GUEST_CA)
+    archive = target.with_name(target.name + '.building')
+    run(['tar', '--create', '--numeric-owner', '--xattrs', '--use-compress-program=zstd -T0 -3', '--file', str(archive),
+         '--directory', str(building), '.'])
+    archive.rename(target)
+    shutil.rmtree(building)
+    say('guest template ready, %d MiB' % (os.stat(target).st_size >> 20))

@@ -1,0 +1,121 @@
+# Copyright (c) 2026, Phoenix Hypervisor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""up, down and reset: what the commands do, in order."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+from . import host, images, network, node, outputs, payload
+from .instance import STATE_ROOT, Instance, write_atomically
+from .run import LabError, run, say
+
+READY = 'ready.json'
+
+
+def up(lab: Instance, pve_version: str | None) -> None:
+    """Bring the lab up, from whatever state it is in. A second or two when it runs already."""
+    host.require_root()
+    host.install_tools()
+    with lab.lock():
+        built = images.ensure()
+        ready = _ready(lab)
+        version = pve_version or str(ready.get('pve_version', '9'))
+        if not ready and lab.state.exists():
+            say('removing what an interrupted run left')
+            _remove(lab)
+        elif ready and ready.get('image') != str(built.node):
+            say('the node image has changed: starting afresh')
+            _remove(lab)
+            ready = {}
+        facts = {'image': str(built.node), 'template': str(built.template), 'source': payload.digest(),
+                 'pve_version': version}
+        was_running = node.is_running(lab)
+        network.up(lab)
+        if was_running and ready == facts:
+            outputs.write(lab)
+            node.wait(lab)
+            say('the lab is up: node %s' % lab.node_ip)
+            return
+        node.prepare(lab, built, version)
+        if was_running:
+            say('updating the control plane on the node')
+            node.push(lab, version)
+            node.attach(lab, ['systemctl', 'daemon-reload'])
+            node.attach(lab, ['systemctl', 'restart', 'pveproxy.service'])
+        else:
+            say('starting the node')
+            node.start(lab)
+        node.wait(lab)
+        outputs.write(lab)
+        write_atomically(lab.state / READY, json.dumps(facts) + '\n')
+        say('the lab is up: node %s, guests %s (PVE %s)' % (lab.node_ip, lab.guests, version))
+
+
+def down(lab: Instance, purge: bool = False) -> None:
+    """Remove the lab. Caches stay unless purge."""
+    host.require_root()
+    with lab.lock():
+        _remove(lab)
+        outputs.remove(lab)
+    left = leftovers(lab)
+    if left:
+        raise LabError('still there: ' + ', '.join(left))
+    if purge:
+        keep = set()
+        for facts in STATE_ROOT.glob('*/' + READY):
+            seen = json.loads(facts.read_text())
+            keep |= {seen['image'], seen['template']}
+        images.purge(keep)
+    if STATE_ROOT.is_dir() and not any(STATE_ROOT.iterdir()):
+        STATE_ROOT.rmdir()
+    say('the lab is gone')
+
+
+def reset(lab: Instance) -> None:
+    """Destroy all guests and everything that the product and the control plane remember of them."""
+    host.require_root()
+    if not node.is_running(lab):
+        raise LabError('the lab is not running')
+    with lab.lock():
+        node.attach(lab, ['/opt/phoenix-lab/bin/reset-guests'])
+        node.wait(lab)
+
+
+def leftovers(lab: Instance) -> list[str]:
+    """What of this lab exists on the host, in words."""
+    found = network.leftovers(lab)
+    if node.is_running(lab):
+        found.append('container ' + lab.container)
+    if lab.state.exists():
+        found.append('directory %s' % lab.state)
+    mounts = Path('/proc/self/mountinfo').read_text()
+    found += ['mount ' + line.split()[4] for line in mounts.splitlines() if str(lab.state) in line]
+    for process in Path('/proc').glob('[0-9]*'):
+        try:
+            if str(lab.lxcpath).encode() in (process / 'cmdline').read_bytes():
+                found.append('process ' + process.name)
+        except OSError:
+            continue
+    return found
+
+
+def _ready(lab: Instance) -> dict[str, str]:
+    try:
+        return dict(json.loads((lab.state / READY).read_text()))
+    except (OSError, ValueError):
+        return {}
+
+
+def _remove(lab: Instance) -> None:
+    node.stop(lab)
+    network.down(lab)
+    for attribute in ('i', 'a'):
+        # PVE marks a template's directory immutable; nothing else here needs chattr.
+        if (lab.storage / 'vz' / 'images').exists() and shutil.which('chattr'):
+            run(['chattr', '-R', '-f', '-' + attribute, str(lab.storage / 'vz' / 'images')], check=False)
+    if lab.state.exists():
+        shutil.rmtree(lab.state)

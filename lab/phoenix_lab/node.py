@@ -1,0 +1,167 @@
+# Copyright (c) 2026, Phoenix Hypervisor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The node: an LXC container over the cached image, with its own upper layer and real directories for guests."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import socket
+import time
+from pathlib import Path
+
+from . import host, payload
+from .images import Images
+from .instance import NODE, Instance, write_atomically
+from .run import LabError, run, say
+
+CONFIG = '''# written by lab.py; the node of a lab
+lxc.include = /usr/share/lxc/config/common.conf
+lxc.include = /usr/share/lxc/config/nesting.conf
+lxc.uts.name = {node}
+lxc.arch = linux64
+lxc.rootfs.path = overlay:{lower}:{upper}
+lxc.apparmor.profile = unconfined
+lxc.seccomp.profile =
+lxc.cap.drop =
+lxc.mount.auto =
+lxc.mount.auto = proc:rw sys:rw cgroup:rw:force
+lxc.{cgroup}.devices.allow = a
+lxc.tty.max = 0
+lxc.signal.halt = SIGRTMIN+3
+# Docker's overlay2 in a guest needs a real file system under the guest's root.
+lxc.mount.entry = {storage}/vz var/lib/vz none bind,create=dir 0 0
+lxc.mount.entry = {storage}/lxc var/lib/lxc none bind,create=dir 0 0
+lxc.mount.entry = {template} var/lib/vz/template/cache/debian-12-standard_12.7-1_amd64.tar.zst none bind,ro,create=file 0 0
+lxc.mount.entry = /dev/fuse dev/fuse none bind,optional,create=file 0 0
+lxc.mount.entry = /dev/net/tun dev/net/tun none bind,optional,create=file 0 0
+lxc.mount.entry = /dev/loop-control dev/loop-control none bind,optional,create=file 0 0
+lxc.net.0.type = veth
+lxc.net.0.link = {bridge}
+lxc.net.0.veth.pair = {veth}
+lxc.net.0.name = eth0
+lxc.net.0.mtu = {mtu}
+lxc.net.0.flags = up
+lxc.net.0.ipv4.address = {address}/24
+lxc.net.0.ipv4.gateway = {gateway}
+'''
+
+
+def config(lab: Instance, images: Images) -> str:
+    """The LXC configuration of the node."""
+    cgroup = 'cgroup2' if Path('/sys/fs/cgroup/cgroup.controllers').exists() else 'cgroup'
+    return CONFIG.format(node=NODE, lower=images.node, upper=lab.upper, cgroup=cgroup, storage=lab.storage,
+                         template=images.template, bridge=lab.bridge, veth=lab.veth, mtu=host.mtu(),
+                         address=lab.node_ip, gateway=lab.host_ip)
+
+
+def prepare(lab: Instance, images: Images, pve_version: str) -> None:
+    """Everything that has to lie there before the node boots. Repeatable."""
+    for folder in (lab.lxcpath / lab.container, lab.upper, lab.storage / 'vz', lab.storage / 'lxc'):
+        folder.mkdir(parents=True, exist_ok=True)
+    for folder in ('images', 'template/cache', 'template/iso', 'snippets', 'dump'):
+        (lab.storage / 'vz' / folder).mkdir(parents=True, exist_ok=True)
+    write_atomically(lab.lxcpath / lab.container / 'config', config(lab, images))
+    for name, comment in (('id_ed25519', 'phoenix-lab'), ('host_ed25519', 'root@' + NODE)):
+        if not (lab.state / name).exists():
+            temporary = lab.state / (name + '.new')
+            for stale in (temporary, temporary.with_name(temporary.name + '.pub')):
+                stale.unlink(missing_ok=True)
+            run(['ssh-keygen', '-q', '-t', 'ed25519', '-N', '', '-C', comment, '-f', str(temporary)])
+            temporary.with_name(temporary.name + '.pub').rename(lab.state / (name + '.pub'))
+            temporary.rename(lab.state / name)
+    public = (lab.state / 'host_ed25519.pub').read_text().split()
+    write_atomically(lab.state / 'known_hosts', '%s %s %s\n' % (lab.node_ip, public[0], public[1]))
+    if not is_running(lab):
+        push(lab, pve_version)
+
+
+def push(lab: Instance, pve_version: str) -> None:
+    """Put the checkout's files and this instance's settings onto the node, running or not."""
+    settings = {'node': NODE, 'node_ip': lab.node_ip, 'guests': str(lab.guests), 'mtu': host.mtu(),
+                'nameservers': host.nameservers(), 'pve_version': pve_version}
+    resolv = ''.join('nameserver %s\n' % address for address in host.nameservers())
+    key = (lab.state / 'id_ed25519.pub').read_bytes()
+    generated = {
+        'etc/phoenix-lab.json': (json.dumps(settings, indent=2).encode() + b'\n', 0o644),
+        'etc/hostname': (NODE.encode() + b'\n', 0o644),
+        'etc/hosts': (b'127.0.0.1 localhost.localdomain localhost\n%s %s.lab.internal %s\n' % (
+            lab.node_ip.encode(), NODE.encode(), NODE.encode()), 0o644),
+        'etc/resolv.conf': (resolv.encode(), 0o644),
+        'etc/ssh/ssh_host_ed25519_key': ((lab.state / 'host_ed25519').read_bytes(), 0o600),
+        'etc/ssh/ssh_host_ed25519_key.pub': ((lab.state / 'host_ed25519.pub').read_bytes(), 0o644),
+        'root/.ssh/authorized_keys': (key, 0o600),
+    }
+    timezone = Path('/etc/timezone')
+    if timezone.exists():
+        generated['etc/timezone'] = (timezone.read_bytes(), 0o644)
+    archive = payload.archive(generated)
+    unpack = ['tar', '--extract', '--no-same-owner', '--unlink-first', '--file=-']
+    if is_running(lab):
+        attach(lab, ['rm', '-rf', '/' + payload.SOURCE])
+        attach(lab, [*unpack, '--directory=/'], stdin=archive)
+    else:
+        shutil.rmtree(lab.upper / payload.SOURCE, ignore_errors=True)
+        run([*unpack, '--directory=' + str(lab.upper)], stdin=archive)
+        (lab.upper / 'root/.ssh').chmod(0o700)
+        (lab.upper / 'root').chmod(0o700)
+        _enable(lab)
+
+
+def _enable(lab: Instance) -> None:
+    """Enable the lab's units by hand: there is no systemd to ask before the first boot."""
+    wants = lab.upper / 'etc/systemd/system/multi-user.target.wants'
+    wants.mkdir(parents=True, exist_ok=True)
+    for unit in (payload.NODE_FILES / 'etc/systemd/system').glob('*.service'):
+        if '@' not in unit.name:
+            (wants / unit.name).unlink(missing_ok=True)
+            (wants / unit.name).symlink_to('/etc/systemd/system/' + unit.name)
+
+
+def attach(lab: Instance, argv: list[str], stdin: bytes | None = None, check: bool = True) -> str:
+    """Run argv as root on the node without the network; its standard output."""
+    done = run(['lxc-attach', '-P', str(lab.lxcpath), '-n', lab.container, '--clear-env', '--', *argv], check=check,
+               stdin=stdin)
+    return done.stdout if isinstance(done.stdout, str) else done.stdout.decode(errors='replace')
+
+
+def is_running(lab: Instance) -> bool:
+    """Whether the container's monitor is alive, from its command socket."""
+    return '@%s/%s/command' % (lab.lxcpath, lab.container) in Path('/proc/net/unix').read_text()
+
+
+def start(lab: Instance) -> None:
+    """Boot the node; returns as soon as its init runs."""
+    if not is_running(lab):
+        log = lab.state / 'lxc.log'
+        done = run(['lxc-start', '-P', str(lab.lxcpath), '-n', lab.container, '-o', str(log), '-l', 'WARN'], check=False)
+        if done.returncode:
+            raise LabError('the node did not start; the end of %s:\n%s' % (log, log.read_text()[-2000:]))
+
+
+def wait(lab: Instance, seconds: float = 60) -> None:
+    """Until sshd and the control plane answer."""
+    deadline = time.monotonic() + seconds
+    for port in (22, 8006):
+        while True:
+            try:
+                socket.create_connection((lab.node_ip, port), timeout=1).close()
+                break
+            except OSError:
+                if time.monotonic() > deadline:
+                    raise LabError('the node does not answer on port %d after %d s; see: lab.py logs' % (
+                        port, seconds)) from None
+                time.sleep(0.1)
+
+
+def stop(lab: Instance) -> None:
+    """Kill the node with everything in it: guests, mounts and interfaces go with its namespaces."""
+    if is_running(lab):
+        run(['lxc-stop', '-P', str(lab.lxcpath), '-n', lab.container, '--kill'], check=False)
+        deadline = time.monotonic() + 20
+        while is_running(lab):
+            if time.monotonic() > deadline:
+                raise LabError('the node container %s does not stop' % lab.container)
+            time.sleep(0.05)
+    say('node stopped')

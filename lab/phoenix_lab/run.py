@@ -1,0 +1,43 @@
+# Copyright (c) 2026, Phoenix Hypervisor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Running commands on the host and saying what happened."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from typing import Any, Sequence
+
+_STARTED = time.monotonic()
+
+
+class LabError(Exception):
+    """Something the user has to know; printed without a traceback."""
+
+
+def say(text: str) -> None:
+    """A line of progress on stderr, with the seconds since the start."""
+    print('[lab %6.1fs] %s' % (time.monotonic() - _STARTED, text), file=sys.stderr, flush=True)
+
+
+def clean_env(**extra: str) -> dict[str, str]:
+    """The environment for the tools: fixed locale and PATH, nothing that would make apt ask questions."""
+    env = dict(os.environ, LC_ALL='C.UTF-8', DEBIAN_FRONTEND='noninteractive', **extra)
+    env['PATH'] = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
+    return env
+
+
+def run(argv: Sequence[str], *, check: bool = True, stdin: str | bytes | None = None,
+        timeout: float | None = None) -> subprocess.CompletedProcess[Any]:
+    """Run argv with its output captured as text; a failure is a LabError with the output's tail."""
+    text = not isinstance(stdin, bytes)
+    done = subprocess.run(list(argv), input=stdin, capture_output=True, text=text, timeout=timeout, env=clean_env(),
+                          stdin=subprocess.DEVNULL if stdin is None else None, check=False)
+    if check and done.returncode:
+        raw = (done.stderr or done.stdout) or ''
+        tail = raw if isinstance(raw, str) else raw.decode(errors='replace')
+        raise LabError('%s failed (%d): %s' % (' '.join(argv[:6]), done.returncode, tail.strip()[-2000:]))
+    return done
