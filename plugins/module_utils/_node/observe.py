@@ -71,6 +71,12 @@ def read_conf(node: str, ctid: int, pve: str = PVE) -> tuple[ConfFile | None, st
     return parse_conf(data.decode("utf-8", "replace")), digest
 
 
+def existing_ctids(node: str, pve: str = PVE) -> set[int]:
+    """CTIDs of all containers of this node."""
+    names = (os.path.basename(path)[:-5] for path in glob.glob(f"{pve}/nodes/{node}/lxc/*.conf"))
+    return {int(name) for name in names if name.isdigit()}
+
+
 def taken_elsewhere(node: str, ctid: int, pve: str = PVE) -> str | None:
     """The guest that has this CTID without being a container of this node, in words, or None."""
     for path in glob.glob(f"{pve}/nodes/*/*/{ctid}.conf"):

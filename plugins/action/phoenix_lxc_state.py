@@ -1,0 +1,31 @@
+# Copyright (c) 2026, Phoenix Hypervisor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Completes phoenix_lxc_state on the controller: the container's configuration, features and application, and the run."""
+
+from __future__ import annotations
+
+from ansible.errors import AnsibleActionFail, AnsibleError
+
+from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.node_action import NodeAction
+from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.wanted import wanted
+
+
+class ActionModule(NodeAction):
+    """For a host of the inventory plugin every option may be left out; what the task says wins."""
+
+    TRANSFERS_FILES = False
+
+    def run(self, tmp=None, task_vars=None):
+        """Complete the options and run the module on the node."""
+        task_vars = task_vars or {}
+        result = super().run(tmp, task_vars)
+        options = dict(self._task.args)
+        if "config" not in options and task_vars.get("phoenix_config") is not None:
+            try:
+                options = {**wanted(task_vars, self._templar.template), **options}
+            except AnsibleError as error:
+                raise AnsibleActionFail(str(error)) from error
+        result.update(self.run_on_node(options, task_vars))
+        return result

@@ -1,0 +1,211 @@
+#!/usr/bin/python
+# -*- coding: utf-8 -*-
+
+# Copyright (c) 2026, Phoenix Hypervisor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: phoenix_feature
+short_description: The ledger of what has been applied inside a container
+version_added: 0.1.0
+description:
+  - Asks, begins, records and forgets features and the application in the ledger that a running container carries inside.
+  - Runs on the container's node as root (delegate it there), and reaches the ledger by a process inside the container,
+    so the container needs no Python.
+  - Also keeps the state file, the audit trail on the node and the container's lease.
+author: Phoenix Hypervisor contributors (@phoenix-hypervisor)
+extends_documentation_fragment:
+  - phoenix.hypervisor.attributes
+options:
+  ctid:
+    description: The container's id.
+    type: int
+    required: true
+  operation:
+    description:
+      - V(ask) returns the ledger and changes nothing.
+      - V(begin) notes that the work begins, V(record) that it ended well, V(fail) that it did not.
+      - V(forget) removes the entry, so that the work is due again.
+    type: str
+    choices: [ask, begin, record, fail, forget]
+    default: ask
+  kind:
+    description: Whether it is about a feature, the application, or the application's health check after a boot.
+    type: str
+    choices: [feature, application, health]
+    default: feature
+  name:
+    description: The feature's or the application's name.
+    type: str
+  digest:
+    description: The digest of what is applied.
+    type: str
+  components:
+    description: What the digest was made of, kept to explain a later change.
+    type: dict
+  message:
+    description: What went wrong, for the audit trail (O(operation=fail)).
+    type: str
+  run:
+    description: Who this run is. Filled in by the action plugin.
+    type: dict
+    default: {}
+  dead_runs:
+    description: Runs that this controller knows to be gone. Filled in by the action plugin.
+    type: list
+    elements: str
+    default: []
+seealso:
+  - module: phoenix.hypervisor.phoenix_lxc_state
+"""
+
+EXAMPLES = r"""
+- name: Apply a feature again with the next run
+  phoenix.hypervisor.phoenix_feature:
+    ctid: 950
+    operation: forget
+    name: my_feature
+  delegate_to: pve
+"""
+
+RETURN = r"""
+ledger:
+  description: The ledger afterwards.
+  returned: success
+  type: dict
+journal:
+  description: The writes that were made, in check mode those that would be made.
+  returned: success
+  type: list
+  elements: dict
+"""
+
+import time
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core import ledger as ledgers
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core import states
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node import guest, observe
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.audit import Audit
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.lease import LeaseBusy, LeaseHeld, Leases
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.store import Store, StoreError
+
+
+def read(ctid):
+    """(ledger, boot) of a running container. An unreadable ledger counts as empty: its features are due again."""
+    view = guest.look(ctid, observe.node_boot())
+    if view.boot is None:
+        raise guest.GuestError(f"container {ctid} doesn't answer: {view.error or 'is it running?'}")
+    try:
+        return ledgers.parse(view.ledger_text) if view.ledger_text else ledgers.empty(), view.boot
+    except ledgers.LedgerError:
+        return ledgers.empty(), view.boot
+
+
+def change(ledger, params, run, boot):
+    """The ledger after the operation."""
+    result = {**ledger, "features": dict(ledger["features"])}
+    operation, kind, name = params["operation"], params["kind"], params["name"] or ""
+    now = time.strftime("%Y-%m-%dT%H:%M:%S%z")
+    if kind == "health":
+        if operation == "record" and result["application"]:
+            result["application"] = {**result["application"], "boot": boot}
+        return result
+    status = ledgers.BEGUN if operation == "begin" else ledgers.APPLIED
+    entry = {"status": status, "run": run, "at": now, "digest": params["digest"] or ""}
+    if params["components"]:
+        entry["components"] = params["components"]
+    if kind == "feature":
+        if operation == "forget":
+            result["features"].pop(name, None)
+        else:
+            result["features"][name] = entry
+    elif operation == "forget":
+        result["application"] = None
+    else:
+        result["application"] = {**entry, "name": name, "ctid": params["ctid"], "boot": boot}
+    return result
+
+
+def began(ledger, params):
+    """When the entry's work began, in seconds since the epoch, or None."""
+    entry = ledger["application"] if params["kind"] == "application" else ledger["features"].get(params["name"] or "")
+    try:
+        return time.mktime(time.strptime(str((entry or {}).get("at", ""))[:19], "%Y-%m-%dT%H:%M:%S"))
+    except ValueError:
+        return None
+
+
+def act(module):
+    """Do one operation. Returns the module's result."""
+    params = module.params
+    ctid, operation, kind = params["ctid"], params["operation"], params["kind"]
+    run = params["run"] or {"id": "manual"}
+    what = f"{kind} {params['name'] or ''}".strip()
+    store, leases = Store(), Leases()
+    audit = Audit(run["id"], quiet=module.check_mode)
+    if not module.check_mode and operation != "ask":
+        leases.acquire(ctid, run, params["dead_runs"])
+    if operation == "fail":
+        if not module.check_mode:
+            audit.write(ctid, what, "failed", level="ERROR", extras={"error": (params["message"] or "")[:2000]})
+            leases.release(ctid, run)
+        return dict(changed=False, ledger={}, journal=[])
+    ledger, boot = read(ctid)
+    if operation == "ask":
+        return dict(changed=False, ledger=ledger, journal=[])
+    after = change(ledger, params, run["id"], boot)
+    journal = []
+    if operation == "begin" and kind != "health" and store.load(ctid).word != states.CUSTOMIZING:
+        journal.append(dict(op="node", what="state", params=dict(word=states.CUSTOMIZING)))
+    if after != ledger:
+        verb = dict(begin="begin", record="end", forget="forget")[operation]
+        text = f"{verb} {params['name']}" if kind == "feature" else verb if kind == "application" else "check health"
+        journal.append(dict(op="feature" if kind == "feature" else "application", what=text, params={}))
+    if not module.check_mode and journal:
+        seconds = None
+        start = began(ledger, params) if operation == "record" else None
+        if start is not None:
+            seconds = max(0.0, time.time() - start)
+        before = store.load(ctid).word
+        if journal[0]["what"] == "state":
+            store.write_word(ctid, states.CUSTOMIZING)
+            audit.write(ctid, f"{before or states.DEFINED}->{states.CUSTOMIZING}", "ok")
+        if after != ledger:
+            guest.write_ledger(ctid, ledgers.dump(after))
+            store.update_record(ctid, ledger=after)
+        audit.write(ctid, what, "ok" if operation == "record" else operation, seconds)
+    return dict(changed=bool(journal), ledger=after, journal=journal)
+
+
+def main():
+    """Module entry point."""
+    module = AnsibleModule(
+        argument_spec=dict(
+            ctid=dict(type="int", required=True),
+            operation=dict(type="str", choices=["ask", "begin", "record", "fail", "forget"], default="ask"),
+            kind=dict(type="str", choices=["feature", "application", "health"], default="feature"),
+            name=dict(type="str"),
+            digest=dict(type="str"),
+            components=dict(type="dict"),
+            message=dict(type="str"),
+            run=dict(type="dict", default={}),
+            dead_runs=dict(type="list", elements="str", default=[]),
+        ),
+        supports_check_mode=True,
+    )
+    try:
+        result = act(module)
+    except LeaseHeld as error:
+        module.fail_json(msg=str(error), holder=error.holder)
+    except (LeaseBusy, StoreError, guest.GuestError, observe.ObserveError) as error:
+        module.fail_json(msg=f"container {module.params['ctid']}: {error}")
+    module.exit_json(**result)
+
+
+if __name__ == "__main__":
+    main()

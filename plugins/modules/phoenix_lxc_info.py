@@ -1,0 +1,166 @@
+#!/usr/bin/python
+# -*- coding: utf-8 -*-
+
+# Copyright (c) 2026, Phoenix Hypervisor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: phoenix_lxc_info
+short_description: Observes all containers of a Proxmox VE node in one call, and plans for them
+version_added: 0.1.0
+description:
+  - Reads configs, running states, ledgers and records of many containers at once, without a call to the control plane.
+  - For containers given with their configuration it also returns the plan, the same that
+    M(phoenix.hypervisor.phoenix_lxc_state) would make. A settled container has no steps.
+  - Runs on the node itself as root (delegate it there), and changes nothing.
+author: Phoenix Hypervisor contributors (@phoenix-hypervisor)
+extends_documentation_fragment:
+  - phoenix.hypervisor.attributes
+options:
+  containers:
+    description:
+      - The containers to observe and plan for, each with C(ctid) and, for a plan, the options O(ignore:config),
+        O(ignore:features), O(ignore:application), O(ignore:state) and O(ignore:adopt) of
+        M(phoenix.hypervisor.phoenix_lxc_state).
+      - Without it all containers of the node and all that it remembers are observed.
+    type: list
+    elements: dict
+"""
+
+EXAMPLES = r"""
+- name: Observe every container of the node
+  phoenix.hypervisor.phoenix_lxc_info:
+  delegate_to: pve
+  register: observed
+"""
+
+RETURN = r"""
+node:
+  description: PVE's name of the node.
+  returned: success
+  type: str
+containers:
+  description: What was seen of each container, by CTID as text.
+  returned: success
+  type: dict
+  contains:
+    exists:
+      description: Whether it exists on this node.
+      type: bool
+    ours:
+      description: Whether it was created or adopted by this collection.
+      type: bool
+    running:
+      description: Whether it runs.
+      type: bool
+    state:
+      description: Its effective state, for a container given with its configuration.
+      type: str
+    recorded_state:
+      description: The word in its state file.
+      type: str
+    hostname:
+      description: Its host name.
+      type: str
+    address:
+      description: Its first IPv4 address.
+      type: str
+    features:
+      description: The features that its ledger has as applied.
+      type: list
+      elements: str
+    volumes:
+      description: The volumes that PVE would destroy with it.
+      type: list
+      elements: str
+    due:
+      description: Whether its plan has steps or an error.
+      type: bool
+    plan:
+      description: Its plan.
+      type: dict
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core import planner
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.model import Wanted
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.refusals import volumes
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node import observe
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.store import Store, StoreError
+
+
+def wanted_from(item, node):
+    """One element of ``containers`` as the planner's input."""
+    return Wanted(
+        ctid=int(item["ctid"]),
+        node=node,
+        config=item.get("config") or {},
+        features=tuple(item.get("features") or ()),
+        application=item.get("application"),
+        target=item.get("state") or "completed",
+        adopt=item.get("adopt") or "no",
+    )
+
+
+def describe(seen, record, plan):
+    """One container's part of the result."""
+    entries = (seen.ledger or {}).get("features", {})
+    result = dict(
+        exists=seen.exists,
+        ours=record.ours,
+        running=seen.running,
+        template=seen.template,
+        lock=seen.lock,
+        recorded_state=record.word,
+        hostname=seen.conf.head.get("hostname"),
+        address=seen.address,
+        features=[name for name, entry in entries.items() if entry.get("status") == "applied"],
+        ledger_error=seen.ledger_error,
+        volumes=volumes(seen.conf.head),
+        protected=seen.conf.head.get("protection") == "1",
+    )
+    if plan is not None:
+        result.update(state=plan.state, plan=plan.as_dict(), due=bool(plan.steps or plan.error))
+    return result
+
+
+def work(module):
+    """Observe, and plan where a configuration is given."""
+    store = Store()
+    observer = observe.Observer()
+    items = module.params["containers"]
+    if items is None:
+        known = sorted(observe.existing_ctids(observer.node) | set(store.known()))
+        items = [dict(ctid=ctid) for ctid in known]
+    wanted = {int(item["ctid"]): wanted_from(item, observer.node) for item in items}
+    planned = {int(item["ctid"]) for item in items if item.get("config") is not None}
+    records = {ctid: store.load(ctid) for ctid in wanted}
+    sources = {ctid: want.config.get("clone_from_ctid") for ctid, want in wanted.items()}
+    seen = observer.observe_all(
+        (ctid, int(sources[ctid]) if sources[ctid] is not None else None, records[ctid]) for ctid in wanted
+    )
+    containers = {}
+    for ctid, want in wanted.items():
+        plan = planner.plan(want, seen[ctid], records[ctid]) if ctid in planned else None
+        containers[str(ctid)] = describe(seen[ctid], records[ctid], plan)
+    return dict(changed=False, node=observer.node, containers=containers)
+
+
+def main():
+    """Module entry point."""
+    module = AnsibleModule(
+        argument_spec=dict(containers=dict(type="list", elements="dict")), supports_check_mode=True
+    )
+    try:
+        result = work(module)
+    except (observe.ObserveError, StoreError) as error:
+        module.fail_json(msg=str(error))
+    module.exit_json(**result)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,299 @@
+#!/usr/bin/python
+# -*- coding: utf-8 -*-
+
+# Copyright (c) 2026, Phoenix Hypervisor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: phoenix_lxc_state
+short_description: Drives one LXC container of a Proxmox VE node to a target state
+version_added: 0.1.0
+description:
+  - Observes a container on its node, plans what is missing between there and the wanted state, and does it step by step.
+  - Check mode returns the very plan that a real run executes, for containers that don't exist yet too.
+  - Runs on the node itself as root (delegate it there). It installs nothing there.
+  - Stops before the features and the application, which run inside the container. O(state=completed) then needs a
+    second call that records the end; the collection's playbooks do that.
+author: Phoenix Hypervisor contributors (@phoenix-hypervisor)
+extends_documentation_fragment:
+  - phoenix.hypervisor.attributes
+options:
+  ctid:
+    description: The container's id, from 100 to 999999999.
+    type: int
+    required: true
+  state:
+    description:
+      - Where to stop. The first six are the states of the way up; nothing is ever taken back to reach one of them.
+      - V(absent) destroys the container and needs O(confirm).
+    type: str
+    choices: [defined, created, configured, running, customizing, completed, absent]
+    default: completed
+  config:
+    description: The container's configuration, with the keys of C(phoenix_lxc_configs.json).
+    type: dict
+    default: {}
+  features:
+    description:
+      - The features to be applied inside the container, lowest first, as the action plugin completes them.
+      - Each has at least C(name) and C(digest).
+    type: list
+    elements: dict
+    default: []
+  application:
+    description: The application to be run after the features, with C(name), C(digest), C(script) and C(health).
+    type: dict
+  adopt:
+    description:
+      - What to do with a container that exists but was neither created nor adopted by this collection.
+      - V(no) refuses, V(record) believes that the listed features are there, V(reapply) runs them.
+    type: str
+    choices: ['no', record, reapply]
+    default: 'no'
+  confirm:
+    description: The CTIDs that may be destroyed. O(ctid) has to be among them for O(state=absent).
+    type: list
+    elements: int
+    default: []
+  release:
+    description: Whether to give the container back at the end, although features are still due.
+    type: bool
+    default: false
+  lock_wait:
+    description: How long to wait for somebody else's lock on the container, in seconds.
+    type: int
+    default: 120
+  task_timeout:
+    description: How long one task of PVE may take, in seconds.
+    type: int
+    default: 3600
+  ready_timeout:
+    description: How long a started container may take to answer and to have its address, in seconds.
+    type: int
+    default: 60
+  run:
+    description: Who this run is. Filled in by the action plugin.
+    type: dict
+    default: {}
+  dead_runs:
+    description: Runs that this controller knows to be gone. Filled in by the action plugin.
+    type: list
+    elements: str
+    default: []
+seealso:
+  - module: phoenix.hypervisor.phoenix_lxc_info
+  - module: phoenix.hypervisor.phoenix_feature
+"""
+
+EXAMPLES = r"""
+- name: Bring container 950 up to running
+  phoenix.hypervisor.phoenix_lxc_state:
+    ctid: 950
+    state: running
+    config:
+      name: web
+      template: local:vztmpl/debian-12-standard_12.7-1_amd64.tar.zst
+      memory_mb: 2048
+  delegate_to: pve
+
+- name: Destroy container 950
+  phoenix.hypervisor.phoenix_lxc_state:
+    ctid: 950
+    state: absent
+    confirm: [950]
+  delegate_to: pve
+"""
+
+RETURN = r"""
+state:
+  description: The container's effective state afterwards; in check mode the state that a real run reaches.
+  returned: always
+  type: str
+  sample: completed
+previous_state:
+  description: The effective state before.
+  returned: always
+  type: str
+  sample: defined
+plan:
+  description: The plan, with a list of steps, each with its reason, what it disrupts and its exact entries.
+  returned: always
+  type: dict
+journal:
+  description: The mutations that were made, in check mode those that would be made. The entries have one form in both.
+  returned: always
+  type: list
+  elements: dict
+due_features:
+  description: The features that are due now, with their reasons.
+  returned: always
+  type: list
+  elements: dict
+application_due:
+  description: Why the application script is due, if it is.
+  returned: always
+  type: str
+health_due:
+  description: Why the health check is due, if it is.
+  returned: always
+  type: str
+exists:
+  description: Whether the container exists now.
+  returned: always
+  type: bool
+running:
+  description: Whether the container runs now.
+  returned: always
+  type: bool
+address:
+  description: Its first IPv4 address, if it runs and has one.
+  returned: always
+  type: str
+waiting:
+  description: The options whose new values wait for a restart of the container.
+  returned: always
+  type: list
+  elements: str
+notes:
+  description: What is worth knowing and changes nothing.
+  returned: always
+  type: list
+  elements: str
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core import planner, states
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.model import Wanted
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.audit import Audit
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.client import PveError
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.executor import Executor, StepFailed
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.guest import GuestError
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.lease import LeaseBusy, LeaseHeld, Leases
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.observe import ObserveError, Observer
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.pvesh import open_client
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.store import Store, StoreError
+
+
+def argument_spec():
+    """The module's options."""
+    return dict(
+        ctid=dict(type="int", required=True),
+        state=dict(type="str", choices=list(states.TARGETS), default="completed"),
+        config=dict(type="dict", default={}),
+        features=dict(type="list", elements="dict", default=[]),
+        application=dict(type="dict"),
+        adopt=dict(type="str", choices=["no", "record", "reapply"], default="no"),
+        confirm=dict(type="list", elements="int", default=[]),
+        release=dict(type="bool", default=False),
+        lock_wait=dict(type="int", default=120),
+        task_timeout=dict(type="int", default=3600),
+        ready_timeout=dict(type="int", default=60),
+        run=dict(type="dict", default={}),
+        dead_runs=dict(type="list", elements="str", default=[]),
+    )
+
+
+def wanted_from(params, node):
+    """The module's options as the planner's input."""
+    return Wanted(
+        ctid=params["ctid"],
+        node=node,
+        config=params["config"],
+        features=tuple(params["features"]),
+        application=params["application"],
+        target=params["state"],
+        adopt=params["adopt"],
+        destroy_confirmed=params["ctid"] in params["confirm"],
+    )
+
+
+def report(wanted, outcome, check):
+    """The result that people and playbooks read."""
+    shown = outcome.first if check else outcome.last
+    journal = [entry.as_dict() for step in outcome.first.steps for entry in step.entries] if check else outcome.journal
+    lines = planner.summary(outcome.first)
+    seen = outcome.seen
+    by_name = {feature["name"]: feature for feature in wanted.features}
+    return dict(
+        changed=bool(journal),
+        state=shown.final_state if check else shown.state,
+        previous_state=outcome.first.state,
+        plan=outcome.first.as_dict(),
+        journal=journal,
+        due_features=[{**by_name[item["name"]], **item} for item in shown.due_features],
+        application_due=shown.application_due,
+        health_due=shown.health_due,
+        exists=seen.exists,
+        running=seen.running,
+        address=seen.address,
+        waiting=list(shown.waiting),
+        notes=list(shown.notes),
+        warnings=outcome.warnings,
+        diff=[
+            dict(prepared="\n".join([f"container {wanted.ctid}: {outcome.first.state} -> {outcome.first.final_state}", *lines]) + "\n")
+        ]
+        if lines
+        else [],
+    )
+
+
+def work(module):
+    """Lease, plan, act, report."""
+    observer = Observer()
+    wanted = wanted_from(module.params, observer.node)
+    run = module.params["run"] or {"id": "manual"}
+    leases = Leases()
+    if not module.check_mode:
+        leases.acquire(wanted.ctid, run, module.params["dead_runs"])
+    audit = Audit(run["id"], quiet=module.check_mode)
+    executor = Executor(
+        observer,
+        Store(),
+        audit,
+        open_client,
+        run["id"],
+        lock_wait=module.params["lock_wait"],
+        task_timeout=module.params["task_timeout"],
+        ready_timeout=module.params["ready_timeout"],
+    )
+    keep = False
+    try:
+        outcome = executor.run(wanted, check=module.check_mode)
+        keep = bool(outcome.last.steps) and not outcome.last.error and not module.params["release"]
+    finally:
+        if not module.check_mode and not keep:
+            leases.release(wanted.ctid, run)
+    result = report(wanted, outcome, module.check_mode)
+    error = outcome.first.error or outcome.last.error
+    if error:
+        if not module.check_mode:
+            audit.write(wanted.ctid, "plan", "refused", level="ERROR", extras={"error": error})
+        module.fail_json(msg=error, **dict(result, changed=bool(outcome.journal)))
+    return result
+
+
+def main():
+    """Module entry point."""
+    module = AnsibleModule(argument_spec=argument_spec(), supports_check_mode=True)
+    try:
+        result = work(module)
+    except LeaseHeld as error:
+        module.fail_json(msg=str(error), holder=error.holder)
+    except StepFailed as error:
+        module.fail_json(
+            msg=f"container {module.params['ctid']}: {error}. Run it again to resume from there",
+            state=error.state,
+            journal=error.journal,
+            changed=bool(error.journal),
+        )
+    except (LeaseBusy, ObserveError, StoreError, PveError, GuestError) as error:
+        module.fail_json(msg=f"container {module.params['ctid']}: {error}")
+    module.exit_json(**result)
+
+
+if __name__ == "__main__":
+    main()
