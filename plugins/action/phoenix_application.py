@@ -1,0 +1,87 @@
+# Copyright (c) 2026, Phoenix Hypervisor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Controller side of phoenix_application: fills in what the inventory knows, and carries the script into the container."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from typing import Any
+
+from ansible.errors import AnsibleActionFail, AnsibleError
+from ansible.plugins.action import ActionBase
+
+from ansible_collections.phoenix.hypervisor.plugins.plugin_utils import application as applications
+
+_FROM_VARIABLES = {
+    "ctid": "phoenix_ctid",
+    "container": "phoenix_name",
+    "node": "phoenix_node",
+    "config": "phoenix_config",
+    "environment": "phoenix_application_env",
+    "timeout": "phoenix_application_timeout",
+}
+
+
+class ActionModule(ActionBase):
+    """Runs inside the container over its own connection; nothing here touches the node."""
+
+    TRANSFERS_FILES = True
+    _requires_connection = True
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Return the module's result; in check mode without entering the container."""
+        variables = task_vars or {}
+        super().run(tmp, variables)
+        try:
+            args, path = self._arguments(variables)
+            if self._task.check_mode:
+                return {"changed": bool(path), "would_run": os.path.basename(path)}
+            if not path and not args.get("health_check"):
+                return {"changed": False, "msg": "this container has neither an application script nor a health check"}
+            if path:
+                args["name"] = args.get("name") or os.path.basename(path)
+                args["script"] = self._deliver(path)
+            return self._execute_module(
+                module_name="phoenix.hypervisor.phoenix_application", module_args=args, task_vars=variables
+            )
+        except applications.ApplicationError as error:
+            raise AnsibleActionFail(str(error)) from error
+        finally:
+            self._remove_tmp_path(self._connection._shell.tmpdir)
+
+    def _arguments(self, variables: dict[str, Any]) -> tuple[dict[str, Any], str]:
+        """Return the module's arguments without the script, and the script's path on the controller or an empty text."""
+        args = dict(self._task.args)
+        for option, variable in _FROM_VARIABLES.items():
+            if args.get(option) is None and variables.get(variable) is not None:
+                args[option] = self._templar.template(variables[variable])
+        if args.get("health_check") is None:
+            args["health_check"] = applications.health_check(args.get("config") or {})
+        given = args.pop("script", None)
+        if given is None:
+            path = applications.script_path(variables)
+        else:
+            path = self._find(str(given)) if given else ""
+        return {name: value for name, value in args.items() if value is not None}, path
+
+    def _find(self, name: str) -> str:
+        try:
+            return self._find_needle("files", name)
+        except AnsibleError as error:
+            raise applications.ApplicationError(str(error)) from error
+
+    def _deliver(self, path: str) -> str:
+        """Copy the script into the task's folder in the container and return its path there."""
+        content = applications.read_script(path, self._loader)
+        if not self._connection._shell.tmpdir:
+            self._make_tmp_path()
+        remote = self._connection._shell.join_path(self._connection._shell.tmpdir, "application_script")
+        with tempfile.NamedTemporaryFile() as file:
+            file.write(content)
+            file.flush()
+            self._transfer_file(file.name, remote)
+        self._fixup_perms2((self._connection._shell.tmpdir, remote))
+        return remote

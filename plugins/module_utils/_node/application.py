@@ -1,0 +1,365 @@
+# Copyright (c) 2026, Phoenix Hypervisor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Runs a container's application script, inside the container.
+
+A supervisor, forked off into a session of its own, starts the script, watches its time and writes down how it ended. It
+outlives the module: when the connection or the whole run is killed, the script goes on, and the next run waits for it
+and takes over its result instead of starting it a second time.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import json
+import os
+import signal
+import subprocess
+import tempfile
+import time
+from typing import Any, Dict, Iterator, Mapping, NamedTuple, Optional
+
+TAIL_BYTES = 65536
+LOG_BYTES = 16 * 1024 * 1024
+GRACE = 10.0
+"""Seconds between SIGTERM and SIGKILL."""
+
+
+class ApplicationError(Exception):
+    """The application could not be run; the text says why."""
+
+
+class Paths(NamedTuple):
+    """Where things lie in the container."""
+
+    folder: str = "/var/lib/phoenix_hypervisor/application"
+    log: str = "/var/log/phoenix_hypervisor/application.log"
+    lock: str = "/run/phoenix_hypervisor-application.lock"
+
+    @property
+    def result(self) -> str:
+        """How the last script ended, or that it runs."""
+        return os.path.join(self.folder, "result.json")
+
+    @property
+    def config(self) -> str:
+        """The container's configuration, for the script."""
+        return os.path.join(self.folder, "config.json")
+
+
+class Job(NamedTuple):
+    """One run of a script. `digest` and `ctid` tell whether an earlier result is this job's."""
+
+    script: str
+    digest: str
+    ctid: int
+    attempt: str
+    environment: Mapping[str, str]
+    timeout: float
+    """Seconds."""
+    token: str
+    """Unique to this start of the script, to know its result from an older one."""
+
+
+def write_atomically(path: str, data: bytes, mode: int) -> None:
+    """Write a file so that it is there as a whole or not at all, also after a power cut."""
+    folder = os.path.dirname(path)
+    os.makedirs(folder, mode=0o750, exist_ok=True)
+    temporary = f"{path}.{os.getpid()}.tmp"
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fchmod(file.fileno(), mode)
+        os.fsync(file.fileno())
+    os.replace(temporary, path)
+
+
+def install_script(paths: Paths, source: str, name: str) -> str:
+    """Put the delivered script into its place, remove earlier ones, and return its path."""
+    with open(source, "rb") as file:
+        data = file.read()
+    target = os.path.join(paths.folder, name)
+    write_atomically(target, data, 0o700)
+    for other in os.listdir(paths.folder):
+        if other not in (name, os.path.basename(paths.result), os.path.basename(paths.config)):
+            with contextlib.suppress(OSError):
+                os.unlink(os.path.join(paths.folder, other))
+    return target
+
+
+def read_result(paths: Paths) -> Dict[str, Any]:
+    """Return how the last script ended; {} when none ran, or its record is not readable."""
+    try:
+        with open(paths.result, encoding="utf-8") as file:
+            found = json.load(file)
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def write_result(paths: Paths, result: Mapping[str, Any]) -> None:
+    """Record how a script ended."""
+    write_atomically(paths.result, json.dumps(result, sort_keys=True).encode(), 0o600)
+
+
+def run(paths: Paths, job: Job) -> Dict[str, Any]:
+    """Run the script, or take over the result of a run that nobody was told of. Returns the result with `adopted`.
+
+    Raises ApplicationError when another run's script does not end in time, or the supervisor was killed.
+    """
+    deadline = time.monotonic() + job.timeout
+    with _locked(paths, deadline) as (lock, waited):
+        found = read_result(paths)
+        if _is_ours(found, job, waited):
+            return _told(paths, found, adopted=True)
+        _await_orphan(found, deadline)
+        _supervise(paths, job, lock)
+        found = read_result(paths)
+    if found.get("state") != "finished" or found.get("token") != job.token:
+        raise ApplicationError("the supervisor of the application script was killed; its log is " + paths.log)
+    return _told(paths, found, adopted=False)
+
+
+def _is_ours(found: Mapping[str, Any], job: Job, waited: bool) -> bool:
+    """Tell whether a recorded result answers this job: the same work, ended, and its end not yet told to anybody.
+
+    A failure is taken over only from a script that still ran when we came: an older one is what we are here to retry.
+    """
+    if found.get("state") != "finished" or found.get("digest") != job.digest or found.get("ctid") != job.ctid:
+        return False
+    if found.get("told") and not (job.attempt and found.get("attempt") == job.attempt):
+        return False
+    return waited or found.get("rc") == 0
+
+
+def _told(paths: Paths, result: Mapping[str, Any], adopted: bool) -> Dict[str, Any]:
+    write_result(paths, {**result, "told": True})
+    return {**result, "adopted": adopted}
+
+
+@contextlib.contextmanager
+def _locked(paths: Paths, deadline: float) -> Iterator[Any]:
+    """Hold the lock that says 'a script runs'. Yields its descriptor, and whether somebody else held it before."""
+    descriptor = os.open(paths.lock, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            waited = False
+        except OSError as error:
+            if error.errno not in (errno.EAGAIN, errno.EACCES):
+                raise
+            _flock_until(descriptor, deadline)
+            waited = True
+        yield descriptor, waited
+    finally:
+        os.close(descriptor)
+
+
+def _flock_until(descriptor: int, deadline: float) -> None:
+    """Wait for the lock without polling: a timer's signal ends the wait."""
+
+    def expired(_signal: int, _frame: Any) -> None:
+        raise ApplicationError("an application script of an earlier run is still running in this container after the time-out")
+
+    before = signal.signal(signal.SIGALRM, expired)
+    signal.setitimer(signal.ITIMER_REAL, max(0.01, deadline - time.monotonic()))
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def _await_orphan(found: Mapping[str, Any], deadline: float) -> None:
+    """Wait for a script that lost its supervisor (out of memory, say): how it ends is lost, so it will run again."""
+    pid = found.get("pid")
+    if found.get("state") != "running" or not isinstance(pid, int) or start_time(pid) != found.get("pid_start"):
+        return
+    while start_time(pid) == found.get("pid_start"):
+        if time.monotonic() > deadline:
+            raise ApplicationError(f"an application script of an earlier run is still running in this container (process {pid})")
+        time.sleep(0.2)
+
+
+def start_time(pid: int) -> Optional[str]:
+    """Return when a process started, in ticks since the machine's boot; None when it is gone or a zombie."""
+    try:
+        with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as file:
+            fields = file.read().rpartition(")")[2].split()
+    except OSError:
+        return None
+    return None if fields[0] in "ZX" else fields[19]
+
+
+def _supervise(paths: Paths, job: Job, lock: int) -> None:
+    """Fork the supervisor and wait for it. It inherits the lock, so that there is no moment without a holder."""
+    child = os.fork()
+    if child == 0:
+        status = 1
+        try:
+            os.setsid()
+            for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM, signal.SIGPIPE):
+                signal.signal(number, signal.SIG_IGN)
+            _detach(lock)
+            _script(paths, job)
+            status = 0
+        finally:
+            os._exit(status)
+    os.waitpid(child, 0)
+
+
+def _detach(lock: int) -> None:
+    """Let go of everything inherited but the lock: an open pipe would keep the connection waiting."""
+    null = os.open(os.devnull, os.O_RDWR)
+    for descriptor in (0, 1, 2):
+        os.dup2(null, descriptor)
+    for name in os.listdir("/proc/self/fd"):
+        if int(name) > 2 and int(name) != lock:
+            with contextlib.suppress(OSError):
+                os.close(int(name))
+
+
+def _script(paths: Paths, job: Job) -> None:
+    """Run the script and record how it ended. In the supervisor, so nothing may raise on unrecorded."""
+    log = open_log(paths)
+    result: Dict[str, Any] = {
+        "state": "running", "digest": job.digest, "ctid": job.ctid, "attempt": job.attempt, "token": job.token,
+        "told": False,
+        "started": time.time(), "log_offset": os.lseek(log, 0, os.SEEK_END), "rc": None, "timed_out": False,
+    }  # fmt: skip
+    write_result(paths, result)
+    begun = time.monotonic()
+    try:
+        process = subprocess.Popen(
+            argv(job.script),
+            stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=job.environment.get("HOME", "/"), env=dict(job.environment),
+            start_new_session=True, restore_signals=True, preexec_fn=default_signals,
+        )  # fmt: skip
+    except (OSError, ValueError, subprocess.SubprocessError) as error:
+        result.update(rc=127 if isinstance(error, FileNotFoundError) else 126)
+        os.write(log, f"can't start {job.script}: {error}\n".encode(errors="replace"))
+    else:
+        # The container shuts down: let the script go. It will be run again, as it has failed.
+        signal.signal(signal.SIGTERM, lambda _signal, _frame: signal_group(process.pid, signal.SIGTERM))
+        result.update(pid=process.pid, pid_start=start_time(process.pid))
+        write_result(paths, result)
+        result.update(timed_out=not wait_for(process, job.timeout), rc=process.returncode)
+    result.update(state="finished", seconds=round(time.monotonic() - begun, 3), log_end=os.lseek(log, 0, os.SEEK_END))
+    write_result(paths, result)
+
+
+def default_signals() -> None:
+    """Undo in a child what the supervisor ignores."""
+    for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_DFL)
+
+
+def argv(script: str) -> list[str]:
+    """Return how to start a file: by its own first line, or as a program, else by /bin/sh."""
+    with open(script, "rb") as file:
+        head = file.read(4)
+    return [script] if head[:2] == b"#!" or head == b"\x7fELF" else ["/bin/sh", script]
+
+
+def wait_for(process: subprocess.Popen[bytes], timeout: float, grace: float = GRACE) -> bool:
+    """Wait for a process that leads its own group; after `timeout` seconds end the whole group. False when it had to."""
+    try:
+        process.wait(timeout)
+        return True
+    except subprocess.TimeoutExpired:
+        signal_group(process.pid, signal.SIGTERM)
+    deadline = time.monotonic() + grace
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(grace)
+    # The leader is gone; others of its group may be ignoring SIGTERM.
+    while group_exists(process.pid) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    signal_group(process.pid, signal.SIGKILL)
+    process.wait()
+    return False
+
+
+def signal_group(group: int, number: int) -> None:
+    """Send a signal to a process group; one that is gone is fine."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(group, number)
+
+
+def group_exists(group: int) -> bool:
+    """Tell whether any process of the group is left."""
+    try:
+        os.killpg(group, 0)
+    except (ProcessLookupError, PermissionError):
+        return False
+    return True
+
+
+def open_log(paths: Paths) -> int:
+    """Open the log for appending. A full one becomes application.log.1."""
+    os.makedirs(os.path.dirname(paths.log), mode=0o750, exist_ok=True)
+    with contextlib.suppress(FileNotFoundError):
+        if os.stat(paths.log).st_size > LOG_BYTES:
+            os.replace(paths.log, paths.log + ".1")
+    return os.open(paths.log, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+
+
+def read_tail(path: str, start: int, end: int) -> bytes:
+    """Return the end of what lies between two offsets of a file, at most TAIL_BYTES, from the start of a line on."""
+    try:
+        with open(path, "rb") as file:
+            begin = max(start, end - TAIL_BYTES)
+            file.seek(begin)
+            data = file.read(end - begin)
+    except OSError:
+        return b""
+    if begin > start and b"\n" in data[:-1]:
+        data = data.partition(b"\n")[2]
+    return data
+
+
+def printable(data: bytes) -> str:
+    """Return output as text of at most TAIL_BYTES that is safe in a log: no control characters but line ends and tabs."""
+    text = data.decode("utf-8", "replace")
+    text = "".join(char if char in "\n\t" or (char >= " " and not "\x7f" <= char <= "\x9f") else "�" for char in text)
+    while len(text.encode()) > TAIL_BYTES:
+        text = text[max(1, (len(text.encode()) - TAIL_BYTES + 2) // 3) :]
+    return text
+
+
+class Health(NamedTuple):
+    """A health check. Times are in seconds; `retries` come on top of the first attempt."""
+
+    command: str
+    retries: int = 3
+    interval: float = 10.0
+    timeout: float = 30.0
+
+
+def check_health(health: Health, environment: Mapping[str, str]) -> Dict[str, Any]:
+    """Run the command until it ends with 0 or the retries are used up. Returns rc, attempts, output and seconds."""
+    begun = time.monotonic()
+    result: Dict[str, Any] = {}
+    for attempt in range(1, health.retries + 2):
+        if attempt > 1:
+            time.sleep(health.interval)
+        result = {**_check_once(health, environment), "attempts": attempt, "seconds": round(time.monotonic() - begun, 3)}
+        if result["rc"] == 0:
+            break
+    return result
+
+
+def _check_once(health: Health, environment: Mapping[str, str]) -> Dict[str, Any]:
+    """Run the command once. Its output goes to a file: a pipe would stay open for what it leaves in the background."""
+    with tempfile.TemporaryFile() as output:
+        process = subprocess.Popen(
+            ["/bin/sh", "-c", health.command],
+            stdin=subprocess.DEVNULL, stdout=output, stderr=output, cwd=environment.get("HOME", "/"),
+            env=dict(environment), start_new_session=True,
+        )  # fmt: skip
+        timed_out = not wait_for(process, health.timeout, grace=1.0)
+        output.seek(max(0, output.seek(0, os.SEEK_END) - TAIL_BYTES))
+        return {"rc": process.returncode, "timed_out": timed_out, "output": printable(output.read(TAIL_BYTES))}

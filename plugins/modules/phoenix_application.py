@@ -1,0 +1,345 @@
+#!/usr/bin/python
+# -*- coding: utf-8 -*-
+
+# Copyright (c) 2026, Phoenix Hypervisor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: phoenix_application
+short_description: Runs a container's application script and checks its health
+version_added: 0.1.0
+description:
+  - Delivers the script into the container, runs it there as root, obeys its exit code, and then runs the health check.
+  - Runs inside the container, over the connection P(phoenix.hypervisor.pct#connection).
+  - Whether the script is due is for the caller to decide, as P(phoenix.hypervisor.phoenix_feature#module) keeps the ledger.
+    This module runs it when it is told to.
+  - A script goes on when the run that started it is killed. The next one waits for it and takes over its result.
+  - The script's output goes to C(/var/log/phoenix_hypervisor/application.log) in the container.
+author: Phoenix Hypervisor contributors (@phoenix-hypervisor)
+requirements:
+  - Python 3.9 or later in the container
+  - root
+attributes:
+  check_mode:
+    description: Tells that the script would run. Neither script nor health check is run.
+    support: full
+  diff_mode:
+    description: What a script changes is not known to anybody.
+    support: none
+options:
+  script:
+    description:
+      - Path of the script on the controller.
+      - By default the path in the variable C(phoenix_application), which the inventory sets for a container with an
+        C(application_script). Without one, only the health check is run.
+      - An empty text runs the health check alone, although there is a script.
+    type: path
+  name:
+    description: Name under which the script is kept in the container. By default that of the file.
+    type: str
+  digest:
+    description: Digest of what is run, by which a result is known again. By default the SHA-256 of the script.
+    type: str
+  attempt:
+    description:
+      - Identity of this attempt, if the caller keeps one. A success that was already reported is taken over once more
+        for the same attempt.
+    type: str
+  ctid:
+    description: The container's id. By default the variable C(phoenix_ctid).
+    type: int
+    required: true
+  container:
+    description: The container's name. By default the variable C(phoenix_name).
+    type: str
+    default: ""
+  node:
+    description: The node's name. By default the variable C(phoenix_node).
+    type: str
+    default: ""
+  config:
+    description:
+      - The container's configuration, by default the variable C(phoenix_config).
+      - The script finds it as C(PHOENIX_) variables, and whole in the JSON file that C(PHOENIX_CONFIG) names.
+    type: dict
+    default: {}
+  environment:
+    description:
+      - More variables for the script and the health check, by default the variable C(phoenix_application_env).
+      - Their values are kept out of logs and results.
+    type: dict
+    default: {}
+  timeout:
+    description: Seconds that the script may take, by default the variable C(phoenix_application_timeout), else 3600.
+      After these its process group is ended.
+    type: int
+    default: 3600
+  health_check:
+    description: How to tell that the application works. By default what the container's configuration says.
+    type: dict
+    suboptions:
+      command:
+        description: Command for C(/bin/sh -c). The application is healthy when it ends with 0.
+        type: str
+        required: true
+      retries:
+        description: How often to try again after the first attempt, which is made at once.
+        type: int
+        default: 3
+      interval:
+        description: Seconds between two attempts.
+        type: float
+        default: 10
+      timeout:
+        description: Seconds that one attempt may take.
+        type: float
+        default: 30
+seealso:
+  - module: phoenix.hypervisor.phoenix_feature
+"""
+
+EXAMPLES = r"""
+- name: Run the container's own application script, then its health check
+  phoenix.hypervisor.phoenix_application:
+
+- name: Run a script with a secret in its environment
+  phoenix.hypervisor.phoenix_application:
+    script: files/serve.sh
+    timeout: 600
+    environment:
+      HF_TOKEN: "{{ vault_hf_token }}"
+
+- name: Check the health alone
+  phoenix.hypervisor.phoenix_application:
+    script: ""
+    health_check:
+      command: curl -fsS http://127.0.0.1:8000/health
+      retries: 30
+      interval: 2
+"""
+
+RETURN = r"""
+script:
+  description: How the script ended.
+  returned: when there is a script, and not in check mode
+  type: dict
+  contains:
+    name:
+      description: Its name in the container.
+      type: str
+    rc:
+      description: Its exit code; negative for a signal, 127 or 126 when it could not be started.
+      type: int
+    timed_out:
+      description: Whether it was ended for taking too long.
+      type: bool
+    adopted:
+      description: Whether it had been started by an earlier run.
+      type: bool
+    seconds:
+      description: How long it took.
+      type: float
+    stdout_tail:
+      description: The end of its output, standard error included, at most 64 KiB.
+      type: str
+    stdout_bytes:
+      description: How much it wrote in all.
+      type: int
+    log:
+      description: The file in the container that holds all of its output.
+      type: str
+health:
+  description: How the last attempt of the health check ended.
+  returned: when there is a health check, the script succeeded, and not in check mode
+  type: dict
+  contains:
+    rc:
+      description: Exit code of the command.
+      type: int
+    attempts:
+      description: How many attempts were made.
+      type: int
+    timed_out:
+      description: Whether the last attempt took too long.
+      type: bool
+    seconds:
+      description: How long all attempts took.
+      type: float
+    output:
+      description: Output of the last attempt, at most 64 KiB.
+      type: str
+stage:
+  description: Whether script or health check failed.
+  returned: failure of one of them
+  type: str
+  sample: health_check
+would_run:
+  description: Name of the script that would be run; empty when there is none.
+  returned: in check mode
+  type: str
+"""
+
+import hashlib
+import json
+import os
+import re
+import socket
+import time
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core import application as core
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node import application as node
+
+PATHS = node.Paths()
+SECRET_LENGTH = 6
+"""A shorter value is no secret worth the name, and blotting out every "1" would make the output unreadable."""
+_NOT_IN_FILES = re.compile(r"[^A-Za-z0-9._-]")
+
+
+def environment_of(params):
+    """The variables for the script and the health check."""
+    config = params["config"]
+    features = [str(name) for name in config.get("features") or ()]
+    result = dict(core.BASE)
+    result.update(core.environment(config, params["ctid"], params["container"], params["node"], features))
+    result["PHOENIX_IP"] = result["PHOENIX_IP"] or own_address()
+    result["PHOENIX_CONFIG"] = PATHS.config
+    result.update(core.user_environment(params["environment"]))
+    return result
+
+
+def own_address():
+    """The address towards the outside, for containers with DHCP. No packet is sent; empty without a route."""
+    try:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+            probe.connect(("192.0.2.1", 9))
+            return probe.getsockname()[0]
+    except OSError:
+        return ""
+
+
+def run_script(params, environment):
+    """Install the delivered script, run it, and return how it ended."""
+    with open(params["script"], "rb") as file:
+        sha256 = hashlib.sha256(file.read()).hexdigest()
+    name = params["name"] or os.path.basename(params["script"])
+    target = node.install_script(PATHS, params["script"], f"{sha256[:12]}-{_NOT_IN_FILES.sub('_', name)}")
+    job = node.Job(
+        script=target,
+        digest=params["digest"] or sha256,
+        ctid=params["ctid"],
+        attempt=params["attempt"] or "",
+        environment=environment,
+        timeout=params["timeout"],
+        token=f"{os.getpid()}-{time.time()}",
+    )
+    ended = node.run(PATHS, job)
+    start, end = ended.get("log_offset", 0), ended.get("log_end", 0)
+    return dict(
+        name=os.path.basename(target),
+        rc=ended["rc"],
+        timed_out=ended["timed_out"],
+        adopted=ended["adopted"],
+        seconds=ended.get("seconds", 0.0),
+        stdout_tail=node.printable(node.read_tail(PATHS.log, start, end)),
+        stdout_bytes=end - start,
+        log=PATHS.log,
+    )
+
+
+def last_lines(text, lines=20, size=2000):
+    """The end of an output, short enough for a message."""
+    end = "\n".join(text.rstrip().splitlines()[-lines:])[-size:]
+    return f" Its last output:\n{end}" if end else " It wrote nothing."
+
+
+def script_failure(script, timeout):
+    """What to say of a script that failed, or an empty text."""
+    if script["timed_out"]:
+        return f"application script {script['name']} did not end within {timeout} s and was ended.{last_lines(script['stdout_tail'])}"
+    if script["rc"] != 0:
+        how = f"was killed by signal {-script['rc']}" if script["rc"] < 0 else f"ended with exit code {script['rc']}"
+        return f"application script {script['name']} {how}.{last_lines(script['stdout_tail'])}"
+    return ""
+
+
+def health_failure(health):
+    """What to say of a health check that failed, or an empty text."""
+    if health["rc"] == 0:
+        return ""
+    how = "took too long" if health["timed_out"] else f"ended with exit code {health['rc']}"
+    return f"health check failed {health['attempts']} times, at last it {how}.{last_lines(health['output'])}"
+
+
+def act(params):
+    """Run what there is to run. Returns (result, message of a failure or an empty text)."""
+    result = dict(changed=False)
+    environment = environment_of(params)
+    node.write_atomically(PATHS.config, json.dumps(params["config"], indent=2, sort_keys=True).encode() + b"\n", 0o600)
+    if params["script"]:
+        result["script"] = run_script(params, environment)
+        result["changed"] = True
+        failure = script_failure(result["script"], params["timeout"])
+        if failure:
+            return dict(result, stage="script", rc=result["script"]["rc"]), failure
+    if params["health_check"]:
+        result["health"] = node.check_health(node.Health(**params["health_check"]), environment)
+        failure = health_failure(result["health"])
+        if failure:
+            return dict(result, stage="health_check", rc=result["health"]["rc"]), failure
+    return result, ""
+
+
+def hide(module):
+    """Keep secrets out of the result, and with them the plain values that they stand among. Returns the invocation."""
+    secrets = (core.as_text(value) or "" for value in module.params["environment"].values())
+    module.no_log_values = {value for value in secrets if len(value) >= SECRET_LENGTH}
+    shown = dict(module.params, environment=sorted(module.params["environment"]), config=sorted(module.params["config"]))
+    return dict(module_args=shown)
+
+
+def main():
+    """Module entry point."""
+    module = AnsibleModule(
+        argument_spec=dict(
+            script=dict(type="path"),
+            name=dict(type="str"),
+            digest=dict(type="str"),
+            attempt=dict(type="str"),
+            ctid=dict(type="int", required=True),
+            container=dict(type="str", default=""),
+            node=dict(type="str", default=""),
+            config=dict(type="dict", default={}, no_log=True),
+            environment=dict(type="dict", default={}, no_log=True),
+            timeout=dict(type="int", default=3600),
+            health_check=dict(
+                type="dict",
+                options=dict(
+                    command=dict(type="str", required=True),
+                    retries=dict(type="int", default=3),
+                    interval=dict(type="float", default=10),
+                    timeout=dict(type="float", default=30),
+                ),
+            ),
+        ),
+        supports_check_mode=True,
+    )
+    invocation = hide(module)
+    if module.check_mode:
+        name = module.params["name"] or os.path.basename(module.params["script"] or "")
+        module.exit_json(changed=bool(module.params["script"]), would_run=name, invocation=invocation)
+    try:
+        result, failure = act(module.params)
+    except (node.ApplicationError, OSError, ValueError) as error:
+        module.fail_json(msg=str(error), invocation=invocation)
+    if failure:
+        module.fail_json(msg=failure, invocation=invocation, **result)
+    module.exit_json(invocation=invocation, **result)
+
+
+if __name__ == "__main__":
+    main()
