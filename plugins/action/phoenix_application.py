@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Controller side of phoenix_application: fills in what the inventory knows, and carries the script into the container."""
+"""Controller side of phoenix_application: fills in what the inventory knows, and carries the script over."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class ActionModule(ActionBase):
             self._remove_tmp_path(self._connection._shell.tmpdir)
 
     def _arguments(self, variables: dict[str, Any]) -> tuple[dict[str, Any], str]:
-        """Return the module's arguments without the script, and the script's path on the controller or an empty text."""
+        """Return the module's arguments without the script, and the script's path here, or an empty text."""
         args = dict(self._task.args)
         for option, variable in _FROM_VARIABLES.items():
             if args.get(option) is None and variables.get(variable) is not None:
@@ -61,13 +61,12 @@ class ActionModule(ActionBase):
         if args.get("health_check") is None:
             args["health_check"] = applications.health_check(args.get("config") or {})
         given = args.pop("script", None)
-        if given is None:
-            path = applications.script_path(variables)
-        else:
-            path = self._find(str(given)) if given else ""
+        path = applications.script_path(variables) if given is None else self._find(str(given))
         return {name: value for name, value in args.items() if value is not None}, path
 
     def _find(self, name: str) -> str:
+        if not name:
+            return ""
         try:
             return self._find_needle("files", name)
         except AnsibleError as error:

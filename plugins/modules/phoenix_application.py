@@ -1,5 +1,4 @@
 #!/usr/bin/python
-# -*- coding: utf-8 -*-
 
 # Copyright (c) 2026, Phoenix Hypervisor contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
@@ -14,7 +13,7 @@ version_added: 0.1.0
 description:
   - Delivers the script into the container, runs it there as root, obeys its exit code, and then runs the health check.
   - Runs inside the container, over the connection P(phoenix.hypervisor.pct#connection).
-  - Whether the script is due is for the caller to decide, as P(phoenix.hypervisor.phoenix_feature#module) keeps the ledger.
+  - Whether the script is due is for the caller to decide. P(phoenix.hypervisor.phoenix_feature#module) keeps the ledger.
     This module runs it when it is told to.
   - A script goes on when the run that started it is killed. The next one waits for it and takes over its result.
   - The script's output goes to C(/var/log/phoenix_hypervisor/application.log) in the container.
@@ -188,6 +187,8 @@ import os
 import re
 import socket
 import time
+from collections.abc import Mapping
+from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
@@ -200,7 +201,7 @@ SECRET_LENGTH = 6
 _NOT_IN_FILES = re.compile(r"[^A-Za-z0-9._-]")
 
 
-def environment_of(params):
+def environment_of(params: Mapping[str, Any]) -> dict[str, str]:
     """The variables for the script and the health check."""
     config = params["config"]
     features = [str(name) for name in config.get("features") or ()]
@@ -212,7 +213,7 @@ def environment_of(params):
     return result
 
 
-def own_address():
+def own_address() -> str:
     """The address towards the outside, for containers with DHCP. No packet is sent; empty without a route."""
     try:
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
@@ -222,7 +223,7 @@ def own_address():
         return ""
 
 
-def run_script(params, environment):
+def run_script(params: Mapping[str, Any], environment: Mapping[str, str]) -> dict[str, Any]:
     """Install the delivered script, run it, and return how it ended."""
     with open(params["script"], "rb") as file:
         sha256 = hashlib.sha256(file.read()).hexdigest()
@@ -239,35 +240,36 @@ def run_script(params, environment):
     )
     ended = node.run(PATHS, job)
     start, end = ended.get("log_offset", 0), ended.get("log_end", 0)
-    return dict(
-        name=os.path.basename(target),
-        rc=ended["rc"],
-        timed_out=ended["timed_out"],
-        adopted=ended["adopted"],
-        seconds=ended.get("seconds", 0.0),
-        stdout_tail=node.printable(node.read_tail(PATHS.log, start, end)),
-        stdout_bytes=end - start,
-        log=PATHS.log,
-    )
+    return {
+        "name": os.path.basename(target),
+        "rc": ended["rc"],
+        "timed_out": ended["timed_out"],
+        "adopted": ended["adopted"],
+        "seconds": ended.get("seconds", 0.0),
+        "stdout_tail": node.printable(node.read_tail(PATHS.log, start, end)),
+        "stdout_bytes": end - start,
+        "log": PATHS.log,
+    }
 
 
-def last_lines(text, lines=20, size=2000):
+def last_lines(text: str, lines: int = 20, size: int = 2000) -> str:
     """The end of an output, short enough for a message."""
     end = "\n".join(text.rstrip().splitlines()[-lines:])[-size:]
     return f" Its last output:\n{end}" if end else " It wrote nothing."
 
 
-def script_failure(script, timeout):
+def script_failure(script: Mapping[str, Any], timeout: int) -> str:
     """What to say of a script that failed, or an empty text."""
     if script["timed_out"]:
-        return f"application script {script['name']} did not end within {timeout} s and was ended.{last_lines(script['stdout_tail'])}"
+        how = f"did not end within {timeout} s and was ended"
+        return f"application script {script['name']} {how}.{last_lines(script['stdout_tail'])}"
     if script["rc"] != 0:
         how = f"was killed by signal {-script['rc']}" if script["rc"] < 0 else f"ended with exit code {script['rc']}"
         return f"application script {script['name']} {how}.{last_lines(script['stdout_tail'])}"
     return ""
 
 
-def health_failure(health):
+def health_failure(health: Mapping[str, Any]) -> str:
     """What to say of a health check that failed, or an empty text."""
     if health["rc"] == 0:
         return ""
@@ -275,9 +277,9 @@ def health_failure(health):
     return f"health check failed {health['attempts']} times, at last it {how}.{last_lines(health['output'])}"
 
 
-def act(params):
+def act(params: Mapping[str, Any]) -> tuple[dict[str, Any], str]:
     """Run what there is to run. Returns (result, message of a failure or an empty text)."""
-    result = dict(changed=False)
+    result = {"changed": False}
     environment = environment_of(params)
     node.write_atomically(PATHS.config, json.dumps(params["config"], indent=2, sort_keys=True).encode() + b"\n", 0o600)
     if params["script"]:
@@ -294,38 +296,38 @@ def act(params):
     return result, ""
 
 
-def hide(module):
+def hide(module: AnsibleModule) -> dict[str, Any]:
     """Keep secrets out of the result, and with them the plain values that they stand among. Returns the invocation."""
     secrets = (core.as_text(value) or "" for value in module.params["environment"].values())
     module.no_log_values = {value for value in secrets if len(value) >= SECRET_LENGTH}
-    shown = dict(module.params, environment=sorted(module.params["environment"]), config=sorted(module.params["config"]))
-    return dict(module_args=shown)
+    shown = {**module.params, **{option: sorted(module.params[option]) for option in ("config", "environment")}}
+    return {"module_args": shown}
 
 
-def main():
+def main() -> None:
     """Module entry point."""
     module = AnsibleModule(
-        argument_spec=dict(
-            script=dict(type="path"),
-            name=dict(type="str"),
-            digest=dict(type="str"),
-            attempt=dict(type="str"),
-            ctid=dict(type="int", required=True),
-            container=dict(type="str", default=""),
-            node=dict(type="str", default=""),
-            config=dict(type="dict", default={}, no_log=True),
-            environment=dict(type="dict", default={}, no_log=True),
-            timeout=dict(type="int", default=3600),
-            health_check=dict(
-                type="dict",
-                options=dict(
-                    command=dict(type="str", required=True),
-                    retries=dict(type="int", default=3),
-                    interval=dict(type="float", default=10),
-                    timeout=dict(type="float", default=30),
-                ),
-            ),
-        ),
+        argument_spec={
+            "script": {"type": "path"},
+            "name": {"type": "str"},
+            "digest": {"type": "str"},
+            "attempt": {"type": "str"},
+            "ctid": {"type": "int", "required": True},
+            "container": {"type": "str", "default": ""},
+            "node": {"type": "str", "default": ""},
+            "config": {"type": "dict", "default": {}, "no_log": True},
+            "environment": {"type": "dict", "default": {}, "no_log": True},
+            "timeout": {"type": "int", "default": 3600},
+            "health_check": {
+                "type": "dict",
+                "options": {
+                    "command": {"type": "str", "required": True},
+                    "retries": {"type": "int", "default": 3},
+                    "interval": {"type": "float", "default": 10},
+                    "timeout": {"type": "float", "default": 30},
+                },
+            },
+        },
         supports_check_mode=True,
     )
     invocation = hide(module)

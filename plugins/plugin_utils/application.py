@@ -76,11 +76,10 @@ def application(
     content = read_script(path, loader) if path else b""
     own, _vaulted = effective_value(variables.get("phoenix_application_env") or {}, template)
     names = [str(name) for name in config.get("features") or ()]
-    given = core.environment(
-        config, int(variables["phoenix_ctid"]), str(variables.get("phoenix_name", "")), str(variables.get("phoenix_node", "")), names
-    )
-    counted: dict[str, Any] = dict(core_digest.script_variables(content, given)) if path else {}
-    # Its values count whole: a list in the configuration is no variable, but stands in the file.
+    name, node = str(variables.get("phoenix_name", "")), str(variables.get("phoenix_node", ""))
+    given = core.environment(config, int(variables["phoenix_ctid"]), name, node, names)
+    counted: dict[str, Any] = dict(core_digest.script_variables(content, given))
+    # A script that reads the whole configuration is to run again for any change of it.
     if b"PHOENIX_CONFIG" in content:
         counted["PHOENIX_CONFIG"] = {name: value for name, value in config.items() if name != "health_check"}
     try:
@@ -90,5 +89,10 @@ def application(
         parts = core_digest.components(files, {**counted, **secrets}, [n for n, v in secrets.items() if v], key, under)
     except (ValueError, TypeError) as error:
         raise ApplicationError(f"phoenix_application_env: {error}") from error
-    name = os.path.basename(path) if path else "health check"
-    return {"name": name, "path": path, "digest": core_digest.digest(parts), "components": parts, "health": bool(health)}
+    return {
+        "name": os.path.basename(path) if path else "health check",
+        "path": path,
+        "digest": core_digest.digest(parts),
+        "components": parts,
+        "health": bool(health),
+    }

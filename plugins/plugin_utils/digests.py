@@ -81,11 +81,8 @@ def role_options(loader: DataLoader, path: str, defaults: Mapping[str, Any]) -> 
 
     They are those of the main entry point in argument_specs; a role without these is given its defaults' names.
     """
-    specs: Any = None
-    if file := first_file(path, "meta/argument_specs"):
-        specs = load_yaml(loader, file)
-    elif file := first_file(path, "meta/main"):
-        specs = load_yaml(loader, file)
+    file = first_file(path, "meta/argument_specs", "meta/main")
+    specs: Any = load_yaml(loader, file) if file else None
     specs = specs.get("argument_specs") if isinstance(specs, Mapping) else None
     if not isinstance(specs, Mapping) or "main" not in specs:
         return dict.fromkeys(defaults, False)

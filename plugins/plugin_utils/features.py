@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ansible import constants as C
+from ansible import constants
 from ansible.errors import AnsibleError
 from ansible.parsing.dataloader import DataLoader
 
@@ -65,13 +65,14 @@ class Feature:
 
 
 def search_places(variables: Mapping[str, Any], folders: Iterable[str] = ()) -> Search:
-    """Return where to look: the variable phoenix_feature_collections, then `roles` in each of `folders` (the playbook's,
-    the configuration's), then Ansible's configured roles paths."""
+    """Return where to look: the collections of the variable phoenix_feature_collections, then `roles` in each of
+    `folders` (the playbook's, the configuration's), then Ansible's configured roles paths.
+    """
     collections = variables.get("phoenix_feature_collections") or ()
     if isinstance(collections, str):
         collections = [part.strip() for part in collections.split(",")]
     roles = [os.path.join(os.path.abspath(folder), "roles") for folder in folders if folder]
-    paths = dict.fromkeys([*roles, *(C.config.get_config_value("DEFAULT_ROLES_PATH") or ())])
+    paths = dict.fromkeys([*roles, *(constants.config.get_config_value("DEFAULT_ROLES_PATH") or ())])
     return Search(tuple(str(name) for name in collections if name), tuple(str(path) for path in paths))
 
 
@@ -103,8 +104,8 @@ def feature_set(
     names: its own list; variables: its host variables, not yet templated; template: turns a value that holds templates
     into its result (Templar.template); key: for the HMAC of secrets; inherited: the features of its clone source.
 
-    Each entry has name, role (for include_role), path, digest, components (for explain), requires, container, check, and
-    listed (False for a feature that only the clone source names). Raises FeatureError.
+    Each entry has name, role (for include_role), path, digest, components (for explain), requires, container, check,
+    and listed (False for a feature that only the clone source names). Raises FeatureError.
     """
     whole = core.stack(inherited, names)
     if errors := check_features(names, search, inherited):
@@ -149,7 +150,8 @@ def known_features(search: Search = Search()) -> list[str]:
     names: set[str] = set()
     for folder in [*(_collection_roles(name) for name in (HOME, *search.collections)), *search.roles_paths]:
         if folder and os.path.isdir(folder):
-            names.update(name for name in os.listdir(folder) if digests.first_file(os.path.join(folder, name), MANIFEST))
+            roles = ((name, os.path.join(folder, name)) for name in os.listdir(folder))
+            names.update(name for name, path in roles if digests.first_file(path, MANIFEST))
     return sorted(names)
 
 
@@ -194,10 +196,9 @@ def _locate(name: str, search: Search) -> tuple[str, str]:
         namespace, collection, role = name.split(".", 2)
         places.append((name, os.path.join(_collection_roles(f"{namespace}.{collection}"), role.replace(".", "/"))))
     else:
-        for collection in (HOME, *search.collections):
-            places.append((f"{collection}.{name}", os.path.join(_collection_roles(collection), name)))
-        for folder in search.roles_paths:
-            places.append((os.path.join(folder, name), os.path.join(folder, name)))
+        found = (HOME, *search.collections)
+        places.extend((f"{each}.{name}", os.path.join(_collection_roles(each), name)) for each in found)
+        places.extend((os.path.join(folder, name), os.path.join(folder, name)) for folder in search.roles_paths)
     for role, path in places:
         if os.path.isabs(path) and os.path.isdir(path):
             return role, path
@@ -239,7 +240,8 @@ def _validator() -> Any:
     try:
         import jsonschema
     except ImportError as error:
-        raise FeatureError(["manifests of features are checked with the Python package jsonschema: please install it"]) from error
+        text = "features' manifests are checked with the Python package jsonschema, which is missing on the controller"
+        raise FeatureError([text]) from error
     with open(os.path.join(os.path.dirname(__file__), "schemas", "phoenix_feature.json"), encoding="utf-8") as file:
         return jsonschema.Draft202012Validator(json.load(file))
 
@@ -248,9 +250,12 @@ def _schema_text(error: Any) -> str:
     pointer = "".join(f"/{part}" for part in error.absolute_path) or "/"
     if error.validator == "additionalProperties":
         known = list(error.schema["properties"])
-        unknown = [name for name in error.instance if name not in known]
-        like = [f"{name!r} is not known, the nearest known key is {core.nearest(name, known) or known}" for name in unknown]
-        return f"{pointer}: {'; '.join(like)}"
+        unknown = {name: core.nearest(str(name), known) for name in error.instance if name not in known}
+        texts = [
+            f"{name!r} is not known, " + (f"the nearest known is {like}" if like else f"known are {', '.join(known)}")
+            for name, like in unknown.items()
+        ]
+        return f"{pointer}: {'; '.join(texts)}"
     return f"{pointer}: {error.message}"
 
 

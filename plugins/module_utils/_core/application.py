@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 import shlex
-from typing import Any, Dict, Mapping, Optional, Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any, Optional
 
 BASE = {
     "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
@@ -26,13 +27,13 @@ _NOT_IN_NAMES = re.compile(r"[^A-Z0-9_]")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 
 
-def environment(config: Mapping[str, Any], ctid: int, name: str, node: str, features: Sequence[str]) -> Dict[str, str]:
+def environment(config: Mapping[str, Any], ctid: int, name: str, node: str, features: Sequence[str]) -> dict[str, str]:
     """Return the PHOENIX_ variables of a container.
 
-    Each key of its configuration with a plain value, or a list of plain values, becomes PHOENIX_<KEY>. Those with a name
-    of their own come last and win. PHOENIX_IP is empty for an address by DHCP, which only the container knows.
+    Each key of its configuration with a plain value, or a list of plain values, becomes PHOENIX_<KEY>. Those with a
+    name of their own come last and win. PHOENIX_IP is empty for an address by DHCP, which only the container knows.
     """
-    result: Dict[str, str] = {}
+    result: dict[str, str] = {}
     for key, value in config.items():
         text = as_text(value)
         if text is not None:
@@ -68,14 +69,14 @@ def static_address(config: Mapping[str, Any]) -> str:
     return address.partition("/")[0]
 
 
-def user_environment(given: Mapping[str, Any]) -> Dict[str, str]:
-    """Return the owner's own variables as texts. Raises ValueError for a name or a value that no environment can hold."""
-    result: Dict[str, str] = {}
+def user_environment(given: Mapping[str, Any]) -> dict[str, str]:
+    """Return the owner's own variables as texts. Raises ValueError for a name or value that no environment can hold."""
+    result: dict[str, str] = {}
     for name, value in given.items():
         text = "" if value is None else as_text(value)
         if not _NAME.match(str(name)):
             raise ValueError(f"{name!r} is not the name of an environment variable")
         if text is None or "\0" in text:
-            raise ValueError(f"the value of environment variable {name} must be a text, a number, a boolean or a list of these")
+            raise ValueError(f"environment variable {name} must be a text, a number, a boolean or a list of these")
         result[str(name)] = text
     return result

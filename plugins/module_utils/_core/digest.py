@@ -15,7 +15,8 @@ import hashlib
 import hmac
 import json
 import re
-from typing import Any, Dict, Iterable, List, Mapping, Optional, Sequence, Tuple
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Optional
 
 SHORT = 16
 """Hex digits kept of a component's hash: 64 bits, enough to tell two values of one variable apart."""
@@ -46,7 +47,7 @@ def value_hash(name: str, value: Any, key: Optional[bytes] = None) -> str:
     return full[:SHORT]
 
 
-def files_hash(files: Iterable[Tuple[str, bool, str]]) -> str:
+def files_hash(files: Iterable[tuple[str, bool, str]]) -> str:
     """Return the hash of a folder given as (relative path, is executable, SHA-256 of the content), in any order."""
     return sha256(canonical(sorted(list(entry) for entry in files)))
 
@@ -56,8 +57,8 @@ def components(
     variables: Mapping[str, Any],
     secrets: Iterable[str] = (),
     key: Optional[bytes] = None,
-    under: Sequence[Tuple[str, str]] = (),
-) -> Dict[str, Any]:
+    under: Sequence[tuple[str, str]] = (),
+) -> dict[str, Any]:
     """Return what a digest is made of.
 
     files: hash of the files; variables: name to effective value; secrets: the names among them that are hashed with
@@ -77,18 +78,13 @@ def digest(parts: Mapping[str, Any]) -> str:
     return sha256(canonical(parts))
 
 
-def script_variables(script: bytes, environment: Mapping[str, str]) -> Dict[str, str]:
+def script_variables(script: bytes, environment: Mapping[str, str]) -> dict[str, str]:
     """Return those variables of an application's environment that its script names.
 
-    Only they count in its digest, so that more memory doesn't run again a script that never looks at it. One that reads
-    the whole configuration, by PHOENIX_CONFIG, is given all of them.
+    Only they count in its digest, so that more memory doesn't run again a script that never looks at it.
     """
     named = {match.decode("ascii") for match in _SCRIPT_NAME.findall(script)}
-    return {
-        name: value
-        for name, value in environment.items()
-        if name in named or "PHOENIX_CONFIG" in named or not name.startswith("PHOENIX_")
-    }
+    return {name: value for name, value in environment.items() if name in named}
 
 
 def explain(old: Optional[Mapping[str, Any]], new: Mapping[str, Any]) -> str:
@@ -98,7 +94,7 @@ def explain(old: Optional[Mapping[str, Any]], new: Mapping[str, Any]) -> str:
     """
     if not old:
         return "no record of what it was made from"
-    reasons: List[str] = []
+    reasons: list[str] = []
     if old.get("files") != new["files"]:
         reasons.append("files changed")
     before, after = old.get("variables"), new["variables"]
@@ -111,7 +107,7 @@ def explain(old: Optional[Mapping[str, Any]], new: Mapping[str, Any]) -> str:
     return ", ".join(reasons)
 
 
-def _explain_under(old: Any, new: Sequence[Sequence[str]]) -> List[str]:
+def _explain_under(old: Any, new: Sequence[Sequence[str]]) -> list[str]:
     """Say what changed beneath; only the lowest changed feature is named, as it changes all above it."""
     before = [(str(entry[0]), entry[1]) for entry in _pairs(old)]
     after = [(entry[0], entry[1]) for entry in new]
@@ -125,7 +121,7 @@ def _explain_under(old: Any, new: Sequence[Sequence[str]]) -> List[str]:
     return [f"on top of {now} instead of {was}"]
 
 
-def _pairs(value: Any) -> List[Any]:
+def _pairs(value: Any) -> list[Any]:
     if not isinstance(value, (list, tuple)):
         return []
     return [entry for entry in value if isinstance(entry, (list, tuple)) and len(entry) == 2]

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import difflib
 import re
-from typing import Any, Dict, Iterable, List, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 _PLAIN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]*\Z")
 _PART = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
@@ -29,25 +30,25 @@ def name_error(name: Any) -> str:
     return ""
 
 
-def stack(inherited: Sequence[str], own: Sequence[str]) -> List[str]:
+def stack(inherited: Sequence[str], own: Sequence[str]) -> list[str]:
     """Return the features that a container holds, lowest first.
 
     A clone starts with what its source has; its own list puts on top what is not yet there.
     """
-    result: List[str] = []
+    result: list[str] = []
     for name in [*inherited, *own]:
         if name not in result:
             result.append(name)
     return result
 
 
-def order_errors(names: Sequence[str], requires: Mapping[str, Sequence[str]]) -> List[str]:
+def order_errors(names: Sequence[str], requires: Mapping[str, Sequence[str]]) -> list[str]:
     """Return one text for each feature that lacks under it what it requires.
 
-    names: the stack, lowest first; requires: feature to the names that it wants under it. A requirement counts as met by
-    its plain or by its fully qualified name.
+    names: the stack, lowest first; requires: feature to the names that it wants under it. A requirement counts as met
+    by its plain or by its fully qualified name.
     """
-    errors: List[str] = []
+    errors: list[str] = []
     known = [_short(name) for name in names]
     for position, name in enumerate(names):
         for wanted in requires.get(name, ()):
@@ -60,7 +61,7 @@ def order_errors(names: Sequence[str], requires: Mapping[str, Sequence[str]]) ->
     return errors
 
 
-def duplicate_errors(own: Sequence[str]) -> List[str]:
+def duplicate_errors(own: Sequence[str]) -> list[str]:
     """Return one text for each feature that a container's own list names more than once."""
     return [f"feature {name} is listed more than once" for name in dict.fromkeys(own) if list(own).count(name) > 1]
 
@@ -71,13 +72,13 @@ def nearest(name: str, known: Iterable[str]) -> str:
     return found[0] if found else ""
 
 
-def merge_container_needs(manifests: Iterable[Mapping[str, Any]]) -> Dict[str, Any]:
+def merge_container_needs(manifests: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
     """Return what all of these manifests need of the container's host side, together.
 
     A flag that one of them wants is wanted; devices are collected in order.
     """
-    flags: Dict[str, bool] = {}
-    devices: List[str] = []
+    flags: dict[str, bool] = {}
+    devices: list[str] = []
     for manifest in manifests:
         container = manifest.get("container", {})
         for flag, wanted in container.get("features", {}).items():

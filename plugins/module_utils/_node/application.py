@@ -20,7 +20,8 @@ import signal
 import subprocess
 import tempfile
 import time
-from typing import Any, Dict, Iterator, Mapping, NamedTuple, Optional
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple, Optional
 
 TAIL_BYTES = 65536
 LOG_BYTES = 16 * 1024 * 1024
@@ -91,7 +92,7 @@ def install_script(paths: Paths, source: str, name: str) -> str:
     return target
 
 
-def read_result(paths: Paths) -> Dict[str, Any]:
+def read_result(paths: Paths) -> dict[str, Any]:
     """Return how the last script ended; {} when none ran, or its record is not readable."""
     try:
         with open(paths.result, encoding="utf-8") as file:
@@ -106,7 +107,7 @@ def write_result(paths: Paths, result: Mapping[str, Any]) -> None:
     write_atomically(paths.result, json.dumps(result, sort_keys=True).encode(), 0o600)
 
 
-def run(paths: Paths, job: Job) -> Dict[str, Any]:
+def run(paths: Paths, job: Job) -> dict[str, Any]:
     """Run the script, or take over the result of a run that nobody was told of. Returns the result with `adopted`.
 
     Raises ApplicationError when another run's script does not end in time, or the supervisor was killed.
@@ -136,7 +137,7 @@ def _is_ours(found: Mapping[str, Any], job: Job, waited: bool) -> bool:
     return waited or found.get("rc") == 0
 
 
-def _told(paths: Paths, result: Mapping[str, Any], adopted: bool) -> Dict[str, Any]:
+def _told(paths: Paths, result: Mapping[str, Any], adopted: bool) -> dict[str, Any]:
     write_result(paths, {**result, "told": True})
     return {**result, "adopted": adopted}
 
@@ -163,7 +164,7 @@ def _flock_until(descriptor: int, deadline: float) -> None:
     """Wait for the lock without polling: a timer's signal ends the wait."""
 
     def expired(_signal: int, _frame: Any) -> None:
-        raise ApplicationError("an application script of an earlier run is still running in this container after the time-out")
+        raise ApplicationError("an earlier run's application script still runs in this container after the time-out")
 
     before = signal.signal(signal.SIGALRM, expired)
     signal.setitimer(signal.ITIMER_REAL, max(0.01, deadline - time.monotonic()))
@@ -181,7 +182,7 @@ def _await_orphan(found: Mapping[str, Any], deadline: float) -> None:
         return
     while start_time(pid) == found.get("pid_start"):
         if time.monotonic() > deadline:
-            raise ApplicationError(f"an application script of an earlier run is still running in this container (process {pid})")
+            raise ApplicationError(f"an earlier run's application script still runs in this container (process {pid})")
         time.sleep(0.2)
 
 
@@ -202,8 +203,9 @@ def _supervise(paths: Paths, job: Job, lock: int) -> None:
         status = 1
         try:
             os.setsid()
-            for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM, signal.SIGPIPE):
-                signal.signal(number, signal.SIG_IGN)
+            # Handlers rather than SIG_IGN, which the script would inherit.
+            for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
+                signal.signal(number, lambda _signal, _frame: None)
             _detach(lock)
             _script(paths, job)
             status = 0
@@ -226,18 +228,18 @@ def _detach(lock: int) -> None:
 def _script(paths: Paths, job: Job) -> None:
     """Run the script and record how it ended. In the supervisor, so nothing may raise on unrecorded."""
     log = open_log(paths)
-    result: Dict[str, Any] = {
+    result: dict[str, Any] = {
         "state": "running", "digest": job.digest, "ctid": job.ctid, "attempt": job.attempt, "token": job.token,
-        "told": False,
-        "started": time.time(), "log_offset": os.lseek(log, 0, os.SEEK_END), "rc": None, "timed_out": False,
+        "told": False, "rc": None, "timed_out": False, "started": time.time(),
+        "log_offset": os.lseek(log, 0, os.SEEK_END),
     }  # fmt: skip
     write_result(paths, result)
     begun = time.monotonic()
     try:
         process = subprocess.Popen(
             argv(job.script),
-            stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=job.environment.get("HOME", "/"), env=dict(job.environment),
-            start_new_session=True, restore_signals=True, preexec_fn=default_signals,
+            stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=job.environment.get("HOME", "/"),
+            env=dict(job.environment), start_new_session=True,
         )  # fmt: skip
     except (OSError, ValueError, subprocess.SubprocessError) as error:
         result.update(rc=127 if isinstance(error, FileNotFoundError) else 126)
@@ -252,12 +254,6 @@ def _script(paths: Paths, job: Job) -> None:
     write_result(paths, result)
 
 
-def default_signals() -> None:
-    """Undo in a child what the supervisor ignores."""
-    for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_DFL)
-
-
 def argv(script: str) -> list[str]:
     """Return how to start a file: by its own first line, or as a program, else by /bin/sh."""
     with open(script, "rb") as file:
@@ -266,7 +262,7 @@ def argv(script: str) -> list[str]:
 
 
 def wait_for(process: subprocess.Popen[bytes], timeout: float, grace: float = GRACE) -> bool:
-    """Wait for a process that leads its own group; after `timeout` seconds end the whole group. False when it had to."""
+    """Wait for a process that leads its own group; after `timeout` seconds end the group. False when it had to."""
     try:
         process.wait(timeout)
         return True
@@ -322,7 +318,7 @@ def read_tail(path: str, start: int, end: int) -> bytes:
 
 
 def printable(data: bytes) -> str:
-    """Return output as text of at most TAIL_BYTES that is safe in a log: no control characters but line ends and tabs."""
+    """Return output as text of at most TAIL_BYTES, safe in a log: no control characters but line ends and tabs."""
     text = data.decode("utf-8", "replace")
     text = "".join(char if char in "\n\t" or (char >= " " and not "\x7f" <= char <= "\x9f") else "�" for char in text)
     while len(text.encode()) > TAIL_BYTES:
@@ -339,20 +335,21 @@ class Health(NamedTuple):
     timeout: float = 30.0
 
 
-def check_health(health: Health, environment: Mapping[str, str]) -> Dict[str, Any]:
+def check_health(health: Health, environment: Mapping[str, str]) -> dict[str, Any]:
     """Run the command until it ends with 0 or the retries are used up. Returns rc, attempts, output and seconds."""
     begun = time.monotonic()
-    result: Dict[str, Any] = {}
+    result: dict[str, Any] = {}
     for attempt in range(1, health.retries + 2):
         if attempt > 1:
             time.sleep(health.interval)
-        result = {**_check_once(health, environment), "attempts": attempt, "seconds": round(time.monotonic() - begun, 3)}
+        result = {**_check_once(health, environment), "attempts": attempt}
+        result["seconds"] = round(time.monotonic() - begun, 3)
         if result["rc"] == 0:
             break
     return result
 
 
-def _check_once(health: Health, environment: Mapping[str, str]) -> Dict[str, Any]:
+def _check_once(health: Health, environment: Mapping[str, str]) -> dict[str, Any]:
     """Run the command once. Its output goes to a file: a pipe would stay open for what it leaves in the background."""
     with tempfile.TemporaryFile() as output:
         process = subprocess.Popen(
