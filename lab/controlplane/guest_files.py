@@ -93,8 +93,8 @@ class GuestRoot:
         search = config.get('searchdomain') or _host_search()
         servers = str(config.get('nameserver') or '').split() or _host_nameservers()
         lines = (['search ' + str(search)] if search else []) + ['nameserver ' + server for server in servers]
-        block = '%s\n%s\n%s\n' % (BEGIN, '\n'.join(lines), END)
-        self.write('etc/resolv.conf', _with_block(self.read('etc/resolv.conf'), block))
+        # The whole file: what a DHCP client wrote into it before is of an earlier start.
+        self.write('etc/resolv.conf', '%s\n%s\n%s\n' % (BEGIN, '\n'.join(lines), END))
 
     def _timezone(self, config: Mapping[str, Any]) -> None:
         zone = config.get('timezone')

@@ -27,7 +27,7 @@ from .run import LabError, clean_env, run, say
 RELEASE = 'bookworm'
 NODE_PACKAGES = ('systemd', 'systemd-sysv', 'dbus', 'openssh-server', 'python3', 'python3-venv', 'perl', 'lxc', 'uidmap',
                  'iproute2', 'nftables', 'dnsmasq-base', 'zstd', 'procps', 'iputils-ping', 'curl', 'ca-certificates',
-                 'netbase', 'less', 'libpam-systemd')
+                 'netbase', 'less', 'libpam-systemd', 'lxcfs')
 # As small as the templates in the field: no python3, curl, sshd or ca-certificates.
 GUEST_PACKAGES = ('systemd', 'systemd-sysv', 'dbus', 'ifupdown', 'isc-dhcp-client', 'iproute2', 'iputils-ping', 'netbase',
                   'procps')
@@ -35,7 +35,9 @@ WHEELS = ('fakepve==0.5.0', 'aiohttp', 'cryptography')
 NODE_PYTHON = '3.11'
 NODE_MASKED = ('lxc-net.service', 'lxc.service', 'lxc-monitord.service', 'apt-daily.timer', 'apt-daily-upgrade.timer',
                'e2scrub_all.timer', 'fstrim.timer', 'dpkg-db-backup.timer', 'console-getty.service', 'getty@.service',
-               'systemd-networkd.service', 'systemd-timesyncd.service')
+               'systemd-networkd.service', 'systemd-timesyncd.service',
+               # /proc/sys is the host's: the lab's node must not set kernel parameters for it at boot.
+               'systemd-sysctl.service')
 # What fails or makes no sense in an unprivileged container of a container; PVE masks the first four itself.
 GUEST_MASKED = ('sys-kernel-config.mount', 'sys-kernel-debug.mount', 'sys-kernel-tracing.mount',
                 'systemd-journald-audit.socket', 'dev-hugepages.mount', 'dev-mqueue.mount', 'systemd-udevd.service',

@@ -37,7 +37,8 @@ class Instance:
     """The lab of one checkout. Nothing is touched by making one."""
 
     def __init__(self, ident: str | None = None) -> None:
-        ident = ident or os.environ.get('PHOENIX_LAB_INSTANCE') or hashlib.sha256(bytes(CHECKOUT)).hexdigest()[:8]
+        own = hashlib.sha256(bytes(CHECKOUT)).hexdigest()[:8]
+        ident = ident or os.environ.get('PHOENIX_LAB_INSTANCE') or own
         if not re.fullmatch(r'[a-z0-9]{1,8}', ident):
             raise LabError('PHOENIX_LAB_INSTANCE must be 1 to 8 characters of a-z and 0-9, not %r' % ident)
         self.ident = ident
@@ -49,7 +50,8 @@ class Instance:
         self.lxcpath = self.state / 'lxc'
         self.upper = self.state / 'root' / 'upper'
         self.storage = self.state / 'storage'
-        self.output = CHECKOUT / '.lab'
+        # A second lab of the same checkout must not take over the files of the first.
+        self.output = CHECKOUT / '.lab' if ident == own else CHECKOUT / '.lab' / ident
 
     # ------------------------------------------------------------ addresses
     @property

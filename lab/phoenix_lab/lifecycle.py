@@ -28,11 +28,15 @@ def up(lab: Instance, pve_version: str | None) -> None:
             say('removing what an interrupted run left')
             _remove(lab)
         elif ready and ready.get('image') != str(built.node):
-            say('the node image has changed: starting afresh')
-            _remove(lab)
-            ready = {}
+            if _has_guests(lab) and Path(ready['image']).is_dir() and Path(ready['template']).is_file():
+                say('there is a newer node image, but guests live on this node: down and up to take it')
+                built = images.Images(Path(ready['image']), Path(ready['template']), built.wheels)
+            else:
+                say('the node image has changed: starting afresh')
+                _remove(lab)
+                ready = {}
         facts = {'image': str(built.node), 'template': str(built.template), 'source': payload.digest(),
-                 'pve_version': version}
+                 'pve_version': version, 'settings': node.settings_digest(lab, version)}
         was_running = node.is_running(lab)
         network.up(lab)
         if was_running and ready == facts:
@@ -45,7 +49,8 @@ def up(lab: Instance, pve_version: str | None) -> None:
             say('updating the control plane on the node')
             node.push(lab, version)
             node.attach(lab, ['systemctl', 'daemon-reload'])
-            node.attach(lab, ['systemctl', 'restart', 'pveproxy.service'])
+            node.attach(lab, ['systemctl', 'restart', 'phoenix-lab-network.service', 'phoenix-lab-dhcp.service',
+                              'pveproxy.service'])
         else:
             say('starting the node')
             node.start(lab)
@@ -103,6 +108,11 @@ def leftovers(lab: Instance) -> list[str]:
     return found
 
 
+def _has_guests(lab: Instance) -> bool:
+    volumes = lab.storage / 'vz' / 'images'
+    return volumes.is_dir() and any(volumes.iterdir())
+
+
 def _ready(lab: Instance) -> dict[str, str]:
     try:
         return dict(json.loads((lab.state / READY).read_text()))
@@ -118,4 +128,4 @@ def _remove(lab: Instance) -> None:
         if (lab.storage / 'vz' / 'images').exists() and shutil.which('chattr'):
             run(['chattr', '-R', '-f', '-' + attribute, str(lab.storage / 'vz' / 'images')], check=False)
     if lab.state.exists():
-        shutil.rmtree(lab.state)
+        run(['rm', '-rf', '--one-file-system', str(lab.state)])

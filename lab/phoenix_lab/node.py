@@ -5,11 +5,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 import socket
 import time
 from pathlib import Path
+from typing import Any
 
 from . import host, payload
 from .images import Images
@@ -77,14 +79,23 @@ def prepare(lab: Instance, images: Images, pve_version: str) -> None:
         push(lab, pve_version)
 
 
+def settings(lab: Instance, pve_version: str) -> dict[str, Any]:
+    """What the programs on the node have to know of this lab."""
+    return {'node': NODE, 'node_ip': lab.node_ip, 'guests': str(lab.guests), 'mtu': host.mtu(),
+            'nameservers': host.nameservers(), 'pve_version': pve_version}
+
+
+def settings_digest(lab: Instance, pve_version: str) -> str:
+    """Changes when the host's network does, so that a running node gets to know."""
+    return hashlib.sha256(json.dumps(settings(lab, pve_version)).encode()).hexdigest()[:16]
+
+
 def push(lab: Instance, pve_version: str) -> None:
     """Put the checkout's files and this instance's settings onto the node, running or not."""
-    settings = {'node': NODE, 'node_ip': lab.node_ip, 'guests': str(lab.guests), 'mtu': host.mtu(),
-                'nameservers': host.nameservers(), 'pve_version': pve_version}
     resolv = ''.join('nameserver %s\n' % address for address in host.nameservers())
     key = (lab.state / 'id_ed25519.pub').read_bytes()
     generated = {
-        'etc/phoenix-lab.json': (json.dumps(settings, indent=2).encode() + b'\n', 0o644),
+        'etc/phoenix-lab.json': (json.dumps(settings(lab, pve_version), indent=2).encode() + b'\n', 0o644),
         'etc/hostname': (NODE.encode() + b'\n', 0o644),
         'etc/hosts': (b'127.0.0.1 localhost.localdomain localhost\n%s %s.lab.internal %s\n' % (
             lab.node_ip.encode(), NODE.encode(), NODE.encode()), 0o644),
@@ -157,6 +168,9 @@ def wait(lab: Instance, seconds: float = 60) -> None:
 
 def stop(lab: Instance) -> None:
     """Kill the node with everything in it: guests, mounts and interfaces go with its namespaces."""
+    deadline = time.monotonic() + 15
+    while _starters(lab) and time.monotonic() < deadline:
+        time.sleep(0.05)  # the lxc-start of a killed `up`: what it starts can only be stopped once it is there
     if is_running(lab):
         run(['lxc-stop', '-P', str(lab.lxcpath), '-n', lab.container, '--kill'], check=False)
         deadline = time.monotonic() + 20
@@ -165,3 +179,16 @@ def stop(lab: Instance) -> None:
                 raise LabError('the node container %s does not stop' % lab.container)
             time.sleep(0.05)
     say('node stopped')
+
+
+def _starters(lab: Instance) -> list[int]:
+    """Processes that are just starting this node's container."""
+    found = []
+    for process in Path('/proc').glob('[0-9]*'):
+        try:
+            words = (process / 'cmdline').read_bytes().split(b'\0')
+        except OSError:
+            continue
+        if words[0].endswith(b'lxc-start') and str(lab.lxcpath).encode() in words:
+            found.append(int(process.name))
+    return found

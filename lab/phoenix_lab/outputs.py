@@ -5,16 +5,16 @@
 
 from __future__ import annotations
 
+import os
 import shlex
-import shutil
 
 from .instance import CHECKOUT, NODE, Instance, write_atomically
 
 INVENTORY = '''---
 # Written by lab.py up for this lab; an inventory source as docs describe it.
 plugin: phoenix.hypervisor.phoenix
-lxc_config: ../../lab/demo/phoenix_lxc_configs.json
-hypervisor_config: ../../lab/demo/hypervisor_config.json
+lxc_config: {demo}/phoenix_lxc_configs.json
+hypervisor_config: {demo}/hypervisor_config.json
 nodes:
   {node}:
     ansible_host: {address}
@@ -53,7 +53,10 @@ def env_text(lab: Instance) -> str:
 def write(lab: Instance) -> None:
     """Write the files; removed again by remove()."""
     names = {'node': NODE, 'address': lab.node_ip, 'key': lab.state / 'id_ed25519',
-             'known_hosts': lab.state / 'known_hosts', 'checkout': CHECKOUT}
+             'known_hosts': lab.state / 'known_hosts',
+             'demo': os.path.relpath(CHECKOUT / 'lab' / 'demo', lab.output / 'inventory')}
+    # The folder keeps itself out of git, so no checkout has to know of it.
+    write_atomically(CHECKOUT / '.lab' / '.gitignore', '*\n')
     write_atomically(lab.output / 'env', env_text(lab))
     write_atomically(lab.output / 'ssh_config', SSH_CONFIG.format(**names))
     write_atomically(lab.output / 'inventory' / 'phoenix.yml', INVENTORY.format(**names))
@@ -61,8 +64,11 @@ def write(lab: Instance) -> None:
 
 def remove(lab: Instance) -> None:
     """Take back what write() made; files of others in there stay."""
+    top = CHECKOUT / '.lab'
     for name in ('env', 'ssh_config', 'inventory/phoenix.yml'):
         (lab.output / name).unlink(missing_ok=True)
-    for folder in (lab.output / 'inventory', lab.output):
+    for folder in (lab.output / 'inventory', lab.output, top):
+        if folder == top and folder.is_dir() and [path.name for path in folder.iterdir()] == ['.gitignore']:
+            (top / '.gitignore').unlink()
         if folder.is_dir() and not any(folder.iterdir()):
-            shutil.rmtree(folder)
+            folder.rmdir()
