@@ -39,7 +39,7 @@ class ActionModule(ActionBase):
         due, options["containers"] = [], []
         for host in mine:
             try:
-                options["containers"].append(wanted(task_vars["hostvars"][host], self._templar.template))
+                options["containers"].append(wanted(task_vars["hostvars"][host], self._templar.template, self._loader))
             except AnsibleError as error:
                 display.error(f"{host}: {error}")
                 due.append(host)  # the host's own task fails with the same words

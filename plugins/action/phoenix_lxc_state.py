@@ -24,7 +24,7 @@ class ActionModule(NodeAction):
         options = dict(self._task.args)
         if "config" not in options and task_vars.get("phoenix_config") is not None:
             try:
-                options = {**wanted(task_vars, self._templar.template), **options}
+                options = {**wanted(task_vars, self._templar.template, self._loader), **options}
             except AnsibleError as error:
                 raise AnsibleActionFail(str(error)) from error
         result.update(self.run_on_node(options, task_vars))

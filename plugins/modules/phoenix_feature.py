@@ -46,6 +46,9 @@ options:
   components:
     description: What the digest was made of, kept to explain a later change.
     type: dict
+  output:
+    description: The end of the application's output, for the audit trail.
+    type: str
   message:
     description: What went wrong, for the audit trail (O(operation=fail)).
     type: str
@@ -94,6 +97,8 @@ from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.audit imp
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.lease import LeaseBusy, LeaseHeld, Leases
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.store import Store, StoreError
 
+MAX_OUTPUT = 8192
+
 
 def read(ctid):
     """(ledger, boot) of a running container. An unreadable ledger counts as empty: its features are due again."""
@@ -140,6 +145,11 @@ def began(ledger, params):
         return None
 
 
+def tail(params):
+    """The application's output as a field of the audit trail, its end where it is long."""
+    return {"output": params["output"][-MAX_OUTPUT:]} if params["output"] else {}
+
+
 def act(module):
     """Do one operation. Returns the module's result."""
     params = module.params
@@ -152,7 +162,8 @@ def act(module):
         leases.acquire(ctid, run, params["dead_runs"])
     if operation == "fail":
         if not module.check_mode:
-            audit.write(ctid, what, "failed", level="ERROR", extras={"error": (params["message"] or "")[:2000]})
+            extras = {"error": (params["message"] or "")[:2000], **tail(params)}
+            audit.write(ctid, what, "failed", level="ERROR", extras=extras)
             leases.release(ctid, run)
         return dict(changed=False, ledger={}, journal=[])
     ledger, boot = read(ctid)
@@ -178,7 +189,7 @@ def act(module):
         if after != ledger:
             guest.write_ledger(ctid, ledgers.dump(after))
             store.update_record(ctid, ledger=after)
-        audit.write(ctid, what, "ok" if operation == "record" else operation, seconds)
+        audit.write(ctid, what, "ok" if operation == "record" else operation, seconds, extras=tail(params))
     return dict(changed=bool(journal), ledger=after, journal=journal)
 
 
@@ -192,6 +203,7 @@ def main():
             name=dict(type="str"),
             digest=dict(type="str"),
             components=dict(type="dict"),
+            output=dict(type="str"),
             message=dict(type="str"),
             run=dict(type="dict", default={}),
             dead_runs=dict(type="list", elements="str", default=[]),

@@ -44,7 +44,7 @@ options:
     elements: dict
     default: []
   application:
-    description: The application to be run after the features, with C(name), C(digest), C(script) and C(health).
+    description: The application to be run after the features, with C(name), C(digest) and C(health).
     type: dict
   adopt:
     description:
@@ -136,6 +136,10 @@ application_due:
   description: Why the application script is due, if it is.
   returned: always
   type: str
+application:
+  description: The application as it was given.
+  returned: always
+  type: dict
 health_due:
   description: Why the health check is due, if it is.
   returned: always
@@ -226,13 +230,13 @@ def report(wanted, outcome, check):
         journal=journal,
         due_features=[{**by_name[item["name"]], **item} for item in shown.due_features],
         application_due=shown.application_due,
+        application=wanted.application,
         health_due=shown.health_due,
         exists=seen.exists,
         running=seen.running,
         address=seen.address,
         waiting=list(shown.waiting),
         notes=list(shown.notes),
-        warnings=outcome.warnings,
         diff=[
             dict(prepared="\n".join([f"container {wanted.ctid}: {outcome.first.state} -> {outcome.first.final_state}", *lines]) + "\n")
         ]
@@ -267,6 +271,8 @@ def work(module):
     finally:
         if not module.check_mode and not keep:
             leases.release(wanted.ctid, run)
+    for warning in outcome.warnings:
+        module.warn(warning)
     result = report(wanted, outcome, module.check_mode)
     error = outcome.first.error or outcome.last.error
     if error:

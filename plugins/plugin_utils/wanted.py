@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ansible.errors import AnsibleError
+from ansible.parsing.dataloader import DataLoader
 
 from . import application, features
 
@@ -22,7 +23,7 @@ def search_of(variables: Mapping[str, Any]) -> features.Search:
     return features.search_places(variables, folders)
 
 
-def wanted(variables: Mapping[str, Any], template: Template) -> dict[str, Any]:
+def wanted(variables: Mapping[str, Any], template: Template, loader: DataLoader) -> dict[str, Any]:
     """The options of phoenix_lxc_state that follow from a container's variables. Raises AnsibleError with one text.
 
     The values are plain data afterwards: nothing of the configuration is ever templated.
@@ -32,7 +33,8 @@ def wanted(variables: Mapping[str, Any], template: Template) -> dict[str, Any]:
     key = str(template(variables.get("phoenix_digest_key", "")) or "").encode()
     try:
         listed = features.feature_set(names, variables, template, key, search_of(variables))
-    except features.FeatureError as error:
+        work = application.application(variables, loader, template, key, listed)
+    except (features.FeatureError, application.ApplicationError) as error:
         raise AnsibleError(f"container {variables.get('phoenix_ctid')}: {error}") from error
     return {
         "ctid": variables.get("phoenix_ctid"),
@@ -40,7 +42,7 @@ def wanted(variables: Mapping[str, Any], template: Template) -> dict[str, Any]:
         "features": [
             {name: feature[name] for name in ("name", "role", "digest", "components", "container")} for feature in listed
         ],
-        "application": application.application_work(variables, template, key),
+        "application": {name: work[name] for name in ("name", "digest", "components", "health")} if work else None,
         "state": str(template(variables.get("phoenix_target_state")) or config.get("target_state") or "completed"),
         "adopt": _adopt(variables, template),
     }

@@ -56,7 +56,7 @@ class _World:
         if state != self.word and state != states.DEFINED and not more.get("by_play"):
             writes.append(Entry("node", "state", {"word": state}))
             self.word = state
-        self.steps.append(Step(kind, reason, tuple(writes), goes_to=state, **more))
+        self.steps.append(Step(kind, reason, tuple(writes), goes_to=states.CUSTOMIZING if more.get("by_play") else state, **more))
 
 
 def plan(wanted: Wanted, seen: Observation, record: Record) -> Plan:
