@@ -72,6 +72,11 @@ class Access:
         return None
 
     # -------------------------------------------------------- authentication
+    async def _ticket(self, request: web.Request) -> web.Response:
+        if '@' not in str((await self.read_params(request)).get('username', '')):
+            raise PveError(401, 'authentication failure')
+        return await super()._ticket(request)
+
     def _authenticate(self, request: web.Request) -> str | None:
         if request.path in tuple(prefix + '/access/ticket' for prefix in FORMATS):
             return None

@@ -105,8 +105,8 @@ class Backend(Protocol):
 class NullBackend:
     """Runs nothing and remembers everything: for tests on any machine.
 
-    calls holds every act as (name, vmid or volid, ...). failures maps (name, vmid) or name to the message that act
-    fails with, until removed. A volume is its size.
+    calls holds every act as (name, vmid or volid, ...). failures maps (name, vmid or volid, next argument or None for
+    any) to the message that the act fails with, until removed. A volume is its size.
     """
 
     def __init__(self, bridges: tuple[str, ...] = ('vmbr0',)) -> None:
@@ -119,7 +119,8 @@ class NullBackend:
         self._pids = itertools.count(2000)
 
     def _did(self, name: str, subject: Any, *rest: Any) -> None:
-        message = self.failures.get((name, subject)) or self.failures.get(name)
+        message = self.failures.get((name, subject, rest[0] if rest else None)) or self.failures.get(
+            (name, subject, None))
         if message:
             raise TaskError(message)
         self.calls.append((name, subject) + rest)

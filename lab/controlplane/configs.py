@@ -145,28 +145,26 @@ class Configs(Storages):
 
     # ---------------------------------------------------------------- running
     async def _hotplug(self, ct: LabCt, modified: set[str]) -> dict[str, str]:
-        """What a running container takes at once; {option: error} of what failed."""
+        """What a running container takes at once; {option: error} of what failed.
+
+        ct.config and ct.pending are looked up anew each time: a network card that is replaced saves the file in between.
+        """
         errors: dict[str, str] = {}
-        cfg, pending = ct.config, ct.pending
-        for opt in sorted(modified & set(pending)):
-            if opt in FASTPLUG and pending[opt] is not None:
-                cfg[opt] = pending.pop(opt)
+        for opt in sorted(modified & set(ct.pending)):
+            if opt in FASTPLUG and ct.pending[opt] is not None:
+                old, ct.config[opt] = ct.config.get(opt), ct.pending.pop(opt)
                 if opt == 'cores':
-                    await self.backend.apply_hot(ct.vmid, opt, None, cfg[opt])
-        for opt in sorted(k for k in modified if k in pending and pending[k] is None):
+                    await self.backend.apply_hot(ct.vmid, opt, old, ct.config[opt])
+        for opt in sorted(k for k in modified if k in ct.pending):
+            deleting = ct.pending[opt] is None
             try:
-                await self._unplug(ct, opt)
-            except Skip:
-                continue
-            except TaskError as e:
-                errors[opt] = 'unable to hotplug {0}: {1}\n'.format(opt, e)
-            else:
-                cfg.pop(opt, None)
-                pending.pop(opt)
-        for opt in sorted(k for k in modified if pending.get(k) is not None):
-            try:
-                cfg[opt] = await self._plug(ct, opt, pending[opt])
-                pending.pop(opt)
+                if deleting:
+                    await self._unplug(ct, opt)
+                    ct.config.pop(opt, None)
+                else:
+                    new = await self._plug(ct, opt, ct.pending[opt])
+                    ct.config[opt] = new
+                ct.pending.pop(opt)
             except Skip:
                 continue
             except TaskError as e:
@@ -193,6 +191,8 @@ class Configs(Storages):
             return await self._plug_net(ct, opt, old, rewrite.net(value))
         if (MOUNT.fullmatch(opt) or DEVICE.fullmatch(opt)) and old is None and opt != 'rootfs':
             if DEVICE.fullmatch(opt):
+                if self.pve_version < 9:
+                    raise Skip
                 await self.backend.apply_hot(ct.vmid, opt, None, value)
                 return value
             new, made = await self.allocate_mount(ct.vmid, opt, value)

@@ -16,6 +16,9 @@ from . import values as rewrite
 from .guests import LabCt
 from .values import MOUNT, NET, UNUSED
 
+# The words changed during PVE 9.
+_FULL_CLONE = {8: 'Cannot do full clones on a running container without snapshots',
+               9: 'Full clone of a running container is only possible from a snapshot'}
 _NOT_CLONED = ('parent', 'snaptime', 'snapstate', 'template', 'lock')
 
 
@@ -102,8 +105,6 @@ class Copies:
         mounts: dict[str, tuple[dict[str, str], str]] = {}
         newconf: dict[str, Any] = {}
         running = src.status == 'running' and not v.get('snapname')
-        if full and running and self.pve_version < 9:
-            raise PveError(500, 'Cannot do full clones on a running container without snapshots')
         for opt in sorted(source):
             value = source[opt]
             if UNUSED.fullmatch(opt) or opt in _NOT_CLONED:
@@ -118,7 +119,7 @@ class Copies:
                     raise PveError(500, "storage '{0}' does not exist".format(sid))
                 self.require(user, '/storage/' + sid, 'Datastore.AllocateSpace')
                 if full and running:
-                    raise PveError(500, 'Full clone of a running container is only possible from a snapshot')
+                    raise PveError(500, _FULL_CLONE[8 if self.pve_version < 9 else 9])
                 if not full and not self.can_link(mount['volume']):
                     raise PveError(500, "Linked clone feature for '{0}' is not available".format(mount['volume']))
                 mounts[opt] = (mount, sid)
@@ -165,6 +166,14 @@ class Copies:
             ct.config = new
             self.save(ct)
         await self._ct_task(ct, 'vztemplate', user, body)
+
+    # ------------------------------------------------------------ move volume
+    async def _move_volume(self, v: Any, _user: str) -> str:
+        ct = self._find_ct(v['node'], v['vmid'])
+        self._ct_check_lock(ct)
+        if ct.status == 'running':
+            raise PveError(500, 'cannot move volumes of a running container')
+        raise PveError(501, 'lab: POST /nodes/{node}/lxc/{vmid}/move_volume is not simulated')
 
     # ----------------------------------------------------------------- resize
     async def _lxc_resize(self, user: str, v: Any) -> str:

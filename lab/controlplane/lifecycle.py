@@ -34,7 +34,7 @@ class Lifecycle:
             self.require(user, '/', 'Sys.Modify')
         if v.get('restore'):
             self._check_vmid_unused(vmid)
-            raise PveError(501, 'lab: restore is not simulated')
+            raise PveError(501, 'lab: POST /nodes/{node}/lxc with restore is not simulated')
         self._check_vmid_unused(vmid)
         pool = v.get('pool')
         if pool and pool not in self.pools:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from fakepve.lxc import mount_type, parse_mount
-from fakepve.schema import load
+from fakepve.server import ok
 
 _EMPTY = ('/cluster/ha/resources', '/cluster/backup', '/cluster/sdn/vnets', '/nodes/{node}/aplinfo')
 _EMPTY_DIGEST = hashlib.sha1(b'').hexdigest()
@@ -29,6 +29,12 @@ def _meminfo() -> dict[str, int]:
 class NodeInfo:
     """Mixin of LabPve."""
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        # Fault: how old, in PVE seconds, the guests' rows of /cluster/resources may be.
+        self.stale_secs = 0.0
+        self._resource_rows: tuple[float, list[dict[str, Any]]] = (float('-inf'), [])
+
     def _routes_labnode(self) -> list[tuple[str, str, Any]]:
         async def empty(_v: Any, _user: str) -> list[Any]:
             return []
@@ -38,8 +44,46 @@ class NodeInfo:
             ('GET', '/nodes/{node}/status', self._node_status),
             ('GET', '/nodes/{node}/time', self._node_time),
             ('GET', '/nodes/{node}/lxc/{vmid}/feature', self._lxc_feature),
+            ('GET', '/nodes/{node}/lxc/{vmid}/rrddata', self._lxc_rrddata),
+            ('POST', '/nodes/{node}/lxc/{vmid}/move_volume', self._move_volume),
             ('GET', '/cluster/options', self._cluster_options),
         ]
+
+    async def _cluster_status(self, request: Any) -> Any:
+        """A node without a cluster lists only itself."""
+        return ok([{'type': 'node', 'id': 'node/' + self.node, 'name': self.node, 'nodeid': 0, 'level': '',
+                    'ip': self.host, 'local': 1, 'online': 1}])
+
+    async def _lxc_rrddata(self, v: Any, _user: str) -> list[dict[str, Any]]:
+        """The last hour, minute by minute; the lab keeps no statistics, so each row has only its time."""
+        self._find_ct(v['node'], v['vmid'])
+        now = int(time.time()) // 60 * 60
+        return [{'time': now - 60 * n} for n in range(69, -1, -1)]
+
+    def ct_resources(self, user: str, kind: str | None = None) -> list[dict[str, Any]]:
+        """Rows of /cluster/resources, as old as stale_secs (PVE seconds) allows: PVE refreshes them every 10 s."""
+        now = time.monotonic()
+        taken, rows = self._resource_rows
+        if now - taken >= self.stale_secs * self.time_scale:
+            rows = super().ct_resources('root@pam')
+            self._resource_rows = (now, rows)
+        return [dict(row) for row in rows if kind in (None, 'vm')
+                and self.allowed(user, '/vms/{0}'.format(row['vmid']), 'VM.Audit')]
+
+    @staticmethod
+    def _cpus(ct: Any) -> Any:
+        return ct.config.get('cores') or ct.config.get('cpulimit') or os.cpu_count()
+
+    def _members(self, name: str, kind: str | None) -> list[dict[str, Any]]:
+        """Members of a pool, with the fields that their resources have."""
+        rows = dict((row['id'], row) for row in super().ct_resources('root@pam'))
+        out = []
+        for member in super()._members(name, kind):
+            row = dict(rows.get(member.get('id'), member))
+            row.pop('pool', None)
+            row.pop('tags', None)
+            out.append(row)
+        return out
 
     async def _cluster_options(self, _v: Any, _user: str) -> dict[str, Any]:
         tags = sorted(set(t for ct in self.cts for t in str(ct.config.get('tags') or '').split(';') if t.strip()))
@@ -100,7 +144,7 @@ class NodeInfo:
     def _status(self, ct: Any) -> dict[str, Any]:
         data = super()._status(ct)
         data.update((key, 0) for key in ('cpu', 'mem', 'disk'))
-        cpus = ct.config.get('cores') or ct.config.get('cpulimit') or os.cpu_count()
+        cpus = self._cpus(ct)
         data['cpus'] = float(cpus) if isinstance(cpus, str) else cpus
         data['maxdisk'] = self.mount_size(ct.config.get('rootfs', ''))
         if self.pve_version < 9:
@@ -109,10 +153,4 @@ class NodeInfo:
         return data
 
     async def _version(self, request: Any) -> Any:
-        from fakepve.server import ok
         return ok({'version': self.version, 'release': self.release_version, 'repoid': self.repoid})
-
-    @staticmethod
-    def known_template(template: str) -> bool:
-        """Whether the schema has this path."""
-        return template in load().paths

@@ -16,7 +16,7 @@ from fakepve.server import SECRET_KEYS, USER
 
 from .wire import bare_path
 
-_SECRET = frozenset(SECRET_KEYS) | {'ticket', 'token', 'secret', 'value'}
+_SECRET = frozenset(SECRET_KEYS) | {'token', 'secret'}
 # Set by the root socket on the requests it passes on: they never went through pveproxy.
 SOURCE_HEADER = 'X-Lab-Source'
 MUTATING = ('POST', 'PUT', 'DELETE')

@@ -27,13 +27,14 @@ from .record import SOURCE_HEADER
 # name -> what its other keys are. Times are PVE seconds.
 FAULTS = {
     'fail': 'method, suffix, and status with message, or error; times: fakepve.fail()',
-    'clear': 'forget all of fail, task_delay, guest and network',
+    'clear': 'forget all of these but lock and hold',
     'lock': 'vmid, lock: leave the config locked, as an interrupted backup does',
     'hold': 'vmid, secs: another process holds the lock file',
     'task_delay': 'type, secs: tasks of this type wait before they work',
     'guest': 'vmid, start_error, shutdown_secs, start_secs, stop_secs',
     'network': 'latency, jitter, drop_rate, hang_rate, seed',
     'quorum': 'lost: true or false',
+    'stale': 'secs: rows of /cluster/resources are up to this old',
 }
 
 
@@ -139,6 +140,7 @@ class RootSocket:
         elif name == 'clear':
             pve.failures.clear()
             pve.task_delay.clear()
+            pve.stale_secs, pve.quorate = 0.0, True
             pve.network.update(latency=0.0, jitter=0.0, drop_rate=0.0, hang_rate=0.0)
             for ct in pve.cts:
                 ct.start_error, ct.start_secs, ct.stop_secs, ct.shutdown_secs = None, 0, 0, 0
@@ -157,6 +159,8 @@ class RootSocket:
                 setattr(ct, key, value)
         elif name == 'network':
             pve.network.update(args)
+        elif name == 'stale':
+            pve.stale_secs = args['secs']
         elif name == 'quorum':
             pve.quorate = not args.get('lost')
         else:

@@ -142,6 +142,14 @@ class Storages:
                         'content': content, 'format': form, 'size': info.st_size, 'ctime': int(info.st_ctime)}
         return out
 
+    def _item(self, name: str, volname: str, vol: dict[str, Any]) -> dict[str, Any]:
+        """A row of the content list; a container volume names its (missing) parent and what it uses."""
+        item = super()._item(name, volname, vol)
+        if item['content'] in ('rootdir', 'images'):
+            item.setdefault('parent', None)
+            item.setdefault('used', 0)
+        return item
+
     def _space(self, store: dict[str, Any]) -> tuple[int, int, int]:
         """(total, used, avail) bytes of the file system behind a directory storage."""
         try:
@@ -164,11 +172,16 @@ class Storages:
         if not path:
             raise PveError(500, 'Path is not defined for passthrough device {0}'.format(opt))
         try:
-            mode = os.stat(path).st_mode
+            mode = self.device_mode(path)
         except OSError:
             raise PveError(500, 'Device {0} does not exist'.format(path)) from None
         if not stat.S_ISCHR(mode) and not stat.S_ISBLK(mode):
             raise PveError(500, '{0} is not a device'.format(path))
+
+    @staticmethod
+    def device_mode(path: str) -> int:
+        """The file mode of a path on the node; OSError when there is none."""
+        return os.stat(path).st_mode
 
     async def check_start(self, ct: LabCt) -> None:
         """What the node must have before the container can start."""

@@ -15,7 +15,7 @@ from aiohttp import web
 from fakepve import schema as pve_schema
 from fakepve.generic import GenericApi
 from fakepve.model import PveError
-from fakepve.server import API, GENERIC, USER, FakePve, collect, ok
+from fakepve.server import GENERIC, USER, FakePve, collect, ok
 
 # Parameters that came with PVE 9.
 _NEW_OPTIONS = ('entrypoint', 'env')
@@ -112,6 +112,9 @@ class Wire:
         self.check_permissions(user, info.get('permissions'), values, declared)
         if call is not None:
             return await call(match, values)
+        if method != 'GET':
+            # fakepve would answer 200 and forget it; a lab that pretends to have done it helps nobody.
+            raise PveError(501, 'lab: {0} {1} is not simulated'.format(method, match.template))
         return await self.synthesise(match, method, info, user, values)
 
     async def _generic(self, request: web.Request) -> web.Response:
@@ -144,13 +147,12 @@ class Wire:
             response = await FakePve._middleware(self, request, handler)
             if response.status == 401 and bare_path(request.path) != '/access/ticket':
                 response = web.Response(status=401, reason=response.reason)
+            if response.status == 501 and response.content_type == 'application/json':
+                response = web.json_response({'data': None, 'message': response.reason}, status=501,
+                                             reason=response.reason)
         if response.status == 401:
             await self.pause(self.denial_delay)
         if response.content_type == 'application/json':
             response.headers['Content-Type'] = 'application/json;charset=UTF-8'
         await self.record(request, response)
         return response
-
-    @staticmethod
-    def _resolve_template(request: web.Request) -> Any:
-        return pve_schema.load().match(bare_path(request.path)) if request.path.startswith(API) else None
