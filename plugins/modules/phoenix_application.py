@@ -13,7 +13,7 @@ version_added: 0.1.0
 description:
   - Delivers the script into the container, runs it there as root, obeys its exit code, and then runs the health check.
   - Runs inside the container, over the connection P(phoenix.hypervisor.pct#connection).
-  - Whether the script is due is for the caller to decide. P(phoenix.hypervisor.phoenix_feature#module) keeps the ledger.
+  - Whether the script is due is for the caller to say. P(phoenix.hypervisor.phoenix_feature#module) keeps the ledger.
     This module runs it when it is told to.
   - A script goes on when the run that started it is killed. The next one waits for it and takes over its result.
   - The script's output goes to C(/var/log/phoenix_hypervisor/application.log) in the container.

@@ -261,13 +261,14 @@ def argv(script: str) -> list[str]:
     return [script] if head[:2] == b"#!" or head == b"\x7fELF" else ["/bin/sh", script]
 
 
-def wait_for(process: subprocess.Popen[bytes], timeout: float, grace: float = GRACE) -> bool:
+def wait_for(process: subprocess.Popen[bytes], timeout: float, grace: Optional[float] = None) -> bool:
     """Wait for a process that leads its own group; after `timeout` seconds end the group. False when it had to."""
     try:
         process.wait(timeout)
         return True
     except subprocess.TimeoutExpired:
         signal_group(process.pid, signal.SIGTERM)
+    grace = GRACE if grace is None else grace
     deadline = time.monotonic() + grace
     with contextlib.suppress(subprocess.TimeoutExpired):
         process.wait(grace)
