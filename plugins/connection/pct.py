@@ -11,7 +11,8 @@ short_description: Run tasks inside an LXC container through its Proxmox VE node
 version_added: 0.1.0
 author: Phoenix Hypervisor contributors
 description:
-  - Runs every command of a task inside a container, by C(lxc-attach) or C(pct exec) on the node that the container is on.
+  - Runs every command of a task inside a container, by C(lxc-attach) or C(pct exec) on the node that the container
+    is on.
   - The node is reached over OpenSSH with all options of P(ansible.builtin.ssh#connection), or is the machine that
     Ansible runs on. Nothing needs to run in the container, no SSH server and no network.
   - All containers of a node share one SSH connection with the node itself.
@@ -71,7 +72,7 @@ extends_documentation_fragment:
   - phoenix.hypervisor.pct_ssh
 notes:
   - The login shell of the user on the node must be a POSIX shell.
-  - The environment of commands is clean, with the home directory of root as the working directory and C.UTF-8 as locale.
+  - Commands start with a clean environment in the home directory of root, with C.UTF-8 as locale.
 """
 
 EXAMPLES = r"""
@@ -116,7 +117,8 @@ _Result = tuple[int, bytes, bytes]
 class _NoInput(bytes):
     """No data, and yet true: makes the ssh plugin use a pipe that it closes, where it would use an open terminal.
 
-    Otherwise a command that reads its standard input would wait for ever, and a local lxc-attach would see the terminal.
+    Otherwise a command that reads its standard input would wait for ever, and a local lxc-attach would find the
+    terminal.
     """
 
     def __bool__(self) -> bool:
@@ -198,7 +200,9 @@ class Connection(SSHConnection):
         ssh = self.get_option("ssh_executable")
         if self._is_local():
             # Named like ssh, because the parent looks for that word in the arguments before it awaits become's prompts.
-            return [to_bytes(arg, errors="surrogate_or_strict") for arg in call.argv(name=ssh, become=self._node_become())]
+            return [
+                to_bytes(arg, errors="surrogate_or_strict") for arg in call.argv(name=ssh, become=self._node_become())
+            ]
         # -T last: a terminal, whoever asks for it, would merge the two streams.
         line = to_bytes(call.command_line(become=self._node_become()), errors="surrogate_or_strict")
         return self._build_command(ssh, "ssh", "-T", self.host, line)
@@ -216,7 +220,8 @@ class Connection(SSHConnection):
         detail = to_native(stderr).strip()
         if self._node_become() and detail.startswith("sudo:"):
             return f"cannot become root on node {self._node()} without a password: {detail}"
-        return f"node {self._node()} did not carry the command to container {self.get_option('ctid')} (exit code {rc}): {detail}"
+        container = self.get_option("ctid")
+        return f"node {self._node()} did not carry the command to container {container} (exit code {rc}): {detail}"
 
     # -- Small answers -----------------------------------------------------------------------------------------------
 

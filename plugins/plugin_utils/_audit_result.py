@@ -49,7 +49,13 @@ def outcome_of(result: c.Mapping[str, t.Any], status: str) -> str:
 
 
 def task_entry(
-    task: str, host: str, ctid: int | None, status: str, result: c.Mapping[str, t.Any], seconds: float | None, dry_run: bool
+    task: str,
+    host: str,
+    ctid: int | None,
+    status: str,
+    result: c.Mapping[str, t.Any],
+    seconds: float | None,
+    dry_run: bool,
 ) -> Entry:
     """Return the line of a task's result."""
     extras = {"host": host}

@@ -28,6 +28,9 @@ GUEST_ENVIRONMENT = {
     "TERM": "dumb",
 }
 
+#: Where the node's own commands are looked for, whatever the login shell there says.
+NODE_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
 _SET_VARIABLES = " ".join(f"-v {name}={value}" for name, value in GUEST_ENVIRONMENT.items())
 _ASSIGNMENTS = " ".join(f"{name}={value}" for name, value in GUEST_ENVIRONMENT.items())
 
@@ -41,7 +44,7 @@ _ASSIGNMENTS = " ".join(f"{name}={value}" for name, value in GUEST_ENVIRONMENT.i
 # that are its own, /etc/pve/nodes/*/lxc those of the whole cluster.
 NODE_SCRIPT = f"""\
 id=$1 nonce=$2 dir=$3 wait=$4 method=$5 command=$6
-PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+PATH={NODE_PATH}
 export PATH
 umask 022
 cd /

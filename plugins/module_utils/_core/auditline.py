@@ -5,7 +5,7 @@
 
 One event is one line::
 
-    2026-11-23T20:15:04.120+00:00 INFO run=20261123T201500-3f9c1a ctid=950 event="created->configured" outcome=ok seconds=0.061 calls=2
+    2026-11-23T20:15:04.120+00:00 INFO run=R ctid=950 event=created->configured outcome=ok seconds=0.061 calls=2
 
 The first two fields are bare, all others are ``key=value`` in a fixed order with the free ones last, so that
 ``grep 'ctid=950 '`` and ``grep outcome=failed`` work. A value that is not plain is a JSON string in ASCII: whatever a
@@ -84,7 +84,7 @@ def format_line(event: AuditEvent) -> str:
 
 def parse_line(line: str) -> AuditEvent:
     """Return the event of a line (with or without its newline). Raises ValueError when it is not one."""
-    line = line[:-1] if line.endswith("\n") else line
+    line = line.removesuffix("\n")
     time, _sep, rest = line.partition(" ")
     level, _sep, rest = rest.partition(" ")
     if not _TIME.match(time) or level not in LEVELS:

@@ -1,0 +1,195 @@
+# Copyright (c) 2026, Phoenix Hypervisor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The connection plugin as Ansible loads it, with a stand-in for what it would start."""
+
+from __future__ import annotations
+
+import pathlib
+import typing as t
+
+import pytest
+from ansible.errors import AnsibleConnectionFailure, AnsibleError, AnsibleFileNotFound
+from ansible.parsing.dataloader import DataLoader
+from ansible.playbook.play_context import PlayContext
+from ansible.plugins.loader import connection_loader
+
+NAME = "phoenix.hypervisor.pct"
+
+
+class Started:
+    """Records the argument lists and answers as a node would."""
+
+    def __init__(self, rc: int | None = 0, verdict: str = "ran", stderr: bytes = b"", ssh: int = 0) -> None:
+        self.argv: list[list[bytes]] = []
+        self.kwargs: list[dict[str, t.Any]] = []
+        self.rc, self.verdict, self.stderr, self.ssh = rc, verdict, stderr, ssh
+
+    def __call__(self, argv: list[bytes], in_data: bytes, **kwargs: t.Any) -> tuple[int, bytes, bytes]:
+        self.argv.append(argv)
+        self.kwargs.append({"in_data": in_data, **kwargs})
+        if self.rc is None:
+            return self.ssh, b"", self.stderr
+        line = argv[-1] if b"phoenix-pct" in argv[-1] else b" ".join(argv)
+        words = line.split()
+        nonce = next(word for word in words if len(word) == 32 and word.isalnum())
+        return self.ssh, b"out", self.stderr + b"\n%s %d %s\n" % (nonce, self.rc, self.verdict.encode())
+
+
+def connection(monkeypatch: pytest.MonkeyPatch, started: Started | None = None, **variables: t.Any) -> t.Any:
+    """Return the plugin with its options set from variables, as the task executor sets them."""
+    monkeypatch.setenv("ANSIBLE_SSH_CONTROL_PATH_DIR", "/tmp")
+    plugin = connection_loader.get(NAME, PlayContext())
+    assert plugin is not None
+    values = {"phoenix_ctid": 950, "ansible_host": "192.0.2.1", "inventory_hostname": "950", **variables}
+    plugin.set_options(var_options=values)
+    monkeypatch.setattr(plugin, "_run", started or Started())
+    return plugin
+
+
+def test_every_option_of_the_ssh_plugin_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    ssh = connection_loader.get("ssh", PlayContext())
+    ssh.set_options(var_options={"inventory_hostname": "950"})
+    mine = connection(monkeypatch)
+    assert set(ssh.get_options()) <= set(mine.get_options())
+    assert mine.get_option("pipelining") is True
+    assert mine.is_pipelining_enabled() is True
+
+
+def test_a_ctid_is_required(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(AnsibleError, match="ctid"):
+        connection(monkeypatch, phoenix_ctid=None).exec_command("true")
+
+
+def test_containers_of_a_node_share_one_control_path(monkeypatch: pytest.MonkeyPatch) -> None:
+    def control_path(**variables: t.Any) -> bytes:
+        started = Started()
+        connection(monkeypatch, started, **variables).exec_command("true")
+        return next(word for word in started.argv[0] if word.startswith(b"ControlPath="))
+
+    first = control_path(phoenix_ctid=950, phoenix_node="pve", ansible_user="root", ansible_port=22)
+    assert control_path(phoenix_ctid=920, phoenix_node="pve", ansible_user="root", ansible_port=22) == first
+    assert control_path(phoenix_ctid=950, phoenix_node="pve", ansible_user="root", ansible_port=23) != first
+    assert control_path(ansible_host="192.0.2.2", ansible_user="root", ansible_port=22) != first
+
+
+def test_the_control_path_is_that_of_the_node_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ANSIBLE_SSH_CONTROL_PATH_DIR", "/tmp")
+    node = connection_loader.get("ssh", PlayContext())
+    node.set_options(var_options={"ansible_host": "192.0.2.1", "ansible_user": "root", "inventory_hostname": "pve"})
+    node.host = node.get_option("host")
+    command = node._build_command("ssh", "ssh", "pve")
+    started = Started()
+    connection(monkeypatch, started, ansible_user="root").exec_command("true")
+    assert next(word for word in command if word.startswith(b"ControlPath=")) in started.argv[0]
+
+
+def test_a_terminal_is_never_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    started = Started()
+    plugin = connection(monkeypatch, started, ansible_ssh_use_tty=True, ansible_ssh_args="-tt -o RequestTTY=force")
+    plugin.exec_command("true")
+    assert started.argv[0][-3:-1] == [b"-T", b"192.0.2.1"]
+    assert plugin.is_pipelining_enabled() is True
+    assert plugin.has_tty is False
+
+
+@pytest.mark.parametrize(
+    ("variables", "sudo"),
+    [
+        ({}, False),
+        ({"ansible_user": "root"}, False),
+        ({"ansible_user": "admin"}, True),
+        ({"ansible_user": "admin", "phoenix_pct_node_become": "false"}, False),
+        ({"phoenix_pct_node_become": "yes"}, True),
+    ],
+)
+def test_root_on_the_node(monkeypatch: pytest.MonkeyPatch, variables: dict[str, t.Any], sudo: bool) -> None:
+    started = Started()
+    connection(monkeypatch, started, **variables).exec_command("true")
+    assert started.argv[0][-1].startswith(b"sudo -n -- /bin/sh" if sudo else b"/bin/sh")
+
+
+def test_local_transport_starts_no_ssh(monkeypatch: pytest.MonkeyPatch) -> None:
+    started = Started()
+    connection(monkeypatch, started, phoenix_pct_transport="local").exec_command("echo 'a b'")
+    argv = started.argv[0]
+    assert argv[:2] == [b"/bin/sh", b"-c"]
+    # The parent class awaits become's prompts only if it finds this word.
+    assert argv[3] == b"ssh"
+    assert argv[-1].endswith(b"\necho 'a b'")
+
+
+def test_input_is_closed_when_there_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    started = Started()
+    connection(monkeypatch, started).exec_command("cat")
+    # Empty, and true: the ssh plugin opens a terminal for what is false.
+    assert started.kwargs[0]["in_data"] == b""
+    assert started.kwargs[0]["in_data"]
+
+
+@pytest.mark.parametrize("rc", [0, 1, 255])
+def test_exit_codes_and_streams(monkeypatch: pytest.MonkeyPatch, rc: int) -> None:
+    plugin = connection(monkeypatch, Started(rc=rc, stderr=b"err"))
+    assert plugin.exec_command("true") == (rc, b"out", b"err")
+
+
+def test_stopped_is_unreachable(monkeypatch: pytest.MonkeyPatch) -> None:
+    plugin = connection(monkeypatch, Started(rc=1, verdict="STOPPED"), phoenix_node="pve")
+    with pytest.raises(AnsibleConnectionFailure, match=r"container 950 on node pve is stopped \(pct start 950\)"):
+        plugin.exec_command("true")
+
+
+@pytest.mark.parametrize(
+    ("started", "text"),
+    [
+        (Started(rc=None, ssh=1, stderr=b"This account is not available."), "did not carry .* not available"),
+        (Started(rc=None, ssh=0, stderr=b""), "did not carry the command"),
+        (Started(rc=None, ssh=1, stderr=b"sudo: a password is required\n"), "cannot become root on node pve"),
+        (Started(rc=0, ssh=255, stderr=b"broken"), "broken"),
+    ],
+)
+def test_no_answer_is_a_lost_connection(monkeypatch: pytest.MonkeyPatch, started: Started, text: str) -> None:
+    plugin = connection(monkeypatch, started, phoenix_node="pve", ansible_user="admin")
+    with pytest.raises(AnsibleConnectionFailure, match=text):
+        plugin.exec_command("true")
+
+
+def test_files_are_connected_by_a_local_shell(monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path) -> None:
+    source = tmp_path / "-odd 'name"
+    source.write_text("x")
+    started = Started()
+    connection(monkeypatch, started).put_file(str(source), "/tmp/a b")
+    argv = started.argv[0]
+    assert argv[:2] == [b"/bin/sh", b"-c"]
+    assert argv[4] == str(source).encode()
+    assert argv[5] == b"ssh"
+    assert started.kwargs[0]["sudoable"] is False
+
+
+def test_a_missing_file_and_a_failed_transfer(monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path) -> None:
+    with pytest.raises(AnsibleFileNotFound):
+        connection(monkeypatch).put_file(str(tmp_path / "none"), "/x")
+    plugin = connection(monkeypatch, Started(rc=1, stderr=b"cat: write error: No space left on device\n"))
+    with pytest.raises(AnsibleError, match=r"failed to transfer file .* No space left on device \(exit code 1\)"):
+        plugin.put_file(__file__, "/x")
+
+
+def test_a_failed_fetch_keeps_the_old_file(monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path) -> None:
+    target = tmp_path / "kept"
+    target.write_text("old")
+    plugin = connection(monkeypatch, Started(rc=2, stderr=b"sh: cannot open /x: No such file"))
+    with pytest.raises(AnsibleError, match="No such file"):
+        plugin.fetch_file("/x", str(target))
+    assert target.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_documentation_is_complete_as_ansible_reads_it() -> None:
+    from ansible.plugins.loader import fragment_loader
+    from ansible.utils.plugin_docs import get_docstring
+
+    path = connection_loader.find_plugin(NAME)
+    doc = get_docstring(path, fragment_loader, collection_name="phoenix.hypervisor", plugin_type="connection")[0]
+    assert {"ctid", "host", "port", "remote_user", "private_key_file", "pipelining"} <= set(doc["options"])
+    assert all("version_added" not in option for option in doc["options"].values())
+    assert DataLoader().load(str(doc["options"]["pipelining"]["default"])) is True
