@@ -14,7 +14,7 @@ import hashlib
 import os
 import re
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Iterable
+from typing import Any, Callable, Iterable
 
 from .._core import ledger
 from .._core.conffile import ConfFile, parse_conf
@@ -92,15 +92,18 @@ def taken_elsewhere(node: str, ctid: int, pve: str = PVE) -> str | None:
 class Observer:
     """Reads one node. ``look_inside`` is off where the ledger doesn't matter."""
 
-    def __init__(self, pve: str = PVE, look_inside: bool = True) -> None:
+    def __init__(
+        self, pve: str = PVE, look_inside: bool = True, running: Callable[[], set[int]] = running_ctids
+    ) -> None:
         self.pve = pve
+        self._running = running
         self.node = node_name(pve)
         self.boot = node_boot()
         self._look_inside = look_inside
 
     def observe(self, ctid: int, source: int | None, record: Record, running: set[int] | None = None) -> Observation:
         """One container, and the head of its clone source when it has one."""
-        running = running_ctids() if running is None else running
+        running = self._running() if running is None else running
         conf, digest = read_conf(self.node, ctid, self.pve)
         found: dict[str, Any] = {}
         if source is not None:
@@ -117,7 +120,7 @@ class Observer:
 
     def observe_all(self, wanted: Iterable[tuple[int, int | None, Record]]) -> dict[int, Observation]:
         """Many containers: the looks inside run side by side."""
-        running = running_ctids()
+        running = self._running()
         with ThreadPoolExecutor(max_workers=WORKERS) as pool:
             jobs = [pool.submit(self.observe, ctid, source, record, running) for ctid, source, record in wanted]
             return {result.ctid: result for result in (job.result() for job in jobs)}
