@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import ipaddress
 import json
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Callable, Dict, FrozenSet, Iterator, List, Mapping, Optional, Tuple
+from typing import Any
 
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._config.finding import Finding, Pointer, show
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._config.fleet import Container, Fleet, cycles
@@ -19,16 +20,18 @@ from ansible_collections.phoenix.hypervisor.plugins.module_utils._config.fleet i
 
 @dataclass(frozen=True)
 class Subject:
-    """What is checked: the fleet, the hypervisor configuration, the nodes of the inventory source, and how the files are called."""
+    """What is checked: the fleet, the hypervisor configuration, the nodes of the inventory source, and how the
+    files are called.
+    """
 
     fleet: Fleet
     hypervisor: Mapping[str, Any]
-    nodes: Optional[Tuple[str, ...]]
+    nodes: tuple[str, ...] | None
     lxc_file: str
     hypervisor_file: str
-    hidden: FrozenSet[str] = field(default_factory=frozenset)
+    hidden: frozenset[str] = field(default_factory=frozenset)
 
-    def at(self, path: Pointer, got: str, expected: str, remedy: str, nearest: Optional[str] = None) -> Finding:
+    def at(self, path: Pointer, got: str, expected: str, remedy: str, nearest: str | None = None) -> Finding:
         """A finding in the file of the containers."""
         return Finding(self.lxc_file, path, got, expected, remedy, nearest)
 
@@ -38,7 +41,7 @@ class Subject:
 
 
 Check = Callable[[Subject], Iterator[Finding]]
-CHECKS: List[Check] = []
+CHECKS: list[Check] = []
 
 
 def check(function: Check) -> Check:
@@ -54,10 +57,18 @@ def has_origin(subject: Subject) -> Iterator[Finding]:
         template, source = "template" in container.config, "clone_from_ctid" in container.config
         if template and source:
             yield subject.at(
-                container.place("template"), "a template and a clone source", "one of template and clone_from_ctid", "Remove template to clone, or clone_from_ctid to create from the template."
+                container.place("template"),
+                "a template and a clone source",
+                "one of template and clone_from_ctid",
+                "Remove template to clone, or clone_from_ctid to create from the template.",
             )
         elif not template and not source and container.config.get("target_state") != "absent":
-            yield subject.at(("lxc_configs", ctid), "neither template nor clone_from_ctid", "one of template and clone_from_ctid", "Add clone_from_ctid, or a template such as local:vztmpl/FILE.")
+            yield subject.at(
+                ("lxc_configs", ctid),
+                "neither template nor clone_from_ctid",
+                "one of template and clone_from_ctid",
+                "Add clone_from_ctid, or a template such as local:vztmpl/FILE.",
+            )
 
 
 @check
@@ -66,14 +77,17 @@ def acyclic_clones(subject: Subject) -> Iterator[Finding]:
     for cycle in subject.fleet.clone_cycles():
         container = subject.fleet.containers[cycle[0]]
         yield subject.at(
-            container.place("clone_from_ctid"), "a cycle: " + " is cloned from ".join(cycle + cycle[:1]), "a chain that ends in a template", "Create one of them from a template."
+            container.place("clone_from_ctid"),
+            "a cycle: " + " is cloned from ".join(cycle + cycle[:1]),
+            "a chain that ends in a template",
+            "Create one of them from a template.",
         )
 
 
 @check
 def acyclic_dependencies(subject: Subject) -> Iterator[Finding]:
     """No container depends, over any number of steps, on itself; what it depends on is in the file."""
-    edges: Dict[str, List[str]] = {}
+    edges: dict[str, list[str]] = {}
     for ctid, container in subject.fleet.containers.items():
         wanted = container.config.get("dependencies")
         edges[ctid] = []
@@ -82,10 +96,20 @@ def acyclic_dependencies(subject: Subject) -> Iterator[Finding]:
                 edges[ctid].append(str(other))
             elif isinstance(other, str):
                 path = container.place("dependencies", index)
-                yield subject.at(path, subject.show(path, other), "a CTID of this file", "Add the container to lxc_configs, or remove the dependency.")
+                yield subject.at(
+                    path,
+                    subject.show(path, other),
+                    "a CTID of this file",
+                    "Add the container to lxc_configs, or remove the dependency.",
+                )
     for cycle in cycles(edges):
         container = subject.fleet.containers[cycle[0]]
-        yield subject.at(container.place("dependencies"), "a cycle: " + " depends on ".join(cycle + cycle[:1]), "dependencies without a cycle", "Remove one of them.")
+        yield subject.at(
+            container.place("dependencies"),
+            "a cycle: " + " depends on ".join(cycle + cycle[:1]),
+            "dependencies without a cycle",
+            "Remove one of them.",
+        )
 
 
 @check
@@ -97,13 +121,15 @@ def unique_names(subject: Subject) -> Iterator[Finding]:
 @check
 def unique_mac_addresses(subject: Subject) -> Iterator[Finding]:
     """No two containers have the same MAC address."""
-    yield from _unique(subject, "mac_address", "MAC address", lambda container: (container.text("mac_address") or "").lower())
+    yield from _unique(
+        subject, "mac_address", "MAC address", lambda container: (container.text("mac_address") or "").lower()
+    )
 
 
 @check
 def unique_addresses(subject: Subject) -> Iterator[Finding]:
     """No two containers have the same IPv4 address, whatever its prefix length."""
-    first: Dict[str, Container] = {}
+    first: dict[str, Container] = {}
     for container in subject.fleet.containers.values():
         address = _host_address(container.address)
         if address is None:
@@ -111,7 +137,12 @@ def unique_addresses(subject: Subject) -> Iterator[Finding]:
         path = _address_place(container)
         other = first.setdefault(address, container)
         if other is not container:
-            yield subject.at(path, subject.show(path, container.address), "an address of its own (%s has it)" % other.ctid, "Give one of the two another address.")
+            yield subject.at(
+                path,
+                subject.show(path, container.address),
+                f"an address of its own ({other.ctid} has it)",
+                "Give one of the two another address.",
+            )
 
 
 @check
@@ -122,7 +153,12 @@ def one_address(subject: Subject) -> Iterator[Finding]:
         ip = network.get("ip") if isinstance(network, dict) else None
         if static is not None and isinstance(ip, str) and static != ip:
             path = container.place("static_ip")
-            yield subject.at(path, subject.show(path, static), "the same as network_config.ip (%s)" % subject.show(path, ip), "Remove static_ip, or make the two equal.")
+            yield subject.at(
+                path,
+                subject.show(path, static),
+                f"the same as network_config.ip ({subject.show(path, ip)})",
+                "Remove static_ip, or make the two equal.",
+            )
 
 
 @check
@@ -131,10 +167,20 @@ def network_has_bridge(subject: Subject) -> Iterator[Finding]:
     for container in subject.fleet.containers.values():
         network = container.config.get("network_config")
         if isinstance(network, dict) and "bridge" not in network:
-            yield subject.at(container.place("network_config"), "no bridge", "the bridge of the node that the interface is on", 'Add "bridge", for example "vmbr0", here or in lxc_defaults.')
+            yield subject.at(
+                container.place("network_config"),
+                "no bridge",
+                "the bridge of the node that the interface is on",
+                'Add "bridge", for example "vmbr0", here or in lxc_defaults.',
+            )
         elif network is None and any(key in container.config for key in ("static_ip", "mac_address")):
             key = "static_ip" if "static_ip" in container.config else "mac_address"
-            yield subject.at(container.place(key), "%s without network_config" % key, "network_config with a bridge", 'Add network_config with "bridge", here or in lxc_defaults.')
+            yield subject.at(
+                container.place(key),
+                f"{key} without network_config",
+                "network_config with a bridge",
+                'Add network_config with "bridge", here or in lxc_defaults.',
+            )
 
 
 @check
@@ -146,14 +192,24 @@ def known_node(subject: Subject) -> Iterator[Finding]:
     for ctid, container in subject.fleet.containers.items():
         node = container.config.get("node")
         if node is None and len(nodes) > 1:
-            yield subject.at(("lxc_configs", ctid), "no node", "the node it is on: the inventory source names %s" % ", ".join(nodes), 'Add "node": %s.' % json.dumps(nodes[0]))
+            yield subject.at(
+                ("lxc_configs", ctid),
+                "no node",
+                "the node it is on: the inventory source names {}".format(", ".join(nodes)),
+                f'Add "node": {json.dumps(nodes[0])}.',
+            )
         elif isinstance(node, str) and node not in nodes:
             path = container.place("node")
-            yield subject.at(path, subject.show(path, node), "a node of the inventory source: %s" % ", ".join(nodes), "Name one of them, or add the node to the inventory source.")
+            yield subject.at(
+                path,
+                subject.show(path, node),
+                "a node of the inventory source: {}".format(", ".join(nodes)),
+                "Name one of them, or add the node to the inventory source.",
+            )
 
 
 def _unique(subject: Subject, key: str, what: str, value_of: Callable[[Container], str]) -> Iterator[Finding]:
-    first: Dict[str, Container] = {}
+    first: dict[str, Container] = {}
     for container in subject.fleet.containers.values():
         value = value_of(container)
         if not value:
@@ -161,10 +217,15 @@ def _unique(subject: Subject, key: str, what: str, value_of: Callable[[Container
         other = first.setdefault(value, container)
         if other is not container:
             path = container.place(key)
-            yield subject.at(path, subject.show(path, container.config[key]), "a %s of its own (%s has it)" % (what, other.ctid), "Give one of the two another %s." % what)
+            yield subject.at(
+                path,
+                subject.show(path, container.config[key]),
+                f"a {what} of its own ({other.ctid} has it)",
+                f"Give one of the two another {what}.",
+            )
 
 
-def _host_address(address: Optional[str]) -> Optional[str]:
+def _host_address(address: str | None) -> str | None:
     try:
         return str(ipaddress.IPv4Interface(address).ip) if address and "/" in address else None
     except ValueError:
@@ -173,4 +234,8 @@ def _host_address(address: Optional[str]) -> Optional[str]:
 
 def _address_place(container: Container) -> Pointer:
     network = container.config.get("network_config")
-    return container.place("network_config", "ip") if isinstance(network, dict) and "ip" in network else container.place("static_ip")
+    return (
+        container.place("network_config", "ip")
+        if isinstance(network, dict) and "ip" in network
+        else container.place("static_ip")
+    )

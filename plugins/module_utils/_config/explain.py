@@ -11,14 +11,37 @@ from __future__ import annotations
 import difflib
 import json
 import re
-from typing import Any, Dict, Iterator, List, Mapping, Optional, Tuple
+from collections.abc import Iterator, Mapping
+from typing import Any
 
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._config.finding import Finding, Pointer, show
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._config.finding import (
+    Finding,
+    Pointer,
+    is_secret,
+    show,
+)
 
-_TYPES = {"string": "text in double quotes", "integer": "an integer", "number": "a number", "boolean": "true or false", "array": "a list", "object": "an object", "null": "null"}
+_TYPES = {
+    "string": "text in double quotes",
+    "integer": "an integer",
+    "number": "a number",
+    "boolean": "true or false",
+    "array": "a list",
+    "object": "an object",
+    "null": "null",
+}
 _TO_MIB = {"k": 1 / 1024, "m": 1, "g": 1024, "t": 1024 * 1024}
 _SIZE = re.compile(r"\s*([0-9]+(?:\.[0-9]+)?)\s*([kmgt])?(?:i?b)?\s*\Z", re.IGNORECASE)
 _WORDS = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
+
+_LIMITS = {
+    "minimum": "a number not lower than",
+    "exclusiveMinimum": "a number greater than",
+    "maximum": "a number not greater than",
+    "exclusiveMaximum": "a number lower than",
+}
+_HIDDEN = object()
+"""Stands for a value that a remedy must not repeat."""
 
 
 class Explainer:
@@ -44,7 +67,14 @@ class Explainer:
         elif error.validator == "required":
             yield from self._missing_keys(error, path, schema)
         elif error.schema is False and path:
-            yield Finding(self._file, path, "a key that must differ per container", "no %s here" % path[-1], "Move it into each container.", at_key=True)
+            yield Finding(
+                self._file,
+                path,
+                "a key that must differ per container",
+                f"no {path[-1]} here",
+                "Move it into each container.",
+                at_key=True,
+            )
         elif list(error.absolute_schema_path)[-2:-1] == ["propertyNames"]:
             yield self._bad_key(path, str(error.instance), schema)
         else:
@@ -52,19 +82,22 @@ class Explainer:
 
     def _bad_key(self, path: Pointer, key: str, schema: Mapping[str, Any]) -> Finding:
         """A key that `propertyNames` refuses; `path` leads to the object."""
-        expected = str(schema.get("x-phoenix-expected") or "a key that matches %s" % schema.get("pattern"))
+        expected = str(schema.get("x-phoenix-expected") or "a key that matches {}".format(schema.get("pattern")))
         digits = re.sub(r"\s", "", key).lstrip("0")
         remedy = "Rename the key."
         if "CTID" in expected and re.match(r"[1-9][0-9]{2,8}\Z", digits):
-            remedy = "Write %s." % json.dumps(digits)
-        return Finding(self._file, path + (key,), show((), key) + " as key", expected, remedy, at_key=True)
+            remedy = f"Write {json.dumps(digits)}."
+        return Finding(self._file, (*path, key), show((), key) + " as key", expected, remedy, at_key=True)
 
     def _value(self, validator: str, limit: Any, value: Any, path: Pointer, schema: Mapping[str, Any]) -> Finding:
         expected = str(schema.get("x-phoenix-expected") or _expected(validator, limit, schema))
         nearest = None
         if validator == "enum" and isinstance(value, str):
             nearest = _nearest(value, [str(item) for item in limit])
-        remedy = _remedy(validator, limit, value, schema, nearest)
+        # What a remedy repeats of a value would show it.
+        open_value = not (self._hidden or is_secret(path, value))
+        remedy = _remedy(validator, limit, value if open_value else _HIDDEN, schema, nearest if open_value else None)
+        nearest = nearest if open_value else None
         return Finding(self._file, path, show(path, value, self._hidden), expected, remedy, nearest)
 
     def _unknown_keys(self, error: Any, path: Pointer, schema: Mapping[str, Any]) -> Iterator[Finding]:
@@ -73,21 +106,27 @@ class Explainer:
             if key in schema.get("properties", {}):
                 continue
             nearest = _nearest(key, known)
-            remedy = "Rename it to %s, or remove it." % nearest if nearest else "Remove it."
-            yield Finding(self._file, path + (key,), "unknown key " + show((), key), "a known key", remedy, nearest, at_key=True)
+            remedy = f"Rename it to {nearest}, or remove it." if nearest else "Remove it."
+            yield Finding(
+                self._file, (*path, key), "unknown key " + show((), key), "a known key", remedy, nearest, at_key=True
+            )
 
     def _missing_keys(self, error: Any, path: Pointer, schema: Mapping[str, Any]) -> Iterator[Finding]:
-        # jsonschema makes one error for each missing key; its name stands only in the message and is found again by comparing.
+        # jsonschema makes one error for each missing key; its name stands only at the beginning of the message.
         for key in error.validator_value:
             if key not in error.instance and error.message.startswith(repr(key)):
-                yield Finding(self._file, path, "no %s" % key, "the key %s" % key, "Add %s." % json.dumps(key))
+                yield Finding(self._file, path, f"no {key}", f"the key {key}", f"Add {json.dumps(key)}.")
 
     def _alternatives(self, error: Any, base: Pointer, path: Pointer, schema: Mapping[str, Any]) -> Iterator[Finding]:
-        branches: Dict[int, List[Any]] = {}
+        branches: dict[int, list[Any]] = {}
         for inner in error.context:
             branches.setdefault(int(inner.relative_schema_path[0]), []).append(inner)
         # A branch that fails for more than the type of the whole is the one that was meant.
-        meant = [errors for errors in branches.values() if not any(e.validator == "type" and not e.relative_path for e in errors)]
+        meant = [
+            errors
+            for errors in branches.values()
+            if not any(e.validator == "type" and not e.relative_path for e in errors)
+        ]
         if len(meant) == 1 and any(inner.relative_path for inner in meant[0]):
             for inner in meant[0]:
                 yield from self.findings(_Rebased(inner, error), base)
@@ -96,7 +135,9 @@ class Explainer:
 
 
 class _Rebased:
-    """An error out of a branch, with the schema in which the branch stands giving its words where it has none itself."""
+    """An error out of a branch, with the schema in which the branch stands giving its words where it has none
+    itself.
+    """
 
     def __init__(self, error: Any, parent: Any) -> None:
         self.validator = error.validator
@@ -110,16 +151,20 @@ class _Rebased:
         self.absolute_schema_path = error.absolute_schema_path
 
 
-def _nearest(word: str, known: List[str]) -> Optional[str]:
+def _nearest(word: str, known: list[str]) -> str | None:
     matches = difflib.get_close_matches(word.lower(), [item.lower() for item in known], 1, 0.6)
     if not matches:
         # A piece of the known word, such as `memory` of `memory_mb`, is near as well.
-        pieces = [item for item in known if len(word) > 3 and (item.startswith(word.lower()) or item.endswith("_" + word.lower()))]
+        pieces = [
+            item
+            for item in known
+            if len(word) > 3 and (item.startswith(word.lower()) or item.endswith("_" + word.lower()))
+        ]
         return pieces[0] if pieces else None
     return next(item for item in known if item.lower() == matches[0])
 
 
-def _types(schema: Mapping[str, Any]) -> Tuple[str, ...]:
+def _types(schema: Mapping[str, Any]) -> tuple[str, ...]:
     kinds = schema.get("type", ())
     return (kinds,) if isinstance(kinds, str) else tuple(kinds)
 
@@ -132,18 +177,18 @@ def _expected(validator: str, limit: Any, schema: Mapping[str, Any]) -> str:
         low, high, above = schema.get("minimum"), schema.get("maximum"), schema.get("exclusiveMinimum")
         span = ""
         if low is not None and high is not None:
-            span = " from %s to %s" % (low, high)
+            span = f" from {low} to {high}"
         elif low is not None:
-            span = ", %s or more" % low
+            span = f", {low} or more"
         elif above is not None:
-            span = " greater than %s" % above + (", at most %s" % high if high is not None else "")
+            span = f" greater than {above}" + (f", at most {high}" if high is not None else "")
         elif high is not None:
-            span = ", at most %s" % high
-        return kinds + span + (" (%s)" % schema["x-phoenix-unit"] if "x-phoenix-unit" in schema else "")
+            span = f", at most {high}"
+        return kinds + span + (" ({})".format(schema["x-phoenix-unit"]) if "x-phoenix-unit" in schema else "")
     if validator == "uniqueItems":
         return "each item once"
     if validator == "minItems":
-        return "at least %d item%s" % (limit, "" if limit == 1 else "s")
+        return f"at least {limit} item" + ("" if limit == 1 else "s")
     if validator == "minLength":
         return "text that is not empty"
     if validator == "pattern":
@@ -151,33 +196,27 @@ def _expected(validator: str, limit: Any, schema: Mapping[str, Any]) -> str:
     return kinds or "another value"
 
 
-def _remedy(validator: str, limit: Any, value: Any, schema: Mapping[str, Any], nearest: Optional[str]) -> str:
+def _remedy(validator: str, limit: Any, value: Any, schema: Mapping[str, Any], nearest: str | None) -> str:
     kinds = _types(schema)
     if validator == "enum":
-        return "Write %s." % json.dumps(nearest) if nearest else "Write one of the values named."
+        return f"Write {json.dumps(nearest)}." if nearest else "Write one of the values named."
     if validator == "type":
         written = _converted(kinds, value, schema)
         if written is not None:
-            return "Write %s." % written
-        if value is None:
+            return f"Write {written}."
+        if value is None and "null" not in kinds:
             return "Remove the key: an absent key is not managed."
-    if validator in ("minimum", "exclusiveMinimum"):
-        return "Write %s than %s." % (("a number not lower", limit) if validator == "minimum" else ("a number greater", limit))
-    if validator in ("maximum", "exclusiveMaximum"):
-        return "Write a number not greater than %s." % limit
+    if validator in _LIMITS:
+        return f"Write {_LIMITS[validator]} {limit}."
     if validator == "uniqueItems":
         return "Remove the repeated item."
     if "x-phoenix-remedy" in schema:
         return str(schema["x-phoenix-remedy"])
-    examples = schema.get("examples") or ()
-    if examples:
-        return "For example: %s." % json.dumps(examples[0])
-    if "array" in kinds:
-        return "Put it into a list: […]."
-    return "Correct the value."
+    examples = schema.get("examples")
+    return f"For example: {json.dumps(examples[0])}." if examples else "Correct the value."
 
 
-def _converted(kinds: Tuple[str, ...], value: Any, schema: Mapping[str, Any]) -> Optional[str]:
+def _converted(kinds: tuple[str, ...], value: Any, schema: Mapping[str, Any]) -> str | None:
     """The value as it was probably meant, as JSON; None where that can't be told."""
     if "boolean" in kinds:
         meant = _WORDS.get(str(value).lower()) if isinstance(value, (str, int)) else None
@@ -202,7 +241,7 @@ def _converted(kinds: Tuple[str, ...], value: Any, schema: Mapping[str, Any]) ->
     return None
 
 
-def _number(kinds: Tuple[str, ...], number: float) -> Optional[str]:
+def _number(kinds: tuple[str, ...], number: float) -> str | None:
     if number == int(number):
         return str(int(number))
     return None if "number" not in kinds else str(number)

@@ -8,13 +8,15 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
-from typing import Any, Optional, Tuple, Union
+from typing import Any, Union
 
-Pointer = Tuple[Union[str, int], ...]
+# Spelt so that it can be evaluated by Python 3.9 as well.
+Pointer = tuple[Union[str, int], ...]  # noqa: UP007
 
 _SECRET_KEY = re.compile(r"pass(word|phrase|wd)?|secret|token|credential|private_key|api_?key|_hash$", re.IGNORECASE)
 _SECRET_VALUE = re.compile(
     r"^(?:hf_[A-Za-z0-9]{8,}|PVEAPIToken=.*|\$[0-9a-z]{1,2}\$.*|-----BEGIN .*|\$ANSIBLE_VAULT.*"
+    r"|.*(?:api[-_]?key|token|passw(?:or)?d|secret)[\"']?\s*[=:\s]\s*\S"
     r"|[^!\s]+@[^!\s]+![^=\s]+=.*|[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})",
     re.IGNORECASE | re.DOTALL,
 )
@@ -41,7 +43,7 @@ class Finding:
     got: str
     expected: str
     remedy: str
-    nearest: Optional[str] = None
+    nearest: str | None = None
     line: int = 0
     column: int = 0
     at_key: bool = False

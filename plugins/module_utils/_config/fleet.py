@@ -3,15 +3,17 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The containers of a configuration, as objects: defaults merged, old spellings renamed, lineage and order known.
 
-Loading never fails: what is not shaped like a container is left out, so that a faulty file still tells which hosts it is about.
+Loading never fails: what is not shaped like a container is left out, so that a faulty file still tells which hosts it
+is about.
 Whether the file is right is the job of `validation`.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Dict, Iterable, List, Mapping, Optional, Tuple
+from typing import Any
 
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._config.finding import Pointer, to_pointer
 
@@ -35,7 +37,7 @@ class Deprecation:
     new: str
 
     def __str__(self) -> str:
-        return "%s: %s is an old spelling, write %s" % (to_pointer(self.path), self.old, self.new)
+        return f"{to_pointer(self.path)}: {self.old} is an old spelling, write {self.new}"
 
 
 @dataclass(frozen=True)
@@ -50,33 +52,33 @@ class Container:
     """
 
     ctid: str
-    config: Dict[str, Any]
+    config: dict[str, Any]
     inherited: frozenset[Pointer] = frozenset()
     renamed: Mapping[str, str] = field(default_factory=dict)
 
-    def text(self, key: str) -> Optional[str]:
+    def text(self, key: str) -> str | None:
         """The value of a key that holds text, else None."""
         value = self.config.get(key)
         return value if isinstance(value, str) else None
 
     @property
-    def name(self) -> Optional[str]:
+    def name(self) -> str | None:
         """Its host name."""
         return self.text("name")
 
     @property
-    def source(self) -> Optional[str]:
+    def source(self) -> str | None:
         """The CTID that it is cloned from, as text."""
         return self.text("clone_from_ctid")
 
     @property
-    def features(self) -> Tuple[str, ...]:
+    def features(self) -> tuple[str, ...]:
         """Its features, in order."""
         value = self.config.get("features")
         return tuple(item for item in value if isinstance(item, str)) if isinstance(value, list) else ()
 
     @property
-    def address(self) -> Optional[str]:
+    def address(self) -> str | None:
         """Its IPv4 address with prefix length, `dhcp` or `manual`; None where the file says nothing."""
         network = self.config.get("network_config")
         value = network.get("ip") if isinstance(network, dict) else None
@@ -86,10 +88,10 @@ class Container:
         """Where a key of this container stands in the file: in its own entry, or in `lxc_defaults`."""
         path: Pointer = tuple(keys)
         if path and path[0] in self.renamed:
-            return ("lxc_configs", self.ctid, self.renamed[str(path[0])]) + path[1:]
+            return ("lxc_configs", self.ctid, self.renamed[str(path[0])], *path[1:])
         if any(path[:length] in self.inherited for length in range(1, len(path) + 1)):
-            return ("lxc_defaults",) + path
-        return ("lxc_configs", self.ctid) + path
+            return ("lxc_defaults", *path)
+        return ("lxc_configs", self.ctid, *path)
 
 
 @dataclass(frozen=True)
@@ -98,41 +100,49 @@ class Fleet:
 
     containers: Mapping[str, Container]
     top: Mapping[str, Any] = field(default_factory=dict)
-    deprecations: Tuple[Deprecation, ...] = ()
+    deprecations: tuple[Deprecation, ...] = ()
 
-    def lineage(self, ctid: str) -> Tuple[str, ...]:
-        """The container and all it is cloned from, oldest first. Sources that are not in the file are left out; a cycle ends where it closes."""
-        chain: Dict[str, None] = {}
-        current: Optional[str] = ctid
+    def lineage(self, ctid: str) -> tuple[str, ...]:
+        """The container and all it is cloned from, oldest first.
+
+        Sources that are not in the file are left out; a cycle ends where it closes.
+        """
+        chain: dict[str, None] = {}
+        current: str | None = ctid
         while current is not None and current in self.containers and current not in chain:
             chain[current] = None
             current = self.containers[current].source
         return tuple(reversed(tuple(chain)))
 
-    def order(self) -> Tuple[str, ...]:
+    def order(self) -> tuple[str, ...]:
         """All CTIDs, every source before its clones, else by number. Members of a cycle come last."""
         # The length of the lineage is the level: a source is exactly one level before its clones.
         cyclic = {ctid for cycle in self.clone_cycles() for ctid in cycle}
 
-        def rank(ctid: str) -> Tuple[bool, int, int]:
+        def rank(ctid: str) -> tuple[bool, int, int]:
             lineage = self.lineage(ctid)
             return (any(member in cyclic for member in lineage), len(lineage), int(ctid))
 
         return tuple(sorted(self.containers, key=rank))
 
-    def clone_cycles(self) -> Tuple[Tuple[str, ...], ...]:
+    def clone_cycles(self) -> tuple[tuple[str, ...], ...]:
         """The cycles of clone sources, each beginning with its lowest CTID."""
-        return cycles({ctid: [c.source] if c.source in self.containers and c.source is not None else [] for ctid, c in self.containers.items()})
+        return cycles(
+            {
+                ctid: [c.source] if c.source in self.containers and c.source is not None else []
+                for ctid, c in self.containers.items()
+            }
+        )
 
 
-def cycles(edges: Mapping[str, Iterable[str]]) -> Tuple[Tuple[str, ...], ...]:
+def cycles(edges: Mapping[str, Iterable[str]]) -> tuple[tuple[str, ...], ...]:
     """The elementary cycles that a depth-first walk closes, each beginning with its lowest CTID, without repetition."""
-    found: Dict[Tuple[str, ...], None] = {}
+    found: dict[tuple[str, ...], None] = {}
     done: set[str] = set()
     for start in edges:
         if start in done:
             continue
-        path: List[str] = [start]
+        path: list[str] = [start]
         waiting = [iter(edges[start])]
         while waiting:
             following = next(waiting[-1], None)
@@ -149,7 +159,7 @@ def cycles(edges: Mapping[str, Iterable[str]]) -> Tuple[Tuple[str, ...], ...]:
     return tuple(found)
 
 
-def guess_ctids(text: str) -> Tuple[str, ...]:
+def guess_ctids(text: str) -> tuple[str, ...]:
     """The CTIDs that a text seems to speak of, when it can't be parsed."""
     return tuple(dict.fromkeys(_CTID_KEY.findall(text)))
 
@@ -159,10 +169,10 @@ def group_name(prefix: str, name: str) -> str:
     return prefix + "_" + re.sub(r"[^A-Za-z0-9_]", "_", name)
 
 
-def groups(fleet: Fleet) -> Dict[str, List[str]]:
+def groups(fleet: Fleet) -> dict[str, list[str]]:
     """The groups and their CTIDs: `containers`, `templates`, `feature_<name>`, `lineage_<ctid>`."""
     order = fleet.order()
-    result: Dict[str, List[str]] = {"containers": list(order), "templates": []}
+    result: dict[str, list[str]] = {"containers": list(order), "templates": []}
     for ctid in order:
         container = fleet.containers[ctid]
         if container.config.get("is_template") is True:
@@ -177,9 +187,9 @@ def load_fleet(document: Any) -> Fleet:
     """The fleet of a parsed `phoenix_lxc_configs.json`, as far as its shape allows."""
     if not isinstance(document, dict):
         return Fleet({})
-    deprecations: List[Deprecation] = []
+    deprecations: list[Deprecation] = []
     defaults, _unused = _renamed(_object(document.get("lxc_defaults")), ("lxc_defaults",), deprecations)
-    containers: Dict[str, Container] = {}
+    containers: dict[str, Container] = {}
     for ctid, raw in _object(document.get("lxc_configs")).items():
         if CTID.match(ctid) and isinstance(raw, dict):
             own, renamed = _renamed(raw, ("lxc_configs", ctid), deprecations)
@@ -188,11 +198,11 @@ def load_fleet(document: Any) -> Fleet:
     return Fleet(containers, top, tuple(deprecations))
 
 
-def load_hypervisor(document: Any) -> Tuple[Dict[str, Any], Tuple[Deprecation, ...]]:
+def load_hypervisor(document: Any) -> tuple[dict[str, Any], tuple[Deprecation, ...]]:
     """The hypervisor configuration of a parsed `hypervisor_config.json`, old spellings renamed."""
     if not isinstance(document, dict):
         return {}, ()
-    deprecations: List[Deprecation] = []
+    deprecations: list[Deprecation] = []
     config = {key: value for key, value in document.items() if key != "$schema"}
     for path, new in RENAMED_HYPERVISOR_KEYS.items():
         holder: Any = config
@@ -200,7 +210,9 @@ def load_hypervisor(document: Any) -> Tuple[Dict[str, Any], Tuple[Deprecation, .
             holder = holder.get(key) if isinstance(holder, dict) else None
         old = str(path[-1])
         if isinstance(holder, dict) and old in holder:
-            renamed = {new if key == old else key: value for key, value in holder.items() if key != old or new not in holder}
+            renamed = {
+                new if key == old else key: value for key, value in holder.items() if key != old or new not in holder
+            }
             deprecations.append(Deprecation(path, old, new))
             if holder is config:
                 config = renamed
@@ -209,7 +221,7 @@ def load_hypervisor(document: Any) -> Tuple[Dict[str, Any], Tuple[Deprecation, .
     return config, tuple(deprecations)
 
 
-def merge(under: Mapping[str, Any], over: Mapping[str, Any]) -> Dict[str, Any]:
+def merge(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
     """Two objects as one: objects are merged deeply, everything else (lists too) is replaced by `over`."""
     result = dict(under)
     for key, value in over.items():
@@ -218,19 +230,21 @@ def merge(under: Mapping[str, Any], over: Mapping[str, Any]) -> Dict[str, Any]:
     return result
 
 
-def _object(value: Any) -> Dict[str, Any]:
+def _object(value: Any) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def _renamed(raw: Mapping[str, Any], path: Pointer, deprecations: List[Deprecation]) -> Tuple[Dict[str, Any], Dict[str, str]]:
-    result: Dict[str, Any] = {}
-    renamed: Dict[str, str] = {}
+def _renamed(
+    raw: Mapping[str, Any], path: Pointer, deprecations: list[Deprecation]
+) -> tuple[dict[str, Any], dict[str, str]]:
+    result: dict[str, Any] = {}
+    renamed: dict[str, str] = {}
     for key, value in raw.items():
         new = RENAMED_CONTAINER_KEYS.get(key)
         if new is None:
             result[key] = value
             continue
-        deprecations.append(Deprecation(path + (key,), key, new))
+        deprecations.append(Deprecation((*path, key), key, new))
         if new not in raw:
             result[new] = value
             renamed[new] = key
@@ -243,10 +257,10 @@ def _renamed(raw: Mapping[str, Any], path: Pointer, deprecations: List[Deprecati
     return result, renamed
 
 
-def _container(ctid: str, own: Dict[str, Any], renamed: Mapping[str, str], defaults: Mapping[str, Any]) -> Container:
+def _container(ctid: str, own: dict[str, Any], renamed: Mapping[str, str], defaults: Mapping[str, Any]) -> Container:
     if any(key in own for key in _ORIGINS):
         defaults = {key: value for key, value in defaults.items() if key not in _ORIGINS}
-    inherited: List[Pointer] = []
+    inherited: list[Pointer] = []
     for key, value in defaults.items():
         mine = own.get(key)
         if key not in own:

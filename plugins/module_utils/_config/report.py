@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from typing import List, Sequence
+from collections.abc import Sequence
 
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._config.finding import Finding
 
@@ -15,18 +15,18 @@ LIMIT = 200
 
 def line(finding: Finding) -> str:
     """One finding on one line."""
-    place = "%s:%d:%d" % (finding.file, finding.line, finding.column) if finding.line else finding.file
+    place = f"{finding.file}:{finding.line}:{finding.column}" if finding.line else finding.file
     got = finding.got if finding.got.startswith(("no ", "unknown ", "neither ")) else "got " + finding.got
-    near = " (did you mean %s?)" % finding.nearest if finding.nearest else ""
-    parts = [place, finding.pointer, "%s%s, expected %s" % (got, near, finding.expected), "remedy: " + finding.remedy]
+    near = f" (did you mean {finding.nearest}?)" if finding.nearest else ""
+    parts = [place, finding.pointer, f"{got}{near}, expected {finding.expected}", "remedy: " + finding.remedy]
     return "  ".join(part for part in parts if part)
 
 
-def lines(findings: Sequence[Finding]) -> List[str]:
+def lines(findings: Sequence[Finding]) -> list[str]:
     """The first findings, one line each, and how many are left out."""
     shown = [line(finding) for finding in findings[:LIMIT]]
     if len(findings) > LIMIT:
-        shown.append("... and %d more" % (len(findings) - LIMIT))
+        shown.append(f"... and {len(findings) - LIMIT} more")
     return shown
 
 
@@ -34,7 +34,7 @@ def report(findings: Sequence[Finding]) -> str:
     """The whole report, grouped by file; empty when there is nothing wrong."""
     if not findings:
         return ""
-    text: List[str] = ["The configuration is faulty; nothing was touched.", ""]
+    text: list[str] = ["The configuration is faulty; nothing was touched.", ""]
     previous = None
     for finding in findings[:LIMIT]:
         if previous is not None and finding.file != previous:
@@ -42,7 +42,11 @@ def report(findings: Sequence[Finding]) -> str:
         previous = finding.file
         text.append(line(finding))
     if len(findings) > LIMIT:
-        text.append("... and %d more" % (len(findings) - LIMIT))
+        text.append(f"... and {len(findings) - LIMIT} more")
     files = len({finding.file for finding in findings})
-    text += ["", "%d error%s in %d file%s" % (len(findings), "" if len(findings) == 1 else "s", files, "" if files == 1 else "s")]
+    text += ["", _count(len(findings), "error") + " in " + _count(files, "file")]
     return "\n".join(text)
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" + ("" if number == 1 else "s")

@@ -3,23 +3,26 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A document judged by jsonschema, quickly.
 
-The schema is taken apart along its objects, each piece gets one validator, and a plain value that was right under a piece is not judged
+The schema is taken apart along its objects, each piece gets one validator, and a plain value that was right under a
+piece is not judged
 again: the containers of a fleet say much the same, and jsonschema takes about a millisecond for one of them as a whole.
 """
 
 from __future__ import annotations
 
 import re
-from functools import lru_cache
-from typing import Any, Dict, Iterator, List, Mapping, Optional, Pattern, Set, Tuple
+from collections.abc import Iterator, Mapping
+from functools import cache
+from re import Pattern
+from typing import Any
 
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._config.explain import Explainer
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._config.finding import Finding, Pointer
 
 try:
-    from jsonschema import Draft202012Validator
-    from jsonschema.exceptions import ValidationError
-    from jsonschema.validators import extend
+    from jsonschema import Draft202012Validator  # type: ignore[import-untyped, unused-ignore]
+    from jsonschema.exceptions import ValidationError  # type: ignore[import-untyped, unused-ignore]
+    from jsonschema.validators import extend  # type: ignore[import-untyped, unused-ignore]
 except ImportError:  # reported as a finding: the configuration can't be judged without it
     Draft202012Validator = None
     ValidationError = None
@@ -51,22 +54,29 @@ class _Piece:
     """One object of the schema without its members, or a whole schema of anything else."""
 
     def __init__(self, schema: Any, root: Mapping[str, Any]) -> None:
-        self._also: Optional[_Piece] = None
+        self._also: _Piece | None = None
         if isinstance(schema, dict) and "$ref" in schema:
             self._also = _Piece(root["$defs"][schema["$ref"].rsplit("/", 1)[1]], root)
             schema = {key: item for key, item in schema.items() if key not in ("$ref", "x-phoenix-expected")}
-        self._members: Dict[str, _Piece] = {}
-        self._others: Optional[_Piece] = None
-        if isinstance(schema, dict) and ("properties" in schema or isinstance(schema.get("additionalProperties"), dict)):
+        self._members: dict[str, _Piece] = {}
+        self._others: _Piece | None = None
+        if isinstance(schema, dict) and (
+            "properties" in schema or isinstance(schema.get("additionalProperties"), dict)
+        ):
             properties: Mapping[str, Any] = schema.get("properties", {})
             self._members = {key: _Piece(item, root) for key, item in properties.items()}
             others = schema.get("additionalProperties")
             if isinstance(others, dict):
                 self._others = _Piece(others, root)
-            schema = {key: item for key, item in schema.items() if key not in ("$schema", "$defs", "properties") and not (key == "additionalProperties" and item is not False)}
+            schema = {
+                key: item
+                for key, item in schema.items()
+                if key not in ("$schema", "$defs", "properties")
+                and not (key == "additionalProperties" and item is not False)
+            }
             schema["properties"] = dict.fromkeys(properties, True)
         self._validator = _validator_class()(schema)
-        self._right: Set[Tuple[type, Any]] = set()
+        self._right: set[tuple[type, Any]] = set()
 
     def findings(self, value: Any, path: Pointer, explainer: Explainer) -> Iterator[Finding]:
         if isinstance(value, (str, int, float, bool)):
@@ -85,27 +95,24 @@ class _Piece:
             for key, item in value.items():
                 below = self._members.get(key, self._others)
                 if below is not None:
-                    yield from below.findings(item, path + (key,), explainer)
+                    yield from below.findings(item, (*path, key), explainer)
 
     def _own_findings(self, value: Any, path: Pointer, explainer: Explainer) -> Iterator[Finding]:
         for error in self._validator.iter_errors(value):
             yield from explainer.findings(error, path)
 
 
-@lru_cache(maxsize=None)
+@cache
 def _validator_class() -> Any:
     return extend(Draft202012Validator, {"pattern": _pattern})
 
 
-@lru_cache(maxsize=None)
+@cache
 def _compiled(pattern: str) -> Pattern[str]:
     # In ECMA 262, JSON Schema's dialect, `$` is the very end; in Python it would let a line feed follow.
-    return re.compile(re.sub(r"(?<!\\)\$(?=$|\))", r"\\Z", pattern))
+    return re.compile(re.sub(r"(?<!\\)\$(?=$|[)|])", r"\\Z", pattern))
 
 
 def _pattern(validator: Any, pattern: str, instance: Any, schema: Any) -> Iterator[Any]:
     if isinstance(instance, str) and _compiled(pattern).search(instance) is None:
-        yield ValidationError("%r does not match %r" % (instance, pattern))
-
-
-__all__: List[str] = ["MISSING_LIBRARY", "SchemaJudge", "library_present"]
+        yield ValidationError(f"{instance!r} does not match {pattern!r}")

@@ -1,20 +1,33 @@
 # Copyright (c) 2026, Phoenix Hypervisor contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""All that is wrong with the configuration, found at once: the text, the schema, then what holds between keys and containers."""
+"""All that is wrong with the configuration, found at once: the text, the schema, then what holds between keys and
+containers.
+"""
 
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Dict, Iterable, Iterator, List, Mapping, Optional, Tuple
+from typing import Any
 
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._config.checks import CHECKS, Subject
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._config.checks import CHECKS, Check, Subject
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._config.explain import Explainer
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._config.finding import Finding, Pointer
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._config.fleet import Deprecation, Fleet, load_fleet, load_hypervisor
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._config.jsontext import JsonText, Place
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._config.schemajudge import MISSING_LIBRARY, SchemaJudge, library_present
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._config.fleet import (
+    Deprecation,
+    Fleet,
+    load_fleet,
+    load_hypervisor,
+)
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._config.jsonscan import Place
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._config.jsontext import JsonText
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._config.schemajudge import (
+    MISSING_LIBRARY,
+    SchemaJudge,
+    library_present,
+)
 
 
 @dataclass(frozen=True)
@@ -36,24 +49,32 @@ class Source:
 
 @dataclass(frozen=True)
 class Outcome:
-    """The result of validating: what was read, as far as it is readable, and everything that is wrong with it, by file and line."""
+    """The result of validating: what was read, as far as it is readable, and everything that is wrong with it, by
+    file and line.
+    """
 
     fleet: Fleet
-    hypervisor: Dict[str, Any]
-    findings: Tuple[Finding, ...]
-    warnings: Tuple[str, ...] = field(default=())
+    hypervisor: dict[str, Any]
+    findings: tuple[Finding, ...]
+    warnings: tuple[str, ...] = field(default=())
 
 
-def validate(lxc: Source, hypervisor: Optional[Source], nodes: Optional[Tuple[str, ...]] = None) -> Outcome:
+def validate(
+    lxc: Source,
+    hypervisor: Source | None,
+    nodes: tuple[str, ...] | None = None,
+    further_checks: Iterable[Check] = (),
+) -> Outcome:
     """Judge both files.
 
     Args:
         lxc: `phoenix_lxc_configs.json`.
         hypervisor: `hypervisor_config.json`, if there is one.
         nodes: names of the nodes that the inventory source knows; None skips what concerns them.
+        further_checks: checks that the caller adds, such as those that look at files.
     """
     sources = [lxc] + ([hypervisor] if hypervisor is not None else [])
-    found: List[Finding] = []
+    found: list[Finding] = []
     for source in sources:
         found += _text_findings(source)
         found += _schema_findings(source)
@@ -63,9 +84,9 @@ def validate(lxc: Source, hypervisor: Optional[Source], nodes: Optional[Tuple[st
     if hypervisor is not None:
         warnings += _warnings(hypervisor, host_deprecations)
     if lxc.text.readable:
-        hidden = {source.file for source in sources if source.hidden}
+        hidden = frozenset(source.file for source in sources if source.hidden)
         subject = Subject(fleet, host, nodes, lxc.file, hypervisor.file if hypervisor is not None else "", hidden)
-        for check in CHECKS:
+        for check in (*CHECKS, *further_checks):
             found += check(subject)
     return Outcome(fleet, host, tuple(_placed(found, sources)), tuple(warnings))
 
@@ -79,29 +100,35 @@ def _schema_findings(source: Source) -> Iterator[Finding]:
     if not source.text.readable:
         return
     if not library_present():
-        remedy = "Install it for the Python that runs Ansible: %s" % MISSING_LIBRARY
-        yield Finding(source.file, (), "no Python library jsonschema on the controller", "jsonschema, to validate the configuration", remedy)
+        remedy = f"Install it for the Python that runs Ansible: {MISSING_LIBRARY}"
+        yield Finding(
+            source.file,
+            (),
+            "no Python library jsonschema on the controller",
+            "jsonschema, to validate the configuration",
+            remedy,
+        )
         return
     yield from SchemaJudge(source.schema).findings(source.text.value, Explainer(source.file, source.hidden))
 
 
-def _warnings(source: Source, deprecations: Iterable[Deprecation]) -> List[str]:
+def _warnings(source: Source, deprecations: Iterable[Deprecation]) -> list[str]:
     items = list(deprecations)
     places = source.text.locate(item.path for item in items) if items else {}
     lines = []
     for item in items:
         place = places.get(item.path)
         line = source.text.line_column(place.value)[0] if place is not None else 0
-        lines.append("%s:%d  %s" % (source.file, line, item))
+        lines.append(f"{source.file}:{line}  {item}")
     return lines
 
 
-def _placed(findings: Iterable[Finding], sources: List[Source]) -> List[Finding]:
+def _placed(findings: Iterable[Finding], sources: list[Source]) -> list[Finding]:
     """The findings with line and column, by file and line, none twice."""
-    by_file: Dict[str, List[Finding]] = {source.file: [] for source in sources}
+    by_file: dict[str, list[Finding]] = {source.file: [] for source in sources}
     for finding in dict.fromkeys(findings):
         by_file.setdefault(finding.file, []).append(finding)
-    result: List[Finding] = []
+    result: list[Finding] = []
     for source in sources:
         mine = by_file.pop(source.file, [])
         places = source.text.locate(_ways([finding.path for finding in mine if not finding.line])) if mine else {}
