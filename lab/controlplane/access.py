@@ -15,13 +15,14 @@ from fakepve.server import FORMATS
 
 # The roles that the tests and the documentation of a service account name, as PVE 8.4 and 9 define them.
 ROLES = {
-    'PVEAuditor': ('Datastore.Audit Mapping.Audit Pool.Audit SDN.Audit Sys.Audit VM.Audit').split(),
-    'PVEDatastoreUser': ('Datastore.AllocateSpace Datastore.Audit').split(),
-    'PVESDNUser': ('SDN.Audit SDN.Use').split(),
-    'PVEVMAdmin': ('VM.Allocate VM.Audit VM.Backup VM.Clone VM.Config.CDROM VM.Config.CPU VM.Config.Cloudinit '
-                   'VM.Config.Disk VM.Config.HWType VM.Config.Memory VM.Config.Network VM.Config.Options VM.Console '
-                   'VM.Migrate VM.Monitor VM.PowerMgmt VM.Snapshot VM.Snapshot.Rollback').split(),
-    'PVEVMUser': ('VM.Audit VM.Backup VM.Config.CDROM VM.Config.Cloudinit VM.Console VM.PowerMgmt').split(),
+    'PVEAuditor': ('Datastore.Audit', 'Mapping.Audit', 'Pool.Audit', 'SDN.Audit', 'Sys.Audit', 'VM.Audit'),
+    'PVEDatastoreUser': ('Datastore.AllocateSpace', 'Datastore.Audit'),
+    'PVESDNUser': ('SDN.Audit', 'SDN.Use'),
+    'PVEVMAdmin': ('VM.Allocate', 'VM.Audit', 'VM.Backup', 'VM.Clone', 'VM.Config.CDROM', 'VM.Config.CPU',
+                   'VM.Config.Cloudinit', 'VM.Config.Disk', 'VM.Config.HWType', 'VM.Config.Memory',
+                   'VM.Config.Network', 'VM.Config.Options', 'VM.Console', 'VM.Migrate', 'VM.Monitor',
+                   'VM.PowerMgmt', 'VM.Snapshot', 'VM.Snapshot.Rollback'),
+    'PVEVMUser': ('VM.Audit', 'VM.Backup', 'VM.Config.CDROM', 'VM.Config.Cloudinit', 'VM.Console', 'VM.PowerMgmt'),
 }
 
 
@@ -52,8 +53,8 @@ class Access:
     def allowed(self, user: str, path: str, priv: str) -> bool:
         """fakepve's rule; a separated token has the privileges of both itself and its user."""
         if user not in self.separated:
-            return super().allowed(user.split('!')[0], path, priv)
-        if not super().allowed(user.split('!')[0], path, priv):
+            return super().allowed(user.split('!', maxsplit=1)[0], path, priv)
+        if not super().allowed(user.split('!', maxsplit=1)[0], path, priv):
             return False
         return any(priv in privs and (granted == '/' or path == granted or path.startswith(granted + '/'))
                    for granted, privs in self.acl.get(user, []))
@@ -68,7 +69,7 @@ class Access:
         else:
             fine, why = rule.get('user') in ('all', 'world'), 'user != root@pam'
         if not fine:
-            raise PveError(403, 'Permission check failed ({0})'.format(why) if why else 'Permission check failed')
+            raise PveError(403, f'Permission check failed ({why})' if why else 'Permission check failed')
         return None
 
     # -------------------------------------------------------- authentication

@@ -13,7 +13,8 @@ plus "lxc": [[key, value], ...] for the raw lines. It never holds pending values
 from __future__ import annotations
 
 import itertools
-from typing import Any, Mapping, Protocol
+from collections.abc import Mapping
+from typing import Any, Protocol
 
 from fakepve.model import TaskError
 
@@ -123,7 +124,7 @@ class NullBackend:
             (name, subject, None))
         if message:
             raise TaskError(message)
-        self.calls.append((name, subject) + rest)
+        self.calls.append((name, subject, *rest))
 
     async def create(self, vmid: int, config: Config, template_path: str, options: Mapping[str, Any]) -> None:
         self._did('create', vmid, template_path)

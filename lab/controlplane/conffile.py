@@ -19,8 +19,8 @@ from typing import Any
 # Everything outside printable ASCII, and the two characters with a meaning, is %XX in a description.
 _SAFE = ''.join(chr(c) for c in range(0x20, 0x7f) if chr(c) not in '%:')
 
-_PENDING = re.compile(r'\[pve:pending\]\s*$', re.I)
-_SNAPSHOT = re.compile(r'\[([a-z][a-z0-9_-]+)\]\s*$', re.I)
+_PENDING = re.compile(r'\[pve:pending\]\s*$', re.IGNORECASE)
+_SNAPSHOT = re.compile(r'\[([a-z][a-z0-9_-]+)\]\s*$', re.IGNORECASE)
 _RAW = re.compile(r'(lxc\.[a-z0-9_.-]+)(?::|\s*=)\s*(.*?)\s*$')
 _DESCRIPTION = re.compile(r'description:\s*(.*\S)\s*$')
 _SNAPSTATE = re.compile(r'snapstate:\s*(prepare|delete)\s*$')
@@ -32,13 +32,15 @@ _INTEGERS = frozenset(('cores', 'memory', 'swap', 'cpuunits', 'tty', 'onboot', '
                        'template', 'unprivileged', 'snaptime'))
 
 # Raw keys that PVE keeps; it drops all others when it writes the file again.
-_RAW_KEYS = frozenset('lxc.' + key for key in (
-    'apparmor.profile apparmor.allow_incomplete apparmor.allow_nesting apparmor.raw selinux.context include arch '
-    'uts.name signal.halt signal.reboot signal.stop init.cmd init.cwd init.uid init.gid pty.max console.logfile '
-    'console.path tty.max devtty.dir hook.autodev hook.pre-start hook.pre-mount hook.mount hook.start-host hook.start '
-    'hook.stop hook.post-stop hook.clone hook.destroy autodev kmsg mount.fstab mount.entry mount.auto rootfs.mount '
-    'cap.drop cap.keep seccomp.profile seccomp.notify.proxy seccomp.notify.cookie idmap log.level log.file start.auto '
-    'start.delay start.order group environment monitor.unshare keyring.session').split())
+_RAW_KEYS = frozenset(re.findall(r'\S+', '''
+    lxc.apparmor.profile lxc.apparmor.allow_incomplete lxc.apparmor.allow_nesting lxc.apparmor.raw lxc.selinux.context
+    lxc.include lxc.arch lxc.uts.name lxc.signal.halt lxc.signal.reboot lxc.signal.stop lxc.init.cmd lxc.init.cwd
+    lxc.init.uid lxc.init.gid lxc.pty.max lxc.console.logfile lxc.console.path lxc.tty.max lxc.devtty.dir lxc.autodev
+    lxc.hook.autodev lxc.hook.pre-start lxc.hook.pre-mount lxc.hook.mount lxc.hook.start-host lxc.hook.start
+    lxc.hook.stop lxc.hook.post-stop lxc.hook.clone lxc.hook.destroy lxc.kmsg lxc.mount.fstab lxc.mount.entry
+    lxc.mount.auto lxc.rootfs.mount lxc.cap.drop lxc.cap.keep lxc.seccomp.profile lxc.seccomp.notify.proxy
+    lxc.seccomp.notify.cookie lxc.idmap lxc.log.level lxc.log.file lxc.start.auto lxc.start.delay lxc.start.order
+    lxc.group lxc.environment lxc.monitor.unshare lxc.keyring.session'''))
 _RAW_PREFIXES = ('lxc.cgroup.', 'lxc.cgroup2.', 'lxc.prlimit.', 'lxc.net.', 'lxc.sysctl.', 'lxc.namespace.')
 
 
@@ -68,56 +70,46 @@ def raw_key_known(key: str) -> bool:
     return key in _RAW_KEYS or key.startswith(_RAW_PREFIXES)
 
 
+def _take(section: dict[str, Any], line: str) -> str:
+    """Put one line of a section into it, or drop it; what it adds to the description."""
+    if line.startswith('#'):
+        return urllib.parse.unquote(line[1:]) + '\n'
+    if found := _RAW.match(line):
+        if raw_key_known(found.group(1)):
+            section.setdefault('lxc', []).append([found.group(1), found.group(2)])
+    elif found := _DESCRIPTION.match(line):
+        return urllib.parse.unquote(found.group(1))
+    elif found := _SNAPSTATE.match(line):
+        section['snapstate'] = found.group(1)
+    elif found := _DELETE.match(line):
+        section['delete'] = found.group(1)
+    elif found := _OPTION.match(line):
+        section[found.group(1)] = typed(found.group(1), found.group(2))
+    return ''
+
+
 def parse(text: str) -> Parsed:
     """Read a .conf; lines that PVE does not understand are dropped as it drops them."""
     out = Parsed()
-    section: dict[str, Any] = out.config
-    kind = 'head'
-    descr = ''
-
-    def close() -> None:
-        if descr:
-            section['description'] = descr
-
+    section = out.config
+    descriptions: dict[int, str] = {}
+    sections = [section]
     for line in text.split('\n'):
         if not line.strip():
             continue
         if _PENDING.match(line):
-            close()
-            section, kind, descr = {}, 'pending', ''
-            out.pending = section
-            continue
-        found = _SNAPSHOT.match(line)
-        if found:
-            close()
-            section, kind, descr = {}, 'snapshot', ''
-            out.snapshots[found.group(1)] = section
-            continue
-        if line.startswith('#'):
-            descr += urllib.parse.unquote(line[1:]) + '\n'
-            continue
-        found = _RAW.match(line)
-        if found:
-            if raw_key_known(found.group(1)):
-                section.setdefault('lxc', []).append([found.group(1), found.group(2)])
-            continue
-        found = _DESCRIPTION.match(line)
-        if found:
-            descr += urllib.parse.unquote(found.group(1))
-            continue
-        found = _SNAPSTATE.match(line)
-        if found:
-            section['snapstate'] = found.group(1)
-            continue
-        found = _DELETE.match(line)
-        if found:
-            if kind == 'pending':
-                section['delete'] = found.group(1)
-            continue
-        found = _OPTION.match(line)
-        if found:
-            section[found.group(1)] = typed(found.group(1), found.group(2))
-    close()
+            section = out.pending = {}
+            sections.append(section)
+        elif found := _SNAPSHOT.match(line):
+            section = out.snapshots[found.group(1)] = {}
+            sections.append(section)
+        else:
+            descriptions[id(section)] = descriptions.get(id(section), '') + _take(section, line)
+    for section in sections:
+        if descriptions.get(id(section)):
+            section['description'] = descriptions[id(section)]
+        if section is not out.pending:
+            section.pop('delete', None)  # PVE knows it in [pve:pending] only
     out.config.pop('snapstate', None)
     for key in re.split(r'[,;\s]+', str(out.pending.pop('delete', ''))):
         if key:
@@ -136,9 +128,9 @@ def _render(options: dict[str, Any]) -> str:
             continue
         value = str(options[key])
         if '\n' in value:
-            raise ValueError("detected invalid newline inside property '{0}'".format(key))
-        lines.append('{0}: {1}'.format(key, value))
-    lines += ['{0}: {1}'.format(key, value) for key, value in options.get('lxc') or []]
+            raise ValueError(f"detected invalid newline inside property '{key}'")
+        lines.append(f'{key}: {value}')
+    lines += [f'{key}: {value}' for key, value in options.get('lxc') or []]
     return ''.join(line + '\n' for line in lines)
 
 
@@ -146,11 +138,11 @@ def render(parsed: Parsed) -> str:
     """The text PVE writes: head, [pve:pending], then the snapshots in the order of their names."""
     out = _render(parsed.config)
     if parsed.pending:
-        pending = dict((k, v) for k, v in parsed.pending.items() if v is not None)
+        pending = {k: v for k, v in parsed.pending.items() if v is not None}
         deletes = sorted(k for k, v in parsed.pending.items() if v is None)
         if deletes:
             pending['delete'] = ','.join(deletes)
         out += '\n[pve:pending]\n' + _render(pending)
     for name in sorted(parsed.snapshots):
-        out += '\n[{0}]\n'.format(name) + _render(parsed.snapshots[name])
+        out += f'\n[{name}]\n' + _render(parsed.snapshots[name])
     return out

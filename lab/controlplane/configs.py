@@ -13,8 +13,8 @@ from fakepve.model import PveError, TaskError
 
 from . import values as rewrite
 from .guests import LabCt
-from .values import DEVICE, MOUNT, NET, NEW_DISK, UNUSED
 from .storages import Storages
+from .values import DEVICE, MOUNT, NET, NEW_DISK, UNUSED
 
 STALE = 'detected modified configuration - file changed by other user? Try again.'
 
@@ -24,7 +24,7 @@ def bad_param(**fields: str) -> PveError:
     return PveError(400, 'Parameter verification failed.', fields)
 
 
-class Skip(Exception):
+class PendingError(Exception):
     """This option can't be changed while the container runs: it stays pending."""
 
 
@@ -45,11 +45,11 @@ class Configs(Storages):
                 else:
                     item['pending'] = ct.pending[key]
             out.append(item)
-        return out + [{'key': 'digest', 'value': ct.digest()}]
+        return [*out, {'key': 'digest', 'value': ct.digest()}]
 
     # -------------------------------------------------------------------- PUT
     async def _lxc_config_put(self, user: str, v: Any) -> None:
-        values = dict((k, x) for k, x in v.items() if k not in ('node', 'vmid'))
+        values = {k: x for k, x in v.items() if k not in ('node', 'vmid')}
         digest = values.pop('digest', None)
         if not values:
             raise PveError(500, 'no options specified')
@@ -80,16 +80,16 @@ class Configs(Storages):
     def _check_names(values: Any, deletes: list[str], reverts: list[str]) -> None:
         for opt in reverts:
             if not option_exists(opt) or opt == 'lxc':
-                raise bad_param(revert="unknown option '{0}'".format(opt))
+                raise bad_param(revert=f"unknown option '{opt}'")
             if opt in values:
-                raise bad_param(revert="you can't use '-{0}' and '-revert {0}' at the same time".format(opt))
+                raise bad_param(revert=f"you can't use '-{opt}' and '-revert {opt}' at the same time")
         for opt in deletes:
             if not option_exists(opt) or opt == 'lxc':
-                raise bad_param(delete="unknown option '{0}'".format(opt))
+                raise bad_param(delete=f"unknown option '{opt}'")
             if opt in values:
-                raise bad_param(delete="you can't use '-{0}' and -delete {0}' at the same time".format(opt))
+                raise bad_param(delete=f"you can't use '-{opt}' and -delete {opt}' at the same time")
             if opt in reverts:
-                raise bad_param(delete="you can't use '-delete {0}' and '-revert {0}' at the same time".format(opt))
+                raise bad_param(delete=f"you can't use '-delete {opt}' and '-revert {opt}' at the same time")
 
     async def _update_config(self, ct: LabCt, user: str, values: Any, deletes: list[str], reverts: list[str]) -> None:
         """Write the changes to pending, then make a running container take what it can, a stopped one all."""
@@ -102,11 +102,11 @@ class Configs(Storages):
                 continue  # PVE only warns: cannot delete 'x' - not set in current configuration!
             modified.add(opt)
             if opt in ('memory', 'rootfs', 'ostype'):
-                raise PveError(500, "unable to delete required option '{0}'".format(opt))
+                raise PveError(500, f"unable to delete required option '{opt}'")
             if opt == 'unprivileged':
                 raise PveError(500, "unable to delete read-only option: 'unprivileged'")
             if UNUSED.fullmatch(opt) or MOUNT.fullmatch(opt):
-                self._check_protection(ct, "can't remove CT {0} drive '{1}'".format(ct.vmid, opt))
+                self._check_protection(ct, f"can't remove CT {ct.vmid} drive '{opt}'")
             pending[opt] = None
         for opt in sorted(values):
             modified.add(opt)
@@ -121,14 +121,14 @@ class Configs(Storages):
 
     def _check_value(self, ct: LabCt, opt: str, value: Any) -> None:
         if MOUNT.fullmatch(opt):
-            self._check_protection(ct, "can't update CT {0} drive '{1}'".format(ct.vmid, opt))
+            self._check_protection(ct, f"can't update CT {ct.vmid} drive '{opt}'")
             volume = rewrite.volume_of(value)
             if mount_type(volume) == 'volume':
                 sid = volume.split(':')[0]
                 if sid not in self.storages:
-                    raise PveError(500, "storage '{0}' does not exist".format(sid))
+                    raise PveError(500, f"storage '{sid}' does not exist")
                 if 'rootdir' not in rewrite.split_list(self.storages[sid].get('content')):
-                    raise PveError(500, "storage '{0}' does not allow content type 'rootdir' (Container)".format(sid))
+                    raise PveError(500, f"storage '{sid}' does not allow content type 'rootdir' (Container)")
         elif opt == 'unprivileged':
             raise PveError(500, "unable to modify read-only option: 'unprivileged'")
         elif opt == 'hookscript':
@@ -147,7 +147,7 @@ class Configs(Storages):
     async def _hotplug(self, ct: LabCt, modified: set[str]) -> dict[str, str]:
         """What a running container takes at once; {option: error} of what failed.
 
-        ct.config and ct.pending are looked up anew each time: a network card that is replaced saves the file in between.
+        ct.config and ct.pending are looked up anew each time: a network card that is replaced saves the file.
         """
         errors: dict[str, str] = {}
         for opt in sorted(modified & set(ct.pending)):
@@ -165,10 +165,10 @@ class Configs(Storages):
                     new = await self._plug(ct, opt, ct.pending[opt])
                     ct.config[opt] = new
                 ct.pending.pop(opt)
-            except Skip:
+            except PendingError:
                 continue
             except TaskError as e:
-                errors[opt] = 'unable to hotplug {0}: {1}\n'.format(opt, e)
+                errors[opt] = f'unable to hotplug {opt}: {e}\n'
         return errors
 
     async def _unplug(self, ct: LabCt, opt: str) -> None:
@@ -179,7 +179,7 @@ class Configs(Storages):
         elif opt in HOT_DELETE or NET.fullmatch(opt):
             await self.backend.apply_hot(ct.vmid, opt, ct.config.get(opt), None)
         else:
-            raise Skip
+            raise PendingError
 
     async def _plug(self, ct: LabCt, opt: str, value: Any) -> Any:
         """Give a running container one changed option; the value that the config gets."""
@@ -192,7 +192,7 @@ class Configs(Storages):
         if (MOUNT.fullmatch(opt) or DEVICE.fullmatch(opt)) and old is None and opt != 'rootfs':
             if DEVICE.fullmatch(opt):
                 if self.pve_version < 9:
-                    raise Skip
+                    raise PendingError
                 await self.backend.apply_hot(ct.vmid, opt, None, value)
                 return value
             new, made = await self.allocate_mount(ct.vmid, opt, value)
@@ -203,7 +203,7 @@ class Configs(Storages):
                     await self.backend.free_volume(volid)
                 raise
             return new
-        raise Skip
+        raise PendingError
 
     async def _plug_net(self, ct: LabCt, opt: str, old: Any, new: str) -> str:
         """update_net: a new address or name replaces the interface; PVE takes the old one out, and says so in the
@@ -219,7 +219,7 @@ class Configs(Storages):
             if old is not None and before.get('bridge') != bridge:
                 ct.config[opt] = re.sub(r',(bridge|tag|firewall|rate)=[^,]*', '', old)
                 self.save(ct)
-            raise TaskError("bridge '{0}' does not exist".format(bridge))
+            raise TaskError(f"bridge '{bridge}' does not exist")
         if old != new:
             await self.backend.apply_hot(ct.vmid, opt, old, new)
         return new
@@ -247,7 +247,7 @@ class Configs(Storages):
                 elif NET.fullmatch(opt):
                     value = rewrite.net(value)
             except (TaskError, PveError) as e:
-                errors[opt] = 'unable to apply pending change {0} : {1}\n'.format(opt, e)
+                errors[opt] = f'unable to apply pending change {opt} : {e}\n'
                 continue
             cfg[opt] = value
             pending.pop(opt)

@@ -29,7 +29,7 @@ class ConfStore:
 
     def path(self, vmid: int) -> Path:
         """Where the container's config is."""
-        return self.conf_dir / '{0}.conf'.format(vmid)
+        return self.conf_dir / f'{vmid}.conf'
 
     def stamps(self) -> dict[int, tuple[int, int, int]]:
         """{CTID: what changes when the file does} of all files."""
@@ -52,7 +52,7 @@ class ConfStore:
     def write(self, vmid: int, text: str) -> None:
         """Replace the file atomically, readable as on /etc/pve (root and www-data)."""
         target = self.path(vmid)
-        temporary = target.with_name('{0}.tmp.{1}'.format(target.name, os.getpid()))
+        temporary = target.with_name(f'{target.name}.tmp.{os.getpid()}')
         temporary.write_text(text, encoding='utf-8', errors='surrogateescape')
         os.chmod(temporary, 0o640)
         os.replace(temporary, target)
@@ -64,7 +64,7 @@ class ConfStore:
     async def lock(self, vmid: int, timeout: float) -> bool:
         """Take the container's lock file within timeout (real seconds); False when somebody kept it."""
         deadline = asyncio.get_running_loop().time() + timeout
-        descriptor = os.open(self.lock_dir / 'pve-config-{0}.lock'.format(vmid), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC,
+        descriptor = os.open(self.lock_dir / f'pve-config-{vmid}.lock', os.O_RDWR | os.O_CREAT | os.O_CLOEXEC,
                              0o644)
         while True:
             try:

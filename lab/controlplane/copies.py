@@ -30,11 +30,11 @@ class Copies:
         node, vmid, newid = v['node'], int(v['vmid']), int(v['newid'])
         target, storage = v.get('target'), v.get('storage')
         if target and target not in (node, 'localhost') and target not in self.nodes:
-            raise PveError(500, "no such cluster node '{0}'".format(target))
+            raise PveError(500, f"no such cluster node '{target}'")
         if v.get('pool') and v['pool'] not in self.pools:
-            raise PveError(403, "Permission check failed (pool '{0}' does not exist)".format(v['pool']))
+            raise PveError(403, "Permission check failed (pool '{}' does not exist)".format(v['pool']))
         if storage and storage not in self.storages:
-            raise PveError(500, "storage '{0}' does not exist".format(storage))
+            raise PveError(500, f"storage '{storage}' does not exist")
         self.need_quorum()
         src = self._find_ct(node, vmid)
         await self._config_lock(src)
@@ -85,7 +85,7 @@ class Copies:
                     self.save(src)
         kind = 'full' if full else 'linked'
         what = 'mountpoint' if full else 'mount point'
-        log = ['create {0} clone of {1} {2} ({3})'.format(kind, what, opt, mounts[opt][0]['volume'])
+        log = ['create {} clone of {} {} ({})'.format(kind, what, opt, mounts[opt][0]['volume'])
                for opt in sorted(mounts)]
         return await self.task(node, 'vzclone', vmid, user, body, vm=new, log=log)
 
@@ -97,7 +97,7 @@ class Copies:
         if v.get('storage') and not full:
             raise PveError(500, "parameter 'storage' not allowed for linked clones")
         if snapname and snapname not in src.snapshots:
-            raise PveError(500, "snapshot '{0}' does not exist".format(snapname))
+            raise PveError(500, f"snapshot '{snapname}' does not exist")
         return (src.snapshots[snapname] if snapname else src.config), full
 
     def _clone_config(self, user: str, src: LabCt, source: dict[str, Any], full: bool, v: Any) -> Any:
@@ -113,19 +113,19 @@ class Copies:
                 mount = parse_mount(value)
                 kind = mount_type(mount.get('volume', ''))
                 if kind != 'volume':
-                    raise PveError(500, "unable to clone mountpoint '{0}' (type {1})".format(opt, kind))
+                    raise PveError(500, f"unable to clone mountpoint '{opt}' (type {kind})")
                 sid = v.get('storage') or mount['volume'].split(':')[0]
                 if sid not in self.storages:
-                    raise PveError(500, "storage '{0}' does not exist".format(sid))
+                    raise PveError(500, f"storage '{sid}' does not exist")
                 self.require(user, '/storage/' + sid, 'Datastore.AllocateSpace')
                 if full and running:
                     raise PveError(500, _FULL_CLONE[8 if self.pve_version < 9 else 9])
                 if not full and not self.can_link(mount['volume']):
-                    raise PveError(500, "Linked clone feature for '{0}' is not available".format(mount['volume']))
+                    raise PveError(500, "Linked clone feature for '{}' is not available".format(mount['volume']))
                 mounts[opt] = (mount, sid)
             elif NET.fullmatch(opt):
                 props = dict(rewrite.net_props(value), hwaddr=random_mac())
-                newconf[opt] = rewrite.net(','.join('{0}={1}'.format(k, x) for k, x in props.items()))
+                newconf[opt] = rewrite.net(','.join(f'{k}={x}' for k, x in props.items()))
                 self._check_bridge(user, newconf[opt])
             else:
                 newconf[opt] = value
@@ -194,9 +194,9 @@ class Copies:
                 raise PveError(500, 'format error', {'volume': missing, 'mp': missing})
             mount = parse_mount(ct.config[disk])
             if mount_type(mount['volume']) != 'volume':
-                raise PveError(500, "unable to parse volume ID '{0}'".format(mount['volume']))
+                raise PveError(500, "unable to parse volume ID '{}'".format(mount['volume']))
             if volume_owner(mount['volume']) not in (None, ct.vmid):
-                raise PveError(500, "can't resize mount point owned by another container ({0})".format(
+                raise PveError(500, "can't resize mount point owned by another container ({})".format(
                     volume_owner(mount['volume'])))
             self.require(user, '/storage/' + mount['volume'].split(':')[0], 'Datastore.AllocateSpace')
             size = parse_size(mount.get('size', '')) or 0
@@ -212,10 +212,9 @@ class Copies:
             mount, new = plan()
             await self.pause(self.ct_secs['resize'])
             if ct.template and '/base-' in mount['volume']:
-                path = '{0}/images/{1}'.format(self._base_path(mount['volume'].split(':')[0]),
+                path = '{}/images/{}'.format(self._base_path(mount['volume'].split(':')[0]),
                                                mount['volume'].split(':')[1])
-                raise TaskError("command '/usr/bin/qemu-img resize -f raw {0} {1}' failed: exit code 1".format(
-                    path, new))
+                raise TaskError(f"command '/usr/bin/qemu-img resize -f raw {path} {new}' failed: exit code 1")
             await self.backend.resize(ct.vmid, disk, mount['volume'], new)
             ct.config[disk] = rewrite.mount(dict(mount, size=rewrite.size_text(new)), disk == 'rootfs')
             self.save(ct)
@@ -230,7 +229,7 @@ class Copies:
         ct = self._find_ct(v['node'], v['vmid'])
         name = v['snapname']
         if name in ('current', 'vzdump'):
-            raise PveError(500, "unable to use snapshot name '{0}' (reserved name)".format(name))
+            raise PveError(500, f"unable to use snapshot name '{name}' (reserved name)")
         self.need_quorum()
 
         async def body() -> None:
@@ -238,10 +237,10 @@ class Copies:
                 raise TaskError("you can't take a snapshot if it's a template")
             self._task_lock(ct)
             if name in ct.snapshots:
-                raise TaskError("snapshot name '{0}' already used".format(name))
+                raise TaskError(f"snapshot name '{name}' already used")
             if not self.can_snapshot(ct):
                 raise TaskError('snapshot feature is not available')
-            snap = dict((k, x) for k, x in ct.config.items() if k != 'description' and not UNUSED.fullmatch(k))
+            snap = {k: x for k, x in ct.config.items() if k != 'description' and not UNUSED.fullmatch(k)}
             snap['snaptime'] = int(time.time())
             if v.get('description'):
                 snap['description'] = v['description']
@@ -269,7 +268,7 @@ class Copies:
 
         async def body() -> None:
             if name not in ct.snapshots:
-                raise TaskError("snapshot '{0}' does not exist".format(name))
+                raise TaskError(f"snapshot '{name}' does not exist")
             self._task_lock(ct)
             ct.lock = 'snapshot-delete'
             ct.snapshots[name]['snapstate'] = 'delete'
@@ -292,7 +291,7 @@ class Copies:
         ct = self._find_ct(v['node'], v['vmid'])
         name = v['snapname']
         if v.get('start'):
-            self.require(user, '/vms/{0}'.format(ct.vmid), 'VM.PowerMgmt')
+            self.require(user, f'/vms/{ct.vmid}', 'VM.PowerMgmt')
         self.need_quorum()
 
         async def body() -> list[str] | None:
@@ -300,9 +299,9 @@ class Copies:
                 raise TaskError("you can't rollback if vm is a template")
             snap = ct.snapshots.get(name)
             if snap is None:
-                raise TaskError("snapshot '{0}' does not exist".format(name))
+                raise TaskError(f"snapshot '{name}' does not exist")
             if snap.get('snapstate'):
-                raise TaskError('unable to rollback to incomplete snapshot (snapstate = {0})'.format(
+                raise TaskError('unable to rollback to incomplete snapshot (snapstate = {})'.format(
                     snap['snapstate']))
             self._task_lock(ct)
             ct.lock = 'rollback'
@@ -313,9 +312,9 @@ class Copies:
                     await self.refresh(ct)
                 await self.pause(self.ct_secs['rollback'])
                 await self.backend.rollback(ct.vmid, name, self._volids(ct.snapshots[name]))
-                keep = dict((k, x) for k, x in ct.config.items() if k == 'description' or re.match('unused', k))
-                config = dict((k, x) for k, x in ct.snapshots[name].items()
-                              if k not in ('snapstate', 'snaptime', 'description'))
+                keep = {k: x for k, x in ct.config.items() if k == 'description' or re.match('unused', k)}
+                config = {k: x for k, x in ct.snapshots[name].items()
+                              if k not in ('snapstate', 'snaptime', 'description')}
                 ct.config = dict(config, **keep, parent=name)
                 ct.pending = {}
             finally:

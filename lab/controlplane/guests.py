@@ -26,7 +26,7 @@ class LabCt(FakeCt):
     @property
     def name(self) -> str:
         """The hostname; PVE lists CT<ID> for a container without one."""
-        return str(self.config.get('hostname') or 'CT{0}'.format(self.vmid))
+        return str(self.config.get('hostname') or f'CT{self.vmid}')
 
     def digest(self) -> str:
         """SHA1 of the file."""

@@ -25,27 +25,14 @@ class Lifecycle:
 
     # ----------------------------------------------------------------- create
     async def _lxc_create(self, user: str, v: Any) -> str:
-        node, vmid = v['node'], int(v['vmid'])
+        node, vmid, pool = v['node'], int(v['vmid']), v.get('pool')
         self.need_quorum()
         unprivileged = v.get('unprivileged')
         if unprivileged is None:
             unprivileged = 0 if self.pve_version < 9 else 1
-        if not unprivileged and self.pve_version >= 9:
-            self.require(user, '/', 'Sys.Modify')
-        if v.get('restore'):
-            self._check_vmid_unused(vmid)
-            raise PveError(501, 'lab: POST /nodes/{node}/lxc with restore is not simulated')
-        self._check_vmid_unused(vmid)
-        pool = v.get('pool')
-        if pool and pool not in self.pools:
-            raise PveError(403, "Permission check failed (pool '{0}' does not exist)".format(pool))
-        if v.get('start'):
-            self._vm_perm(user, vmid, pool, 'VM.PowerMgmt')
-        if not (self.allowed(user, '/vms/{0}'.format(vmid), 'VM.Allocate')
-                or (pool and self.allowed(user, '/pool/' + pool, 'VM.Allocate'))):
-            raise PveError(403, 'Permission check failed')
+        self._check_create_perm(user, vmid, unprivileged, v)
         storage = v.get('storage') or 'local'
-        params = dict((k, x) for k, x in v.items() if k not in CREATE_ONLY)
+        params = {k: x for k, x in v.items() if k not in CREATE_ONLY}
         mounts, conf = self._split_create(storage, params)
         if 'hookscript' in conf:
             self.check_hookscript(conf['hookscript'])
@@ -55,21 +42,11 @@ class Lifecycle:
         for key in sorted(conf):
             if rewrite.DEVICE.fullmatch(key):
                 self.check_device(key, conf[key])
-        ct = LabCt(vmid, node)
-        ct.config = {'lock': 'create'}
-        try:
-            await self.acquire(ct, 'config', CREATE_LOCK_WAIT)
-        except TaskError as e:
-            raise PveError(500, str(e)) from e
-        try:
-            self._check_vmid_unused(vmid)
-            self.save(ct)
-        finally:
-            self.release(ct, 'config')
-        conf = dict((k, rewrite.net(x) if NET.fullmatch(k) else rewrite.stored(k, x)) for k, x in conf.items())
+        ct = await self._reserve(node, vmid)
+        conf = {k: rewrite.net(x) if NET.fullmatch(k) else rewrite.stored(k, x) for k, x in conf.items()}
         if unprivileged:
             conf['unprivileged'] = 1
-        for key, value in (('hostname', 'CT{0}'.format(vmid)), ('memory', 512), ('swap', 512)):
+        for key, value in (('hostname', f'CT{vmid}'), ('memory', 512), ('swap', 512)):
             conf.setdefault(key, value)
         conf['ostype'] = v.get('ostype') or ostype_of(v['ostemplate'])
         conf['arch'] = v.get('arch') or arch_of(v['ostemplate'])
@@ -81,6 +58,36 @@ class Lifecycle:
             return await self._start_steps(ct, user) if v.get('start') else None
         return await self.task(node, 'vzcreate', vmid, user, body, vm=ct)
 
+    def _check_create_perm(self, user: str, vmid: int, unprivileged: Any, v: Any) -> None:
+        pool = v.get('pool')
+        if not unprivileged and self.pve_version >= 9:
+            self.require(user, '/', 'Sys.Modify')
+        self._check_vmid_unused(vmid)
+        if v.get('restore'):
+            raise PveError(501, 'lab: POST /nodes/{node}/lxc with restore is not simulated')
+        if pool and pool not in self.pools:
+            raise PveError(403, f"Permission check failed (pool '{pool}' does not exist)")
+        if v.get('start'):
+            self._vm_perm(user, vmid, pool, 'VM.PowerMgmt')
+        if not (self.allowed(user, f'/vms/{vmid}', 'VM.Allocate')
+                or (pool and self.allowed(user, '/pool/' + pool, 'VM.Allocate'))):
+            raise PveError(403, 'Permission check failed')
+
+    async def _reserve(self, node: str, vmid: int) -> LabCt:
+        """create_and_lock_config: the container exists, locked, before the task starts."""
+        ct = LabCt(vmid, node)
+        ct.config = {'lock': 'create'}
+        try:
+            await self.acquire(ct, 'config', CREATE_LOCK_WAIT)
+        except TaskError as e:
+            raise PveError(500, str(e)) from e
+        try:
+            self._check_vmid_unused(vmid)
+            self.save(ct)
+        finally:
+            self.release(ct, 'config')
+        return ct
+
     @staticmethod
     def _split_create(storage: str, params: dict[str, Any]) -> tuple[dict[str, str], dict[str, Any]]:
         """(mount points, the rest). A bare number is that many GiB on the default storage."""
@@ -88,7 +95,7 @@ class Lifecycle:
         for opt, value in params.items():
             if MOUNT.fullmatch(opt):
                 bare = re.fullmatch(r'\d+(\.\d+)?', str(value))
-                mounts[opt] = '{0}:{1}'.format(storage, value) if bare else str(value)
+                mounts[opt] = f'{storage}:{value}' if bare else str(value)
             elif not UNUSED.fullmatch(opt):
                 conf[opt] = value
         return mounts, conf
@@ -96,7 +103,7 @@ class Lifecycle:
     def _check_create_mounts(self, user: str, vmid: int, storage: str, mounts: dict[str, str]) -> None:
         if mounts and 'rootfs' not in mounts:
             raise PveError(500, "mount points configured, but 'rootfs' not set - aborting")
-        mounts.setdefault('rootfs', '{0}:4'.format(storage))
+        mounts.setdefault('rootfs', f'{storage}:4')
         for value in mounts.values():
             volume = rewrite.volume_of(value)
             if mount_type(volume) == 'volume':
@@ -114,16 +121,16 @@ class Lifecycle:
                 final[opt], volids = await self.allocate_mount(ct.vmid, opt, mounts[opt], taken)
                 made += volids
             if self.volume_exists(v['ostemplate']) is False:
-                raise TaskError("volume '{0}' does not exist".format(v['ostemplate']))
+                raise TaskError("volume '{}' does not exist".format(v['ostemplate']))
             await self.pause(self.ct_secs['create'])
             path = self.file_of(v['ostemplate'])
-            options = dict((key, v[key]) for key in ('password', 'ssh-public-keys') if v.get(key))
+            options = {key: v[key] for key in ('password', 'ssh-public-keys') if v.get(key)}
             await self.backend.create(ct.vmid, final, str(path or v['ostemplate']), options)
         except TaskError as e:
             for volid in made:
                 await self.backend.free_volume(volid)
             self._drop(ct)
-            raise TaskError('unable to create CT {0} - {1}'.format(ct.vmid, e)) from e
+            raise TaskError(f'unable to create CT {ct.vmid} - {e}') from e
         ct.config = final
         self.save(ct)
 
@@ -131,10 +138,10 @@ class Lifecycle:
     async def _lxc_destroy(self, user: str, v: Any) -> str:
         ct = self._find_ct(v['node'], v['vmid'])
         vmid = ct.vmid
-        running_msg = 'unable to destroy CT {0} - container is running'.format(vmid)
+        running_msg = f'unable to destroy CT {vmid} - container is running'
 
         def early() -> None:
-            self._check_protection(ct, "can't remove CT {0}".format(vmid))
+            self._check_protection(ct, f"can't remove CT {vmid}")
             self._ct_check_lock(ct)
         early()
         if ct.status == 'running' and not v.get('force'):
@@ -142,7 +149,7 @@ class Lifecycle:
 
         async def body() -> str | None:
             if self.ct(vmid) is not ct:
-                raise TaskError("Configuration file 'nodes/{0}/lxc/{1}.conf' does not exist".format(ct.node, vmid))
+                raise TaskError(f"Configuration file 'nodes/{ct.node}/lxc/{vmid}.conf' does not exist")
             early()
             if ct.status == 'running':
                 if not v.get('force'):
@@ -153,8 +160,8 @@ class Lifecycle:
             await self.backend.destroy(vmid, doomed)
             await self.free_all(ct)
             self._drop(ct)
-            return 'purging CT {0} from related configurations..'.format(vmid) if v.get('purge') else None
-        log = ['forced to stop CT {0} before destroying!'.format(vmid)] if ct.status == 'running' else []
+            return f'purging CT {vmid} from related configurations..' if v.get('purge') else None
+        log = [f'forced to stop CT {vmid} before destroying!'] if ct.status == 'running' else []
         return await self._ct_task(ct, 'vzdestroy', user, body, log=log)
 
     # ------------------------------------------------------------ power state
@@ -180,23 +187,23 @@ class Lifecycle:
         skiplock = self._skiplock(user, v)
         ct = self._here(v)
         if ct is not None and ct.status == 'running':
-            raise PveError(500, 'CT {0} already running'.format(v['vmid']))
+            raise PveError(500, 'CT {} already running'.format(v['vmid']))
         self.need_quorum()
 
         async def body() -> list[str] | None:
             here = self._here(v)
             if here is None:
-                raise TaskError("Configuration file 'nodes/{0}/lxc/{1}.conf' does not exist".format(
+                raise TaskError("Configuration file 'nodes/{}/lxc/{}.conf' does not exist".format(
                     v['node'], v['vmid']))
             if here.status == 'running':
-                raise TaskError('CT {0} already running'.format(v['vmid']))
+                raise TaskError('CT {} already running'.format(v['vmid']))
             return await self._start_steps(here, user, skiplock)
         return await self.task(v['node'], 'vzstart', v['vmid'], user, body, vm=ct)
 
     async def _lxc_stop(self, user: str, v: Any) -> str:
         skiplock = self._skiplock(user, v)
         ct = self._here(v)
-        self._ct_running(ct, 'CT {0} not running'.format(v['vmid']))
+        self._ct_running(ct, 'CT {} not running'.format(v['vmid']))
 
         async def body() -> None:
             if not skiplock:
@@ -222,7 +229,7 @@ class Lifecycle:
 
     async def _lxc_shutdown(self, user: str, v: Any) -> str:
         ct = self._here(v)
-        self._ct_running(ct, 'CT {0} not running'.format(v['vmid']))
+        self._ct_running(ct, 'CT {} not running'.format(v['vmid']))
 
         async def body() -> None:
             self._task_lock(ct)
@@ -231,7 +238,7 @@ class Lifecycle:
 
     async def _lxc_reboot(self, user: str, v: Any) -> str:
         ct = self._here(v)
-        self._ct_running(ct, 'VM {0} not running'.format(v['vmid']))  # PVE says VM here
+        self._ct_running(ct, 'VM {} not running'.format(v['vmid']))  # PVE says VM here
 
         async def body() -> list[str] | None:
             if ct.status != 'running':
@@ -242,10 +249,9 @@ class Lifecycle:
 
     async def _lxc_suspend(self, user: str, v: Any) -> str:
         ct = self._here(v)
-        self._ct_running(ct, 'CT {0} not running'.format(v['vmid']))
+        self._ct_running(ct, 'CT {} not running'.format(v['vmid']))
 
         async def body() -> None:
             self._task_lock(ct)
-            raise TaskError("command 'lxc-checkpoint -n {0} -s -D /var/lib/vz/dump' failed: exit code 1".format(
-                ct.vmid))
+            raise TaskError(f"command 'lxc-checkpoint -n {ct.vmid} -s -D /var/lib/vz/dump' failed: exit code 1")
         return await self._ct_task(ct, 'vzsuspend', user, body)

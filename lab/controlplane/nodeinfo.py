@@ -38,8 +38,8 @@ class NodeInfo:
     def _routes_labnode(self) -> list[tuple[str, str, Any]]:
         async def empty(_v: Any, _user: str) -> list[Any]:
             return []
-        table: list[tuple[str, str, Any]] = [('GET', path, empty) for path in _EMPTY]
-        return table + [
+        table = [('GET', path, empty) for path in _EMPTY]
+        table += [
             ('GET', '/nodes/{node}/network', self._network_list),
             ('GET', '/nodes/{node}/status', self._node_status),
             ('GET', '/nodes/{node}/time', self._node_time),
@@ -48,6 +48,7 @@ class NodeInfo:
             ('POST', '/nodes/{node}/lxc/{vmid}/move_volume', self._move_volume),
             ('GET', '/cluster/options', self._cluster_options),
         ]
+        return table
 
     async def _cluster_status(self, request: Any) -> Any:
         """A node without a cluster lists only itself."""
@@ -68,7 +69,7 @@ class NodeInfo:
             rows = super().ct_resources('root@pam')
             self._resource_rows = (now, rows)
         return [dict(row) for row in rows if kind in (None, 'vm')
-                and self.allowed(user, '/vms/{0}'.format(row['vmid']), 'VM.Audit')]
+                and self.allowed(user, '/vms/{}'.format(row['vmid']), 'VM.Audit')]
 
     @staticmethod
     def _cpus(ct: Any) -> Any:
@@ -76,7 +77,7 @@ class NodeInfo:
 
     def _members(self, name: str, kind: str | None) -> list[dict[str, Any]]:
         """Members of a pool, with the fields that their resources have."""
-        rows = dict((row['id'], row) for row in super().ct_resources('root@pam'))
+        rows = {row['id']: row for row in super().ct_resources('root@pam')}
         out = []
         for member in super()._members(name, kind):
             row = dict(rows.get(member.get('id'), member))
@@ -86,7 +87,7 @@ class NodeInfo:
         return out
 
     async def _cluster_options(self, _v: Any, _user: str) -> dict[str, Any]:
-        tags = sorted(set(t for ct in self.cts for t in str(ct.config.get('tags') or '').split(';') if t.strip()))
+        tags = sorted({t for ct in self.cts for t in str(ct.config.get('tags') or '').split(';') if t.strip()})
         return {'mac_prefix': 'BC:24:11', 'description': '', 'allowed-tags': tags}
 
     async def _network_list(self, v: Any, _user: str) -> list[dict[str, Any]]:
@@ -104,17 +105,17 @@ class NodeInfo:
         total, free = disk.f_blocks * disk.f_frsize, disk.f_bavail * disk.f_frsize
         uname = os.uname()
         return {'uptime': int(float(Path('/proc/uptime').read_text(encoding='ascii').split()[0])),
-                'loadavg': ['{0:.2f}'.format(x) for x in os.getloadavg()], 'cpu': 0, 'wait': 0, 'idle': 0,
+                'loadavg': [f'{x:.2f}' for x in os.getloadavg()], 'cpu': 0, 'wait': 0, 'idle': 0,
                 'cpuinfo': {'cpus': os.cpu_count(), 'cores': os.cpu_count(), 'sockets': 1, 'model': 'lab'},
                 'memory': {'total': memory['MemTotal'], 'free': memory['MemFree'],
                            'used': memory['MemTotal'] - memory['MemAvailable']},
                 'swap': {'total': memory['SwapTotal'], 'free': memory['SwapFree'],
                          'used': memory['SwapTotal'] - memory['SwapFree']},
                 'rootfs': {'total': total, 'used': total - free, 'avail': free, 'free': free},
-                'kversion': 'Linux {0} {1}'.format(uname.release, uname.version),
+                'kversion': f'Linux {uname.release} {uname.version}',
                 'current-kernel': {'sysname': 'Linux', 'release': uname.release, 'version': uname.version,
                                    'machine': uname.machine},
-                'pveversion': 'pve-manager/{0}/{1}'.format(self.version, self.repoid),
+                'pveversion': f'pve-manager/{self.version}/{self.repoid}',
                 'ksm': {'shared': 0}, 'boot-info': {'mode': 'efi', 'secureboot': 0}}
 
     async def _node_time(self, v: Any, _user: str) -> dict[str, Any]:
@@ -148,7 +149,7 @@ class NodeInfo:
         data['cpus'] = float(cpus) if isinstance(cpus, str) else cpus
         data['maxdisk'] = self.mount_size(ct.config.get('rootfs', ''))
         if self.pve_version < 9:
-            data = dict((k, x) for k, x in data.items() if not k.startswith('pressure'))
+            data = {k: x for k, x in data.items() if not k.startswith('pressure')}
         data.update(ct.stats)
         return data
 

@@ -71,7 +71,7 @@ class RootSocket:
                 try:
                     answer = await self.handle(json.loads(line))
                 except Exception as e:  # noqa: BLE001 - the caller must hear of it, and the next one be served
-                    answer = {'error': '{0}: {1}'.format(type(e).__name__, e)}
+                    answer = {'error': f'{type(e).__name__}: {e}'}
                 writer.write(json.dumps(answer).encode() + b'\n')
                 await writer.drain()
         except ConnectionError:
@@ -96,12 +96,12 @@ class RootSocket:
         ticket, csrf = self.pve.mint_ticket('root@pam')
         host = '127.0.0.1' if self.pve.host in ('0.0.0.0', '::', '') else self.pve.host
         method = request['method'].upper()
-        params = dict((k, str(int(v)) if isinstance(v, bool) else str(v))
-                      for k, v in (request.get('params') or {}).items())
+        params = {k: str(int(v)) if isinstance(v, bool) else str(v)
+                      for k, v in (request.get('params') or {}).items()}
         where: dict[str, Any] = {'data': params} if method in ('POST', 'PUT') else {'params': params}
         try:
             async with self._session.request(
-                    method, 'https://{0}:{1}/api2/json{2}'.format(host, self.pve.port, request['path']), **where,
+                    method, 'https://{}:{}/api2/json{}'.format(host, self.pve.port, request['path']), **where,
                     headers={'Cookie': 'PVEAuthCookie=' + ticket, 'CSRFPreventionToken': csrf,
                              SOURCE_HEADER: 'cli'}) as response:
                 text = await response.text()
@@ -131,38 +131,47 @@ class RootSocket:
         return {}
 
     async def _op_fault(self, request: dict[str, Any]) -> dict[str, Any]:
-        args = dict((k, v) for k, v in request.items() if k not in ('op', 'name'))
-        name = request.get('name')
-        pve = self.pve
-        await pve.sync()
-        if name == 'fail':
-            pve.fail(args.pop('method'), args.pop('suffix'), **args)
-        elif name == 'clear':
-            pve.failures.clear()
-            pve.task_delay.clear()
-            pve.stale_secs, pve.quorate = 0.0, True
-            pve.network.update(latency=0.0, jitter=0.0, drop_rate=0.0, hang_rate=0.0)
-            for ct in pve.cts:
-                ct.start_error, ct.start_secs, ct.stop_secs, ct.shutdown_secs = None, 0, 0, 0
-        elif name == 'lock':
-            pve.snapshot_lock(args['vmid'], args['lock'])
-            pve.flush()
-        elif name == 'hold':
-            await pve.hold_config_lock(args['vmid'], args.get('secs'))
-        elif name == 'task_delay':
-            pve.task_delay[args['type']] = args['secs']
-        elif name == 'guest':
-            ct = pve.ct(args.pop('vmid'))
-            for key, value in args.items():
-                if key not in ('start_error', 'shutdown_secs', 'start_secs', 'stop_secs'):
-                    return {'error': 'unknown key ' + key}
-                setattr(ct, key, value)
-        elif name == 'network':
-            pve.network.update(args)
-        elif name == 'stale':
-            pve.stale_secs = args['secs']
-        elif name == 'quorum':
-            pve.quorate = not args.get('lost')
-        else:
+        args = {k: v for k, v in request.items() if k not in ('op', 'name')}
+        if request.get('name') not in FAULTS:
             return {'error': 'unknown fault; known: ' + ', '.join(sorted(FAULTS))}
+        await self.pve.sync()
+        await getattr(self, '_fault_' + request['name'])(**args)
         return {}
+
+    async def _fault_fail(self, method: str, suffix: str, **how: Any) -> None:
+        self.pve.fail(method, suffix, **how)
+
+    async def _fault_clear(self) -> None:
+        pve = self.pve
+        pve.failures.clear()
+        pve.task_delay.clear()
+        pve.stale_secs, pve.quorate = 0.0, True
+        pve.network.update(latency=0.0, jitter=0.0, drop_rate=0.0, hang_rate=0.0)
+        for ct in pve.cts:
+            ct.start_error, ct.start_secs, ct.stop_secs, ct.shutdown_secs = None, 0, 0, 0
+
+    async def _fault_lock(self, vmid: int, lock: str) -> None:
+        self.pve.snapshot_lock(vmid, lock)
+        self.pve.flush()
+
+    async def _fault_hold(self, vmid: int, secs: float | None = None) -> None:
+        await self.pve.hold_config_lock(vmid, secs)
+
+    async def _fault_task_delay(self, type: str, secs: float) -> None:
+        self.pve.task_delay[type] = secs
+
+    async def _fault_guest(self, vmid: int, **traits: Any) -> None:
+        unknown = set(traits) - {'start_error', 'shutdown_secs', 'start_secs', 'stop_secs'}
+        if unknown:
+            raise ValueError('unknown key ' + ', '.join(sorted(unknown)))
+        for key, value in traits.items():
+            setattr(self.pve.ct(vmid), key, value)
+
+    async def _fault_network(self, **conditions: Any) -> None:
+        self.pve.network.update(conditions)
+
+    async def _fault_quorum(self, lost: bool) -> None:
+        self.pve.quorate = not lost
+
+    async def _fault_stale(self, secs: float) -> None:
+        self.pve.stale_secs = secs

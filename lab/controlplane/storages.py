@@ -40,9 +40,9 @@ class Storages:
         kind = self.storages.get(sid, {}).get('type', 'dir')
         if kind in ('dir', 'nfs', 'cifs', 'btrfs'):
             name = '{0}/vm-{0}-disk-{1}.raw' if gib else '{0}/subvol-{0}-disk-{1}.subvol'
-            volid = '{0}:{1}'.format(sid, name.format(vmid, n))
+            volid = f'{sid}:{name.format(vmid, n)}'
         else:
-            volid = '{0}:{1}'.format(sid, self._ct_volume_name(vmid, sid, n))
+            volid = f'{sid}:{self._ct_volume_name(vmid, sid, n)}'
         taken.add(volid)
         return volid
 
@@ -50,7 +50,7 @@ class Storages:
         out = set()
         for ct in self.cts:
             for cfg in [ct.config, *ct.snapshots.values()]:
-                out |= set(mount['volume'] for _key, mount in ct.volumes(cfg))
+                out |= {mount['volume'] for _key, mount in ct.volumes(cfg)}
         return out
 
     # ------------------------------------------------------------- allocation
@@ -103,11 +103,12 @@ class Storages:
 
     def can_link(self, volid: str) -> bool:
         """Whether a linked clone of this (base) volume can be made."""
-        return self.storages.get(volid.split(':')[0], {}).get('type') in _SNAPSHOTS and to_base(volid) == volid
+        kind = self.storages.get(volid.split(':', maxsplit=1)[0], {}).get('type')
+        return kind in _SNAPSHOTS and to_base(volid) == volid
 
     def base_volume(self, volid: str) -> str:
         """The name of the volume once its container is a template; a directory's subvol keeps its own."""
-        if self.storages.get(volid.split(':')[0], {}).get('type', 'dir') == 'dir' and '/subvol-' in volid:
+        if self.storages.get(volid.split(':', maxsplit=1)[0], {}).get('type', 'dir') == 'dir' and '/subvol-' in volid:
             return volid
         return to_base(volid)
 
@@ -138,7 +139,7 @@ class Storages:
                     info = entry.stat()
                     fmt = next((e for e in endings if e and entry.name.endswith(e)), '').lstrip('.')
                     form = {'vztmpl': fmt.replace('tar.', 't'), 'iso': 'iso', 'backup': fmt}.get(content, 'snippet')
-                    out['{0}/{1}'.format(content, entry.name)] = {
+                    out[f'{content}/{entry.name}'] = {
                         'content': content, 'format': form, 'size': info.st_size, 'ctime': int(info.st_ctime)}
         return out
 
@@ -163,20 +164,20 @@ class Storages:
     def check_hookscript(self, volid: str) -> None:
         """The script must be there."""
         if not self.volume_exists(volid):
-            raise PveError(500, "script '{0}' does not exist".format(volid))
+            raise PveError(500, f"script '{volid}' does not exist")
 
     def check_device(self, opt: str, value: Any) -> None:
         """The path of a devN must be a device of the node."""
         mount = parse_mount(value)
         path = mount.get('path') or mount.get('volume')
         if not path:
-            raise PveError(500, 'Path is not defined for passthrough device {0}'.format(opt))
+            raise PveError(500, f'Path is not defined for passthrough device {opt}')
         try:
             mode = self.device_mode(path)
         except OSError:
-            raise PveError(500, 'Device {0} does not exist'.format(path)) from None
+            raise PveError(500, f'Device {path} does not exist') from None
         if not stat.S_ISCHR(mode) and not stat.S_ISBLK(mode):
-            raise PveError(500, '{0} is not a device'.format(path))
+            raise PveError(500, f'{path} is not a device')
 
     @staticmethod
     def device_mode(path: str) -> int:
@@ -189,7 +190,7 @@ class Storages:
             if rewrite.NET.fullmatch(key):
                 bridge = rewrite.net_props(ct.config[key]).get('bridge')
                 if bridge and not await self.backend.bridge_exists(bridge):
-                    raise TaskError("bridge '{0}' does not exist".format(bridge))
+                    raise TaskError(f"bridge '{bridge}' does not exist")
             elif rewrite.DEVICE.fullmatch(key):
                 try:
                     self.check_device(key, ct.config[key])

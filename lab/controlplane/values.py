@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Phoenix Hypervisor contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How PVE rewrites the values that it is sent. Pure; facts from the recorded node ('How PVE rewrites what you send')."""
+"""How PVE rewrites the values that it is sent. Pure; the facts are those of the recorded node."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ def net(value: str) -> str:
     for flag in _NET_FLAGS:
         if flag in props:
             props[flag] = parse_boolean(props[flag]) or props[flag]
-    keys = ['name'] + sorted(key for key in props if key != 'name')
-    return ','.join('{0}={1}'.format(key, props[key]) for key in keys if key in props)
+    keys = ['name', *sorted(key for key in props if key != 'name')]
+    return ','.join(f'{key}={props[key]}' for key in keys if key in props)
 
 
 def net_props(value: Any) -> dict[str, str]:
@@ -44,7 +44,7 @@ def net_props(value: Any) -> dict[str, str]:
 
 def tags(value: Any) -> str:
     """Lower-cased, sorted, each once, separated by semicolons."""
-    return ';'.join(sorted(set(item.lower() for item in split_list(value))))
+    return ';'.join(sorted({item.lower() for item in split_list(value)}))
 
 
 def stored(key: str, value: Any) -> Any:
@@ -60,7 +60,7 @@ def size_text(size: int) -> str:
     """The largest unit that divides it, as PVE::JSONSchema's format_size; 0 reads 0T."""
     for unit in 'TGMK':
         if size % SIZE_UNITS[unit] == 0:
-            return '{0}{1}'.format(size // SIZE_UNITS[unit], unit)
+            return f'{size // SIZE_UNITS[unit]}{unit}'
     return str(size)
 
 
@@ -77,7 +77,7 @@ def mount(mount_point: dict[str, str], rootfs: bool) -> str:
         elif key == 'size':
             size = parse_size(value)
             value = value if size is None else size_text(size)
-        out.append('{0}={1}'.format(key, value))
+        out.append(f'{key}={value}')
     return ','.join(out)
 
 

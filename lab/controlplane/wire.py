@@ -81,15 +81,15 @@ class Wire:
         for name, value in values.items():
             kind = (pve_schema._prop(props, name) or {}).get('type')
             if kind == 'boolean' and isinstance(value, str) and value not in ('0', '1'):
-                errors[name] = "type check ('boolean') failed - got '{0}'".format(value)
+                errors[name] = f"type check ('boolean') failed - got '{value}'"
             elif kind == 'number' and name not in errors:
                 out[name] = str(value)  # cpulimit is kept as it was written
             if name in errors:
                 # 8 words a key that is not in the format as any other unknown property.
                 found = _UNKNOWN_KEY.fullmatch(errors[name])
                 if found:
-                    errors[name] = ('invalid format - format error\n{0}.{1}: property is not defined in schema and the '
-                                    'schema does not allow additional properties\n'.format(name, found.group(1)))
+                    errors[name] = (f'invalid format - format error\n{name}.{found.group(1)}: property is not defined '
+                                    'in schema and the schema does not allow additional properties\n')
         if errors:
             raise PveError(400, 'Parameter verification failed.', errors)
         return out
@@ -99,7 +99,7 @@ class Wire:
         method, path = request.method, bare_path(request.path)
         info = self._info(match.template, method) if match is not None else None
         if info is None:
-            raise PveError(501, "Method '{0} {1}' not implemented".format(method, path))
+            raise PveError(501, f"Method '{method} {path}' not implemented")
         declared = (info.get('parameters') or {}).get('properties', {})
         values = dict(await self.read_params(request))
         if 'node' in match.params and match.params['node'] not in self.nodes:
@@ -114,7 +114,7 @@ class Wire:
             return await call(match, values)
         if method != 'GET':
             # fakepve would answer 200 and forget it; a lab that pretends to have done it helps nobody.
-            raise PveError(501, 'lab: {0} {1} is not simulated'.format(method, match.template))
+            raise PveError(501, f'lab: {method} {match.template} is not simulated')
         return await self.synthesise(match, method, info, user, values)
 
     async def _generic(self, request: web.Request) -> web.Response:
@@ -124,7 +124,7 @@ class Wire:
     async def _refusal(self, request: web.Request) -> web.Response | None:
         """What pveproxy refuses before it looks at path or credentials."""
         if request.method not in ('GET', 'HEAD', 'POST', 'PUT', 'DELETE'):
-            return web.Response(status=501, reason="method '{0}' not available".format(request.method))
+            return web.Response(status=501, reason=f"method '{request.method}' not available")
         body = await request.read()
         if body and request.method == 'DELETE':
             text = "Unexpected content for method 'DELETE'"

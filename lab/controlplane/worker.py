@@ -9,7 +9,8 @@ import asyncio
 import logging
 import re
 import time
-from typing import Any, Awaitable, Callable
+from collections.abc import Awaitable, Callable
+from typing import Any
 
 from aiohttp import web
 from fakepve.model import PveError, TaskError
@@ -52,14 +53,14 @@ class Worker:
                     record['log'].append(result)
                 elif isinstance(result, list) and result:
                     record['log'] += ['WARN: ' + line for line in result]
-                    status = 'WARNINGS: {0}'.format(len(result))
+                    status = f'WARNINGS: {len(result)}'
                     last = 'TASK ' + status
             except (TaskError, PveError) as e:
                 status = str(e)
                 last = 'TASK ERROR: ' + status
-            except Exception as e:  # noqa: BLE001 - a broken lab must end the task, or clients poll for ever
+            except Exception as e:
                 logging.getLogger('controlplane').exception('task %s', upid)
-                status = 'lab: {0}: {1}'.format(type(e).__name__, e)
+                status = f'lab: {type(e).__name__}: {e}'
                 last = 'TASK ERROR: ' + status
             record['log'].append(last)
             record['endtime'] = int(time.time())
@@ -96,25 +97,21 @@ class Worker:
         node = request.match_info['node']
         user = request[USER]
         p = self._verify(request, await self.read_params(request))
-        source = p.get('source') or 'archive'
         audit = self.allowed(user, '/nodes/' + node, 'Sys.Audit')
-        data = []
-        for task in reversed(self.tasklog):
-            done = task['status'] == 'stopped'
-            if task['node'] != node or (source == 'archive' and not done) or (source == 'active' and done):
-                continue
-            if p.get('vmid') is not None and task['id'] != str(p['vmid']):
-                continue
-            if p.get('typefilter') and task['type'] != p['typefilter']:
-                continue
-            if p.get('userfilter') and p['userfilter'].lower() not in task['user'].lower():
-                continue
-            if p.get('since') and task['starttime'] < p['since'] or p.get('until') and task['starttime'] > p['until']:
-                continue
-            if p.get('errors') and (not done or task['exitstatus'] == 'OK'):
-                continue
-            if not audit and not self._task_owner(user, task):
-                continue
-            data.append(self._task_view(task, True))
+        data = [self._task_view(task, True) for task in reversed(self.tasklog)
+                if task['node'] == node and _wanted(task, p) and (audit or self._task_owner(user, task))]
         start = p.get('start', 0)
         return ok(data[start:start + p.get('limit', 50)])
+
+
+def _wanted(task: dict[str, Any], p: dict[str, Any]) -> bool:
+    """Whether the filters of a task list let a task through."""
+    done = task['status'] == 'stopped'
+    source = p.get('source') or 'archive'
+    return not ((source == 'archive' and not done) or (source == 'active' and done)
+                or (p.get('vmid') is not None and task['id'] != str(p['vmid']))
+                or (p.get('typefilter') and task['type'] != p['typefilter'])
+                or (p.get('userfilter') and p['userfilter'].lower() not in task['user'].lower())
+                or (p.get('since') and task['starttime'] < p['since'])
+                or (p.get('until') and task['starttime'] > p['until'])
+                or (p.get('errors') and (not done or task['exitstatus'] == 'OK')))

@@ -17,7 +17,7 @@ def matches(recorded: Any, got: Any) -> bool:
     if recorded == '*':
         return got is not None
     if isinstance(recorded, str) and isinstance(got, str):
-        return re.fullmatch('.*'.join(re.escape(part) for part in recorded.split('*')), got, re.S) is not None
+        return re.fullmatch('.*'.join(re.escape(part) for part in recorded.split('*')), got, re.DOTALL) is not None
     if isinstance(recorded, dict) and isinstance(got, dict):
         return set(recorded) == set(got) and all(matches(recorded[k], got[k]) for k in recorded)
     if isinstance(recorded, list) and isinstance(got, list):
@@ -34,7 +34,7 @@ def view(kind: str, data: Any) -> list[str] | None:
     if not isinstance(data, (dict, list)):
         return None
     if kind == 'config':
-        return ['{0}: {1}'.format(k, _shown(k, data[k])) for k in sorted(data) if k not in ('digest', 'lxc')]
+        return [f'{k}: {_shown(k, data[k])}' for k in sorted(data) if k not in ('digest', 'lxc')]
     if kind == 'pending':
         lines = []
         for item in sorted(data, key=lambda item: item['key']):
@@ -42,19 +42,19 @@ def view(kind: str, data: Any) -> list[str] | None:
             if key == 'digest':
                 continue
             if 'value' in item:
-                lines.append('{0} {1}: {2}'.format('del' if item.get('delete') else 'cur', key,
+                lines.append('{} {}: {}'.format('del' if item.get('delete') else 'cur', key,
                                                    _shown(key, item['value'])))
             if 'pending' in item:
-                lines.append('new {0}: {1}'.format(key, _shown(key, item['pending'])))
+                lines.append('new {}: {}'.format(key, _shown(key, item['pending'])))
         return lines
     if kind == 'list':
-        return ['{0} {1} {2}'.format(x['vmid'], x['status'], x['name']) for x in sorted(data, key=lambda x: x['vmid'])]
+        return ['{} {} {}'.format(x['vmid'], x['status'], x['name']) for x in sorted(data, key=lambda x: x['vmid'])]
     if kind == 'verbose':
-        return ['{0}: {1}'.format(k, data[k]) for k in sorted(data) if k not in ('cpu', 'ha')]
+        return [f'{k}: {data[k]}' for k in sorted(data) if k not in ('cpu', 'ha')]
     if kind == 'status':
         return ['status: ' + data['status']]
     if kind == 'snapshots':
-        return ['{0}: {1}'.format(x['name'], x['description'].strip()) for x in data]
+        return ['{}: {}'.format(x['name'], x['description'].strip()) for x in data]
     raise ValueError(kind)
 
 
@@ -71,6 +71,55 @@ def _check_item(item: dict[str, Any], data: Any, check: Any) -> None:
         check('row ' + name, '*', row.get(name))
 
 
+def _check_answer(expect: dict[str, Any], got: dict[str, Any], check: Any) -> None:
+    """Status line and body."""
+    body = got['body'] if isinstance(got['body'], dict) else {}
+    data = body.get('data')
+    check('status', expect['status'], got['status'])
+    check('reason', expect['reason'], got['reason'])
+    if 'text' in expect:
+        check('body', expect['text'], got['text'])
+    for key in ('data', 'message', 'errors'):
+        if key in expect:
+            check(key, expect[key], body.get(key))
+    if 'view' in expect:
+        kind, lines = expect['view']
+        check('pct ' + kind, lines, view(kind, data))
+    if 'item' in expect:
+        _check_item(expect['item'], data, check)
+    if 'sorted' in expect:
+        check('data', expect['sorted'], sorted(data, key=lambda x: x['key']) if isinstance(data, list) else data)
+    if 'member' in expect:
+        check('member', expect['member'], ((data or {}).get('members') or [None])[0])
+    if 'rows' in expect:
+        check('rows', True, isinstance(data, list) and len(data) > 1)
+    if 'lacks' in expect:
+        check('lacks ' + expect['lacks'], True, expect['lacks'] not in (data or {}))
+
+
+def _check_effects(expect: dict[str, Any], got: dict[str, Any], conf: Any, check: Any) -> None:
+    """The task that was started, the config and the files afterwards."""
+    task = got['task'] or {}
+    if 'task' in expect:
+        check('task', expect['task'], task.get('exitstatus'))
+    if 'log' in expect:
+        check('task log', expect['log'], task.get('log'))
+    if 'log_end' in expect:
+        check('task log', expect['log_end'], (task.get('log') or [None])[-1])
+    for vmid, keys in expect.get('get', {}).items():
+        for key, value in keys.items():
+            have = got['configs'].get(vmid, {}).get(key)
+            if value is None:
+                check(f'config {vmid} has {key}', False, have is not None)
+            else:
+                check(f'config {vmid} {key}', value, have)
+    for name, same in (('same_conf', True), ('other_conf', False)):
+        if name in expect:
+            check('file unchanged', same, got['before'].get(expect[name]) == conf(expect[name]))
+    for vmid, lines in expect.get('conf', {}).items():
+        check('conf ' + vmid, lines, conf(vmid))
+
+
 def differences(expect: dict[str, Any], got: dict[str, Any], conf: Any) -> list[tuple[str, Any, Any]]:
     """[(aspect, recorded, got)] of a step. conf(vmid) reads a .conf; got['before'] holds those before the step.
 
@@ -84,51 +133,6 @@ def differences(expect: dict[str, Any], got: dict[str, Any], conf: Any) -> list[
         if not matches(recorded, value):
             out.append((aspect, recorded, value))
 
-    body = got['body'] if isinstance(got['body'], dict) else {}
-    task = got['task'] or {}
-    check('status', expect['status'], got['status'])
-    check('reason', expect['reason'], got['reason'])
-    if 'text' in expect:
-        check('body', expect['text'], got['text'])
-    for key in ('data', 'message', 'errors'):
-        if key in expect:
-            check(key, expect[key], body.get(key))
-    if 'view' in expect:
-        kind, lines = expect['view']
-        check('pct ' + kind, lines, view(kind, body.get('data')))
-    if 'task' in expect:
-        check('task', expect['task'], task.get('exitstatus'))
-    if 'log' in expect:
-        check('task log', expect['log'], task.get('log'))
-    if 'log_end' in expect:
-        check('task log', expect['log_end'], (task.get('log') or [None])[-1])
-    if 'item' in expect:
-        _check_item(expect['item'], body.get('data'), check)
-    if 'sorted' in expect:
-        data = body.get('data')
-        check('data', expect['sorted'], sorted(data, key=lambda x: x['key']) if isinstance(data, list) else data)
-    if 'member' in expect:
-        members = (body.get('data') or {}).get('members') or [None]
-        check('member', expect['member'], members[0])
-    if 'rows' in expect:
-        check('rows', True, isinstance(body.get('data'), list) and len(body['data']) > 1)
-    if 'lacks' in expect:
-        check('lacks ' + expect['lacks'], True, expect['lacks'] not in (body.get('data') or {}))
-    for vmid, keys in expect.get('get', {}).items():
-        for key, value in keys.items():
-            have = got['configs'].get(vmid, {}).get(key)
-            if value is None:
-                check('config {0} has {1}'.format(vmid, key), False, have is not None)
-            else:
-                check('config {0} {1}'.format(vmid, key), value, have)
-    for name, same in (('same_conf', True), ('other_conf', False)):
-        if name in expect:
-            check('file unchanged', same, got['before'].get(expect[name]) == conf(expect[name]))
-    for vmid, lines in expect.get('conf', {}).items():
-        have = conf(vmid)
-        if lines is None or have is None:
-            if lines is not have:
-                out.append(('conf ' + vmid, lines, have))
-        else:
-            check('conf ' + vmid, lines, have)
+    _check_answer(expect, got, check)
+    _check_effects(expect, got, conf, check)
     return out

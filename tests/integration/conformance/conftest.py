@@ -15,7 +15,7 @@ sys.path[:0] = [str(HERE.parents[2] / 'lab'), str(HERE)]
 
 pytest.importorskip('fakepve', reason='needs the PyPI package fakepve')
 
-import replay  # noqa: E402 - the path is set above
+import replay
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -30,6 +30,6 @@ def outcomes(tmp_path_factory: pytest.TempPathFactory) -> dict[int, list[replay.
     for version in (8, 9):
         out[version] = []
         for scenario in replay.scenarios():
-            directory = tmp_path_factory.mktemp('v{0}'.format(version))
+            directory = tmp_path_factory.mktemp(f'v{version}')
             out[version] += replay.replay(scenario, directory, version)
     return out

@@ -34,7 +34,7 @@ class Lab:
 
     def __init__(self, directory: Path, version: int) -> None:
         self.directory = directory
-        paths = dict((sid, directory / sid) for sid in RECORDED_PATHS)
+        paths = {sid: directory / sid for sid in RECORDED_PATHS}
         (paths['local'] / 'template/cache').mkdir(parents=True)
         (paths['local'] / 'template/cache' / TEMPLATE).write_bytes(b'template')
         storages = local_storage(str(paths['local']))
@@ -87,8 +87,8 @@ class Lab:
             if who == 'nocsrf':
                 del headers['CSRFPreventionToken']
             return headers
-        return {'Authorization': 'PVEAPIToken={0}'.format(
-            '{0}={1}'.format(who, self.tokens[who]) if who in self.tokens else who)}
+        return {'Authorization': 'PVEAPIToken={}'.format(
+            f'{who}={self.tokens[who]}' if who in self.tokens else who)}
 
     def request(self, step: dict[str, Any]) -> dict[str, Any]:
         """Send a step's request; the answer with its task, once that has ended."""
@@ -139,21 +139,21 @@ class Lab:
         self._write(vmid, ''.join(line + '\n' for line in lines))
 
     def _act_append(self, vmid: int, lines: list[str]) -> None:
-        old = (self.directory / 'lxc/{0}.conf'.format(vmid)).read_text(encoding='utf-8')
+        old = (self.directory / f'lxc/{vmid}.conf').read_text(encoding='utf-8')
         self._write(vmid, old + ''.join(line + '\n' for line in lines))
 
     def _write(self, vmid: int, text: str) -> None:
-        target = self.directory / 'lxc/{0}.conf'.format(vmid)
+        target = self.directory / f'lxc/{vmid}.conf'
         temporary = target.with_suffix('.new')
         temporary.write_text(text, encoding='utf-8')
         os.replace(temporary, target)
 
     def _act_unlock(self, vmid: int) -> None:
-        text = (self.directory / 'lxc/{0}.conf'.format(vmid)).read_text(encoding='utf-8')
-        self._write(vmid, re.sub(r'^lock: .*\n', '', text, flags=re.M))
+        text = (self.directory / f'lxc/{vmid}.conf').read_text(encoding='utf-8')
+        self._write(vmid, re.sub(r'^lock: .*\n', '', text, flags=re.MULTILINE))
 
     def _act_remove(self, vmid: int) -> None:
-        (self.directory / 'lxc/{0}.conf'.format(vmid)).unlink()
+        (self.directory / f'lxc/{vmid}.conf').unlink()
 
     def _act_running(self, vmid: int, yes: bool) -> None:
         if yes:
@@ -183,7 +183,7 @@ class Lab:
 
     def _act_hold(self, vmid: int) -> None:
         """Another process takes the lock file."""
-        handle = os.open(self.directory / 'lock/pve-config-{0}.lock'.format(vmid), os.O_RDWR | os.O_CREAT)
+        handle = os.open(self.directory / f'lock/pve-config-{vmid}.lock', os.O_RDWR | os.O_CREAT)
         fcntl.flock(handle, fcntl.LOCK_EX)
         self._holders[vmid] = handle
 

@@ -29,11 +29,11 @@ class Outcome:
     @property
     def name(self) -> str:
         """Scenario and title: the name in the list of known differences."""
-        return '{0}: {1}'.format(self.scenario, self.title)
+        return f'{self.scenario}: {self.title}'
 
     def text(self) -> str:
         """The differences for a person."""
-        return '\n'.join('  {0}:\n    recorded {1!r}\n    lab      {2!r}'.format(*item) for item in self.found)
+        return '\n'.join('  {}:\n    recorded {!r}\n    lab      {!r}'.format(*item) for item in self.found)
 
 
 def scenarios() -> list[dict[str, Any]]:
@@ -65,12 +65,12 @@ def replay(scenario: dict[str, Any], directory: Path, version: int) -> list[Outc
                 lab.act(*action)
             expect = step['expect']
             watched = [expect[key] for key in ('same_conf', 'other_conf') if key in expect]
-            before = dict((vmid, lab.conf(vmid)) for vmid in watched)
+            before = {vmid: lab.conf(vmid) for vmid in watched}
             got = lab.request(step)
             got['before'] = before
             got['configs'] = {}
             for vmid in expect.get('get', ()):
-                config = lab.request({'request': ['GET', '/nodes/pve/lxc/{0}/config'.format(vmid)], 'as': 'root'})
+                config = lab.request({'request': ['GET', f'/nodes/pve/lxc/{vmid}/config'], 'as': 'root'})
                 got['configs'][vmid] = (config['body'] or {}).get('data') or {}
             out.append(Outcome(scenario['section'], step['title'], step.get('blocks', 1),
                                differences(expect, got, lab.conf)))

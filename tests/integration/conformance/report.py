@@ -35,11 +35,11 @@ def _table(outcomes: list[replay.Outcome]) -> list[str]:
     lines = [_row('recording', 'blocks', 'equal', 'in differing steps'), _row('---', '---', '---', '---')]
     lines += [_row(name, *row) for name, row in sections.items()]
     total = [sum(row[n] for row in sections.values()) for n in range(3)]
-    return lines + [_row('**all**', *('**{0}**'.format(n) for n in total))]
+    return [*lines, _row('**all**', *(f'**{n}**' for n in total))]
 
 
 def _differences(listed: dict[str, str], outcomes: list[replay.Outcome]) -> list[str]:
-    found = dict((o.name, o) for o in outcomes)
+    found = {o.name: o for o in outcomes}
     lines = [_row('step', 'what differs', 'why'), _row('---', '---', '---')]
     for name in sorted(listed):
         aspects = ', '.join(item[0] for item in found[name].found) if name in found else '-'
@@ -52,16 +52,16 @@ def render(outcomes: dict[int, list[replay.Outcome]]) -> str:
     listed = replay.load('known_differences.json')
     steps = len(outcomes[8])
     differing = sum(1 for o in outcomes[8] if o.found)
-    out = [HEAD, '## As PVE 8', '', '{0} steps, {1} equal, {2} differing.'.format(steps, steps - differing, differing),
+    out = [HEAD, '## As PVE 8', '', f'{steps} steps, {steps - differing} equal, {differing} differing.',
            '', *_table(outcomes[8]), '', '### Differences', '', *_differences(dict(listed['both'], **listed['8']),
                                                                            outcomes[8]), '']
     differing = sum(1 for o in outcomes[9] if o.found)
-    out += ['## As PVE 9', '',
-            'The same requests, with the lab set to version 9: {0} of {1} steps differ from the recording of 8.4.21, the '
-            'ones above and these.'.format(differing, steps), '', *_differences(listed['9'], outcomes[9]), '']
+    sentence = (f'The same requests, with the lab set to version 9: {differing} of {steps} steps differ from the '
+                'recording of 8.4.21, the ones above and these.')
+    out += ['## As PVE 9', '', sentence, '', *_differences(listed['9'], outcomes[9]), '']
     skipped = replay.load('not_replayed.json')
     out += ['## Recorded, but not replayed', '', _row('recording', 'what', 'blocks', 'why'),
             _row('---', '---', '---', '---')]
     out += [_row(x['section'], x['title'], x['blocks'], x['reason']) for x in skipped]
-    out += [_row('**all**', '', '**{0}**'.format(sum(x['blocks'] for x in skipped)), '')]
+    out += [_row('**all**', '', '**{}**'.format(sum(x['blocks'] for x in skipped)), '')]
     return '\n'.join(out) + '\n'

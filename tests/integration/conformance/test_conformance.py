@@ -34,7 +34,7 @@ def test_no_unlisted_difference(outcomes: dict[int, list[replay.Outcome]], versi
     """Every difference from the recorded node is listed."""
     known = replay.known(version)
     unlisted = [o for o in outcomes[version] if o.found and o.name not in known]
-    assert not unlisted, '\n'.join('{0}\n{1}'.format(o.name, o.text()) for o in unlisted)
+    assert not unlisted, '\n'.join(f'{o.name}\n{o.text()}' for o in unlisted)
 
 
 @pytest.mark.parametrize('version', [8, 9])
