@@ -15,6 +15,7 @@ import subprocess
 import sys
 
 import pytest
+
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node import application as node
 
 ROOT = str(pathlib.Path(os.path.abspath(node.__file__)).parents[6])
@@ -37,7 +38,9 @@ class Container:
 
     def __init__(self, folder: pathlib.Path):
         self.folder = folder
-        self.paths = node.Paths(str(folder / "var" / "application"), str(folder / "log" / "app.log"), str(folder / "lock"))
+        self.paths = node.Paths(
+            str(folder / "var" / "application"), str(folder / "log" / "app.log"), str(folder / "lock")
+        )
 
     def script(self, text: str, name: str = "serve.sh") -> str:
         path = self.folder / name
@@ -115,7 +118,9 @@ def test_environment_is_clean_and_holds_the_configuration(container, monkeypatch
 
 def test_secrets_are_blotted_out_of_output_and_invocation(container):
     script = container.script('#!/bin/sh\necho "token is $TOKEN on port $PORT"\nexit 1\n')
-    result = container.run(script=script, environment={"TOKEN": "hunter2-secret", "PORT": "8"}, config={"hf": "other-secret"})
+    result = container.run(
+        script=script, environment={"TOKEN": "hunter2-secret", "PORT": "8"}, config={"hf": "other-secret"}
+    )
     assert "hunter2-secret" not in json.dumps(result)
     assert "other-secret" not in json.dumps(result)
     assert result["script"]["stdout_tail"].endswith("on port 8\n")
@@ -123,7 +128,9 @@ def test_secrets_are_blotted_out_of_output_and_invocation(container):
 
 
 def test_exit_code_is_obeyed(container):
-    result = container.run(script=container.script("#!/bin/sh\necho why; exit 7\n"), health_check={"command": "touch checked"})
+    result = container.run(
+        script=container.script("#!/bin/sh\necho why; exit 7\n"), health_check={"command": "touch checked"}
+    )
     assert result["failed"] is True
     assert (result["stage"], result["rc"], result["script"]["rc"]) == ("script", 7, 7)
     assert "exit code 7" in result["msg"]
@@ -162,7 +169,9 @@ def test_megabytes_of_output(container):
 
 
 def test_binary_output(container):
-    script = container.script("#!/bin/sh\nhead -c 300000 /dev/zero | tr '\\0' '\\377'; printf '\\000\\033[31m\\303\\251\\n'\n")
+    script = container.script(
+        "#!/bin/sh\nhead -c 300000 /dev/zero | tr '\\0' '\\377'; printf '\\000\\033[31m\\303\\251\\n'\n"
+    )
     result = container.run(script=script)["script"]
     assert len(result["stdout_tail"].encode()) <= node.TAIL_BYTES
     assert result["stdout_tail"].endswith("�\ufffd[31mé\n")
@@ -274,11 +283,15 @@ def test_a_failure_is_run_again(container):
 def test_earlier_scripts_are_removed(container):
     container.run(script=container.script("echo one\n", name="one"))
     result = container.run(script=container.script("echo two\n", name="two"))
-    assert sorted(os.listdir(container.paths.folder)) == sorted([result["script"]["name"], "config.json", "result.json"])
+    assert sorted(os.listdir(container.paths.folder)) == sorted(
+        [result["script"]["name"], "config.json", "result.json"]
+    )
 
 
 def test_check_mode_runs_nothing(container):
-    result = container.run(script=container.script("touch ran\n"), health_check={"command": "touch ran"}, _ansible_check_mode=True)
+    result = container.run(
+        script=container.script("touch ran\n"), health_check={"command": "touch ran"}, _ansible_check_mode=True
+    )
     assert result["changed"] is True
     assert result["would_run"] == "serve.sh"
     assert sorted(path.name for path in container.folder.iterdir()) == ["serve.sh"]
@@ -294,7 +307,8 @@ def test_health_check_alone_and_its_retries(container):
 
 def test_health_check_that_fails(container):
     result = container.run(
-        script=container.script("true\n"), health_check={"command": "echo $PHOENIX_CTID; exit 4", "retries": 1, "interval": 0}
+        script=container.script("true\n"),
+        health_check={"command": "echo $PHOENIX_CTID; exit 4", "retries": 1, "interval": 0},
     )
     assert result["failed"] is True
     assert (result["stage"], result["rc"], result["health"]["attempts"]) == ("health_check", 4, 2)
