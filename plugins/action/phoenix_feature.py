@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.node_action import NodeAction
 
 
@@ -14,7 +16,7 @@ class ActionModule(NodeAction):
 
     TRANSFERS_FILES = False
 
-    def run(self, tmp=None, task_vars=None):
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """Run the module on the node."""
         result = super().run(tmp, task_vars)
         result.update(self.run_on_node(dict(self._task.args), task_vars or {}))

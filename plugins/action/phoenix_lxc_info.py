@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from ansible.errors import AnsibleConnectionFailure, AnsibleError
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
@@ -19,13 +21,13 @@ display = Display()
 class ActionModule(ActionBase):
     """With C(hosts) (inventory names of containers) the module's C(containers) are made from their variables.
 
-    A node that can't be reached is an answer here, not the end of the task: the other nodes' containers go on, and those
-    of the lost one are failed by name.
+    A node that can't be reached is an answer here, not the end of the task: the other nodes' containers go on, and
+    those of the lost one are failed by name.
     """
 
     TRANSFERS_FILES = False
 
-    def run(self, tmp=None, task_vars=None):
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """Run the module once for the node."""
         task_vars = task_vars or {}
         result = super().run(tmp, task_vars)
@@ -55,7 +57,7 @@ class ActionModule(ActionBase):
         }
         return result
 
-    def _observe(self, options, task_vars):
+    def _observe(self, options: dict[str, Any], task_vars: dict[str, Any] | None) -> dict[str, Any]:
         """The module's answer; of a node that can't be observed, why."""
         try:
             answer = self._execute_module(module_name=NAME, module_args=options, task_vars=task_vars)

@@ -2,9 +2,11 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Completes phoenix_lxc_state on the controller: the container's configuration, features and application, and the run."""
+"""Completes phoenix_lxc_state on the controller: configuration, features and application, and who this run is."""
 
 from __future__ import annotations
+
+from typing import Any
 
 from ansible.errors import AnsibleActionFail, AnsibleError
 
@@ -17,7 +19,7 @@ class ActionModule(NodeAction):
 
     TRANSFERS_FILES = False
 
-    def run(self, tmp=None, task_vars=None):
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """Complete the options and run the module on the node."""
         task_vars = task_vars or {}
         result = super().run(tmp, task_vars)

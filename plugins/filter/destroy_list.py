@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 DOCUMENTATION = r"""
 name: destroy_list
 short_description: Containers to destroy, by node, with their volumes
@@ -37,7 +39,7 @@ _value:
 """
 
 
-def destroy_list(results):
+def destroy_list(results: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Results of the loop -> containers."""
     found = []
     for result in results:
@@ -47,7 +49,11 @@ def destroy_list(results):
                 continue
             what = f"{seen.get('hostname') or 'no name'}, {'running' if seen['running'] else 'stopped'}"
             volumes = ", ".join(seen.get("volumes") or []) or "none"
-            text = f"{ctid} on {node}: {what}, volumes {volumes}" if seen["exists"] else f"{ctid} on {node}: only remembered"
+            text = (
+                f"{ctid} on {node}: {what}, volumes {volumes}"
+                if seen["exists"]
+                else f"{ctid} on {node}: only remembered"
+            )
             found.append({"node": node, "ctid": int(ctid), "text": text})
     return found
 
@@ -55,6 +61,6 @@ def destroy_list(results):
 class FilterModule:
     """Registers the filter."""
 
-    def filters(self):
+    def filters(self) -> dict[str, Any]:
         """Name to function."""
         return {"destroy_list": destroy_list}

@@ -6,13 +6,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 DOCUMENTATION = r"""
 name: status_table
 short_description: Observed containers as lines of a table
 version_added: 0.1.0
 author: Phoenix Hypervisor contributors (@phoenix-hypervisor)
 description:
-  - Turns C(containers) of M(phoenix.hypervisor.phoenix_lxc_info) into aligned lines with CTID, name, state, address and features.
+  - Turns C(containers) of M(phoenix.hypervisor.phoenix_lxc_info) into aligned lines.
 positional: _input
 options:
   _input:
@@ -37,7 +39,7 @@ _value:
 HEAD = ("CTID", "NAME", "STATE", "ADDRESS", "FEATURES", "TO DO")
 
 
-def _row(ctid, seen):
+def _row(ctid: str, seen: dict[str, Any]) -> tuple[str, ...]:
     plan = seen.get("plan") or {}
     todo = plan.get("error") or ", ".join(f"{step['kind']} {step['name']}".strip() for step in plan.get("steps", []))
     state = seen.get("state") or seen.get("recorded_state") or ("absent" if not seen.get("exists") else "not ours")
@@ -52,16 +54,16 @@ def _row(ctid, seen):
     )
 
 
-def status_table(containers):
+def status_table(containers: dict[str, Any]) -> list[str]:
     """Observed containers -> lines."""
     rows = [HEAD, *(_row(ctid, containers[ctid]) for ctid in sorted(containers, key=int))]
     widths = [max(len(row[column]) for row in rows) for column in range(len(HEAD))]
-    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in rows]
+    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=False)).rstrip() for row in rows]
 
 
 class FilterModule:
     """Registers the filter."""
 
-    def filters(self):
+    def filters(self) -> dict[str, Any]:
         """Name to function."""
         return {"status_table": status_table}

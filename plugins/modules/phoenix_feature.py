@@ -1,5 +1,4 @@
 #!/usr/bin/python
-# -*- coding: utf-8 -*-
 
 # Copyright (c) 2026, Phoenix Hypervisor contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
@@ -12,7 +11,7 @@ module: phoenix_feature
 short_description: The ledger of what has been applied inside a container
 version_added: 0.1.0
 description:
-  - Asks, begins, records and forgets features and the application in the ledger that a running container carries inside.
+  - Asks, begins, records and forgets features and the application in the ledger that a running container carries.
   - Runs on the container's node as root (delegate it there), and reaches the ledger by a process inside the container,
     so the container needs no Python.
   - Also keeps the state file, the audit trail on the node and the container's lease.
@@ -87,6 +86,7 @@ journal:
 """
 
 import time
+from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
@@ -94,13 +94,17 @@ from ansible_collections.phoenix.hypervisor.plugins.module_utils._core import le
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core import states
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node import guest, observe
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.audit import Audit
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.lease import LeaseBusy, LeaseHeld, Leases
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.lease import (
+    LeaseBusyError,
+    LeaseHeldError,
+    Leases,
+)
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.store import Store, StoreError
 
 MAX_OUTPUT = 8192
 
 
-def read(ctid):
+def read(ctid: int) -> tuple[dict[str, Any], str]:
     """(ledger, boot) of a running container. An unreadable ledger counts as empty: its features are due again."""
     view = guest.look(ctid, observe.node_boot())
     if view.boot is None:
@@ -111,7 +115,7 @@ def read(ctid):
         return ledgers.empty(), view.boot
 
 
-def change(ledger, params, run, boot):
+def change(ledger: dict[str, Any], params: dict[str, Any], run: str, boot: str) -> dict[str, Any]:
     """The ledger after the operation."""
     result = {**ledger, "features": dict(ledger["features"])}
     operation, kind, name = params["operation"], params["kind"], params["name"] or ""
@@ -136,7 +140,7 @@ def change(ledger, params, run, boot):
     return result
 
 
-def began(ledger, params):
+def began(ledger: dict[str, Any], params: dict[str, Any]) -> float | None:
     """When the entry's work began, in seconds since the epoch, or None."""
     entry = ledger["application"] if params["kind"] == "application" else ledger["features"].get(params["name"] or "")
     try:
@@ -145,12 +149,12 @@ def began(ledger, params):
         return None
 
 
-def tail(params):
+def tail(params: dict[str, Any]) -> dict[str, str]:
     """The application's output as a field of the audit trail, its end where it is long."""
     return {"output": params["output"][-MAX_OUTPUT:]} if params["output"] else {}
 
 
-def act(module):
+def act(module: AnsibleModule) -> dict[str, Any]:
     """Do one operation. Returns the module's result."""
     params = module.params
     ctid, operation, kind = params["ctid"], params["operation"], params["kind"]
@@ -165,18 +169,18 @@ def act(module):
             extras = {"error": (params["message"] or "")[:2000], **tail(params)}
             audit.write(ctid, what, "failed", level="ERROR", extras=extras)
             leases.release(ctid, run)
-        return dict(changed=False, ledger={}, journal=[])
+        return {"changed": False, "ledger": {}, "journal": []}
     ledger, boot = read(ctid)
     if operation == "ask":
-        return dict(changed=False, ledger=ledger, journal=[])
+        return {"changed": False, "ledger": ledger, "journal": []}
     after = change(ledger, params, run["id"], boot)
     journal = []
     if operation == "begin" and kind != "health" and store.load(ctid).word != states.CUSTOMIZING:
-        journal.append(dict(op="node", what="state", params=dict(word=states.CUSTOMIZING)))
+        journal.append({"op": "node", "what": "state", "params": {"word": states.CUSTOMIZING}})
     if after != ledger:
-        verb = dict(begin="begin", record="end", forget="forget")[operation]
+        verb = {"begin": "begin", "record": "end", "forget": "forget"}[operation]
         text = f"{verb} {params['name']}" if kind == "feature" else verb if kind == "application" else "check health"
-        journal.append(dict(op="feature" if kind == "feature" else "application", what=text, params={}))
+        journal.append({"op": "feature" if kind == "feature" else "application", "what": text, "params": {}})
     if not module.check_mode and journal:
         seconds = None
         start = began(ledger, params) if operation == "record" else None
@@ -190,31 +194,31 @@ def act(module):
             guest.write_ledger(ctid, ledgers.dump(after))
             store.update_record(ctid, ledger=after)
         audit.write(ctid, what, "ok" if operation == "record" else operation, seconds, extras=tail(params))
-    return dict(changed=bool(journal), ledger=after, journal=journal)
+    return {"changed": bool(journal), "ledger": after, "journal": journal}
 
 
-def main():
+def main() -> None:
     """Module entry point."""
     module = AnsibleModule(
-        argument_spec=dict(
-            ctid=dict(type="int", required=True),
-            operation=dict(type="str", choices=["ask", "begin", "record", "fail", "forget"], default="ask"),
-            kind=dict(type="str", choices=["feature", "application", "health"], default="feature"),
-            name=dict(type="str"),
-            digest=dict(type="str"),
-            components=dict(type="dict"),
-            output=dict(type="str"),
-            message=dict(type="str"),
-            run=dict(type="dict", default={}),
-            dead_runs=dict(type="list", elements="str", default=[]),
-        ),
+        argument_spec={
+            "ctid": {"type": "int", "required": True},
+            "operation": {"type": "str", "choices": ["ask", "begin", "record", "fail", "forget"], "default": "ask"},
+            "kind": {"type": "str", "choices": ["feature", "application", "health"], "default": "feature"},
+            "name": {"type": "str"},
+            "digest": {"type": "str"},
+            "components": {"type": "dict"},
+            "output": {"type": "str"},
+            "message": {"type": "str"},
+            "run": {"type": "dict", "default": {}},
+            "dead_runs": {"type": "list", "elements": "str", "default": []},
+        },
         supports_check_mode=True,
     )
     try:
         result = act(module)
-    except LeaseHeld as error:
+    except LeaseHeldError as error:
         module.fail_json(msg=str(error), holder=error.holder)
-    except (LeaseBusy, StoreError, guest.GuestError, observe.ObserveError) as error:
+    except (LeaseBusyError, StoreError, guest.GuestError, observe.ObserveError) as error:
         module.fail_json(msg=f"container {module.params['ctid']}: {error}")
     module.exit_json(**result)
 

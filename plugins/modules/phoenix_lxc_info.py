@@ -1,5 +1,4 @@
 #!/usr/bin/python
-# -*- coding: utf-8 -*-
 
 # Copyright (c) 2026, Phoenix Hypervisor contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
@@ -84,16 +83,18 @@ containers:
       type: dict
 """
 
+from typing import Any
+
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core import planner
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.model import Wanted
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.model import Observation, Plan, Record, Wanted
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.refusals import volumes
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node import observe
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.store import Store, StoreError
 
 
-def wanted_from(item, node):
+def wanted_from(item: dict[str, Any], node: str) -> Wanted:
     """One element of ``containers`` as the planner's input."""
     return Wanted(
         ctid=int(item["ctid"]),
@@ -106,36 +107,36 @@ def wanted_from(item, node):
     )
 
 
-def describe(seen, record, plan):
+def describe(seen: Observation, record: Record, plan: Plan | None) -> dict[str, Any]:
     """One container's part of the result."""
     entries = (seen.ledger or {}).get("features", {})
-    result = dict(
-        exists=seen.exists,
-        ours=record.ours,
-        running=seen.running,
-        template=seen.template,
-        lock=seen.lock,
-        recorded_state=record.word,
-        hostname=seen.conf.head.get("hostname"),
-        address=seen.address,
-        features=[name for name, entry in entries.items() if entry.get("status") == "applied"],
-        ledger_error=seen.ledger_error,
-        volumes=volumes(seen.conf.head),
-        protected=seen.conf.head.get("protection") == "1",
-    )
+    result = {
+        "exists": seen.exists,
+        "ours": record.ours,
+        "running": seen.running,
+        "template": seen.template,
+        "lock": seen.lock,
+        "recorded_state": record.word,
+        "hostname": seen.conf.head.get("hostname"),
+        "address": seen.address,
+        "features": [name for name, entry in entries.items() if entry.get("status") == "applied"],
+        "ledger_error": seen.ledger_error,
+        "volumes": volumes(seen.conf.head),
+        "protected": seen.conf.head.get("protection") == "1",
+    }
     if plan is not None:
         result.update(state=plan.state, plan=plan.as_dict(), due=bool(plan.steps or plan.error))
     return result
 
 
-def work(module):
+def work(module: AnsibleModule) -> dict[str, Any]:
     """Observe, and plan where a configuration is given."""
     store = Store()
     observer = observe.Observer()
     items = module.params["containers"]
     if items is None:
         known = sorted(observe.existing_ctids(observer.node) | set(store.known()))
-        items = [dict(ctid=ctid) for ctid in known]
+        items = [{"ctid": ctid} for ctid in known]
     wanted = {int(item["ctid"]): wanted_from(item, observer.node) for item in items}
     planned = {int(item["ctid"]) for item in items if item.get("config") is not None}
     records = {ctid: store.load(ctid) for ctid in wanted}
@@ -147,14 +148,12 @@ def work(module):
     for ctid, want in wanted.items():
         plan = planner.plan(want, seen[ctid], records[ctid]) if ctid in planned else None
         containers[str(ctid)] = describe(seen[ctid], records[ctid], plan)
-    return dict(changed=False, node=observer.node, containers=containers)
+    return {"changed": False, "node": observer.node, "containers": containers}
 
 
-def main():
+def main() -> None:
     """Module entry point."""
-    module = AnsibleModule(
-        argument_spec=dict(containers=dict(type="list", elements="dict")), supports_check_mode=True
-    )
+    module = AnsibleModule(argument_spec={"containers": {"type": "list", "elements": "dict"}}, supports_check_mode=True)
     try:
         result = work(module)
     except (observe.ObserveError, StoreError) as error:

@@ -1,5 +1,4 @@
 #!/usr/bin/python
-# -*- coding: utf-8 -*-
 
 # Copyright (c) 2026, Phoenix Hypervisor contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
@@ -12,7 +11,7 @@ module: phoenix_lxc_state
 short_description: Drives one LXC container of a Proxmox VE node to a target state
 version_added: 0.1.0
 description:
-  - Observes a container on its node, plans what is missing between there and the wanted state, and does it step by step.
+  - Observes a container on its node, plans what is missing between there and the wanted state, and does it in steps.
   - Check mode returns the very plan that a real run executes, for containers that don't exist yet too.
   - Runs on the node itself as root (delegate it there). It installs nothing there.
   - Stops before the features and the application, which run inside the container. O(state=completed) then needs a
@@ -168,40 +167,46 @@ notes:
   elements: str
 """
 
+from typing import Any
+
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core import planner, states
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.model import Wanted
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.audit import Audit
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.client import PveError
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.executor import Executor, StepFailed
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.executor import Executor, Outcome, StepError
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.guest import GuestError
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.lease import LeaseBusy, LeaseHeld, Leases
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.lease import (
+    LeaseBusyError,
+    LeaseHeldError,
+    Leases,
+)
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.observe import ObserveError, Observer
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.pvesh import open_client
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.store import Store, StoreError
 
 
-def argument_spec():
+def argument_spec() -> dict[str, Any]:
     """The module's options."""
-    return dict(
-        ctid=dict(type="int", required=True),
-        state=dict(type="str", choices=list(states.TARGETS), default="completed"),
-        config=dict(type="dict", default={}),
-        features=dict(type="list", elements="dict", default=[]),
-        application=dict(type="dict"),
-        adopt=dict(type="str", choices=["no", "record", "reapply"], default="no"),
-        confirm=dict(type="list", elements="int", default=[]),
-        release=dict(type="bool", default=False),
-        lock_wait=dict(type="int", default=120),
-        task_timeout=dict(type="int", default=3600),
-        ready_timeout=dict(type="int", default=60),
-        run=dict(type="dict", default={}),
-        dead_runs=dict(type="list", elements="str", default=[]),
-    )
+    return {
+        "ctid": {"type": "int", "required": True},
+        "state": {"type": "str", "choices": list(states.TARGETS), "default": "completed"},
+        "config": {"type": "dict", "default": {}},
+        "features": {"type": "list", "elements": "dict", "default": []},
+        "application": {"type": "dict"},
+        "adopt": {"type": "str", "choices": ["no", "record", "reapply"], "default": "no"},
+        "confirm": {"type": "list", "elements": "int", "default": []},
+        "release": {"type": "bool", "default": False},
+        "lock_wait": {"type": "int", "default": 120},
+        "task_timeout": {"type": "int", "default": 3600},
+        "ready_timeout": {"type": "int", "default": 60},
+        "run": {"type": "dict", "default": {}},
+        "dead_runs": {"type": "list", "elements": "str", "default": []},
+    }
 
 
-def wanted_from(params, node):
+def wanted_from(params: dict[str, Any], node: str) -> Wanted:
     """The module's options as the planner's input."""
     return Wanted(
         ctid=params["ctid"],
@@ -215,37 +220,42 @@ def wanted_from(params, node):
     )
 
 
-def report(wanted, outcome, check):
+def report(wanted: Wanted, outcome: Outcome, check: bool) -> dict[str, Any]:
     """The result that people and playbooks read."""
     shown = outcome.first if check else outcome.last
     journal = [entry.as_dict() for step in outcome.first.steps for entry in step.entries] if check else outcome.journal
     lines = planner.summary(outcome.first)
     seen = outcome.seen
     by_name = {feature["name"]: feature for feature in wanted.features}
-    return dict(
-        changed=bool(journal),
-        state=shown.final_state if check else shown.state,
-        previous_state=outcome.first.state,
-        plan=outcome.first.as_dict(),
-        journal=journal,
-        due_features=[{**by_name[item["name"]], **item} for item in shown.due_features],
-        application_due=shown.application_due,
-        application=wanted.application,
-        health_due=shown.health_due,
-        exists=seen.exists,
-        running=seen.running,
-        address=seen.address,
-        waiting=list(shown.waiting),
-        notes=list(shown.notes),
-        diff=[
-            dict(prepared="\n".join([f"container {wanted.ctid}: {outcome.first.state} -> {outcome.first.final_state}", *lines]) + "\n")
+    return {
+        "changed": bool(journal),
+        "state": shown.final_state if check else shown.state,
+        "previous_state": outcome.first.state,
+        "plan": outcome.first.as_dict(),
+        "journal": journal,
+        "due_features": [{**by_name[item["name"]], **item} for item in shown.due_features],
+        "application_due": shown.application_due,
+        "application": wanted.application,
+        "health_due": shown.health_due,
+        "exists": seen.exists,
+        "running": seen.running,
+        "address": seen.address,
+        "waiting": list(shown.waiting),
+        "notes": list(shown.notes),
+        "diff": [
+            {
+                "prepared": "\n".join(
+                    [f"container {wanted.ctid}: {outcome.first.state} -> {outcome.first.final_state}", *lines]
+                )
+                + "\n"
+            }
         ]
         if lines
         else [],
-    )
+    }
 
 
-def work(module):
+def work(module: AnsibleModule) -> dict[str, Any]:
     """Lease, plan, act, report."""
     observer = Observer()
     wanted = wanted_from(module.params, observer.node)
@@ -282,21 +292,21 @@ def work(module):
     return result
 
 
-def main():
+def main() -> None:
     """Module entry point."""
     module = AnsibleModule(argument_spec=argument_spec(), supports_check_mode=True)
     try:
         result = work(module)
-    except LeaseHeld as error:
+    except LeaseHeldError as error:
         module.fail_json(msg=str(error), holder=error.holder)
-    except StepFailed as error:
+    except StepError as error:
         module.fail_json(
             msg=f"container {module.params['ctid']}: {error}. Run it again to resume from there",
             state=error.state,
             journal=error.journal,
             changed=bool(error.journal),
         )
-    except (LeaseBusy, ObserveError, StoreError, PveError, GuestError) as error:
+    except (LeaseBusyError, ObserveError, StoreError, PveError, GuestError) as error:
         module.fail_json(msg=f"container {module.params['ctid']}: {error}")
     module.exit_json(**result)
 

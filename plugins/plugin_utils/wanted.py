@@ -40,7 +40,8 @@ def wanted(variables: Mapping[str, Any], template: Template, loader: DataLoader)
         "ctid": variables.get("phoenix_ctid"),
         "config": config,
         "features": [
-            {name: feature[name] for name in ("name", "role", "digest", "components", "container")} for feature in listed
+            {name: feature[name] for name in ("name", "role", "digest", "components", "container")}
+            for feature in listed
         ],
         "application": {name: work[name] for name in ("name", "digest", "components", "health")} if work else None,
         "state": str(template(variables.get("phoenix_target_state")) or config.get("target_state") or "completed"),

@@ -11,8 +11,8 @@ Recorded from a real node: descriptions are leading ``#`` lines, URL-encoded; ra
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Mapping
 from urllib.parse import unquote
 
 _SECTION = re.compile(r"^\[([^\]]+)\]\s*$")
@@ -65,17 +65,17 @@ def parse_conf(text: str) -> ConfFile:
                 raw.append((raw_line.group(1), raw_line.group(2)))
             continue
         option = _LINE.match(line)
-        if not option:
-            continue
-        key, value = option.group(1), option.group(2)
-        if target is not None:
-            target[key] = value
-        elif key == "delete":
-            for name in re.split(r"[\s,]+", value):
-                if name:
-                    pending[name.lstrip("!")] = None
-        else:
-            pending[key] = value
+        if option and target is not None:
+            target[option.group(1)] = option.group(2)
+        elif option:
+            pending.update(_pending(option.group(1), option.group(2)))
     if description:
         head["description"] = "".join(part + "\n" for part in description)
     return ConfFile(head=head, raw=tuple(raw), pending=pending, snapshots=snapshots)
+
+
+def _pending(key: str, value: str) -> dict[str, str | None]:
+    """One line of the pending section: a new value, or the list of deletions."""
+    if key != "delete":
+        return {key: value}
+    return {name.lstrip("!"): None for name in re.split(r"[\s,]+", value) if name}

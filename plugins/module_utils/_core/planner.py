@@ -10,8 +10,9 @@ decides. Pure: no I/O, no clock.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Mapping
+from typing import Any
 
 from . import compare, ledger, refusals, states
 from .model import HOT, NOTHING, RESTART, Entry, Observation, Plan, Record, Step, Wanted
@@ -56,7 +57,9 @@ class _World:
         if state != self.word and state != states.DEFINED and not more.get("by_play"):
             writes.append(Entry("node", "state", {"word": state}))
             self.word = state
-        self.steps.append(Step(kind, reason, tuple(writes), goes_to=states.CUSTOMIZING if more.get("by_play") else state, **more))
+        self.steps.append(
+            Step(kind, reason, tuple(writes), goes_to=states.CUSTOMIZING if more.get("by_play") else state, **more)
+        )
 
 
 def plan(wanted: Wanted, seen: Observation, record: Record) -> Plan:
@@ -116,9 +119,13 @@ def _observed(wanted: Wanted, seen: Observation, record: Record) -> _World:
 
 
 def _notes(wanted: Wanted, seen: Observation) -> list[str]:
-    notes = [f"feature {name} is no longer listed: left behind" for name in ledger.left_behind(wanted.features, seen.ledger)]
+    notes = [
+        f"feature {name} is no longer listed: left behind" for name in ledger.left_behind(wanted.features, seen.ledger)
+    ]
     if seen.ledger_error:
-        notes.append(f"the ledger inside the container can't be read ({seen.ledger_error}): features count as not applied")
+        notes.append(
+            f"the ledger inside the container can't be read ({seen.ledger_error}): features count as not applied"
+        )
     if seen.lock:
         notes.append(f"locked by PVE ({seen.lock}): changes wait for it")
     return notes
@@ -206,11 +213,20 @@ def _configure(wanted: Wanted, seen: Observation, record: Record, world: _World,
         if world.running:
             waiting = sorted({*waiting, *compare.waits_for_restart(changes)})
     elif created or dict(changes.applied) != {k: v for k, v in record.applied.items() if k != "rootfs"}:
-        world.add("record", "the values to compare with next time", Entry("node", "record", {"applied": dict(changes.applied)}))
+        world.add(
+            "record",
+            "the values to compare with next time",
+            Entry("node", "record", {"applied": dict(changes.applied)}),
+        )
     world.differs = False
     if growth:
         call = Entry("pve", f"PUT {path}/resize", {"disk": "rootfs", "size": growth})
-        world.add("resize", f"storage_size_gb: the root disk grows to {growth}", call, disrupts=HOT if world.running else NOTHING)
+        world.add(
+            "resize",
+            f"storage_size_gb: the root disk grows to {growth}",
+            call,
+            disrupts=HOT if world.running else NOTHING,
+        )
     return waiting
 
 
@@ -277,7 +293,11 @@ def _absent(wanted: Wanted, seen: Observation, record: Record, state: str) -> Pl
     if seen.exists:
         volumes = refusals.volumes(seen.conf.head)
         call = Entry("pve", f"DELETE {path}", {"purge": 1})
-        steps.append(Step("destroy", f"destroys the volumes {', '.join(volumes) or 'none'}", (call, forget), goes_to=states.ABSENT))
+        steps.append(
+            Step(
+                "destroy", f"destroys the volumes {', '.join(volumes) or 'none'}", (call, forget), goes_to=states.ABSENT
+            )
+        )
     elif record.ours or record.word or record.creating:
         steps.append(Step("forget", "no such container any more", (forget,), goes_to=states.ABSENT))
     return Plan(state=state if seen.exists else states.ABSENT, steps=tuple(steps), final_state=states.ABSENT)

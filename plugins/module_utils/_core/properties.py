@@ -11,7 +11,7 @@ PVE rewrites what it is sent: the default key first, then the other keys sorted,
 from __future__ import annotations
 
 import re
-from typing import Mapping
+from collections.abc import Mapping
 
 UNITS = {"K": 1024, "M": 1024**2, "G": 1024**3, "T": 1024**4}
 _SIZE = re.compile(r"^(\d+(?:\.\d+)?)([KMGT])?$")

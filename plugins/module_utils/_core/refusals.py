@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from typing import Mapping
+from collections.abc import Mapping
 
 from . import compare, properties, states
 from .model import Observation, Record, Wanted
@@ -24,7 +24,7 @@ def refusal(wanted: Wanted, seen: Observation, record: Record) -> str | None:
     if not ours and wanted.adopt not in ("record", "reapply"):
         return describe_foreign(wanted, seen, record)
     if seen.lock == "create" and not record.creating:
-        return f"container {wanted.ctid} is being created by somebody else (lock: create); wait for that task, then run again"
+        return f"container {wanted.ctid} is being created by somebody else (lock: create); wait for it, then run again"
     config = seen.conf.merged()
     return compare.fixed_error(wanted, config) or compare.disk_growth(wanted, config)[1]
 
@@ -34,7 +34,11 @@ def describe_foreign(wanted: Wanted, seen: Observation, record: Record) -> str:
     head = seen.conf.head
     state = "running" if seen.running else "stopped"
     memory = f"{head.get('memory', '?')} MiB, {head.get('cores', 'all')} cores, rootfs {head.get('rootfs', '?')}"
-    old = f" An old state file says {record.word!r}, without a ledger that would tell which features." if record.word else ""
+    old = (
+        f" An old state file says {record.word!r}, without a ledger that would tell which features."
+        if record.word
+        else ""
+    )
     return (
         f"container {wanted.ctid} exists ({head.get('hostname', 'no name')}, {state}, {memory}) and was not created or "
         f"adopted by this collection, so it is left alone.{old} To take it over set phoenix_adopt for it: 'record' "
@@ -50,8 +54,8 @@ def _create(wanted: Wanted, seen: Observation) -> str | None:
         if wanted.config.get("template"):
             return None
         return (
-            f"container {wanted.ctid} doesn't exist, and its configuration has neither 'template' nor 'clone_from_ctid'; "
-            "add one of them"
+            f"container {wanted.ctid} doesn't exist, and its configuration has neither 'template' nor "
+            "'clone_from_ctid'; add one of them"
         )
     if seen.source is None:
         return (
@@ -77,7 +81,9 @@ def _destroy(wanted: Wanted, seen: Observation, record: Record) -> str | None:
     if not record.ours and not record.creating:
         return f"{describe_foreign(wanted, seen, record)}. Only then may it be destroyed from here"
     if seen.conf.head.get("protection") == "1":
-        return f"container {wanted.ctid} is protected; remove the protection first (pct set {wanted.ctid} --protection 0)"
+        return (
+            f"container {wanted.ctid} is protected; remove the protection first (pct set {wanted.ctid} --protection 0)"
+        )
     return None
 
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import datetime
 import os
-from typing import Any, Mapping
+from collections.abc import Mapping
+from typing import Any
 
 from .._core.auditline import AuditEvent, format_line
 from .store import StoreError, private_directory

@@ -37,7 +37,7 @@ class Outcome:
     warnings: list[str] = field(default_factory=list)
 
 
-class StepFailed(Exception):
+class StepError(Exception):
     """A step failed. The text names the step, PVE's words, and the state that was reached."""
 
     def __init__(self, step: Step, state: str, error: Exception, journal: list[dict[str, Any]]) -> None:
@@ -46,7 +46,7 @@ class StepFailed(Exception):
         super().__init__(f"{step.kind} failed in state {state}: {error}")
 
 
-def _is_stale(failure: StepFailed) -> bool:
+def _is_stale(failure: StepError) -> bool:
     cause = failure.__cause__
     return isinstance(cause, PveError) and "detected modified configuration" in cause.reason
 
@@ -102,7 +102,9 @@ class Executor:
             wait_task(self.client, node, str(upid), "the creation of an earlier run", self._task_timeout)
         except PveError as error:
             # Failed or vanished with the node's reboot: the observation decides what is left to do.
-            self._audit.write(wanted.ctid, "creation of an earlier run", "failed", level="WARNING", extras={"error": error.reason})
+            self._audit.write(
+                wanted.ctid, "creation of an earlier run", "failed", level="WARNING", extras={"error": error.reason}
+            )
 
     def _find_creation(self, wanted: Wanted, record: Record) -> str | None:
         """The worker of a creation whose UPID was not recorded in time: killed between the call and its answer."""
@@ -131,7 +133,7 @@ class Executor:
                 break
             try:
                 self._step(wanted, step, seen, outcome)
-            except StepFailed as failure:
+            except StepError as failure:
                 stale += 1
                 if not _is_stale(failure) or stale > MAX_STALE:
                     raise
@@ -141,7 +143,7 @@ class Executor:
             outcome.last, outcome.seen = plan, seen
             if step and plan.steps and plan.steps[0].kind == step.kind and plan.steps[0].entries == step.entries:
                 error = PveError(step.kind, 0, "PVE accepted it, but the container looks the same as before")
-                raise StepFailed(step, plan.state, error, outcome.journal)
+                raise StepError(step, plan.state, error, outcome.journal)
         return outcome
 
     def _step(self, wanted: Wanted, step: Step, seen: Observation, outcome: Outcome) -> None:
@@ -158,7 +160,7 @@ class Executor:
         except Exception as error:
             seconds = time.monotonic() - started
             self._audit.write(wanted.ctid, event, "failed", seconds, "ERROR", {**extras, "error": str(error)[:2000]})
-            raise StepFailed(step, before, error, outcome.journal) from error
+            raise StepError(step, before, error, outcome.journal) from error
         self._audit.write(wanted.ctid, event, "ok", time.monotonic() - started, extras=extras)
         outcome.done.append(step.kind)
 
@@ -199,8 +201,8 @@ class Executor:
                 return
             if time.monotonic() > deadline:
                 outcome.warnings.append(
-                    f"container {wanted.ctid} started, but {'has no address' if wants_address else 'gives no answer'} after "
-                    f"{self._ready_timeout:.0f} s"
+                    f"container {wanted.ctid} started, but after {self._ready_timeout:.0f} s "
+                    f"{'it has no address' if wants_address else 'it gives no answer'}"
                 )
                 return
             time.sleep(pause)

@@ -24,8 +24,8 @@ _LOOK = (
     f"f={ledger.PATH}; [ -e \"$f\" ] || exit 0; [ -f \"$f\" ] || exit 44; head -c {ledger.MAX_BYTES + 1} \"$f\""
 )
 _WRITE = (
-    f'umask 077; f={ledger.PATH}; d="${{f%/*}}"; mkdir -p "$d" && cat > "$f.new" && {{ sync "$f.new" 2>/dev/null || sync; }} '
-    '&& mv -f "$f.new" "$f"'
+    f'umask 077; f={ledger.PATH}; d="${{f%/*}}"; mkdir -p "$d" && cat > "$f.new" && '
+    '{ sync "$f.new" 2>/dev/null || sync; } && mv -f "$f.new" "$f"'
 )
 
 
@@ -43,14 +43,18 @@ class GuestView:
     error: str | None = None
 
 
-def attach(ctid: int, script: str, text: str | None = None, timeout: float = TIMEOUT) -> subprocess.CompletedProcess[bytes]:
+def attach(
+    ctid: int, script: str, text: str | None = None, timeout: float = TIMEOUT
+) -> subprocess.CompletedProcess[bytes]:
     """Run a shell script inside a container, in a clean environment. Raises GuestError when it can't be started."""
     command = ["lxc-attach", "-n", str(ctid), "--clear-env"]
     for setting in ENVIRONMENT:
         command += ["-v", setting]
     data = None if text is None else text.encode("utf-8")
     try:
-        return subprocess.run([*command, "--", "/bin/sh", "-c", script], input=data, capture_output=True, timeout=timeout, check=False)
+        return subprocess.run(
+            [*command, "--", "/bin/sh", "-c", script], input=data, capture_output=True, timeout=timeout, check=False
+        )
     except subprocess.TimeoutExpired:
         raise GuestError(f"container {ctid} gave no answer in {timeout:.0f} s") from None
     except OSError as error:

@@ -15,8 +15,9 @@ import fcntl
 import json
 import os
 import time
-from typing import Any, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
 from . import observe
 from .store import ROOT, private_directory, read_private, write_atomic
@@ -25,18 +26,19 @@ STALE_AFTER = 120.0
 BUSY = "/run/phoenix_hypervisor"
 
 
-class LeaseHeld(Exception):
+class LeaseHeldError(Exception):
     """Another run has the container. ``holder`` is its identity."""
 
     def __init__(self, ctid: int, holder: Mapping[str, Any]) -> None:
         self.holder = dict(holder)
         super().__init__(
             f"container {ctid} is being worked on by run {holder.get('id')} of {holder.get('user')} on "
-            f"{holder.get('controller')} since {holder.get('since')}; wait for it to end, or end it (PID {holder.get('pid')} there)"
+            f"{holder.get('controller')} since {holder.get('since')}; wait for it to end, or end it there "
+            f"(PID {holder.get('pid')})"
         )
 
 
-class LeaseBusy(Exception):
+class LeaseBusyError(Exception):
     """A command that an earlier, dead run left inside the container doesn't end."""
 
 
@@ -72,13 +74,13 @@ class Leases:
     def acquire(self, ctid: int, run: Mapping[str, Any], dead: list[str], busy_timeout: float = 600.0) -> str | None:
         """Take or refresh the lease. ``dead`` are runs that their controller knows to be gone.
 
-        Returns the id of the run that was displaced, if any. Raises LeaseHeld, LeaseBusy.
+        Returns the id of the run that was displaced, if any. Raises LeaseHeldError, LeaseBusyError.
         """
         with self._guard():
             holder = self.holder(ctid)
             foreign = holder is not None and holder["id"] != run["id"]
             if foreign and holder is not None and holder["id"] not in dead and self._alive(ctid, holder):
-                raise LeaseHeld(ctid, holder)
+                raise LeaseHeldError(ctid, holder)
             since = time.strftime("%Y-%m-%dT%H:%M:%S%z") if foreign or holder is None else holder.get("since")
             fresh = {**run, "since": since, "boot_of_node": observe.node_boot(), "beat": time.monotonic()}
             write_atomic(self._path(ctid), json.dumps(fresh, sort_keys=True) + "\n")
@@ -121,7 +123,7 @@ class Leases:
         deadline = time.monotonic() + timeout
         while self._is_busy(ctid):
             if time.monotonic() > deadline:
-                raise LeaseBusy(
+                raise LeaseBusyError(
                     f"a command that a dead run left inside container {ctid} still runs after {timeout:.0f} s; "
                     f"look at it there (pct exec {ctid} -- ps axf) and end it, or wait"
                 )

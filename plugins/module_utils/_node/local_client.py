@@ -18,7 +18,8 @@ import os
 import socket
 import ssl
 import subprocess
-from typing import Any, Mapping
+from collections.abc import Mapping
+from typing import Any
 from urllib.parse import urlencode
 
 from .client import PveError, call_text, form_value
@@ -28,25 +29,26 @@ PORT = 8006
 CERTIFICATES = ("/etc/pve/local/pveproxy-ssl.pem", "/etc/pve/local/pve-ssl.pem")
 MINT = (
     'use PVE::AccessControl; my $u = "root\\@pam"; '
-    'print PVE::AccessControl::assemble_ticket($u), "\\n", PVE::AccessControl::assemble_csrf_prevention_token($u), "\\n";'
+    'print PVE::AccessControl::assemble_ticket($u), "\\n"; '
+    'print PVE::AccessControl::assemble_csrf_prevention_token($u), "\\n";'
 )
 # The proxy gives up after 30 s itself (596); this only ends a connection that went dead.
 TIMEOUT = 60.0
 
 
-class Unavailable(Exception):
+class UnavailableError(Exception):
     """This way to the control plane doesn't work here; another may."""
 
 
 def mint_ticket() -> tuple[str, str]:
-    """A ticket of root@pam and its CSRF token. Raises Unavailable when the node's Perl can't make one."""
+    """A ticket of root@pam and its CSRF token. Raises UnavailableError when the node's Perl can't make one."""
     try:
         done = subprocess.run(["perl", "-e", MINT], capture_output=True, text=True, timeout=30, check=False)
     except (OSError, subprocess.SubprocessError) as error:
-        raise Unavailable(f"perl: {error}") from None
+        raise UnavailableError(f"perl: {error}") from None
     lines = done.stdout.splitlines()
     if done.returncode or len(lines) < 2 or not lines[0].startswith("PVE:"):
-        raise Unavailable(f"no ticket from PVE::AccessControl: {done.stderr.strip()[-300:]}")
+        raise UnavailableError(f"no ticket from PVE::AccessControl: {done.stderr.strip()[-300:]}")
     return lines[0], lines[1]
 
 
@@ -61,8 +63,8 @@ def pinned_fingerprint() -> str:
                 end = text.index("-----END CERTIFICATE-----") + len("-----END CERTIFICATE-----")
                 return hashlib.sha256(ssl.PEM_cert_to_DER_cert(text[start:end])).hexdigest()
             except (OSError, ValueError) as error:
-                raise Unavailable(f"{path}: {error}") from None
-    raise Unavailable(f"none of {', '.join(CERTIFICATES)} exists")
+                raise UnavailableError(f"{path}: {error}") from None
+    raise UnavailableError(f"none of {', '.join(CERTIFICATES)} exists")
 
 
 class LocalClient:
@@ -97,7 +99,7 @@ class LocalClient:
             answered = connection.sock.getpeercert(binary_form=True) or b""
             if hashlib.sha256(answered).hexdigest() != self._fingerprint:
                 connection.close()
-                raise Unavailable(f"port {self._port} answers with a certificate that is not this node's")
+                raise UnavailableError(f"port {self._port} answers with a certificate that is not this node's")
             connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self._connection = connection
         return self._connection

@@ -13,8 +13,9 @@ import glob
 import hashlib
 import os
 import re
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Callable, Iterable
+from typing import Any, Callable
 
 from .._core import ledger
 from .._core.conffile import ConfFile, parse_conf

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import json
 import subprocess
-from typing import Any, Mapping
+from collections.abc import Mapping
+from typing import Any
 
 from .client import Client, PveError, call_text, form_value
-from .local_client import LocalClient, Unavailable
+from .local_client import LocalClient, UnavailableError
 
 VERBS = {"GET": "get", "PUT": "set", "POST": "create", "DELETE": "delete"}
 
@@ -50,5 +51,5 @@ def open_client() -> Client:
         client = LocalClient()
         client.request("GET", "/version")
         return client
-    except (Unavailable, PveError):
+    except (UnavailableError, PveError):
         return PveshClient()

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import tempfile
@@ -107,10 +108,8 @@ class Store:
     def forget(self, ctid: int) -> None:
         """Remove what is remembered of a container."""
         for path in (self.state_path(ctid), self.record_path(ctid)):
-            try:
+            with contextlib.suppress(FileNotFoundError):
                 os.unlink(path)
-            except FileNotFoundError:
-                pass
 
     def load(self, ctid: int) -> Record:
         """Everything the planner wants to know."""
