@@ -1,0 +1,183 @@
+# Copyright (c) 2026, Phoenix Hypervisor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""State files and leases on the node: whole after any kill, private, one run at a time."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import stat
+
+import pytest
+
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node import lease as leases
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.lease import LeaseHeldError, Leases
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.store import Store, StoreError, write_atomic
+
+ME = {"id": "run-1", "controller": "a", "user": "root", "pid": 1}
+OTHER = {"id": "run-2", "controller": "b", "user": "eve", "pid": 2}
+
+
+@pytest.fixture
+def root(tmp_path):
+    return str(tmp_path / "state")
+
+
+def mode(path):
+    return stat.S_IMODE(os.stat(path).st_mode)
+
+
+def test_the_state_file_is_the_bare_word(root):
+    store = Store(root)
+    store.write_word(950, "created")
+    with open(store.state_path(950), encoding="ascii") as file:
+        assert file.read() == "created\n"
+    assert mode(store.state_path(950)) == 0o600
+    assert mode(os.path.dirname(store.state_path(950))) == 0o750
+
+
+def test_a_record_is_kept_updated_and_forgotten(root):
+    store = Store(root)
+    store.update_record(950, ours=True, applied={"memory": "512"}, creating={"run": "r"})
+    store.update_record(950, creating=None)
+    store.write_word(950, "completed")
+    record = store.load(950)
+    assert (record.word, record.ours, record.applied, record.creating) == ("completed", True, {"memory": "512"}, None)
+    assert store.known() == [950]
+    store.forget(950)
+    assert store.load(950).ours is False
+    assert store.known() == []
+
+
+def test_a_record_that_says_the_same_is_not_written_again(root):
+    store = Store(root)
+    store.update_record(950, ours=True)
+    before = os.stat(store.record_path(950)).st_ino
+    store.update_record(950, ours=True)
+    assert os.stat(store.record_path(950)).st_ino == before
+
+
+@pytest.mark.parametrize(
+    "text", ["", "{", "[]", "7", '{"ours": "yes"}', '{"applied": []}', '{"ledger": {"version": 9}}']
+)
+def test_a_broken_record_makes_nothing_ours(root, text):
+    store = Store(root)
+    write_atomic(store.record_path(950), text)
+    record = store.load(950)
+    assert record.ours is False
+    assert record.applied == {}
+    assert record.ledger is None
+
+
+def test_a_planted_link_is_not_followed(root, tmp_path):
+    store = Store(root)
+    store.write_word(950, "created")
+    target = tmp_path / "shadow"
+    target.write_text("secret")
+    os.unlink(store.state_path(950))
+    os.symlink(target, store.state_path(950))
+    with pytest.raises(StoreError):
+        store.load(950)
+    store.write_word(950, "created")  # replaces the link, never its target
+    assert target.read_text() == "secret"
+    assert not os.path.islink(store.state_path(950))
+
+
+def test_a_linked_directory_is_refused(root, tmp_path):
+    os.makedirs(root)
+    (tmp_path / "elsewhere").mkdir()
+    os.symlink(tmp_path / "elsewhere", os.path.join(root, "state"))
+    with pytest.raises(StoreError, match="not a directory of the user"):
+        Store(root).write_word(950, "created")
+
+
+def test_a_full_disk_leaves_the_old_file(root, monkeypatch):
+    store = Store(root)
+    store.write_word(950, "created")
+
+    def full(_handle):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(StoreError, match="No space left"):
+        store.write_word(950, "configured")
+    monkeypatch.undo()
+    assert store.load(950).word == "created"
+    assert os.listdir(os.path.dirname(store.state_path(950))) == ["950.state"]
+
+
+def test_the_second_run_is_told_who_holds_it(root, tmp_path):
+    mine = Leases(root, str(tmp_path))
+    mine.acquire(950, ME, [])
+    mine.acquire(950, ME, [])  # refreshing one's own is no matter
+    with pytest.raises(LeaseHeldError, match=r"run-1 of root on a since .*PID 1") as held:
+        mine.acquire(950, OTHER, [])
+    assert held.value.holder["id"] == "run-1"
+    mine.acquire(951, OTHER, [])  # another container is free
+
+
+def test_a_released_lease_is_free_and_only_its_holder_releases_it(root, tmp_path):
+    mine = Leases(root, str(tmp_path))
+    mine.acquire(950, ME, [])
+    mine.release(950, OTHER)
+    assert mine.holder(950)["id"] == "run-1"
+    mine.release(950, ME)
+    assert mine.holder(950) is None
+    mine.acquire(950, OTHER, [])
+
+
+def test_a_run_that_its_controller_knows_to_be_dead_is_displaced_at_once(root, tmp_path):
+    mine = Leases(root, str(tmp_path))
+    mine.acquire(950, ME, [])
+    assert mine.acquire(950, OTHER, ["run-1"]) == "run-1"
+
+
+def age(root, seconds, boot=None):
+    path = os.path.join(root, "leases", "950.json")
+    with open(path, encoding="ascii") as file:
+        data = json.load(file)
+    data["beat"] -= seconds
+    data["boot_of_node"] = boot or data["boot_of_node"]
+    with open(path, "w", encoding="ascii") as file:
+        json.dump(data, file)
+
+
+def test_a_silent_run_elsewhere_is_displaced_after_two_minutes(root, tmp_path):
+    mine = Leases(root, str(tmp_path))
+    mine.acquire(950, ME, [])
+    age(root, 100)
+    with pytest.raises(LeaseHeldError):
+        mine.acquire(950, OTHER, [])
+    age(root, 21)
+    assert mine.acquire(950, OTHER, []) == "run-1"
+
+
+def test_a_run_at_work_inside_the_container_is_never_displaced(root, tmp_path):
+    """A task may take hours: while its command is at work, the kernel holds the connection plugin's lock."""
+    mine = Leases(root, str(tmp_path))
+    mine.acquire(950, ME, [])
+    age(root, 86400)
+    with open(tmp_path / "950.busy", "w", encoding="ascii") as busy:
+        fcntl.flock(busy, fcntl.LOCK_SH)
+        with pytest.raises(LeaseHeldError):
+            mine.acquire(950, OTHER, [])
+    assert mine.acquire(950, OTHER, []) == "run-1"
+
+
+def test_what_a_dead_run_left_at_work_inside_is_awaited(root, tmp_path):
+    mine = Leases(root, str(tmp_path))
+    mine.acquire(950, ME, [])
+    with open(tmp_path / "950.busy", "w", encoding="ascii") as busy:
+        fcntl.flock(busy, fcntl.LOCK_SH)
+        with pytest.raises(leases.LeaseBusyError, match="pct exec 950"):
+            mine.acquire(950, OTHER, ["run-1"], busy_timeout=0.1)
+
+
+def test_a_lease_from_before_the_nodes_boot_is_void(root, tmp_path):
+    mine = Leases(root, str(tmp_path))
+    mine.acquire(950, ME, [])
+    age(root, 0, boot="another")
+    assert mine.acquire(950, OTHER, []) == "run-1"
