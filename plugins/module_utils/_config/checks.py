@@ -212,8 +212,8 @@ def _unique(subject: Subject, key: str, what: str, value_of: Callable[[Container
     first: dict[str, Container] = {}
     for container in subject.fleet.containers.values():
         value = value_of(container)
-        if not value:
-            continue
+        if not value or (key,) in container.inherited:
+            continue  # the schema refuses these keys in lxc_defaults
         other = first.setdefault(value, container)
         if other is not container:
             path = container.place(key)

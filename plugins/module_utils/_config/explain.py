@@ -20,6 +20,7 @@ from ansible_collections.phoenix.hypervisor.plugins.module_utils._config.finding
     is_secret,
     show,
 )
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._config.fleet import CTID
 
 _TYPES = {
     "string": "text in double quotes",
@@ -83,17 +84,14 @@ class Explainer:
     def _bad_key(self, path: Pointer, key: str, schema: Mapping[str, Any]) -> Finding:
         """A key that `propertyNames` refuses; `path` leads to the object."""
         expected = str(schema.get("x-phoenix-expected") or "a key that matches {}".format(schema.get("pattern")))
-        digits = re.sub(r"\s", "", key).lstrip("0")
-        remedy = "Rename the key."
-        if "CTID" in expected and re.match(r"[1-9][0-9]{2,8}\Z", digits):
-            remedy = f"Write {json.dumps(digits)}."
+        remedy = _ctid_remedy(key, expected) or "Rename the key."
         return Finding(self._file, (*path, key), show((), key) + " as key", expected, remedy, at_key=True)
 
     def _value(self, validator: str, limit: Any, value: Any, path: Pointer, schema: Mapping[str, Any]) -> Finding:
         expected = str(schema.get("x-phoenix-expected") or _expected(validator, limit, schema))
         nearest = None
         if validator == "enum" and isinstance(value, str):
-            nearest = _nearest(value, [str(item) for item in limit])
+            nearest = _nearest(value, [str(item) for item in limit], 0.75)
         # What a remedy repeats of a value would show it.
         open_value = not (self._hidden or is_secret(path, value))
         remedy = _remedy(validator, limit, value if open_value else _HIDDEN, schema, nearest if open_value else None)
@@ -151,8 +149,8 @@ class _Rebased:
         self.absolute_schema_path = error.absolute_schema_path
 
 
-def _nearest(word: str, known: list[str]) -> str | None:
-    matches = difflib.get_close_matches(word.lower(), [item.lower() for item in known], 1, 0.6)
+def _nearest(word: str, known: list[str], likeness: float = 0.6) -> str | None:
+    matches = difflib.get_close_matches(word.lower(), [item.lower() for item in known], 1, likeness)
     if not matches:
         # A piece of the known word, such as `memory` of `memory_mb`, is near as well.
         pieces = [
@@ -206,6 +204,10 @@ def _remedy(validator: str, limit: Any, value: Any, schema: Mapping[str, Any], n
             return f"Write {written}."
         if value is None and "null" not in kinds:
             return "Remove the key: an absent key is not managed."
+    if validator == "pattern" and isinstance(value, str):
+        written = _ctid_remedy(value, str(schema.get("x-phoenix-expected")))
+        if written is not None:
+            return written
     if validator in _LIMITS:
         return f"Write {_LIMITS[validator]} {limit}."
     if validator == "uniqueItems":
@@ -214,6 +216,12 @@ def _remedy(validator: str, limit: Any, value: Any, schema: Mapping[str, Any], n
         return str(schema["x-phoenix-remedy"])
     examples = schema.get("examples")
     return f"For example: {json.dumps(examples[0])}." if examples else "Correct the value."
+
+
+def _ctid_remedy(text: str, expected: str) -> str | None:
+    """How a CTID with zeros or blanks around it is written."""
+    digits = text.strip().lstrip("0")
+    return f"Write {json.dumps(digits)}." if "CTID" in expected and CTID.match(digits) else None
 
 
 def _converted(kinds: tuple[str, ...], value: Any, schema: Mapping[str, Any]) -> str | None:

@@ -19,7 +19,9 @@ def line(finding: Finding) -> str:
     got = finding.got if finding.got.startswith(("no ", "unknown ", "neither ")) else "got " + finding.got
     near = f" (did you mean {finding.nearest}?)" if finding.nearest else ""
     parts = [place, finding.pointer, f"{got}{near}, expected {finding.expected}", "remedy: " + finding.remedy]
-    return "  ".join(part for part in parts if part)
+    text = "  ".join(part for part in parts if part)
+    # Keys come from the file: a line feed or an escape sequence in one must not reach the terminal.
+    return "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)
 
 
 def lines(findings: Sequence[Finding]) -> list[str]:

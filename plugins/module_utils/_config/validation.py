@@ -77,7 +77,7 @@ def validate(
     found: list[Finding] = []
     for source in sources:
         found += _text_findings(source)
-        found += _schema_findings(source)
+        found += _schema_findings(source, source is lxc)
     fleet = load_fleet(lxc.text.value)
     host, host_deprecations = load_hypervisor(hypervisor.text.value if hypervisor is not None else None)
     warnings = _warnings(lxc, fleet.deprecations)
@@ -96,10 +96,12 @@ def _text_findings(source: Source) -> Iterator[Finding]:
         yield Finding(source.file, error.path, error.got, error.expected, error.remedy, None, error.line, error.column)
 
 
-def _schema_findings(source: Source) -> Iterator[Finding]:
+def _schema_findings(source: Source, first: bool) -> Iterator[Finding]:
     if not source.text.readable:
         return
     if not library_present():
+        if not first:
+            return
         remedy = f"Install it for the Python that runs Ansible: {MISSING_LIBRARY}"
         yield Finding(
             source.file,
@@ -118,8 +120,8 @@ def _warnings(source: Source, deprecations: Iterable[Deprecation]) -> list[str]:
     lines = []
     for item in items:
         place = places.get(item.path)
-        line = source.text.line_column(place.value)[0] if place is not None else 0
-        lines.append(f"{source.file}:{line}  {item}")
+        line = f":{source.text.line_column(place.value)[0]}" if place is not None else ""
+        lines.append(f"{source.file}{line}  {item}")
     return lines
 
 

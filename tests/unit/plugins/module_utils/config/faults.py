@@ -1,0 +1,409 @@
+# Copyright (c) 2026, Phoenix Hypervisor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Faulty configurations: what stands there, where the report must point, and what it must advise.
+
+To add one, append a `Fault`. A fault is the good configuration with something changed; it must yield exactly the
+findings that it names: one, or those of `also` with it.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+from dataclasses import dataclass
+from typing import Any
+
+GOOD: dict[str, Any] = {
+    "lxc_defaults": {"network_config": {"name": "eth0", "bridge": "vmbr0", "gw": "192.0.2.1"}},
+    "lxc_configs": {
+        "900": {
+            "name": "base",
+            "template": "local:vztmpl/debian-12-standard_12.12-1_amd64.tar.zst",
+            "memory_mb": 2048,
+            "cores": 2,
+            "features": ["base_setup"],
+        },
+        "950": {
+            "name": "vllmQwen3Coder",
+            "clone_from_ctid": "900",
+            "memory_mb": 40960,
+            "cores": 8,
+            "features": ["base_setup"],
+            "network_config": {"ip": "192.0.2.50/24"},
+        },
+    },
+}
+
+GOOD_HOST: dict[str, Any] = {
+    "timezone": "Europe/Berlin",
+    "users": [{"username": "alice", "sudo_access": True}],
+    "zfs": {"pools": [{"name": "fast", "raid_level": "mirror", "disks": ["/dev/disk/by-id/a", "/dev/disk/by-id/b"]}]},
+}
+
+REMOVE = object()
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One faulty configuration. `at` is the JSON pointer; the other texts are parts of what the finding says."""
+
+    name: str
+    at: str
+    remedy: str
+    expected: str = ""
+    lxc: bytes | None = None
+    host: bytes | None = None
+    also: tuple[str, ...] = ()
+    line: int = 0
+    nearest: str | None = None
+
+
+def _set(document: dict[str, Any], path: str, value: Any) -> dict[str, Any]:
+    changed = copy.deepcopy(document)
+    holder: Any = changed
+    *parents, last = path.split(" ")
+    for key in parents:
+        holder = holder[int(key)] if isinstance(holder, list) else holder.setdefault(key, {})
+    if value is REMOVE:
+        del holder[last]
+    elif isinstance(holder, list):
+        holder[int(last)] = value
+    else:
+        holder[last] = value
+    return changed
+
+
+def dump(document: Any) -> bytes:
+    """A document as a file holds it."""
+    return json.dumps(document, indent=2).encode()
+
+
+def container(key: str, value: Any, remedy: str, expected: str = "", at: str | None = None, **more: Any) -> Fault:
+    """Container 950 with a key set; `key` may be a path with blanks between."""
+    pointer = "/lxc_configs/950/" + key.replace(" ", "/") if at is None else at
+    name = "{}={}".format(key.replace(" ", "."), "removed" if value is REMOVE else json.dumps(value)[:40])
+    return Fault(name, pointer, remedy, expected, dump(_set(GOOD, "lxc_configs 950 " + key, value)), **more)
+
+
+def lxc(name: str, path: str, value: Any, at: str, remedy: str, **more: Any) -> Fault:
+    """The containers' file with a path set."""
+    return Fault(name, at, remedy, lxc=dump(_set(GOOD, path, value)), **more)
+
+
+def host(name: str, path: str, value: Any, at: str, remedy: str, **more: Any) -> Fault:
+    """The hypervisor's file with a path set."""
+    return Fault(name, at, remedy, host=dump(_set(GOOD_HOST, path, value)), **more)
+
+
+def text(name: str, data: bytes, remedy: str, at: str = "", **more: Any) -> Fault:
+    """A containers' file of these bytes."""
+    return Fault(name, at, remedy, lxc=data, **more)
+
+
+_OPEN = b'{\n  "lxc_configs": {\n    "950": {\n'
+_ONE = b'"950": {"name": "a", "template": "local:vztmpl/a.tar.zst"}'
+
+TEXT_FAULTS = [
+    text("empty", b"", "Fill the file", line=1),
+    text("blank", b" \n\t\n", "Fill the file", line=1),
+    text(
+        "truncated",
+        _OPEN + b'      "name": "a",\n',
+        "Close the 3 open brackets",
+        expected="} for the { of line 3",
+        line=4,
+    ),
+    text("truncated list", b'{"lxc_configs": {"950": {"features": ["a"', "Close the 4 open brackets", expected="] for"),
+    text("trailing comma", _OPEN + b'      "name": "a",\n    }\n  }\n}', "Remove the comma", line=4),
+    text("trailing comma in list", b'{"a": [1,\n2,]}', "Remove the comma", line=2),
+    text("no comma", _OPEN + b'      "name": "a"\n      "cores": 2}}}', "Put a comma", line=5),
+    text("no colon", _OPEN + b'      "name" "a"}}}', "Put a colon", line=4),
+    text("single quotes", b"{'lxc_configs': {}}", "in double quotes", line=1),
+    text("bare key", b"{lxc_configs: {}}", "Write the key in double quotes", line=1),
+    text("comment", b'{\n  // all\n  "lxc_configs": {}}', "Remove the comment", line=2),
+    text("hash comment", b'{\n# all\n  "lxc_configs": {}}', "Remove the comment", line=2),
+    text("True", b'{"lxc_configs": {"950": {"is_template": True}}}', "in lower case", line=1),
+    text("open string", b'{"lxc_configs": {\n"950": {"name": "a\n}}}', "Close the string", line=2),
+    text("bad escape", b'{"a": "C:\\x"}', "backslash as two", line=1),
+    text("two documents", b'{"lxc_configs": {}}\n{}', "Remove what follows", line=2),
+    text("nothing after colon", b'{"a": ,\n"b": 1}', "Write a JSON value", line=1),
+    text("latin-1", b'{\n "author\xe9": 1}', "iconv", expected="UTF-8", line=2, also=("/author\ufffd", "")),
+    text("utf-16", '{"lxc_configs": {}}'.encode("utf-16"), "iconv -f UTF-16", line=1),
+    text("byte order mark", b'\xef\xbb\xbf{"lxc_configs": {}}', "without BOM", line=1),
+    text("NaN", b'{"lxc_configs": {"950": {"memory_mb": NaN}}}', "ordinary number", line=1),
+    text("endless number", b'{"lxc_configs": {"950": {"memory_mb": ' + b"1" * 5000 + b"}}}", "ordinary number", line=1),
+    text("1e999", b'{"lxc_configs": {"950": {"memory_mb": 1e999}}}', "ordinary number", line=1),
+    text("deep lists", b"[" * 100000, "superfluous brackets", line=1),
+    text("deep objects", b'{"a":' * 70 + b"1" + b"}" * 70, "superfluous brackets", line=1),
+    text(
+        "same CTID twice",
+        b'{"lxc_configs": {' + _ONE + b",\n" + _ONE + b"}}",
+        "Remove or rename",
+        at="/lxc_configs/950",
+        line=2,
+    ),
+    text(
+        "same key twice",
+        b'{"lxc_configs": {"950": {"name": "a",\n"template": "local:vztmpl/a.tar.zst",\n"name": "b"}}}',
+        "Remove or rename",
+        at="/lxc_configs/950/name",
+        line=3,
+    ),
+    text(
+        "NUL",
+        b'{"lxc_configs": {"950": {"name": "a", "template": "local:vztmpl/a.tar.zst",\n'
+        b'"health_check": {"command": "\\u0000"}}}}',
+        "\\u escape",
+        at="/lxc_configs/950/health_check/command",
+        line=2,
+        also=("/lxc_configs/950/health_check/command",),
+    ),
+]
+
+SHAPE_FAULTS = [
+    text("a list", b"[]", "Correct", expected="an object"),
+    text("a number", b"1", "Correct", expected="an object"),
+    text("null", b"null", "Remove the key", expected="an object"),
+    text("no containers", b'{\n}', 'Add "lxc_configs"', line=1),
+    lxc("containers as list", "lxc_configs", [], "/lxc_configs", "Correct", expected="CTID to container"),
+    lxc("container as text", "lxc_configs 950", "x", "/lxc_configs/950", "Correct", expected="an object"),
+    lxc("unknown top key", "lxc_config", {}, "/lxc_config", "Rename it to lxc_configs", nearest="lxc_configs"),
+    lxc(
+        "driver version", "nvidia_driver_version", "latest", "/nvidia_driver_version", "580.76.05", expected="a version"
+    ),
+    lxc("driver version as number", "nvidia_driver_version", 580.5, "/nvidia_driver_version", 'Write "580.5"'),
+    lxc("repository", "nvidia_repo_url", "ftp://x", "/nvidia_repo_url", "Correct", expected="http"),
+    lxc("name in defaults", "lxc_defaults name", "x", "/lxc_defaults/name", "into each container"),
+    lxc(
+        "address in defaults", "lxc_defaults mac_address", "BC:24:11:00:00:01", "/lxc_defaults/mac_address", "into each"
+    ),
+    lxc("unknown default", "lxc_defaults memory", 512, "/lxc_defaults/memory", "Rename it to memory_mb"),
+]
+
+CTID_FAULTS = [
+    lxc(
+        "CTID 0950",
+        "lxc_configs 0950",
+        GOOD["lxc_configs"]["900"],
+        "/lxc_configs/0950",
+        'Write "950"',
+        expected="a CTID",
+    ),
+    Fault(
+        "CTID with a blank",
+        "/lxc_configs/951 ",
+        'Write "951"',
+        "without leading zeros or blanks",
+        dump({"lxc_configs": {"951 ": GOOD["lxc_configs"]["900"]}}),
+    ),
+    lxc("CTID 99", "lxc_configs 99", GOOD["lxc_configs"]["900"], "/lxc_configs/99", "Rename the key", expected="100"),
+    lxc(
+        "CTID of ten digits", "lxc_configs 1000000000", GOOD["lxc_configs"]["900"], "/lxc_configs/1000000000", "Rename"
+    ),
+    lxc("CTID web", "lxc_configs web", GOOD["lxc_configs"]["900"], "/lxc_configs/web", "Rename the key"),
+    Fault(
+        "CTID with line feed",
+        "/lxc_configs/951\n",
+        'Write "951"',
+        "",
+        dump({"lxc_configs": {"951\n": GOOD["lxc_configs"]["900"]}}),
+    ),
+]
+
+KEY_FAULTS = [
+    container("name", REMOVE, 'Add "name"', at="/lxc_configs/950"),
+    container("name", "my_host", "hyphens", "a host name"),
+    container("name", "-a", "hyphens"),
+    container("name", "a" * 64, "hyphens", "at most 63"),
+    container("name", "", "hyphens"),
+    container("name", "web\n", "hyphens"),
+    container("name", "a;reboot", "hyphens"),
+    container("name", 950, 'Write "950"'),
+    container("memory", 512, "Rename it to memory_mb", nearest="memory_mb"),
+    container("memori_mb", 512, "Rename it to memory_mb", nearest="memory_mb"),
+    container("hostname", "x", "Rename it to name", "a known key"),
+    container("zzz", "x", "Remove it", "a known key"),
+    container("memory_mb", "8G", "Write 8192", "an integer number of MiB"),
+    container("memory_mb", "512", "Write 512"),
+    container("memory_mb", "much", "40960", "at least 16"),
+    container("memory_mb", 8, "not lower than 16"),
+    container("memory_mb", 512.5, "40960"),
+    container("memory_mb", True, "40960"),
+    container("memory_mb", None, "Remove the key"),
+    container("swap_mb", -1, "not lower than 0"),
+    container("cores", 0, "not lower than 1", "from 1 to 8192"),
+    container("cores", 8193, "not greater than 8192"),
+    container("cores", "4", "Write 4"),
+    container("features", "nesting=1,keyctl=1", "pct_options", "a list of feature names"),
+    container("features", ["base_setup", "nesting=1"], "pct_options", at="/lxc_configs/950/features/1"),
+    container("features", ["base_setup", "base_setup"], "Remove the repeated item"),
+    container("features", ["a.b"], "pct_options", at="/lxc_configs/950/features/0"),
+    container("template", "local:vztmpl/x.tar.zst", "Remove template", "one of"),
+    container("clone_from_ctid", "0900", 'Write "900"', "a CTID"),
+    container("clone_from_ctid", 99, "not lower than 100"),
+    container("clone_from_ctid", "950", "from a template", "a chain"),
+    container("clone_from_ctid", REMOVE, "Add clone_from_ctid, or a template", at="/lxc_configs/950"),
+    container("application_script", "../x.sh", "searched folders"),
+    container("application_script", "/root/x.sh", "searched folders"),
+    container("application_script", "a b.sh", "searched folders"),
+    container("target_state", "finished", "one of the values", "completed"),
+    container("target_state", "complete", 'Write "completed"', nearest="completed"),
+    container("restart_policy", "always", "one of the values", "if_needed, never"),
+    container("storage_pool", "local/zfs", "local-zfs", "the ID of a storage"),
+    container("storage_size_gb", "64G", "Write 64"),
+    container("storage_size_gb", 0, "greater than 0"),
+    container("network_config", "10.0.0.5/24,10.0.0.1", "Correct", "an object with name, bridge, ip and gw"),
+    container("network_config ip", "192.0.2.50", "Add the prefix length"),
+    container("network_config ip", "192.0.2.256/24", "Add the prefix length"),
+    container("network_config ip", "192.0.2.50/33", "Add the prefix length"),
+    container("network_config gw", "192.0.2.1/24", "192.0.2.1", "without prefix length"),
+    container("network_config brigde", "vmbr1", "Rename it to bridge", nearest="bridge"),
+    container("mac_address", "01:23:45:67:89:A1", "multicast"),
+    container("mac_address", "BC-24-11-00-00-01", "colons"),
+    container("static_ip", "192.0.2.51/24", "make the two equal"),
+    container("gpu_assignment", "all", '"none"'),
+    container("gpu_assignment", [0, 1], '"0,1"'),
+    container("gpu_assignment", 0, 'Write "0"'),
+    container("unprivileged", "true", "Write true"),
+    container("unprivileged", 0, "Write false"),
+    container("start_at_boot", "maybe", "Correct", "true or false"),
+    container("boot_order", -1, "not lower than 0"),
+    container("pct_options", ["nesting"], "nesting=1", at="/lxc_configs/950/pct_options/0"),
+    container("pct_options", "nesting=1", "Write a list"),
+    container("pct_options", ["nesting=1,keyctl=1"], "one option an item", at="/lxc_configs/950/pct_options/0"),
+    container("lxc_options", ["nesting=1"], "lxc.", at="/lxc_configs/950/lxc_options/0"),
+    container("lxc_options", ["lxc.mount.entry: a\nrootfs: b"], "lxc.", at="/lxc_configs/950/lxc_options/0"),
+    container("mount_points", [{"host_path": "/srv"}], "container_path", at="/lxc_configs/950/mount_points/0"),
+    container(
+        "mount_points",
+        [{"host_path": "srv", "container_path": "/srv"}],
+        "Correct",
+        "an absolute path",
+        at="/lxc_configs/950/mount_points/0/host_path",
+    ),
+    container(
+        "mount_points",
+        [{"host_path": "/srv/../etc", "container_path": "/srv"}],
+        "Correct",
+        at="/lxc_configs/950/mount_points/0/host_path",
+    ),
+    container(
+        "volumes",
+        [{"name": "data", "pool": "local", "size_gb": "10G", "mount_point": "/data"}],
+        "Write 10",
+        at="/lxc_configs/950/volumes/0/size_gb",
+    ),
+    container("ports", [70000], "not greater than 65535", at="/lxc_configs/950/ports/0"),
+    container("ports", ["http"], "Correct", at="/lxc_configs/950/ports/0"),
+    container("health_check", "curl", "Correct", "object"),
+    container("health_check", {"retries": 3}, '"command"', at="/lxc_configs/950/health_check"),
+    container(
+        "health_check", {"command": "true", "interval": "5s"}, "Correct", at="/lxc_configs/950/health_check/interval"
+    ),
+    container("firewall", {"enable": True}, "Rename it to enabled", at="/lxc_configs/950/firewall/enable"),
+    container(
+        "firewall",
+        {"rules": [{"type": "inn", "action": "ACCEPT"}]},
+        'Write "in"',
+        at="/lxc_configs/950/firewall/rules/0/type",
+    ),
+    container("vllm_port", 0, "not lower than 1"),
+    container("vllm_gpu_memory_utilization", 1.5, "not greater than 1"),
+    container("vllm_args", "--max-num-seqs 4", "one argument an item"),
+    container("template_snapshot_name", "current", "Correct", "not current"),
+]
+
+FLEET_FAULTS = [
+    lxc("one name twice", "lxc_configs 950 name", "BASE", "/lxc_configs/950/name", "another name"),
+    lxc(
+        "one address twice",
+        "lxc_configs 900 network_config",
+        {"ip": "192.0.2.50/16"},
+        "/lxc_configs/950/network_config/ip",
+        "another address",
+    ),
+    Fault(
+        "one MAC twice",
+        "/lxc_configs/950/mac_address",
+        "another MAC address",
+        lxc=dump(
+            _set(
+                _set(GOOD, "lxc_configs 900 mac_address", "bc:24:11:00:00:01"),
+                "lxc_configs 950 mac_address",
+                "BC:24:11:00:00:01",
+            )
+        ),
+    ),
+    Fault(
+        "cycle of clones",
+        "/lxc_configs/900/clone_from_ctid",
+        "from a template",
+        lxc=dump(_set(_set(GOOD, "lxc_configs 900 template", REMOVE), "lxc_configs 900 clone_from_ctid", "950")),
+    ),
+    Fault(
+        "cycle of dependencies",
+        "/lxc_configs/900/dependencies",
+        "Remove one",
+        lxc=dump(_set(_set(GOOD, "lxc_configs 900 dependencies", ["950"]), "lxc_configs 950 dependencies", [900])),
+    ),
+    lxc("dependency on nobody", "lxc_configs 950 dependencies", ["951"], "/lxc_configs/950/dependencies/0", "Add the"),
+    lxc(
+        "no bridge",
+        "lxc_defaults network_config",
+        {"gw": "192.0.2.1"},
+        "/lxc_defaults/network_config",
+        'Add "bridge"',
+        also=("/lxc_configs/950/network_config",),
+    ),
+    lxc(
+        "MAC without interface",
+        "lxc_defaults",
+        {"mac": 1},
+        "/lxc_defaults/mac",
+        "Remove it",
+        also=("/lxc_configs/950/network_config",),
+    ),
+    lxc(
+        "unknown node", "lxc_configs 950 node", "pve2", "/lxc_configs/950/node", "add the node to the inventory source"
+    ),
+]
+
+HOST_FAULTS = [
+    Fault("host: truncated", "", "Close the 1 open bracket", host=b"{"),
+    host("host: unknown key", "time_zone", "UTC", "/time_zone", "Rename it to timezone", nearest="timezone"),
+    host("host: time zone", "timezone", "Europe/Ber lin", "/timezone", "Europe/Berlin"),
+    host("host: user without name", "users 0", {"sudo_access": True}, "/users/0", '"username"'),
+    host("host: user as object", "users", {"username": "Alice"}, "/users/username", "Correct", expected="a user name"),
+    host("host: users as text", "users", "alice", "/users", "Correct", expected="a list of accounts"),
+    host("host: sudo", "users 0 sudo_access", "yes", "/users/0/sudo_access", "Write true"),
+    host("host: raid level", "zfs pools 0 raid_level", "mirorr", "/zfs/pools/0/raid_level", 'Write "mirror"'),
+    host("host: no disks", "zfs pools 0 disks", [], "/zfs/pools/0/disks", "Correct", expected="at least 1 item"),
+    host("host: arc", "zfs arc_max", "32 gigs", "/zfs/arc_max", "Correct", expected="a number of bytes"),
+    host(
+        "host: dataset properties",
+        "zfs datasets",
+        [{"name": "a", "pool": "fast", "properties": "compression lz4"}],
+        "/zfs/datasets/0/properties",
+        "Correct",
+        expected="an object, or text",
+    ),
+    host(
+        "host: storage types",
+        "zfs dataset_storage_types",
+        {"fast/a": "zfs:images"},
+        "/zfs/dataset_storage_types/fast~1a",
+        "Correct",
+        expected="zfspool:images",
+    ),
+    host(
+        "host: password",
+        "users 0 password_hash",
+        "hunter2",
+        "/users/0/password_hash",
+        "Correct",
+        expected="a crypt hash",
+    ),
+]
+
+FAULTS = [*TEXT_FAULTS, *SHAPE_FAULTS, *CTID_FAULTS, *KEY_FAULTS, *FLEET_FAULTS, *HOST_FAULTS]
