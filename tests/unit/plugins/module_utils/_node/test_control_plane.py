@@ -17,13 +17,9 @@ UPID = "UPID:pve:00000DA9:00029BDE:6B048305:vzstart:950:root@pam:"
 
 def test_a_plain_failure_carries_pves_words_and_the_call():
     """Recorded: set on a locked CT."""
+    body = '{"message":"CT is locked (backup)\\n"}'
     with pytest.raises(PveError) as caught:
-        decode(
-            "PUT /nodes/pve/lxc/100/config with memory",
-            500,
-            "CT is locked (backup)",
-            '{"message":"CT is locked (backup)\\n"}',
-        )
+        decode("PUT /nodes/pve/lxc/100/config with memory", 500, "CT is locked (backup)", body)
     assert str(caught.value) == "CT is locked (backup) [PUT /nodes/pve/lxc/100/config with memory (500)]"
     assert caught.value.locked
 
