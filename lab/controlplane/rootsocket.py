@@ -144,7 +144,7 @@ class RootSocket:
     async def _fault_clear(self) -> None:
         pve = self.pve
         pve.failures.clear()
-        pve.task_delay.clear()
+        await pve.clear_delays()
         pve.stale_secs, pve.quorate = 0.0, True
         pve.network.update(latency=0.0, jitter=0.0, drop_rate=0.0, hang_rate=0.0)
         for ct in pve.cts:

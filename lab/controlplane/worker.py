@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import re
 import time
@@ -27,6 +28,7 @@ class Worker:
         self._running: set[asyncio.Task[None]] = set()
         # Fault: PVE seconds that a task of this type waits before it works, {'vzcreate': 5}.
         self.task_delay: dict[str, float] = {}
+        self._delays_over = asyncio.Event()
 
     async def task(self, node: str, ttype: str, tid: Any, user: str, body: Callable[[], Awaitable[Any]],
                    vm: Any = None, lock: bool = True, log: Any = ()) -> str:
@@ -43,7 +45,7 @@ class Worker:
                 if vm is not None and lock:
                     await self.acquire(vm, upid)
                 try:
-                    await self.pause(self.task_delay.get(ttype, 0))
+                    await self._delay(ttype)
                     await self.sync()
                     result = await body()
                 finally:
@@ -74,6 +76,18 @@ class Worker:
         else:
             await run()
         return upid
+
+    async def _delay(self, ttype: str) -> None:
+        seconds = self.task_delay.get(ttype, 0) * self.time_scale
+        if seconds:
+            with contextlib.suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(self._delays_over.wait(), seconds)
+
+    async def clear_delays(self) -> None:
+        """Forget task_delay; tasks that it holds back go on at once."""
+        self.task_delay.clear()
+        self._delays_over.set()
+        self._delays_over = asyncio.Event()
 
     async def settled(self) -> None:
         """Wait for all running tasks."""

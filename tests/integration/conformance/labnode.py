@@ -70,6 +70,7 @@ class Lab:
     def close(self) -> None:
         """Stop serving."""
         self._connection.close()
+        self.run(self.pve.clear_delays())
         self.run(self.pve.settled())
         self.run(self.pve.stop())
         self._loop.call_soon_threadsafe(self._loop.stop)
@@ -178,7 +179,7 @@ class Lab:
         self.pve.task_delay[ttype] = seconds
 
     def _act_settle(self) -> None:
-        self.pve.task_delay.clear()
+        self.run(self.pve.clear_delays())
         self.run(self.pve.settled())
 
     def _act_hold(self, vmid: int) -> None:

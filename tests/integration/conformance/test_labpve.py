@@ -198,7 +198,7 @@ def test_faults(lab: Lab) -> None:
 
 def test_running_task_shows_as_running(lab: Lab) -> None:
     """A POST answers before its task ends; the task list tells finished from active ones."""
-    lab.act('slow', 'vzcreate', 100)
+    lab.act('slow', 'vzcreate', 1e6)
     answer = lab.request({'request': ['POST', LXC, NEW], 'as': 'root', 'no_wait': True})
     path = '/nodes/pve/tasks/' + answer['body']['data']
     quick = {'as': 'root', 'no_wait': True}
@@ -210,6 +210,21 @@ def test_running_task_shows_as_running(lab: Lab) -> None:
     lab.act('settle')
     assert call(lab, 'GET', path + '/status')['body']['data']['exitstatus'] == 'OK'
     assert [row['t'] for row in call(lab, 'GET', path + '/log')['body']['data']] == ['TASK OK']
+
+
+def test_clone_locks_both_files_while_it_runs(lab: Lab) -> None:
+    """The source is locked with disk, the target with create; later neither, and the target has its own MAC."""
+    call(lab, 'POST', LXC, **NEW)
+    lab.act('slow', 'vzclone', 1e6)
+    lab.request({'request': ['POST', LXC + '/950/clone', {'newid': 951}], 'as': 'root', 'no_wait': True})
+    assert 'lock: disk' in lab.conf('950')
+    assert 'lock: create' in lab.conf('951')
+    lab.act('settle')
+    confs = lab.conf('950'), lab.conf('951')
+    assert not [line for conf in confs for line in conf if line.startswith('lock')]
+    macs = [re.search(r'hwaddr=([^,]+)', '\n'.join(conf)).group(1) for conf in confs]
+    assert macs[0] != macs[1]
+    assert ('clone', 950, 951) in lab.backend.calls
 
 
 def test_what_is_not_simulated_is_refused(lab: Lab) -> None:
