@@ -17,26 +17,33 @@ from .lxc_config import UNIFIED, limits
 ROOT = Path('/sys/fs/cgroup')
 
 
-def folder(vmid: int, controller: str) -> Path:
-    """The guest's group for a controller such as memory or cpu."""
-    base = ROOT if UNIFIED else ROOT / controller
-    return base / ('lxc.payload.%d' % vmid)
+def folder(pid: int, controller: str) -> Path:
+    """The guest's group for a controller such as memory or cpu, from where its init runs.
+
+    Not from its name: LXC adds -1 to it when a group of an earlier run is still there.
+    """
+    for line in Path('/proc/%d/cgroup' % pid).read_text().splitlines():
+        _number, controllers, where = line.split(':', 2)
+        payload = next((part for part in where.split('/') if part.startswith('lxc.payload.')), None)
+        if payload and (UNIFIED and not controllers or controller in controllers.split(',')):
+            return (ROOT if UNIFIED else ROOT / controller) / payload
+    raise OSError('no %s group for process %d' % (controller, pid))
 
 
-def apply(vmid: int, config: Mapping[str, Any], keys: tuple[str, ...]) -> None:
+def apply(vmid: int, pid: int, config: Mapping[str, Any], keys: tuple[str, ...]) -> None:
     """Write the limits whose file names start with one of keys."""
     wanted = {name: value for name, value in limits(config).items() if name.startswith(keys)}
     order = list(wanted)
     for attempt in (order, order[::-1]):
         # memory may not exceed memsw: growing needs one order, shrinking the other.
-        failed = [name for name in attempt if not _write(vmid, name, wanted[name])]
+        failed = [name for name in attempt if not _write(pid, name, wanted[name])]
         if not failed:
             return
     raise TaskError('unable to set %s of container %d' % (', '.join(failed), vmid))
 
 
-def _write(vmid: int, name: str, value: str) -> bool:
-    top = folder(vmid, name.split('.')[0])
+def _write(pid: int, name: str, value: str) -> bool:
+    top = folder(pid, name.split('.')[0])
     if not (top / name).exists():
         return True
     groups = [top]
@@ -54,13 +61,13 @@ def _write(vmid: int, name: str, value: str) -> bool:
     return done
 
 
-def usage(vmid: int, pid: int | None) -> dict[str, Any]:
-    """mem in bytes, uptime in seconds and init's children's share of CPU time are what status/current shows."""
+def usage(pid: int | None) -> dict[str, Any]:
+    """mem in bytes and uptime in seconds, as status/current shows them."""
     if pid is None:
         return {}
     found: dict[str, Any] = {}
-    memory = folder(vmid, 'memory') / ('memory.current' if UNIFIED else 'memory.usage_in_bytes')
     try:
+        memory = folder(pid, 'memory') / ('memory.current' if UNIFIED else 'memory.usage_in_bytes')
         found['mem'] = int(memory.read_text())
         ticks = int(Path('/proc/%d/stat' % pid).read_text().rsplit(')', 1)[1].split()[19])
         found['uptime'] = int(time.clock_gettime(time.CLOCK_BOOTTIME) - ticks / os.sysconf('SC_CLK_TCK'))

@@ -159,7 +159,7 @@ def interface(net: Mapping[str, str]) -> str:
 
 def flag(value: Any) -> bool:
     """A PVE boolean in any spelling."""
-    return parse_boolean(str(value if value is not None else 0)) == 1
+    return str(parse_boolean(str(value if value is not None else 0))) == '1'
 
 
 def _with_block(text: str, block: str) -> str:

@@ -14,7 +14,7 @@ from fakepve.lxc import mount_type, parse_mount, split_props
 from fakepve.model import TaskError
 
 from . import cgroups, lxc_config, volumes
-from .commands import command, output
+from .commands import command
 from .guest_files import GuestRoot, flag
 
 # Option to the cgroup files that it decides.
@@ -42,7 +42,7 @@ async def apply(vmid: int, key: str, old: Any, new: Any, pid: int | None) -> Non
     else:
         config[key] = new
     if key in LIMITS:
-        await asyncio.to_thread(cgroups.apply, vmid, config, LIMITS[key])
+        await asyncio.to_thread(cgroups.apply, vmid, pid, config, LIMITS[key])
     elif re.fullmatch(r'net\d+', key):
         await _net(vmid, key, old, new, pid)
     elif re.fullmatch(r'mp\d+', key) and new is not None:
@@ -58,39 +58,54 @@ def _running_config(vmid: int) -> dict[str, Any]:
     return dict(conffile.parse(path.read_text()).config) if path.exists() else {}
 
 
+ADDRESS_KEYS = ('ip', 'gw', 'ip6', 'gw6')
+
+
 async def _net(vmid: int, key: str, old: Any, new: Any, pid: int) -> None:
-    """Replug the interface, as PVE does for a change of address, bridge or MAC."""
+    """A changed interface: addresses in place, anything else by replugging it, as PVE does."""
+    before, after = split_props(old or '')[1], split_props(new or '')[1]
     host_side = lxc_config.veth(vmid, key)
-    if Path('/sys/class/net', host_side).exists():
-        await command('ip', 'link', 'delete', host_side, check=False)
-    if new is None:
-        return
-    net = split_props(new)[1]
-    if net.get('bridge') and not Path('/sys/class/net', net['bridge']).exists():
-        raise TaskError("bridge '%s' does not exist" % net['bridge'])
-    peer = host_side + 'p'
-    mtu = lxc_config.mtu_of(net)
+    if after.get('bridge') and not Path('/sys/class/net', after['bridge']).exists():
+        raise TaskError("bridge '%s' does not exist" % after['bridge'])
+
+    def rest(net: Mapping[str, str]) -> dict[str, str]:
+        return {name: value for name, value in net.items() if name not in ADDRESS_KEYS}
+    if old is None or new is None or rest(before) != rest(after):
+        if Path('/sys/class/net', host_side).exists():
+            await command('ip', 'link', 'delete', host_side, check=False)
+        if new is None:
+            return
+        await _plug(host_side, after, pid)
+        before = {}
+    await _addresses(before, after, pid)
+    config = _config[vmid]
+    root = GuestRoot(volumes.path(parse_mount(config['rootfs'])['volume']), lxc_config.shift_of(config))
+    await asyncio.to_thread(root.prepare, config)
+
+
+async def _plug(host_side: str, net: Mapping[str, str], pid: int) -> None:
+    """A veth pair between the bridge and the guest's network namespace."""
+    peer, mtu, name = host_side + 'p', lxc_config.mtu_of(net), net.get('name', 'eth0')
     await command('ip', 'link', 'add', host_side, 'mtu', mtu, 'type', 'veth', 'peer', 'name', peer, 'mtu', mtu,
                   'address', net['hwaddr'])
     if net.get('bridge'):
         await command('ip', 'link', 'set', host_side, 'master', net['bridge'])
     await command('ip', 'link', 'set', host_side, 'down' if flag(net.get('link_down')) else 'up')
-    await command('ip', 'link', 'set', peer, 'netns', str(pid), 'name', net.get('name', 'eth0'))
-    inside = ['nsenter', '-t', str(pid), '-n', 'ip']
-    name = net.get('name', 'eth0')
-    await command(*inside, 'link', 'set', name, 'up')
-    for address, gateway in ((net.get('ip'), net.get('gw')), (net.get('ip6'), net.get('gw6'))):
-        if address and '/' in address:
-            await command(*inside, 'address', 'add', address, 'dev', name)
-            if gateway:
-                await command(*inside, 'route', 'replace', 'default', 'via', gateway, 'dev', name, check=False)
-    config = _config[vmid]
-    root = GuestRoot(volumes.path(parse_mount(config['rootfs'])['volume']), lxc_config.shift_of(config))
-    await asyncio.to_thread(root.prepare, config)
-    if net.get('ip') == 'dhcp':
-        # The guest's own client; without one PVE leaves the interface without an address as well.
-        await output('lxc-attach', '-n', str(vmid), '--clear-env', '--', 'sh', '-c',
-                     'command -v dhclient >/dev/null && dhclient -nw "$0"', name, check=False)
+    await command('ip', 'link', 'set', peer, 'netns', str(pid), 'name', name)
+    await command('nsenter', '-t', str(pid), '-n', 'ip', 'link', 'set', name, 'up')
+
+
+async def _addresses(before: Mapping[str, str], after: Mapping[str, str], pid: int) -> None:
+    """Static addresses and gateways; dhcp is the guest's own business, at its next start."""
+    inside, name = ['nsenter', '-t', str(pid), '-n', 'ip'], after.get('name', 'eth0')
+    for address_key, gateway_key in (('ip', 'gw'), ('ip6', 'gw6')):
+        old, new, gateway = before.get(address_key, ''), after.get(address_key, ''), after.get(gateway_key)
+        if new != old and '/' in old:
+            await command(*inside, 'address', 'delete', old, 'dev', name, check=False)
+        if new != old and '/' in new:
+            await command(*inside, 'address', 'add', new, 'dev', name)
+        if gateway and gateway != before.get(gateway_key):
+            await command(*inside, 'route', 'replace', 'default', 'via', gateway, 'dev', name, check=False)
 
 
 async def _mount(vmid: int, value: str, pid: int) -> None:

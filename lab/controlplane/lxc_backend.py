@@ -156,7 +156,7 @@ class LxcBackend:
         return [_interface(link) for link in json.loads(text or '[]')]
 
     async def usage(self, vmid: int) -> dict[str, Any]:
-        return cgroups.usage(vmid, await self.pid(vmid))
+        return cgroups.usage(await self.pid(vmid))
 
     # ---------------------------------------------------------------- volumes
     async def alloc_volume(self, vmid: int, volid: str, size: int) -> None:
