@@ -33,10 +33,19 @@ class _World:
     due: list[dict[str, str]]
     application: str | None
     word: str | None
+    target: int
     steps: list[Step] = field(default_factory=list)
 
     def state(self) -> str:
-        """The effective state (DESIGN 4): the furthest one that what is there supports."""
+        """The effective state (DESIGN 4): the furthest one that what is there supports.
+
+        A container that stops on purpose is in its target state, although nothing may be left to do beyond it.
+        """
+        state = self._supported()
+        beyond = states.rank(self.word) > self.target
+        return states.STATES[self.target] if 0 <= self.target < states.rank(state) and not beyond else state
+
+    def _supported(self) -> str:
         if not self.exists:
             return states.DEFINED
         if self.differs:
@@ -54,7 +63,7 @@ class _World:
         """Append a step; when the container's state changes with it, the step also writes the state word."""
         state = self.state()
         writes = list(entries)
-        if state != self.word and state != states.DEFINED and not more.get("by_play"):
+        if state != self.word and not more.get("by_play"):
             writes.append(Entry("node", "state", {"word": state}))
             self.word = state
         self.steps.append(
@@ -80,7 +89,7 @@ def plan(wanted: Wanted, seen: Observation, record: Record) -> Plan:
     waiting = _configure(wanted, seen, record, world, target)
     _start(wanted, seen, world, target, waiting)
     health = _customize(wanted, seen, world, target)
-    if not world.steps and world.word != world.state():
+    if not world.steps and (world.word or states.DEFINED) != world.state():
         world.add("record", f"the state file said {record.word or 'nothing'}")
     final = world.state()
     if states.rank(state) > target and not world.steps:
@@ -115,6 +124,7 @@ def _observed(wanted: Wanted, seen: Observation, record: Record) -> _World:
         due=due,
         application=application,
         word=record.word,
+        target=states.rank(wanted.target),
     )
 
 

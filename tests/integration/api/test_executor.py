@@ -1,0 +1,260 @@
+# Copyright (c) 2026, Phoenix Hypervisor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The executor against the control plane: its calls are the predicted ones, a cut at any call is resumed."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import shutil
+
+import pytest
+from conftest import Cut, wanted
+
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node import local_client
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.client import PveError
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.executor import StepError
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.store import Store
+
+NET = {"name": "eth0", "bridge": "vmbr0", "ip": "dhcp"}
+FULL = {"memory_mb": 1024, "swap_mb": 0, "cores": 2, "network_config": NET, "start_at_boot": True, "boot_order": 3}
+FULL = {**FULL, "boot_delay": 10, "pct_options": ["nesting=1", "keyctl=1"], "unprivileged": True}
+
+
+def pve_calls(outcome_entries):
+    """The predicted calls in the shape of the control plane's record."""
+    calls = []
+    for entry in outcome_entries:
+        if entry["op"] == "pve":
+            method, path = entry["what"].split(" ")
+            calls.append((method, path, {key: str(value) for key, value in entry["params"].items()}))
+    return calls
+
+
+def normal(calls):
+    ordered = [(method, path, sorted(params.items())) for method, path, params in calls]
+    return re.sub(r"hwaddr=[0-9A-Fa-f:]{17}", "hwaddr=MAC", repr(ordered))
+
+
+def predicted(outcome):
+    return [entry.as_dict() for step in outcome.first.steps for entry in step.entries]
+
+
+def test_check_predicts_exactly_what_the_control_plane_records(node):
+    check = node.drive(wanted(**FULL), check=True)
+    assert node.mutations() == []
+    assert not (node.directory / "state").exists()
+    assert not (node.directory / "log").exists()
+    real = node.drive(wanted(**FULL))
+    assert normal(node.mutations()) == normal(pve_calls(predicted(check)))
+    assert real.last.state == "completed"
+
+
+def test_a_settled_container_costs_no_call_at_all(node):
+    node.drive(wanted(**FULL))
+    node.requests.unlink()
+    again = node.drive(wanted(**FULL))
+    assert again.journal == []
+    assert again.first.steps == ()
+    assert not node.requests.exists()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"memory_mb": 2048},
+        {"swap_mb": 256},
+        {"cores": 4},
+        {"name": "other"},
+        {"start_at_boot": False},
+        {"boot_order": 9},
+        {"boot_delay": None},
+        {"boot_order": None, "boot_delay": None},
+        {"pct_options": ["nesting=1"]},
+        {"pct_options": ["nesting=1", "fuse=1"], "restart_policy": "if_needed"},
+        {"pct_options": None},
+        {"network_config": {**NET, "bridge": "vmbr1"}},
+        {"network_config": {**NET, "ip": "10.0.0.5/24", "gw": "10.0.0.1"}},
+        {"network_config": None},
+        {"mac_address": "BC:24:11:12:34:56"},
+        {"memory_mb": None, "swap_mb": None, "cores": None},
+        {"storage_size_gb": 6},
+    ],
+    ids=str,
+)
+def test_each_change_is_made_once_and_then_settled(node, change):
+    """After one apply a second plan is empty, whatever PVE made of the values."""
+    node.drive(wanted(**FULL))
+    node.forget_requests()
+    after = wanted(**{**FULL, **change})
+    check = node.drive(after, check=True)
+    assert node.mutations() == []
+    node.drive(after)
+    made = node.mutations()
+    assert made
+    assert normal(made) == normal(pve_calls(predicted(check)))
+    node.forget_requests()
+    again = node.drive(after)
+    assert node.mutations() == []
+    assert again.first.steps == ()
+    assert again.last.state == "completed"
+
+
+class Cutting:
+    """A client whose process dies at one call: before it is sent, or after it arrived and before its answer."""
+
+    def __init__(self, port, at, after):
+        self._client = local_client.LocalClient(port=port)
+        self._left = at
+        self._after = after
+
+    def request(self, method, path, params=None):
+        self._left -= 1
+        if self._left == 0 and not self._after:
+            raise Cut
+        answer = self._client.request(method, path, params)
+        if self._left == 0:
+            raise Cut
+        return answer
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+@pytest.mark.parametrize("at", range(1, 12))
+def test_a_cut_at_any_call_is_resumed(node, at, after):
+    calm = node.drive(wanted(**FULL))
+    undisturbed = node.conf(950)
+    node.drive(wanted(target="absent"))
+    node.books.clear()
+    shutil.rmtree(node.directory / "state")
+    node.forget_requests()
+    with contextlib.suppress(Cut):
+        node.drive(wanted(**FULL), client=lambda: Cutting(node.pve.port, at, after))
+    resumed = node.drive(wanted(**FULL))
+    assert resumed.last.error is None
+    assert resumed.last.state == calm.last.state == "completed"
+    mac = re.compile(r"hwaddr=\S+?,")
+    assert mac.sub("", node.conf(950)) == mac.sub("", undisturbed)
+    assert len([call for call in node.mutations() if call[:2] == ("POST", "/nodes/pve/lxc")]) == 1
+    assert len(node.backend.volumes) == 1
+    node.forget_requests()
+    assert node.drive(wanted(**FULL)).journal == []
+    assert node.mutations() == []
+
+
+def test_a_creation_that_dies_half_way_is_cleaned_up_with_our_record_only(node):
+    node.backend.failures[("create", 950, None)] = "archive is broken"
+    with pytest.raises(StepError, match=r"create failed in state defined: task failed: .*archive is broken"):
+        node.drive(wanted(**FULL))
+    node.backend.failures.clear()
+    assert node.drive(wanted(**FULL)).last.state == "completed"
+
+
+def test_a_missing_template_shows_pves_words_the_call_and_the_log(node):
+    with pytest.raises(StepError) as caught:
+        node.drive(wanted(template="local:vztmpl/missing.tar.zst"))
+    assert "volume 'local:vztmpl/missing.tar.zst' does not exist" in str(caught.value)
+    assert "POST /nodes/pve/lxc" in str(caught.value)
+    assert "task log:" in str(caught.value)
+    assert Store(str(node.directory / "state")).load(950).word is None
+
+
+def test_a_lock_of_somebody_else_is_told_when_it_stays(node):
+    node.drive(wanted(**FULL))
+    node.call("PUT", "/nodes/pve/lxc/950/config", {"lock": "backup"})
+    outcome = node.drive(wanted(**FULL))
+    assert outcome.journal == []
+    assert "locked by PVE (backup)" in outcome.first.notes[0]
+    with pytest.raises(StepError, match=r"CT is locked \(backup\) \[PUT /nodes/pve/lxc/950/config"):
+        node.drive(wanted(**{**FULL, "memory_mb": 2048}))
+
+
+def test_a_config_changed_between_looking_and_writing_is_looked_at_again(node):
+    node.drive(wanted(**FULL))
+    executor = node.executor()
+    look, meddled = executor.look, []
+
+    def meddling(want):
+        found = look(want)
+        if not meddled:
+            meddled.append(True)
+            node.call("PUT", "/nodes/pve/lxc/950/config", {"description": "by hand"})
+        return found
+
+    executor.look = meddling
+    outcome = executor.run(wanted(**{**FULL, "memory_mb": 2048}))
+    assert outcome.last.state == "completed"
+    assert "memory: 2048" in node.conf(950)
+    assert "#by hand" in node.conf(950)
+
+
+def test_somebody_elses_container_is_never_touched(node):
+    node.call("POST", "/nodes/pve/lxc", {"vmid": 950, "ostemplate": wanted().config["template"], "hostname": "theirs"})
+    before, _gone = node.conf(950), node.forget_requests()
+    for target in ("completed", "absent"):
+        outcome = node.drive(wanted(target=target, **FULL))
+        assert "theirs" in outcome.first.error
+        assert "phoenix_adopt" in outcome.first.error
+    assert node.mutations() == []
+    assert node.conf(950) == before
+
+
+def test_destroying_leaves_no_volume_and_no_memory(node):
+    node.drive(wanted(**FULL))
+    node.drive(wanted(target="absent"))
+    assert node.conf(950) is None
+    assert node.backend.volumes == {}
+    assert Store(str(node.directory / "state")).known() == []
+    node.forget_requests()
+    assert node.drive(wanted(target="absent")).journal == []
+
+
+@pytest.mark.parametrize("target", ["defined", "created", "configured", "running", "customizing", "completed"])
+def test_every_target_state_is_reached_and_held(node, target):
+    outcome = node.drive(wanted(target=target, **FULL))
+    assert outcome.last.state == target
+    assert Store(str(node.directory / "state")).load(950).word == (None if target == "defined" else target)
+    node.forget_requests()
+    assert node.drive(wanted(target=target, **FULL)).journal == []
+    assert node.mutations() == []
+
+
+def test_a_container_that_regressed_resumes_from_where_it_is(node):
+    node.drive(wanted(**FULL))
+    node.call("POST", "/nodes/pve/lxc/950/status/stop")
+    assert [step.kind for step in node.drive(wanted(**FULL), check=True).first.steps] == ["start"]
+    assert node.drive(wanted(**FULL)).last.state == "completed"
+    node.call("DELETE", "/nodes/pve/lxc/950", {"force": 1})
+    node.books.clear()
+    assert node.drive(wanted(**FULL)).last.state == "completed"
+
+
+def test_a_certificate_that_is_not_the_nodes_gets_no_ticket(node, monkeypatch):
+    monkeypatch.setattr(local_client, "pinned_fingerprint", lambda: "0" * 64)
+    with pytest.raises(local_client.UnavailableError, match="not this node's"):
+        local_client.LocalClient(port=node.pve.port).request("GET", "/version")
+
+
+def test_an_expired_ticket_is_minted_again(node):
+    client = local_client.LocalClient(port=node.pve.port)
+    client.request("GET", "/version")
+    node.pve.tickets.clear()
+    assert client.request("GET", "/version")["release"]
+
+
+def test_the_audit_trail_has_every_transition(node):
+    node.drive(wanted(**FULL))
+    log = node.directory / "log"
+    (name,) = os.listdir(log)
+    text = (log / name).read_text(encoding="utf-8")
+    for event in ("defined->created", "created->configured", "configured->running"):
+        assert f"event={event} outcome=begin" in text
+        assert f"event={event} outcome=ok" in text
+
+
+def test_an_error_of_the_connection_is_no_traceback(node):
+    client = local_client.LocalClient(port=1)
+    with pytest.raises(PveError, match="no answer from the control plane"):
+        client.request("POST", "/nodes/pve/lxc", {"vmid": 950})
