@@ -178,6 +178,13 @@ class Lab:
     def _act_slow(self, ttype: str, seconds: float) -> None:
         self.pve.task_delay[ttype] = seconds
 
+    def _act_ended(self, ttype: str) -> None:
+        """Wait for the tasks of this type."""
+        async def wait() -> None:
+            while any(task['type'] == ttype and task['status'] == 'running' for task in self.pve.tasklog):
+                await asyncio.sleep(0.001)
+        self.run(wait())
+
     def _act_settle(self) -> None:
         self.run(self.pve.clear_delays())
         self.run(self.pve.settled())
