@@ -16,6 +16,8 @@ what `pct` printed) are kept as data in `tests/integration/conformance/fixtures`
 lab's control plane over HTTPS, in the recorded order, with a backend that runs no guests. A test fails on a difference
 that is not listed here, and on a listed one that is gone. Random MAC addresses, UPIDs, times and the load of a guest
 match anything. `pct` lines are replayed as the API calls that they make.
+What `mkfs`, `tar` and `rsync` print into a task's log is not compared, only the log's last line; nor are exit codes and
+usage texts of `pct`, which are its own.
 
 A *block* is one recorded thing: a request with its answer, a task's result, a `.conf`, or what a command printed.
 '''
