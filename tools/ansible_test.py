@@ -3,9 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """An environment in which ansible-test works without containers and with nothing but the user's package index.
 
-ansible-test passes neither PIP_* variables nor the caller's HOME-relative set-up on to its environments selectively, and
-fetches get-pip from a fixed address. So it gets a home of its own in the cache, with the user's pip configuration
-written out as a file and a stand-in for get-pip that uses the interpreter's bundled pip.
+ansible-test drops PIP_* variables and fetches get-pip from a fixed address. So it gets a home of its own in the cache,
+with the user's pip configuration written out as a file, and a stand-in for get-pip that uses the interpreter's bundled
+pip.
 """
 
 from __future__ import annotations

@@ -119,7 +119,7 @@ class Toolchain:
 
 
 def pyenv_bins() -> list[Path]:
-    """The real bin directories of pyenv's interpreters, newest first. Its shims fail for versions that are not global."""
+    """The real bin directories of pyenv's interpreters, newest first; its shims fail for versions not global."""
     root = Path(os.environ.get('PYENV_ROOT', Path.home() / '.pyenv')) / 'versions'
     if not root.is_dir():
         return []
@@ -165,7 +165,7 @@ def available() -> list[Toolchain]:
     if not found:
         wanted = sorted({version for series in (NEWEST, OLDEST) for version in series.pythons})
         sys.exit(
-            'No usable Python found: one of {0} with the modules venv and ensurepip is needed '
+            'No usable Python found: one of {} with the modules venv and ensurepip is needed '
             '(Debian: apt install python3-venv).'.format(', '.join(f'{a}.{b}' for a, b in wanted))
         )
     return found
@@ -202,7 +202,9 @@ def install_debian_packages() -> None:
     if not missing:
         return
     if not shutil.which('apt-get'):
-        sys.exit(f'These packages (by their Debian names) are missing: {" ".join(missing)}. Install them and try again.')
+        sys.exit(
+            f'These packages (by their Debian names) are missing: {" ".join(missing)}. Install them and try again.'
+        )
     if os.geteuid():
         sys.exit(f'Run as root once, or: apt-get install --no-install-recommends {" ".join(missing)}')
     print(f'apt: installing {" ".join(missing)}', flush=True)

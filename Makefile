@@ -1,0 +1,45 @@
+# Every target does the set-up that it needs on a fresh Debian 12 or 13: `make demo` and `make test` are all there is to know.
+.DEFAULT_GOAL := help
+.PHONY: help apt venv lint unit integration build lab-up lab-down molecule demo test clean
+SHELL := /bin/bash
+
+# Only to start the toolchain; the tests' interpreters are chosen by tools/toolchain.py.
+PYTHON ?= python3
+TOOLS := $(PYTHON) tools
+RUN := $(PYTHON) tools/toolchain.py run --
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+apt:
+	@$(TOOLS)/toolchain.py apt
+
+venv: ## the toolchain in .cache: ansible-core, tools, collections
+	@$(TOOLS)/toolchain.py venv --all
+
+lint: ## ansible-test sanity, ansible-lint, ruff, mypy, antsibull on every ansible-core series
+	@$(TOOLS)/run_tests.py lint
+
+unit: ## tests/unit on every ansible-core series
+	@$(TOOLS)/run_tests.py unit
+
+integration: ## tests/integration: plugins and modules against a control plane in the same process
+	@$(TOOLS)/run_tests.py integration
+
+build: ## the collection archive: its content, offline installation, playbooks by name
+	@$(TOOLS)/run_tests.py build
+
+lab-up: apt ## start the lab: a Proxmox-shaped node in a container (root)
+	@$(RUN) python lab/lab.py up
+
+lab-down: ## remove the lab; its caches stay
+	@$(RUN) python lab/lab.py down
+
+molecule: ## the molecule scenarios on the lab (root)
+	@$(TOOLS)/run_tests.py molecule
+
+test: ## everything: lint, unit, integration, build, lab, molecule
+	@$(TOOLS)/run_tests.py
+
+clean: ## forget the toolchain and all results; the lab stays
+	rm -rf .cache

@@ -1,0 +1,193 @@
+# Copyright (c) 2026, Phoenix Hypervisor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is checked: every command of `make test`, grouped by tier, for each ansible-core series of this machine."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import subprocess
+import time
+import xml.etree.ElementTree as ElementTree
+from pathlib import Path
+
+import ansible_test
+import worktree
+from toolchain import CACHE, ROOT, Toolchain
+
+LOGS = CACHE / 'logs'
+PURE = ('_core', '_config')
+CORE_NAME = 'ansible_collections.phoenix.hypervisor.plugins.module_utils'
+
+
+@dataclasses.dataclass
+class Check:
+    """One command with a verdict of its own."""
+
+    name: str
+    command: list[str]
+    cwd: Path
+    env: dict[str, str]
+    timeout: float = 900.0
+    """Seconds, after which the check has failed."""
+    junit: Path | None = None
+    """Where pytest writes its results; then every test counts, not the command."""
+
+    @property
+    def log(self) -> Path:
+        """The file with the complete output."""
+        return LOGS / (re.sub(r'[^a-z0-9.]+', '-', self.name.lower()) + '.log')
+
+
+@dataclasses.dataclass
+class Outcome:
+    """What a check found."""
+
+    check: Check
+    passed: int
+    failed: int
+    skipped: list[str]
+    seconds: float
+    code: int
+
+    @property
+    def good(self) -> bool:
+        """Whether nothing failed."""
+        return not self.failed
+
+
+def execute(check: Check, strict: bool) -> Outcome:
+    """Run a check with its output to its log. `strict`: a skipped test is a failed one."""
+    LOGS.mkdir(parents=True, exist_ok=True)
+    if check.junit:
+        check.junit.unlink(missing_ok=True)
+    started = time.monotonic()
+    with open(check.log, 'w', encoding='utf-8', errors='replace') as log:
+        try:
+            code = subprocess.run(
+                check.command,
+                cwd=check.cwd,
+                env=check.env,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                timeout=check.timeout,
+                check=False,
+            ).returncode
+        except subprocess.TimeoutExpired:
+            log.write(f'\nEnded after {check.timeout:.0f} s without a result.\n')
+            code = 124
+    seconds = time.monotonic() - started
+    if not check.junit:
+        return Outcome(check, int(not code), int(bool(code)), [], seconds, code)
+    passed, failed, skipped = read_junit(check.junit)
+    if strict:
+        failed += len(skipped)
+    if code and not failed:
+        failed = 1  # a collection error, a crash, a time-out, or no tests at all
+    return Outcome(check, passed, failed, skipped, seconds, code)
+
+
+def read_junit(path: Path) -> tuple[int, int, list[str]]:
+    """Passed, failed and the reasons of skipped tests; zeros when pytest did not get as far as writing the file."""
+    if not path.is_file():
+        return 0, 0, []
+    passed = failed = 0
+    skipped = []
+    for case in ElementTree.parse(path).iter('testcase'):
+        skip = case.find('skipped')
+        if skip is not None:
+            skipped.append(f'{case.get("classname")}::{case.get("name")}: {skip.get("message")}')
+        elif case.find('failure') is not None or case.find('error') is not None:
+            failed += 1
+        else:
+            passed += 1
+    return passed, failed, skipped
+
+
+def lint(toolchain: Toolchain) -> list[Check]:
+    """Style: ansible-test sanity, ansible-lint, ruff, mypy, and the linters of documentation and changelog."""
+    tree = worktree.make(f'lint-{toolchain.series.name}')
+    sanity_env = ansible_test.environment(toolchain, tree)
+    env = toolchain.env(tree.parents[2])
+    env['MYPYPATH'] = str(tree.parents[2])
+    env['ANSIBLE_HOME'] = str(CACHE / f'ansible-home-{toolchain.series.name}')
+    mypy = ['mypy', '--config-file', str(tree / 'pyproject.toml'), '--cache-dir', str(CACHE / 'mypy')]
+    for name in PURE:
+        mypy += ['-p', f'{CORE_NAME}.{name}']
+
+    def check(name: str, *command: str, **more: object) -> Check:
+        return Check(f'{name} ({toolchain.label})', list(command), tree, env, **more)
+
+    return [
+        check('ruff check', 'ruff', 'check', '--no-cache', '.'),
+        check('ruff format', 'ruff', 'format', '--no-cache', '--check', '.'),
+        check('mypy --strict on the pure layers', *mypy),
+        check('antsibull-changelog lint', 'antsibull-changelog', 'lint'),
+        check(
+            'antsibull-docs lint-collection-docs',
+            *('antsibull-docs', 'lint-collection-docs', '--plugin-docs', '--validate-collection-refs=self', '.'),
+        ),
+        check('ansible-lint', 'ansible-lint', '--offline', '--nocolor', '-q'),
+        Check(
+            f'ansible-test sanity ({toolchain.label})',
+            ['ansible-test', 'sanity', '--color', 'no'],
+            tree,
+            sanity_env,
+        ),
+    ]
+
+
+def pytest(name: str, toolchain: Toolchain, tree: Path, folder: str, *options: str, timeout: float = 900.0) -> Check:
+    """A pytest run over one folder of a copy of the tree, or of the checkout itself."""
+    junit = LOGS / f'junit-{folder.replace("/", "-")}-{toolchain.series.name}.xml'
+    own = tree.parents[2] if tree != ROOT else ROOT / 'collections'
+    env = toolchain.env(own)
+    env['PYTHONDONTWRITEBYTECODE'] = '1'
+    env['PYTHONUNBUFFERED'] = '1'
+    command = ['python', '-m', 'pytest', '-p', 'no:cacheprovider', folder]
+    return Check(
+        f'{name} ({toolchain.label})',
+        [*command, f'--junitxml={junit}', '-o', 'junit_family=xunit1', *options],
+        tree,
+        env,
+        timeout=timeout,
+        junit=junit,
+    )
+
+
+def unit(toolchain: Toolchain) -> list[Check]:
+    """The pure layers, plugins and modules without a node."""
+    tree = worktree.make(f'unit-{toolchain.series.name}')
+    return [pytest('unit', toolchain, tree, 'tests/unit', '--ansible-unit-inject-only')]
+
+
+def integration(toolchain: Toolchain) -> list[Check]:
+    """Modules and connection against a control plane in this process; no containers."""
+    tree = worktree.make(f'unit-{toolchain.series.name}')
+    return [pytest('integration', toolchain, tree, 'tests/integration', '--ansible-unit-inject-only')]
+
+
+def build(toolchain: Toolchain) -> list[Check]:
+    """The archive that users install: its content, its installation without network, its playbooks by name."""
+    env = toolchain.env()
+    return [Check(f'build ({toolchain.label})', ['python', str(ROOT / 'tools' / 'check_build.py')], ROOT, env)]
+
+
+def lab(toolchain: Toolchain) -> list[Check]:
+    """Real containers: the lab itself, then the playbooks in it. Runs from the checkout, as a user does."""
+    return [pytest('lab', toolchain, ROOT, 'tests/lab', '-p', 'no:ansible', timeout=1800.0)]
+
+
+def molecule(toolchain: Toolchain) -> list[Check]:
+    """Every molecule scenario, on the lab."""
+    env = toolchain.env()
+    # From a wrong directory molecule finds no hosts and passes: a pattern without a match must fail.
+    env['ANSIBLE_HOST_PATTERN_MISMATCH'] = 'error'
+    env['MOLECULE_EPHEMERAL_DIRECTORY'] = str(CACHE / 'molecule')
+    scenarios = sorted(path.parent.name for path in (ROOT / 'molecule').glob('*/molecule.yml'))
+    return [
+        Check(f'molecule {name} ({toolchain.label})', ['molecule', 'test', '-s', name], ROOT, env, timeout=1800.0)
+        for name in scenarios
+    ]

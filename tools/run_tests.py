@@ -1,0 +1,154 @@
+#!/usr/bin/env python3
+# Copyright (c) 2026, Phoenix Hypervisor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Runs the tiers of the tests and says what came out: `run_tests.py [TIER …]`, all of them without an argument.
+
+Tiers that don't share anything run side by side. Each check's output goes to a file under `.cache/logs`; that of a
+failed one is printed when it ends. The last line is `N passed, N failed`; the exit code is 0 only when nothing failed.
+With CI=true a skipped test is a failed one: there nothing that a test needs may be missing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import concurrent.futures
+import dataclasses
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable
+
+import checks
+import toolchain
+
+# Of a failed check's log so many lines are printed; the rest is in the file.
+SHOWN_LINES = 150
+# Two containers' worth of work at a time: what a small machine can do.
+LANES = 2
+OUTPUT = threading.Lock()
+
+
+@dataclasses.dataclass(frozen=True)
+class Tier:
+    """A group of checks that run one after the other."""
+
+    name: str
+    checks: Callable[[toolchain.Toolchain], list[checks.Check]]
+    every_series: bool
+    """On each ansible-core series, or on the default one only."""
+    needs_packages: bool = False
+    """Whether Debian packages (LXC and others) have to be installed first."""
+
+
+# In the order of starting: the longest first, so that the lanes end together.
+TIERS = (
+    Tier('lab', checks.lab, every_series=False, needs_packages=True),
+    Tier('lint', checks.lint, every_series=True),
+    Tier('unit', checks.unit, every_series=True),
+    Tier('integration', checks.integration, every_series=True),
+    Tier('build', checks.build, every_series=True),
+    Tier('molecule', checks.molecule, every_series=False, needs_packages=True),
+)
+# Tiers that must not run at the same time: both start labs, and one measures how fast.
+EXCLUSIVE = {'lab': threading.Lock()}
+EXCLUSIVE['molecule'] = EXCLUSIVE['lab']
+
+
+@dataclasses.dataclass
+class Result:
+    """A tier's outcomes on one series."""
+
+    label: str
+    outcomes: list[checks.Outcome]
+    seconds: float
+
+
+def say(text: str) -> None:
+    """Print whole texts only, whichever thread speaks."""
+    with OUTPUT:
+        print(text, flush=True)
+
+
+def report(outcome: checks.Outcome, strict: bool) -> str:
+    """A check's verdict, with its log's end when it failed and the reasons of what was skipped."""
+    check = outcome.check
+    counts = f'{outcome.passed} passed, {outcome.failed} failed' if check.junit else ''
+    if outcome.skipped:
+        counts += f', {len(outcome.skipped)} skipped'
+    lines = [f'{"ok  " if outcome.good else "FAIL"} {check.name}: {outcome.seconds:.1f} s {counts}'.rstrip()]
+    lines += [f'     skipped{" (a failure with CI=true)" if strict else ""}: {text}' for text in outcome.skipped]
+    if not outcome.good:
+        log = check.log.read_text(encoding='utf-8', errors='replace').splitlines()
+        if len(log) > SHOWN_LINES:
+            lines.append(f'     … {len(log) - SHOWN_LINES} lines before these in {check.log}')
+        lines += [f'     {line}' for line in log[-SHOWN_LINES:]]
+    return '\n'.join(lines)
+
+
+def run_tier(tier: Tier, chain: toolchain.Toolchain, strict: bool) -> Result:
+    """Run a tier's checks in order; a failed one does not hide the others."""
+    with EXCLUSIVE.get(tier.name, threading.Lock()):
+        started = time.monotonic()
+        outcomes = []
+        for check in tier.checks(chain):
+            outcome = checks.execute(check, strict)
+            say(report(outcome, strict))
+            outcomes.append(outcome)
+    return Result(f'{tier.name} ({chain.label})', outcomes, time.monotonic() - started)
+
+
+def set_up(tiers: list[Tier]) -> list[toolchain.Toolchain]:
+    """Install what the tiers need; returns the toolchains to test with."""
+    if any(tier.needs_packages for tier in tiers):
+        toolchain.install_debian_packages()
+    chains = toolchain.available()
+    toolchain.prepare_all(chains)
+    names = {chain.series.name for chain in chains}
+    for series in (toolchain.NEWEST, toolchain.OLDEST):
+        if series.name not in names:
+            say(f'note: no Python for ansible-core {series.name} on this machine; tested without that series')
+    return chains
+
+
+def parse_arguments() -> list[Tier]:
+    """The tiers asked for, in the order of starting."""
+    names = [tier.name for tier in TIERS]
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument('tiers', nargs='*', metavar='TIER', help=', '.join(names))
+    wanted = parser.parse_args().tiers
+    unknown = sorted(set(wanted) - set(names))
+    if unknown:
+        parser.error(f'no such tier: {", ".join(unknown)}; there are {", ".join(names)}')
+    return [tier for tier in TIERS if not wanted or tier.name in wanted]
+
+
+def main() -> int:
+    """Set up, run, sum up."""
+    started = time.monotonic()
+    strict = os.environ.get('CI', '').lower() in ('1', 'true', 'yes')
+    tiers = parse_arguments()
+    chains = set_up(tiers)
+    say(f'set-up: {time.monotonic() - started:.1f} s')
+    jobs = [(tier, chain) for tier in tiers for chain in (chains if tier.every_series else chains[:1])]
+    with concurrent.futures.ThreadPoolExecutor(max_workers=LANES) as pool:
+        results = [future.result() for future in [pool.submit(run_tier, *job, strict) for job in jobs]]
+
+    outcomes = [outcome for result in results for outcome in result.outcomes]
+    passed, failed = sum(o.passed for o in outcomes), sum(o.failed for o in outcomes)
+    skipped = sum(len(o.skipped) for o in outcomes)
+    empty = [result.label for result in results if not result.outcomes]
+    lines = ['', *(f'{result.label}: {result.seconds:.0f} s' for result in results)]
+    lines += [f'FAIL {outcome.check.name}: {outcome.check.log}' for outcome in outcomes if not outcome.good]
+    lines += [f'FAIL {label}: nothing to run' for label in empty]
+    lines.append(f'whole run: {time.monotonic() - started:.0f} s')
+    if skipped and not strict:
+        lines.append(f'{skipped} skipped, reasons above (with CI=true these are failures)')
+    lines.append(f'{passed} passed, {failed + len(empty)} failed')
+    say('\n'.join(lines))
+    return 1 if failed or empty else 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())
