@@ -61,7 +61,9 @@ class ActionModule(ActionBase):
         if args.get("health_check") is None:
             args["health_check"] = applications.health_check(args.get("config") or {})
         given = args.pop("script", None)
-        path = applications.script_path(variables) if given is None else self._find(str(given))
+        names = ("phoenix_application", "phoenix_config")
+        known = {name: self._templar.template(variables.get(name)) for name in names}
+        path = applications.script_path(known) if given is None else self._find(str(given))
         return {name: value for name, value in args.items() if value is not None}, path
 
     def _find(self, name: str) -> str:

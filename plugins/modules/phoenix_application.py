@@ -150,6 +150,9 @@ script:
     log:
       description: The file in the container that holds all of its output.
       type: str
+    token:
+      description: Identity of this start of the script.
+      type: str
 health:
   description: How the last attempt of the health check ended.
   returned: when there is a health check, the script succeeded, and not in check mode
@@ -186,6 +189,7 @@ import json
 import os
 import re
 import socket
+import sys
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -249,6 +253,7 @@ def run_script(params: Mapping[str, Any], environment: Mapping[str, str]) -> dic
         "stdout_tail": node.printable(node.read_tail(PATHS.log, start, end)),
         "stdout_bytes": end - start,
         "log": PATHS.log,
+        "token": ended["token"],
     }
 
 
@@ -338,9 +343,16 @@ def main() -> None:
         result, failure = act(module.params)
     except (node.ApplicationError, OSError, ValueError) as error:
         module.fail_json(msg=str(error), invocation=invocation)
-    if failure:
-        module.fail_json(msg=failure, invocation=invocation, **result)
-    module.exit_json(invocation=invocation, **result)
+    try:
+        if failure:
+            module.fail_json(msg=failure, invocation=invocation, **result)
+        module.exit_json(invocation=invocation, **result)
+    except SystemExit:
+        # Only what was told counts as told. When nobody listens any more, writing fails, and the next run takes over.
+        sys.stdout.flush()
+        if "script" in result:
+            node.acknowledge(PATHS, result["script"]["token"])
+        raise
 
 
 if __name__ == "__main__":

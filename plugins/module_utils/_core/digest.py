@@ -68,7 +68,7 @@ def components(
     hashes = {}
     for name, value in variables.items():
         if name in hidden and not key:
-            raise ValueError(f"variable {name} is secret, and there is no key to hash it with")
+            raise ValueError(f"variable {name} is secret: set phoenix_digest_key, the key to hash secrets with")
         hashes[name] = value_hash(name, value, key if name in hidden else None)
     return {"files": files, "variables": hashes, "under": [[name, digest[:SHORT]] for name, digest in under]}
 

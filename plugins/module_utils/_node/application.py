@@ -12,7 +12,6 @@ and takes over its result instead of starting it a second time.
 from __future__ import annotations
 
 import contextlib
-import errno
 import fcntl
 import json
 import os
@@ -65,10 +64,18 @@ class Job(NamedTuple):
     """Unique to this start of the script, to know its result from an older one."""
 
 
+def make_folder(path: str) -> None:
+    """Make a folder and those above it, none of them open to everybody."""
+    before = os.umask(0o027)
+    try:
+        os.makedirs(path, exist_ok=True)
+    finally:
+        os.umask(before)
+
+
 def write_atomically(path: str, data: bytes, mode: int) -> None:
     """Write a file so that it is there as a whole or not at all, also after a power cut."""
-    folder = os.path.dirname(path)
-    os.makedirs(folder, mode=0o750, exist_ok=True)
+    make_folder(os.path.dirname(path))
     temporary = f"{path}.{os.getpid()}.tmp"
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
     with os.fdopen(descriptor, "wb") as file:
@@ -116,46 +123,58 @@ def run(paths: Paths, job: Job) -> dict[str, Any]:
     with _locked(paths, deadline) as (lock, waited):
         found = read_result(paths)
         if _is_ours(found, job, waited):
-            return _told(paths, found, adopted=True)
+            return {**found, "adopted": True}
         _await_orphan(found, deadline)
         _supervise(paths, job, lock)
         found = read_result(paths)
     if found.get("state") != "finished" or found.get("token") != job.token:
         raise ApplicationError("the supervisor of the application script was killed; its log is " + paths.log)
-    return _told(paths, found, adopted=False)
+    return {**found, "adopted": False}
 
 
 def _is_ours(found: Mapping[str, Any], job: Job, waited: bool) -> bool:
-    """Tell whether a recorded result answers this job: the same work, ended, and its end not yet told to anybody.
+    """Tell whether a recorded result answers this job: the same work, its end seen by us or not yet told to anybody.
 
     A failure is taken over only from a script that still ran when we came: an older one is what we are here to retry.
     """
     if found.get("state") != "finished" or found.get("digest") != job.digest or found.get("ctid") != job.ctid:
         return False
-    if found.get("told") and not (job.attempt and found.get("attempt") == job.attempt):
-        return False
-    return waited or found.get("rc") == 0
+    if waited:
+        return True
+    fresh = not found.get("told") or (bool(job.attempt) and found.get("attempt") == job.attempt)
+    return fresh and found.get("rc") == 0
 
 
-def _told(paths: Paths, result: Mapping[str, Any], adopted: bool) -> dict[str, Any]:
-    write_result(paths, {**result, "told": True})
-    return {**result, "adopted": adopted}
+def acknowledge(paths: Paths, token: str) -> None:
+    """Note that the result with this token has been told, so that it is not taken over once more.
+
+    A script that runs by now has a result of its own; then there is nothing to note.
+    """
+    with contextlib.suppress(BlockingIOError), _lock_file(paths) as descriptor:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        found = read_result(paths)
+        if found.get("token") == token:
+            write_result(paths, {**found, "told": True})
 
 
 @contextlib.contextmanager
 def _locked(paths: Paths, deadline: float) -> Iterator[Any]:
     """Hold the lock that says 'a script runs'. Yields its descriptor, and whether somebody else held it before."""
-    descriptor = os.open(paths.lock, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-    try:
+    with _lock_file(paths) as descriptor:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             waited = False
-        except OSError as error:
-            if error.errno not in (errno.EAGAIN, errno.EACCES):
-                raise
+        except BlockingIOError:
             _flock_until(descriptor, deadline)
             waited = True
         yield descriptor, waited
+
+
+@contextlib.contextmanager
+def _lock_file(paths: Paths) -> Iterator[int]:
+    descriptor = os.open(paths.lock, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    try:
+        yield descriptor
     finally:
         os.close(descriptor)
 
@@ -297,7 +316,7 @@ def group_exists(group: int) -> bool:
 
 def open_log(paths: Paths) -> int:
     """Open the log for appending. A full one becomes application.log.1."""
-    os.makedirs(os.path.dirname(paths.log), mode=0o750, exist_ok=True)
+    make_folder(os.path.dirname(paths.log))
     with contextlib.suppress(FileNotFoundError):
         if os.stat(paths.log).st_size > LOG_BYTES:
             os.replace(paths.log, paths.log + ".1")

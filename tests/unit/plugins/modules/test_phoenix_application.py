@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import pathlib
+import select
 import signal
 import stat
 import subprocess
@@ -49,6 +50,7 @@ class Container:
 
     def start(self, **args) -> subprocess.Popen:
         args.setdefault("ctid", 950)
+        args.setdefault("timeout", 30)
         process = subprocess.Popen(
             [sys.executable, "-c", DRIVER, *self.paths, str(self.folder)],
             stdin=subprocess.PIPE,
@@ -203,15 +205,16 @@ class Gate:
         self.started, self.go = (str(container.folder / name) for name in ("started", "go"))
         os.mkfifo(self.started)
         os.mkfifo(self.go)
+        # Open for both, so that neither end ever waits for the other to come.
+        self.ends = [os.open(path, os.O_RDWR) for path in (self.started, self.go)]
         self.text = f"#!/bin/sh\necho x >> {container.folder}/count\necho up > {self.started}\nread word < {self.go}\n"
 
     def await_start(self) -> None:
-        with open(self.started) as file:
-            assert file.read() == "up\n"
+        assert select.select([self.ends[0]], [], [], 30)[0], "the script did not start"
+        assert os.read(self.ends[0], 3) == b"up\n"
 
     def release(self) -> None:
-        with open(self.go, "w") as file:
-            file.write("go\n")
+        os.write(self.ends[1], b"go\n")
 
 
 def test_killed_module_then_adopted(container):
@@ -229,6 +232,19 @@ def test_killed_module_then_adopted(container):
     assert adopted["script"]["rc"] == 0
     assert adopted["script"]["stdout_tail"] == "done\n"
     assert container.counted() == 1
+
+
+def test_result_that_nobody_heard_is_adopted(container):
+    gate = Gate(container)
+    script = container.script(gate.text)
+    first = container.start(script=script)
+    gate.await_start()
+    first.stdout.close()
+    gate.release()
+    assert first.wait() != 0
+    assert container.run(script=script)["script"]["adopted"] is True
+    assert container.counted() == 1
+    assert node.read_result(container.paths)["told"] is True
 
 
 def test_result_of_other_work_is_not_adopted(container):
@@ -337,3 +353,4 @@ def test_a_failure_counts_only_from_a_script_that_was_seen_running():
     assert node._is_ours(ended, job, waited=True)
     assert not node._is_ours(ended, job, waited=False)
     assert not node._is_ours({**ended, "rc": 0, "told": True}, job, waited=False)
+    assert node._is_ours({**ended, "rc": 0}, job, waited=False)
