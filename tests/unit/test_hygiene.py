@@ -1,0 +1,132 @@
+# Copyright (c) 2026, Phoenix Hypervisor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What every file of the repository has to keep to, and no linter looks at."""
+
+from __future__ import annotations
+
+import ast
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+MOST_LINES = 400
+# Plugin kind -> the documentation that it has to carry. Action plugins are documented by their module.
+DOCUMENTED = {
+    'callback': {'DOCUMENTATION', 'EXAMPLES'},
+    'connection': {'DOCUMENTATION', 'EXAMPLES'},
+    'filter': {'DOCUMENTATION', 'EXAMPLES', 'RETURN'},
+    'inventory': {'DOCUMENTATION', 'EXAMPLES'},
+    'modules': {'DOCUMENTATION', 'EXAMPLES', 'RETURN'},
+}
+# Words put together here, so that this file is not its own finding.
+FORBIDDEN = {
+    'the host of a package registry (the user configures that)': re.compile(
+        '|'.join(re.escape(f'{one}.{two}') for one, two in (('pypi', 'org'), ('pythonhosted', 'org'))), re.IGNORECASE
+    ),
+    "a developer's machine": re.compile(r'(^|[^\w.])/wor' + r'k/'),
+    "a developer's scratch directory": re.compile('/tm' + 'p/w/'),
+    'the way of working': re.compile(r'\b(?:this|next|earlier) ' + 'session' + r'\b', re.IGNORECASE),
+    'an unfinished part': re.compile(r'\b(?:TO' + 'DO|FIX' + r'ME)\b'),
+    'a conflict that git left': re.compile(r'^(?:<{7}|>{7}) ', re.MULTILINE),
+}
+SPDX = 'SPDX-License-Identifier: GPL-3.0-or-later'
+
+
+def files() -> Iterator[Path]:
+    """The repository's files; what tools leave behind is not part of it."""
+    for directory, folders, names in os.walk(ROOT):
+        folders[:] = [
+            name
+            for name in folders
+            if not (name.startswith('.') and name != '.ci') and name not in ('__pycache__', 'collections')
+        ]
+        if Path(directory) == ROOT / 'tests':
+            folders[:] = [name for name in folders if name != 'output']
+        yield from (Path(directory, name) for name in names if not name.endswith('.pyc'))
+
+
+def text_of(path: Path) -> str:
+    """A file's text; what is no text counts as empty."""
+    try:
+        return path.read_text(encoding='utf-8')
+    except UnicodeDecodeError:
+        return ''
+
+
+def breaches(text: str) -> list[str]:
+    """What a text contains that the repository must not."""
+    return [f'{what}: {hit.group().strip()}' for what, pattern in FORBIDDEN.items() if (hit := pattern.search(text))]
+
+
+def relative(path: Path) -> str:
+    """A path as it is printed."""
+    return str(path.relative_to(ROOT))
+
+
+def test_no_file_says_what_the_repository_must_not() -> None:
+    found = [f'{relative(path)}: {what}' for path in files() for what in breaches(text_of(path))]
+    assert found == []
+
+
+@pytest.mark.parametrize(
+    ('text', 'clean'),
+    [
+        ('index-url = https://PyPI' + '.org/simple', False),
+        ('see /wor' + 'k/main/x', False),
+        ('docs/wor' + 'k/main', True),
+        ('# TO' + 'DO later', False),
+        ('in an earlier ' + 'session', False),
+        ('an SSH session', True),
+        ('<<<<<<< HEAD\n', False),
+        ('cat <<EOF', True),
+    ],
+)
+def test_forbidden_words_are_found(text: str, clean: bool) -> None:
+    assert (breaches(text) == []) is clean
+
+
+def test_python_files_carry_the_licence() -> None:
+    found = [relative(p) for p in files() if p.suffix == '.py' and text_of(p).strip() and SPDX not in text_of(p)[:1000]]
+    assert found == []
+
+
+def test_plugins_are_small_files() -> None:
+    sizes = {relative(p): len(text_of(p).splitlines()) for p in (ROOT / 'plugins').rglob('*.py')}
+    assert {path: size for path, size in sizes.items() if size > MOST_LINES} == {}
+
+
+def test_plugins_are_documented() -> None:
+    missing = []
+    for kind, needed in DOCUMENTED.items():
+        for path in (ROOT / 'plugins' / kind).glob('*.py'):
+            tree = ast.parse(text_of(path))
+            names = {t.id for n in tree.body if isinstance(n, ast.Assign) for t in n.targets if isinstance(t, ast.Name)}
+            missing += [f'{relative(path)}: {name}' for name in sorted(needed - names)]
+    assert missing == []
+
+
+def test_every_plugin_kind_is_known() -> None:
+    kinds = {p.name for p in (ROOT / 'plugins').iterdir() if p.is_dir() and p.name != '__pycache__'}
+    assert kinds <= {*DOCUMENTED, 'action', 'doc_fragments', 'module_utils', 'plugin_utils'}
+
+
+def test_actions_stand_beside_a_documented_module() -> None:
+    modules = {path.name for path in (ROOT / 'plugins' / 'modules').glob('*.py')}
+    assert {p.name for p in (ROOT / 'plugins' / 'action').glob('*.py')} - {'__init__.py'} <= modules
+
+
+def test_modules_are_in_the_action_group() -> None:
+    runtime = (ROOT / 'meta' / 'runtime.yml').read_text(encoding='utf-8')
+    modules = {path.stem for path in (ROOT / 'plugins' / 'modules').glob('phoenix_*.py')}
+    assert modules == set(re.findall(r'^ +- (phoenix_\w+)$', runtime, re.MULTILINE))
+
+
+def test_roles_declare_their_arguments() -> None:
+    roles = [path for path in (ROOT / 'roles').iterdir() if path.is_dir()]
+    assert roles
+    assert [role.name for role in roles if not (role / 'meta' / 'argument_specs.yml').is_file()] == []
