@@ -6,15 +6,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from . import properties
+from . import mounts, properties, rawlines
 from .model import HOT, NOTHING, RESTART, Record, Wanted
 from .options import AT_ONCE, Desired, desired_options, is_hot, new_value, undone_value
 
 GIB = 1024**3
+RAW = "lxc"  # the key under which the record keeps the raw lines that we applied
 DEFAULT_ROOTFS_GB = 4  # PVE's own default (PVE facts, 'How PVE rewrites what you send')
 
 
@@ -52,14 +53,14 @@ def container_needs(wanted: Wanted) -> dict[str, str]:
     return needs
 
 
-def desired(wanted: Wanted) -> dict[str, Desired]:
+def desired(wanted: Wanted, actual: Mapping[str, str]) -> dict[str, Desired]:
     """The PVE options that the container's configuration and its features ask for."""
-    return desired_options(wanted.config, container_needs(wanted))
+    return {**desired_options(wanted.config, container_needs(wanted)), **mounts.desired_mounts(wanted.config, actual)}
 
 
 def config_changes(wanted: Wanted, actual: Mapping[str, str], record: Record, running: bool) -> Changes:
     """What one PUT has to change. ``actual`` are the values with pending ones merged in."""
-    options = desired(wanted)
+    options = desired(wanted, actual)
     to_set: dict[str, str] = {}
     delete: list[str] = []
     reasons: list[str] = []
@@ -69,7 +70,7 @@ def config_changes(wanted: Wanted, actual: Mapping[str, str], record: Record, ru
             to_set[key] = value
             reasons.append(f"{key}: {actual.get(key, 'not set')} -> {value} ({option.source})")
     for key, earlier in record.applied.items():
-        if key in options or key == "rootfs":
+        if key in options or key == RAW:
             continue
         undone = undone_value(key, actual.get(key), earlier)
         if undone and undone[0] == "set":
@@ -82,46 +83,65 @@ def config_changes(wanted: Wanted, actual: Mapping[str, str], record: Record, ru
         set=to_set,
         delete=tuple(sorted(delete)),
         reasons=tuple(reasons),
-        applied={key: option.remembered() for key, option in options.items()},
-        disrupts=_disruption([*to_set, *delete], running),
+        applied=_remembered(wanted, options),
+        disrupts=_disruption(to_set, delete, actual, running),
     )
 
 
-def _disruption(keys: list[str], running: bool) -> str:
-    if not running or all(key in AT_ONCE for key in keys):
+def _remembered(wanted: Wanted, options: Mapping[str, Desired]) -> dict[str, Any]:
+    result = {key: option.remembered() for key, option in options.items()}
+    lines = rawlines.wanted_lines(wanted.config)
+    return {**result, RAW: [list(line) for line in lines]} if lines else result
+
+
+def raw_changes(wanted: Wanted, there: Iterable[rawlines.Line], record: Record) -> tuple[list[Any], list[Any]]:
+    """Raw lines to add and to remove."""
+    return rawlines.changes(rawlines.wanted_lines(wanted.config), there, record.applied.get(RAW))
+
+
+def _disruption(to_set: Mapping[str, str], delete: list[str], actual: Mapping[str, str], running: bool) -> str:
+    if not running or all(key in AT_ONCE for key in [*to_set, *delete]):
         return NOTHING
-    return HOT if all(is_hot(key) for key in keys) else RESTART
+    return RESTART if _waiting(to_set, delete, actual) else HOT
 
 
-def waits_for_restart(changes: Changes) -> list[str]:
+def _waiting(to_set: Mapping[str, str], delete: list[str], actual: Mapping[str, str]) -> list[str]:
+    waiting = [key for key in to_set if not is_hot(key, actual)]
+    return sorted(waiting + [key for key in delete if not is_hot(key, actual, deleted=True)])
+
+
+def waits_for_restart(changes: Changes, actual: Mapping[str, str]) -> list[str]:
     """The options of a write to a running container that PVE keeps pending."""
-    return sorted(key for key in [*changes.set, *changes.delete] if not is_hot(key))
+    return _waiting(changes.set, list(changes.delete), actual)
 
 
-def rootfs_size(actual: Mapping[str, str]) -> int | None:
-    """The root disk's size in bytes, or None when the storage doesn't tell (a plain directory may not)."""
-    text = properties.parse(actual.get("rootfs", ""), "volume").get("size")
+def disk_size(actual: Mapping[str, str], disk: str) -> int | None:
+    """A disk's size in bytes, or None when the storage doesn't tell (a plain directory may not)."""
+    text = properties.parse(actual.get(disk, ""), "volume").get("size")
     try:
         return properties.parse_size(text) or None if text else None
     except ValueError:
         return None
 
 
-def disk_growth(wanted: Wanted, actual: Mapping[str, str]) -> tuple[str | None, str | None]:
-    """(new size for ``PUT resize``, error). PVE can't shrink a disk, so neither do we."""
-    size_gb = wanted.config.get("storage_size_gb")
-    there = rootfs_size(actual)
-    if size_gb is None or there is None:
-        return None, None
-    target = int(size_gb) * GIB
-    if target == there:
-        return None, None
-    if target < there:
-        return None, (
-            f"storage_size_gb: {size_gb} is less than the root disk's {properties.format_size(there)}, and PVE can't "
-            f"shrink a disk; set it to {-(-there // GIB)} or recreate the container"
-        )
-    return f"{size_gb}G", None
+def disk_growth(wanted: Wanted, actual: Mapping[str, str]) -> tuple[dict[str, str], str | None]:
+    """({disk: new size for ``PUT resize``}, error). PVE can't shrink a disk, so neither do we."""
+    asked: dict[str, tuple[Any, str]] = {}
+    if wanted.config.get("storage_size_gb") is not None:
+        asked["rootfs"] = (wanted.config["storage_size_gb"], "storage_size_gb")
+    asked.update(mounts.volume_sizes(wanted.config, actual))
+    growth: dict[str, str] = {}
+    for disk, (size_gb, source) in asked.items():
+        there = disk_size(actual, disk)
+        if there is None or int(size_gb) * GIB == there:
+            continue
+        if int(size_gb) * GIB < there:
+            return {}, (
+                f"{source}: {size_gb} is less than the {properties.format_size(there)} that {disk} has, and PVE can't "
+                f"shrink a disk; set it to {-(-there // GIB)} or recreate the container"
+            )
+        growth[disk] = f"{size_gb}G"
+    return growth, None
 
 
 def fixed_error(wanted: Wanted, actual: Mapping[str, str]) -> str | None:

@@ -133,6 +133,7 @@ class Record:
     applied: Mapping[str, Any] = field(default_factory=dict)
     creating: Mapping[str, Any] | None = None
     ledger: Mapping[str, Any] | None = None
+    raw_boot: str | None = None
 
 
 @dataclass(frozen=True)

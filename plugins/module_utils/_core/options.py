@@ -29,7 +29,9 @@ class Desired:
     parts: Mapping[str, str] | None = None
 
     def remembered(self) -> Any:
-        """What the last-applied record keeps of it."""
+        """What the last-applied record keeps of it: of a volume only its place, since PVE names and sizes it."""
+        if self.source == "volumes" and self.parts is not None:
+            return {"mp": self.parts["mp"]}
         return dict(self.parts) if self.parts is not None else self.text
 
 
@@ -114,6 +116,7 @@ SOURCES = {option.key: option.source for option in TABLE}
 # (PVE facts, 'Pending changes': memory can't be deleted). The hostname stays as it is.
 RESET = {"memory": "512"}
 KEPT = frozenset({"hostname"})
+WHOLE = frozenset({"net", "mp", "dev"})
 
 # PVE facts, 'Pending changes': applied at once, or hotplugged. Everything else waits for a restart.
 AT_ONCE = frozenset({"description", "onboot", "startup", "protection", "hostname", "hookscript", "cores", "tags"})
@@ -132,8 +135,13 @@ def desired_options(config: Config, needs: Needs) -> dict[str, Desired]:
     return result
 
 
-def is_hot(key: str) -> bool:
-    """Whether PVE applies a change of this option to a running container without a restart."""
+def is_hot(key: str, actual: Mapping[str, str], deleted: bool = False) -> bool:
+    """Whether PVE applies a change of this option to a running container without a restart.
+
+    A new mount point or device is plugged in; a changed or deleted one waits.
+    """
+    if key.rstrip("0123456789") in ("mp", "dev"):
+        return key not in actual and not deleted
     return key in AT_ONCE or key in HOTPLUG or key.startswith("net")
 
 
@@ -166,6 +174,10 @@ def undone_value(key: str, actual: str | None, applied: Any) -> tuple[str, str |
     """
     if actual is None or key in KEPT:
         return None
+    if key.rstrip("0123456789") == "mp" and isinstance(applied, Mapping):
+        # Somebody may have put another mount point into the slot since.
+        same = properties.parse(actual, "volume").get("mp") == applied.get("mp")
+        return _deletion(key) if same else None
     if not isinstance(applied, Mapping):
         if actual.strip() != str(applied):
             return None  # somebody changed it since: it is theirs now
@@ -173,8 +185,8 @@ def undone_value(key: str, actual: str | None, applied: Any) -> tuple[str, str |
     first = properties.default_key(key)
     there = properties.parse(actual, first)
     rest = {name: value for name, value in there.items() if name not in applied}
-    # A NIC without the name and bridge that we gave it is no NIC: it goes as a whole.
-    if rest and not key.startswith("net"):
+    # A NIC or a mount point without what we gave it is none: it goes as a whole. PVE keeps the volume as unusedN.
+    if rest and key.rstrip("0123456789") not in WHOLE:
         return None if len(rest) == len(there) else ("set", properties.compose(rest, first))
     return _deletion(key) if set(there) & set(applied) else None
 

@@ -28,6 +28,7 @@ class _World:
     running: bool
     template: bool
     config: dict[str, str]
+    raw: tuple[tuple[str, str], ...]
     differs: bool
     features: int
     due: list[dict[str, str]]
@@ -112,19 +113,28 @@ def _observed(wanted: Wanted, seen: Observation, record: Record) -> _World:
     due = ledger.due_features(wanted.features, known)
     application = ledger.application_due(wanted.ctid, wanted.application, known)
     config = seen.conf.merged()
-    changes = compare.config_changes(wanted, config, record, seen.running) if seen.exists else None
-    growth = compare.disk_growth(wanted, config)[0] if seen.exists else None
+    differs = seen.exists and _differs(wanted, config, seen.conf.raw, record, seen.running)
     return _World(
         exists=seen.exists,
         running=seen.running,
         template=seen.template,
         config=config,
-        differs=bool(changes) or bool(growth),
+        raw=seen.conf.raw,
+        differs=differs,
         features=len(wanted.features),
         due=due,
         application=application,
         word=record.word,
         target=states.rank(wanted.target),
+    )
+
+
+def _differs(wanted: Wanted, config: dict[str, str], raw: Any, record: Record, running: bool) -> bool:
+    """Whether the config is other than the desired one."""
+    return (
+        bool(compare.config_changes(wanted, config, record, running))
+        or bool(compare.disk_growth(wanted, config)[0])
+        or compare.raw_changes(wanted, raw, record) != ([], [])
     )
 
 
@@ -165,9 +175,8 @@ def _create(wanted: Wanted, seen: Observation, record: Record, world: _World, ta
         reason = f"no container {wanted.ctid}; created from {wanted.config.get('template')}"
     world.exists = True
     world.config = compare.created_config(wanted, seen.source.head if source is not None and seen.source else None)
-    world.differs = bool(compare.config_changes(wanted, world.config, Record(), False)) or bool(
-        compare.disk_growth(wanted, world.config)[0]
-    )
+    world.raw = seen.source.raw if source is not None and seen.source else ()
+    world.differs = _differs(wanted, world.config, world.raw, Record(), False)
     # What an existing container was customized with is gone with it.
     world.due = ledger.due_features(wanted.features, seen.ledger if source is not None else None)
     world.application = ledger.application_due(wanted.ctid, wanted.application, None)
@@ -198,46 +207,66 @@ def _resume_create(wanted: Wanted, seen: Observation, world: _World) -> None:
     if seen.creating == "failed":
         path = f"/nodes/{wanted.node}/lxc/{wanted.ctid}"
         world.exists = world.running = False
+        # The API refuses to destroy what is locked; only the node's own command takes the dead creation's lock away.
+        unlock = Entry("pct", f"unlock {wanted.ctid}")
         call = Entry("pve", f"DELETE {path}", {"force": 1, "purge": 1})
-        world.add("clean-up", "an earlier creation died half-way", call, Entry("node", "record", {"creating": None}))
+        forget = Entry("node", "record", {"creating": None})
+        world.add("clean-up", "an earlier creation died half-way", unlock, call, forget)
     else:
         done = Entry("node", "record", {"creating": None, "ours": True, "applied": {}})
         world.add("adopt", "an earlier run created it and was cut off before it could say so", done)
 
 
 def _configure(wanted: Wanted, seen: Observation, record: Record, world: _World, target: int) -> list[str]:
-    """Adds the config write and the disk growth. Returns what waits for a restart afterwards."""
+    """Adds the config write, the raw lines and the disk growth. Returns what waits for a restart afterwards."""
     waiting = sorted(seen.conf.pending) if world.exists and seen.running else []
+    if world.exists and seen.running and record.raw_boot is not None and record.raw_boot == seen.boot:
+        waiting.append("lxc")
     if not world.exists or target < states.rank(states.CONFIGURED):
         return waiting
     path = f"/nodes/{wanted.node}/lxc/{wanted.ctid}"
     created = any(step.kind in ("create", "clone") for step in world.steps)
-    changes = compare.config_changes(wanted, world.config, Record() if created else record, world.running)
-    growth, _error = compare.disk_growth(wanted, world.config)
-    world.differs = bool(growth)
+    earlier = Record() if created else record
+    changes = compare.config_changes(wanted, world.config, earlier, world.running)
+    growth = list(compare.disk_growth(wanted, world.config)[0].items())
+    add, remove = compare.raw_changes(wanted, world.raw, earlier)
+    world.differs = bool(growth or add or remove)
+    remember = Entry("node", "record", {"applied": dict(changes.applied)})
     if changes:
-        world.config = changes.onto(world.config)
+        before, world.config = world.config, changes.onto(world.config)
         call = Entry("pve", f"PUT {path}/config", changes.params())
-        applied = Entry("node", "record", {"applied": dict(changes.applied)})
-        world.add("configure", "; ".join(changes.reasons), call, applied, disrupts=changes.disrupts)
+        if add or remove:
+            # The record must not forget lines that are still to be removed, in case this run is cut off.
+            remember = Entry("node", "record", {"applied": {**changes.applied, **_kept_lines(earlier)}})
+        world.add("configure", "; ".join(changes.reasons), call, remember, disrupts=changes.disrupts)
         if world.running:
-            waiting = sorted({*waiting, *compare.waits_for_restart(changes)})
-    elif created or dict(changes.applied) != {k: v for k, v in record.applied.items() if k != "rootfs"}:
-        world.add(
-            "record",
-            "the values to compare with next time",
-            Entry("node", "record", {"applied": dict(changes.applied)}),
-        )
-    world.differs = False
-    if growth:
-        call = Entry("pve", f"PUT {path}/resize", {"disk": "rootfs", "size": growth})
-        world.add(
-            "resize",
-            f"storage_size_gb: the root disk grows to {growth}",
-            call,
-            disrupts=HOT if world.running else NOTHING,
-        )
+            waiting = sorted({*waiting, *compare.waits_for_restart(changes, before)})
+    if add or remove:
+        world.differs = bool(growth)
+        _raw_lines(wanted, seen, world, changes.applied, (add, remove))
+        waiting = sorted({*waiting, "lxc"}) if world.running else waiting
+    elif not changes and (created or dict(changes.applied) != dict(record.applied)):
+        world.add("record", "the values to compare with next time", remember)
+    for disk, size in growth:
+        world.differs = disk != growth[-1][0]
+        call = Entry("pve", f"PUT {path}/resize", {"disk": disk, "size": size})
+        world.add("resize", f"{disk} grows to {size}", call, disrupts=HOT if world.running else NOTHING)
     return waiting
+
+
+def _kept_lines(record: Record) -> dict[str, Any]:
+    return {compare.RAW: record.applied[compare.RAW]} if compare.RAW in record.applied else {}
+
+
+def _raw_lines(wanted: Wanted, seen: Observation, world: _World, applied: Any, lines: Any) -> None:
+    add, remove = lines
+    text = [f"+{key}: {value}" for key, value in add] + [f"-{key}: {value}" for key, value in remove]
+    edit = Entry("conf", "edit raw lines", {"add": [list(line) for line in add], "remove": [list(x) for x in remove]})
+    values: dict[str, Any] = {"applied": dict(applied)}
+    if world.running:
+        values["raw_boot"] = seen.boot
+    disrupts = RESTART if world.running else NOTHING
+    world.add("raw", f"lxc_options: {', '.join(text)}", edit, Entry("node", "record", values), disrupts=disrupts)
 
 
 def _start(wanted: Wanted, seen: Observation, world: _World, target: int, waiting: list[str]) -> None:

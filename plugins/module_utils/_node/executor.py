@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import time
 from dataclasses import dataclass, field
 from typing import Any, Callable
@@ -15,7 +16,8 @@ from .._core.model import Entry, Observation, Plan, Record, Step, Wanted
 from . import guest
 from .audit import Audit
 from .client import Client, PveError
-from .observe import Observer
+from .conf_edit import LOCKS, edit_raw_lines
+from .observe import Observer, conf_path
 from .store import Store
 from .tasks import is_upid, pauses, wait_task, with_lock_wait
 
@@ -46,6 +48,16 @@ class StepError(Exception):
         super().__init__(f"{step.kind} failed in state {state}: {error}")
 
 
+def node_command(what: str) -> None:
+    """Run ``pct`` for what the API can't do. Raises PveError with its words."""
+    try:
+        done = subprocess.run(["pct", *what.split()], capture_output=True, text=True, timeout=60, check=False)
+    except (OSError, subprocess.SubprocessError) as error:
+        raise PveError(f"pct {what}", 0, str(error)) from None
+    if done.returncode:
+        raise PveError(f"pct {what}", 0, done.stderr.strip() or f"exit code {done.returncode}")
+
+
 def _is_stale(failure: StepError) -> bool:
     cause = failure.__cause__
     return isinstance(cause, PveError) and "detected modified configuration" in cause.reason
@@ -64,7 +76,9 @@ class Executor:
         lock_wait: float = 120.0,
         task_timeout: float = TASK_TIMEOUT,
         ready_timeout: float = 60.0,
+        locks: str = LOCKS,
     ) -> None:
+        self._locks = locks
         self._observer = observer
         self._store = store
         self._audit = audit
@@ -167,6 +181,12 @@ class Executor:
     def _entry(self, wanted: Wanted, step: Step, entry: Entry, seen: Observation, outcome: Outcome) -> None:
         if entry.op == "pve":
             outcome.warnings += self._call(wanted, entry, seen)
+        elif entry.op == "conf":
+            lines = {key: [(str(line[0]), str(line[1])) for line in entry.params[key]] for key in ("add", "remove")}
+            path = conf_path(self._observer.node, wanted.ctid, self._observer.pve)
+            edit_raw_lines(path, wanted.ctid, seen.digest, lines["add"], lines["remove"], self._locks)
+        elif entry.op == "pct":
+            node_command(entry.what)
         elif entry.what == "state":
             self._store.write_word(wanted.ctid, str(entry.params["word"]))
         elif entry.what == "forget":

@@ -111,7 +111,15 @@ class Node:
         observer = Observer(str(self.pve_dir), running=lambda: set(self.backend.running))
         audit = Audit("run-1", quiet=check, directory=str(self.directory / "log"))
         connect = client or (lambda: local_client.LocalClient(port=self.pve.port))
-        return Executor(observer, Store(str(self.directory / "state")), audit, connect, "run-1", lock_wait=1.0)
+        return Executor(
+            observer,
+            Store(str(self.directory / "state")),
+            audit,
+            connect,
+            "run-1",
+            lock_wait=1.0,
+            locks=str(self.directory / "lock"),
+        )
 
     def drive(self, wanted, check=False, client=None):
         """One run of the module, with the play's part (features, application) done on paper."""

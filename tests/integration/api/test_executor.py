@@ -22,6 +22,11 @@ from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.store imp
 NET = {"name": "eth0", "bridge": "vmbr0", "ip": "dhcp"}
 FULL = {"memory_mb": 1024, "swap_mb": 0, "cores": 2, "network_config": NET, "start_at_boot": True, "boot_order": 3}
 FULL = {**FULL, "boot_delay": 10, "pct_options": ["nesting=1", "keyctl=1"], "unprivileged": True}
+DATA = {"name": "data", "pool": "local", "size_gb": 1, "mount_point": "/data"}
+
+
+def own_calls(made):
+    return [entry for entry in made if entry["op"] in ("pve", "conf")]
 
 
 def pve_calls(outcome_entries):
@@ -82,6 +87,13 @@ def test_a_settled_container_costs_no_call_at_all(node):
         {"mac_address": "BC:24:11:12:34:56"},
         {"memory_mb": None, "swap_mb": None, "cores": None},
         {"storage_size_gb": 6},
+        {"volumes": [DATA]},
+        {"lxc_options": ["lxc.cgroup2.devices.allow: c 10:200 rwm", "lxc.mount.entry=/dev/x dev/x none bind"]},
+        {"lxc_options": ["lxc.apparmor.profile: unconfined"], "restart_policy": "if_needed"},
+        {"lxc_options": ["lxc.apparmor.profile: unconfined"], "memory_mb": 2048, "storage_size_gb": 5},
+        {"volumes": [DATA, {**DATA, "name": "more", "mount_point": "/more"}]},
+        {"mount_points": [{"host_path": "/srv", "container_path": "/mnt/srv"}]},
+        {"mount_points": [{"host_path": "/srv", "container_path": "/mnt/srv"}], "volumes": [DATA]},
     ],
     ids=str,
 )
@@ -92,9 +104,10 @@ def test_each_change_is_made_once_and_then_settled(node, change):
     after = wanted(**{**FULL, **change})
     check = node.drive(after, check=True)
     assert node.mutations() == []
-    node.drive(after)
+    real = node.drive(after)
     made = node.mutations()
-    assert made
+    assert real.journal == predicted(check)
+    assert own_calls(real.journal)
     assert normal(made) == normal(pve_calls(predicted(check)))
     node.forget_requests()
     again = node.drive(after)
@@ -141,6 +154,19 @@ def test_a_cut_at_any_call_is_resumed(node, at, after):
     assert len(node.backend.volumes) == 1
     node.forget_requests()
     assert node.drive(wanted(**FULL)).journal == []
+    assert node.mutations() == []
+
+
+def test_a_volume_comes_grows_and_is_detached_never_deleted(node):
+    node.drive(wanted(**FULL, volumes=[DATA]))
+    assert "mp=/data,size=1G" in node.conf(950)
+    node.drive(wanted(**FULL, volumes=[{**DATA, "size_gb": 3}]))
+    assert "mp=/data,size=3G" in node.conf(950)
+    node.drive(wanted(**FULL, restart_policy="if_needed"))
+    assert "mp=/data" not in node.conf(950)
+    assert "unused0: local:950/" in node.conf(950)
+    node.forget_requests()
+    assert node.drive(wanted(**FULL, restart_policy="if_needed")).journal == []
     assert node.mutations() == []
 
 
@@ -258,3 +284,27 @@ def test_an_error_of_the_connection_is_no_traceback(node):
     client = local_client.LocalClient(port=1)
     with pytest.raises(PveError, match="no answer from the control plane"):
         client.request("POST", "/nodes/pve/lxc", {"vmid": 950})
+
+
+def test_raw_lines_go_to_the_head_section_and_only_ours_are_removed(node):
+    node.drive(wanted(**FULL))
+    path = node.conf_dir / "950.conf"
+    path.write_text(path.read_text() + "lxc.environment: THEIRS=1\n")
+    node.call("POST", "/nodes/pve/lxc/950/status/stop")
+    node.drive(wanted(**FULL, lxc_options=["lxc.environment: OURS=1"]))
+    text = node.conf(950)
+    assert "lxc.environment: OURS=1" in text
+    assert "lxc.environment: THEIRS=1" in text
+    node.drive(wanted(**FULL))
+    assert "OURS" not in node.conf(950)
+    assert "lxc.environment: THEIRS=1" in node.conf(950)
+
+
+def test_raw_lines_of_a_running_container_wait_and_are_told_until_its_restart(node):
+    node.drive(wanted(**FULL))
+    after = wanted(**FULL, lxc_options=["lxc.environment: OURS=1"])
+    assert node.drive(after).last.waiting == ("lxc",)
+    again = node.drive(after)
+    assert (again.journal, again.first.waiting, again.first.state) == ([], ("lxc",), "completed")
+    node.call("POST", "/nodes/pve/lxc/950/status/reboot")
+    assert node.drive(after).first.waiting == ()

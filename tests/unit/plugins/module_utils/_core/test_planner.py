@@ -280,7 +280,7 @@ def test_a_half_made_container_of_ours_is_cleaned_up_and_made_again():
     observation = Observation(950, exists=True, conf=ConfFile(head={"lock": "create"}), creating="failed")
     plan = planner.plan(wanted(), observation, Record(creating={"run": "r"}))
     assert kinds(plan)[:2] == ["clean-up", "create"]
-    assert calls(plan)[0] == ("DELETE /nodes/pve/lxc/950", {"force": 1, "purge": 1})
+    assert [entry.what for entry in plan.steps[0].entries][:2] == ["unlock 950", "DELETE /nodes/pve/lxc/950"]
 
 
 def test_a_half_made_container_of_somebody_else_is_not_touched():
@@ -346,3 +346,49 @@ def test_the_summary_names_every_call():
     assert "1. create => created" in lines
     assert "pve: POST /nodes/pve/lxc vmid=950" in lines
     assert "application: begin" in lines
+
+
+VOLUME = {"name": "data", "pool": "local", "size_gb": 2, "mount_point": "/data"}
+BIND = {"host_path": "/srv/models", "container_path": "/models"}
+
+
+def test_new_mount_points_take_the_first_free_slots():
+    plan = planner.plan(
+        wanted(config={"volumes": [VOLUME], "mount_points": [BIND]}), seen({"mp0": "local:1/x,mp=/x"}), OURS
+    )
+    assert calls(plan)[0][1] == {"mp1": "/srv/models,mp=/models", "mp2": "local:2,mp=/data"}
+    assert plan.steps[0].disrupts == "hot"
+
+
+def test_a_volume_that_exists_is_never_allocated_again():
+    """PVE facts: STORE:SIZE sent again allocates another disk."""
+    record = dataclasses.replace(OURS, applied={**APPLIED, "mp0": {"mp": "/data"}})
+    there = seen({"mp0": "local:950/vm-950-disk-1.raw,mp=/data,size=2G"})
+    assert planner.plan(wanted(config={"volumes": [VOLUME]}), there, record).steps == ()
+
+
+def test_a_volume_grows_and_never_shrinks():
+    there = seen({"mp0": "local:950/vm-950-disk-1.raw,mp=/data,size=1G"})
+    plan = planner.plan(wanted(config={"volumes": [VOLUME]}), there, OURS)
+    assert ("PUT /nodes/pve/lxc/950/resize", {"disk": "mp0", "size": "2G"}) in calls(plan)
+    there = seen({"mp0": "local:950/vm-950-disk-1.raw,mp=/data,size=4G"})
+    assert "volumes/0/size_gb: 2 is less" in planner.plan(wanted(config={"volumes": [VOLUME]}), there, OURS).error
+
+
+def test_a_volume_whose_key_is_gone_is_detached():
+    record = dataclasses.replace(OURS, applied={**APPLIED, "mp0": {"mp": "/data"}})
+    plan = planner.plan(wanted(), seen({"mp0": "local:950/vm-950-disk-1.raw,mp=/data,size=2G"}), record)
+    assert calls(plan) == [("PUT /nodes/pve/lxc/950/config", {"delete": "mp0"})]
+    assert plan.waiting == ("mp0",)
+
+
+def test_a_slot_that_somebody_took_over_is_left_alone():
+    record = dataclasses.replace(OURS, applied={**APPLIED, "mp0": {"mp": "/data"}})
+    assert calls(planner.plan(wanted(), seen({"mp0": "local:950/x,mp=/theirs"}), record)) == []
+
+
+def test_a_changed_bind_mount_waits_for_a_restart():
+    record = dataclasses.replace(OURS, applied={**APPLIED, "mp0": {"volume": "/srv/old", "mp": "/models"}})
+    plan = planner.plan(wanted(config={"mount_points": [BIND]}), seen({"mp0": "/srv/old,mp=/models,ro=1"}), record)
+    assert calls(plan) == [("PUT /nodes/pve/lxc/950/config", {"mp0": "/srv/models,mp=/models,ro=1"})]
+    assert plan.waiting == ("mp0",)

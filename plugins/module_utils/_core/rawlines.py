@@ -1,0 +1,53 @@
+# Copyright (c) 2026, Phoenix Hypervisor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Raw ``lxc.*`` lines of a container's config: PVE's API shows them but can't write them (PVE facts)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+Line = tuple[str, str]
+
+_LINE = re.compile(r"^\s*(lxc\.[a-z0-9_.\-]+)\s*[:=]\s*(.*?)\s*$")
+_SECTION = re.compile(r"^\[[^\]]+\]\s*$")
+
+
+def parse_line(text: str) -> Line | None:
+    """``lxc.key: value`` or ``lxc.key = value`` -> (key, value); None for anything else, line breaks included."""
+    found = None if "\n" in text or "\r" in text else _LINE.match(text)
+    return (found.group(1), found.group(2)) if found else None
+
+
+def wanted_lines(config: Mapping[str, Any]) -> list[Line]:
+    """The lines of ``lxc_options``, each once, in their order."""
+    lines = [parse_line(str(text)) for text in config.get("lxc_options") or ()]
+    return list(dict.fromkeys(line for line in lines if line is not None))
+
+
+def changes(wanted: Iterable[Line], there: Iterable[Line], applied: Any) -> tuple[list[Line], list[Line]]:
+    """(lines to add, lines to remove). Only what we applied earlier is ever removed; foreign lines stay."""
+    wanted, there = list(wanted), list(there)
+    earlier = {(str(item[0]), str(item[1])) for item in applied or () if len(item) == 2}
+    add = [line for line in wanted if line not in there]
+    return add, [line for line in there if line in earlier and line not in wanted]
+
+
+def edit(text: str, add: Iterable[Line], remove: Iterable[Line]) -> str:
+    """The config's text with lines added and removed, in the head section only.
+
+    Lines appended to the end of a config with snapshots would land in the last snapshot (PVE facts, 'Clones').
+    """
+    lines = text.splitlines()
+    end = next((index for index, line in enumerate(lines) if _SECTION.match(line)), len(lines))
+    gone = set(remove)
+    head = [line for line in lines[:end] if parse_line(line) not in gone]
+    blank = 0
+    while head and not head[-1].strip():
+        head.pop()
+        blank += 1
+    head += [f"{key}: {value}" for key, value in add]
+    return "\n".join([*head, *[""] * blank, *lines[end:]]) + "\n"
