@@ -9,11 +9,9 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-if sys.version_info < (3, 11):
-    sys.exit('lab.py needs Python 3.11 or later, this is {0}.{1}'.format(*sys.version_info[:2]))
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from phoenix_lab.cli import main  # noqa: E402 - the path has to be set first
+from phoenix_lab.cli import main
 
 if __name__ == '__main__':
     sys.exit(main())

@@ -30,8 +30,8 @@ def lay_out(node: str) -> None:
     (PVE / 'nodes' / node / 'lxc').mkdir(parents=True, exist_ok=True)
     (PVE / 'nodes' / node / 'qemu-server').mkdir(exist_ok=True)
     (PVE / 'priv').mkdir(mode=0o700, exist_ok=True)
-    for name, target in (('local', 'nodes/' + node), ('lxc', 'nodes/%s/lxc' % node),
-                         ('qemu-server', 'nodes/%s/qemu-server' % node)):
+    for name, target in (('local', 'nodes/' + node), ('lxc', f'nodes/{node}/lxc'),
+                         ('qemu-server', f'nodes/{node}/qemu-server')):
         if not (PVE / name).is_symlink():
             (PVE / name).symlink_to(target)
     if not (PVE / 'storage.cfg').exists():
@@ -74,7 +74,7 @@ async def start_at_boot(pve: LabPve, socket: RootSocket) -> None:
         number = properties.get('order') or next((key for key in properties if key.isdigit()), '')
         return (int(number) if number.isdigit() else 1 << 30, ct.vmid)  # type: ignore[attr-defined]
     for ct in sorted(wanted, key=order):
-        await socket.handle({'op': 'call', 'method': 'POST', 'path': '/nodes/%s/lxc/%d/status/start' % (pve.node, ct.vmid)})
+        await socket.handle({'op': 'call', 'method': 'POST', 'path': f'/nodes/{pve.node}/lxc/{ct.vmid}/status/start'})
 
 
 if __name__ == '__main__':

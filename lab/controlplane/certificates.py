@@ -33,13 +33,15 @@ def ensure(pve: Path, node: str, node_ip: str) -> tuple[Path, Path]:
         _usage(sign=False), critical=True).sign(ca_key, hashes.SHA256())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, node + '.lab.internal')])
     addresses = [ipaddress.ip_address(a) for a in dict.fromkeys(('127.0.0.1', '::1', node_ip))]
-    names = [x509.IPAddress(a) for a in addresses] + [x509.DNSName(n) for n in ('localhost', node, node + '.lab.internal')]
+    dns = ('localhost', node, node + '.lab.internal')
+    names = [x509.IPAddress(a) for a in addresses] + [x509.DNSName(n) for n in dns]
     leaf = _builder(name, ca_name, key, ca_key).add_extension(
         x509.SubjectAlternativeName(names), critical=False).add_extension(
         x509.BasicConstraints(ca=False, path_length=None), critical=True).add_extension(
         _usage(sign=True), critical=True).add_extension(
         x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False).add_extension(
-        x509.AuthorityKeyIdentifier.from_issuer_public_key(ca_key.public_key()), critical=False).sign(ca_key, hashes.SHA256())
+        x509.AuthorityKeyIdentifier.from_issuer_public_key(ca_key.public_key()), critical=False).sign(
+        ca_key, hashes.SHA256())
     _write(pve / 'priv' / 'pve-root-ca.key', _pem(ca_key), 0o600)
     _write(pve / 'pve-root-ca.pem', ca.public_bytes(serialization.Encoding.PEM), 0o644)
     _write(key_file, _pem(key), 0o600)
@@ -48,7 +50,7 @@ def ensure(pve: Path, node: str, node_ip: str) -> tuple[Path, Path]:
 
 
 def _builder(subject: x509.Name, issuer: x509.Name, key: Any, issuer_key: Any = None) -> x509.CertificateBuilder:
-    now = datetime.datetime.now(datetime.timezone.utc)
+    now = datetime.datetime.now(datetime.UTC)
     builder = x509.CertificateBuilder().subject_name(subject).issuer_name(issuer).public_key(key.public_key())
     return builder.serial_number(x509.random_serial_number()).not_valid_before(
         now - datetime.timedelta(days=1)).not_valid_after(now + datetime.timedelta(days=365 * YEARS)).add_extension(

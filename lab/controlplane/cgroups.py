@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Mapping
+from typing import Any
 
 from fakepve.model import TaskError
 
@@ -22,12 +23,12 @@ def folder(pid: int, controller: str) -> Path:
 
     Not from its name: LXC adds -1 to it when a group of an earlier run is still there.
     """
-    for line in Path('/proc/%d/cgroup' % pid).read_text().splitlines():
+    for line in Path(f'/proc/{pid}/cgroup').read_text().splitlines():
         _number, controllers, where = line.split(':', 2)
         payload = next((part for part in where.split('/') if part.startswith('lxc.payload.')), None)
-        if payload and (UNIFIED and not controllers or controller in controllers.split(',')):
+        if payload and ((UNIFIED and not controllers) or controller in controllers.split(',')):
             return (ROOT if UNIFIED else ROOT / controller) / payload
-    raise OSError('no %s group for process %d' % (controller, pid))
+    raise OSError(f'no {controller} group for process {pid}')
 
 
 def apply(vmid: int, pid: int, config: Mapping[str, Any], keys: tuple[str, ...]) -> None:
@@ -39,11 +40,11 @@ def apply(vmid: int, pid: int, config: Mapping[str, Any], keys: tuple[str, ...])
         failed = [name for name in attempt if not _write(pid, name, wanted[name])]
         if not failed:
             return
-    raise TaskError('unable to set %s of container %d' % (', '.join(failed), vmid))
+    raise TaskError(f"unable to set {', '.join(failed)} of container {vmid}")
 
 
 def _write(pid: int, name: str, value: str) -> bool:
-    top = folder(pid, name.split('.')[0])
+    top = folder(pid, name.split('.', maxsplit=1)[0])
     if not (top / name).exists():
         return True
     groups = [top]
@@ -69,7 +70,7 @@ def usage(pid: int | None) -> dict[str, Any]:
     try:
         memory = folder(pid, 'memory') / ('memory.current' if UNIFIED else 'memory.usage_in_bytes')
         found['mem'] = int(memory.read_text())
-        ticks = int(Path('/proc/%d/stat' % pid).read_text().rsplit(')', 1)[1].split()[19])
+        ticks = int(Path(f'/proc/{pid}/stat').read_text().rsplit(')', 1)[1].split()[19])
         found['uptime'] = int(time.clock_gettime(time.CLOCK_BOOTTIME) - ticks / os.sysconf('SC_CLK_TCK'))
     except (OSError, ValueError, IndexError):
         pass

@@ -17,8 +17,8 @@ async def command(*argv: str, check: bool = True) -> tuple[int, str, str]:
     out, err = await process.communicate()
     code = process.returncode or 0
     if check and code:
-        raise TaskError("command '%s' failed: exit code %d: %s" % (
-            ' '.join(argv), code, err.decode(errors='replace').strip()[-500:]))
+        reason = err.decode(errors='replace').strip()[-500:]
+        raise TaskError(f"command '{' '.join(argv)}' failed: exit code {code}: {reason}")
     return code, out.decode(errors='replace'), err.decode(errors='replace')
 
 

@@ -13,8 +13,9 @@ import crypt
 import ipaddress
 import os
 import re
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Mapping
+from typing import Any
 
 from fakepve.lxc import split_props
 from fakepve.schema import parse_boolean
@@ -52,7 +53,7 @@ class GuestRoot:
         for part in target.relative_to(self.root).parts[:-1]:
             folder = folder / part
             if folder.is_symlink():
-                raise OSError('%s is a link; not following a guest out of its root' % folder)
+                raise OSError(f'{folder} is a link; not following a guest out of its root')
             if not folder.is_dir():
                 folder.mkdir(mode=0o755)
                 self._own(folder)
@@ -72,10 +73,10 @@ class GuestRoot:
 
     def _hostname(self, config: Mapping[str, Any]) -> None:
         hostname = str(config.get('hostname') or 'localhost')
-        short = hostname.split('.')[0]
+        short = hostname.split('.', maxsplit=1)[0]
         self.write('etc/hostname', short + '\n')
         domain = str(config.get('searchdomain') or _host_search() or '').split(' ')[0]
-        full = hostname if '.' in hostname else ('%s.%s' % (short, domain) if domain else short)
+        full = hostname if '.' in hostname else (f'{short}.{domain}' if domain else short)
         address = '127.0.1.1'
         for key in sorted(k for k in config if re.fullmatch(r'net\d+', k)):
             found = re.match(r'(\d+\.\d+\.\d+\.\d+)/\d+$', split_props(config[key])[1].get('ip', ''))
@@ -84,7 +85,7 @@ class GuestRoot:
                 break
         names = ' '.join(dict.fromkeys((full, short)))
         localhost = '127.0.0.1 localhost.localnet localhost\n'
-        block = '%s\n%s %s\n%s\n' % (BEGIN, address, names, END)
+        block = f'{BEGIN}\n{address} {names}\n{END}\n'
         self.write('etc/hosts', _with_block(self.read('etc/hosts') or localhost, block))
 
     def _resolver(self, config: Mapping[str, Any]) -> None:
@@ -94,7 +95,7 @@ class GuestRoot:
         servers = str(config.get('nameserver') or '').split() or _host_nameservers()
         lines = (['search ' + str(search)] if search else []) + ['nameserver ' + server for server in servers]
         # The whole file: what a DHCP client wrote into it before is of an earlier start.
-        self.write('etc/resolv.conf', '%s\n%s\n%s\n' % (BEGIN, '\n'.join(lines), END))
+        self.write('etc/resolv.conf', '{}\n{}\n{}\n'.format(BEGIN, '\n'.join(lines), END))
 
     def _timezone(self, config: Mapping[str, Any]) -> None:
         zone = config.get('timezone')
@@ -105,7 +106,7 @@ class GuestRoot:
         if (self.root / 'usr/share/zoneinfo' / str(zone)).exists():
             link = self.root / 'etc/localtime'
             link.unlink(missing_ok=True)
-            link.symlink_to('/usr/share/zoneinfo/%s' % zone)
+            link.symlink_to(f'/usr/share/zoneinfo/{zone}')
             self._own(link)
 
     def _network(self, config: Mapping[str, Any]) -> None:
@@ -122,7 +123,7 @@ class GuestRoot:
         password = options.get('password')
         if password:
             hashed = crypt.crypt(str(password), crypt.METHOD_SHA512)
-            shadow = re.sub(r'(?m)^root:[^:]*:', lambda _match: 'root:%s:' % hashed, self.read('etc/shadow'))
+            shadow = re.sub(r'(?m)^root:[^:]*:', lambda _match: f'root:{hashed}:', self.read('etc/shadow'))
             self.write('etc/shadow', shadow, 0o640)
         keys = options.get('ssh-public-keys')
         if keys:
@@ -139,21 +140,21 @@ class GuestRoot:
 def interface(net: Mapping[str, str]) -> str:
     """The interfaces(5) stanzas of a netN."""
     name = net.get('name', 'eth0')
-    out = 'auto %s\n' % name
+    out = f'auto {name}\n'
     for family, address, gateway in (('inet', net.get('ip'), net.get('gw')), ('inet6', net.get('ip6'), net.get('gw6'))):
         if address in ('dhcp', 'auto'):
-            out += 'iface %s %s %s\n' % (name, family, address)
+            out += f'iface {name} {family} {address}\n'
         elif address and address != 'manual':
-            out += 'iface %s %s static\n\taddress %s\n' % (name, family, address)
+            out += f'iface {name} {family} static\n\taddress {address}\n'
             if gateway:
                 network = ipaddress.ip_interface(address).network
                 if ipaddress.ip_address(gateway) not in network:
-                    out += '# --- BEGIN PVE ---\n\tpost-up ip route add %s dev %s\n' % (gateway, name)
-                    out += '\tpost-up ip route add default via %s dev %s\n# --- END PVE ---\n' % (gateway, name)
+                    out += f'# --- BEGIN PVE ---\n\tpost-up ip route add {gateway} dev {name}\n'
+                    out += f'\tpost-up ip route add default via {gateway} dev {name}\n# --- END PVE ---\n'
                 else:
-                    out += '\tgateway %s\n' % gateway
+                    out += f'\tgateway {gateway}\n'
         elif family == 'inet':
-            out += 'iface %s inet manual\n' % name
+            out += f'iface {name} inet manual\n'
     return out
 
 
@@ -164,7 +165,7 @@ def flag(value: Any) -> bool:
 
 def _with_block(text: str, block: str) -> str:
     """text with PVE's marked block replaced, or added at the end."""
-    pattern = re.compile(re.escape(BEGIN) + r'\n.*?' + re.escape(END) + r'\n?', re.S)
+    pattern = re.compile(re.escape(BEGIN) + r'\n.*?' + re.escape(END) + r'\n?', re.DOTALL)
     if pattern.search(text):
         return pattern.sub(lambda _match: block, text, count=1)
     return (text.rstrip('\n') + '\n' if text.strip() else '') + block

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Mapping
+from typing import Any
 
 from fakepve.lxc import mount_type, parse_mount, split_props
 from fakepve.model import TaskError
@@ -54,7 +55,7 @@ async def apply(vmid: int, key: str, old: Any, new: Any, pid: int | None) -> Non
 def _running_config(vmid: int) -> dict[str, Any]:
     """The limits of a guest that an earlier control plane started, from the file that PVE keeps."""
     from . import conffile
-    path = Path('/etc/pve/lxc/%d.conf' % vmid)
+    path = Path(f'/etc/pve/lxc/{vmid}.conf')
     return dict(conffile.parse(path.read_text()).config) if path.exists() else {}
 
 
@@ -66,7 +67,7 @@ async def _net(vmid: int, key: str, old: Any, new: Any, pid: int) -> None:
     before, after = split_props(old or '')[1], split_props(new or '')[1]
     host_side = lxc_config.veth(vmid, key)
     if after.get('bridge') and not Path('/sys/class/net', after['bridge']).exists():
-        raise TaskError("bridge '%s' does not exist" % after['bridge'])
+        raise TaskError("bridge '{}' does not exist".format(after['bridge']))
 
     def rest(net: Mapping[str, str]) -> dict[str, str]:
         return {name: value for name, value in net.items() if name not in ADDRESS_KEYS}
@@ -134,4 +135,4 @@ def _move(source: str, target: str, pid: int) -> None:
     try:
         bind_into(source, target, pid)
     except OSError as e:
-        raise TaskError("unable to mount '%s' at '%s': %s" % (source, target, e)) from e
+        raise TaskError(f"unable to mount '{source}' at '{target}': {e}") from e

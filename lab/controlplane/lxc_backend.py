@@ -13,8 +13,9 @@ import asyncio
 import json
 import shutil
 import time
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Mapping
+from typing import Any
 
 from fakepve.lxc import parse_mount
 from fakepve.model import TaskError
@@ -48,7 +49,7 @@ class LxcBackend:
 
     async def destroy(self, vmid: int, config: Config) -> None:
         await asyncio.to_thread(shutil.rmtree, lxc_config.LXC_ROOT / str(vmid), True)
-        (LOGS / ('ct-%d.log' % vmid)).unlink(missing_ok=True)
+        (LOGS / (f'ct-{vmid}.log')).unlink(missing_ok=True)
         self._pids.pop(vmid, None)
 
     async def clone(self, src: int, dst: int, src_config: Config, config: Config) -> None:
@@ -72,15 +73,15 @@ class LxcBackend:
         def write() -> None:
             root = _root(config)
             if not (root / 'etc').is_dir():
-                raise TaskError("unable to open file '%s/etc/hostname' - the root file system is empty" % root)
+                raise TaskError(f"unable to open file '{root}/etc/hostname' - the root file system is empty")
             GuestRoot(root, lxc_config.shift_of(config)).prepare(config)
             folder = lxc_config.LXC_ROOT / str(vmid)
             folder.mkdir(mode=0o755, parents=True, exist_ok=True)
             (folder / 'config').write_text(lxc_config.render(vmid, config))
         await asyncio.to_thread(_with_os_errors, write)
-        log = LOGS / ('ct-%d.log' % vmid)
+        log = LOGS / (f'ct-{vmid}.log')
         log.write_text('')
-        unit = 'pve-container@%d.service' % vmid
+        unit = f'pve-container@{vmid}.service'
         await command('systemctl', 'reset-failed', unit, check=False)
         await command('systemctl', 'start', unit)
         deadline = time.monotonic() + 60
@@ -92,7 +93,7 @@ class LxcBackend:
             if active not in ('active', 'activating') or time.monotonic() > deadline:
                 text = log.read_text(errors='replace') if log.exists() else ''
                 reasons = [line.split(' - ', 1)[-1] for line in text.splitlines() if ' ERROR ' in line]
-                raise TaskError('\n'.join(reasons[-4:] + ["startup for container '%d' failed" % vmid]))
+                raise TaskError('\n'.join([*reasons[-4:], f"startup for container '{vmid}' failed"]))
             await asyncio.sleep(0.05)
         await hotplug.settle(vmid, config)
 
@@ -111,7 +112,7 @@ class LxcBackend:
 
     async def _gone(self, vmid: int) -> None:
         """Until the unit has ended too: a start right after must not meet it."""
-        await command('systemctl', 'stop', 'pve-container@%d.service' % vmid, check=False)
+        await command('systemctl', 'stop', f'pve-container@{vmid}.service', check=False)
         deadline = time.monotonic() + 20
         while await self.is_running(vmid):
             if time.monotonic() > deadline:
@@ -128,7 +129,7 @@ class LxcBackend:
             return None
         known = self._pids.get(vmid)
         # The socket's inode names this run of the monitor; a reboot inside it gives a new init.
-        if known and known[0] == inode and Path('/proc/%d' % known[1]).exists():
+        if known and known[0] == inode and Path(f'/proc/{known[1]}').exists():
             return known[1]
         text = (await output('lxc-info', '-n', str(vmid), '-p', '-H', check=False)).strip()
         if not text.isdigit() or int(text) <= 0:
@@ -142,7 +143,7 @@ class LxcBackend:
         if now - self._sockets[0] > 0.01:
             rows = (line.split() for line in SOCKETS.read_text().splitlines()[1:])
             self._sockets = (now, {row[7]: row[6] for row in rows if len(row) > 7 and row[7].endswith('/command')})
-        return self._sockets[1].get('@/var/lib/lxc/%d/command' % vmid)
+        return self._sockets[1].get(f'@/var/lib/lxc/{vmid}/command')
 
     # ---------------------------------------------------------- while it runs
     async def apply_hot(self, vmid: int, key: str, old: Any, new: Any) -> None:
@@ -167,7 +168,7 @@ class LxcBackend:
 
     async def resize(self, vmid: int, disk: str, volid: str, size: int) -> None:
         if not volumes.path(volid).is_dir():
-            raise TaskError("disk image '%s' does not exist" % volumes.path(volid))
+            raise TaskError(f"disk image '{volumes.path(volid)}' does not exist")
 
     # -------------------------------------------------------------- snapshots
     async def snapshot(self, vmid: int, name: str, volids: list[str]) -> None:
@@ -194,7 +195,7 @@ class LxcBackend:
             if link.get('ifname'):
                 item = {'iface': link['ifname']}
                 for address in link.get('addr_info', [])[:1]:
-                    item.update(cidr='%s/%d' % (address['local'], address['prefixlen']), address=address['local'])
+                    item.update(cidr=f"{address['local']}/{address['prefixlen']}", address=address['local'])
                 found.append(item)
         return found
 
@@ -207,7 +208,7 @@ def _volumes(config: Config) -> dict[str, str]:
     """rootfs and mpN that are volumes: key to volume."""
     found = {}
     for key, value in config.items():
-        if key == 'rootfs' or key.startswith('mp') and key[2:].isdigit():
+        if key == 'rootfs' or (key.startswith('mp') and key[2:].isdigit()):
             volume = parse_mount(value).get('volume', '')
             if not volume.startswith('/'):
                 found[key] = volume
@@ -229,5 +230,5 @@ def _interface(link: Mapping[str, Any]) -> dict[str, Any]:
         item['ip-addresses'].append({'ip-address-type': address['family'], 'ip-address': address['local'],
                                      'prefix': str(address['prefixlen'])})
         if address['family'] not in item:
-            item[address['family']] = '%s/%d' % (address['local'], address['prefixlen'])
+            item[address['family']] = f"{address['local']}/{address['prefixlen']}"
     return item

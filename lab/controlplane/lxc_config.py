@@ -8,8 +8,9 @@ from __future__ import annotations
 import os
 import re
 import stat
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Mapping
+from typing import Any
 
 from fakepve.lxc import mount_type, parse_mount, split_props
 from fakepve.model import TaskError
@@ -29,7 +30,7 @@ def shift_of(config: Mapping[str, Any]) -> int:
 
 def veth(vmid: int, key: str) -> str:
     """The node's end of a netN, as PVE names it."""
-    return 'veth%di%s' % (vmid, key.removeprefix('net'))
+    return f"veth{vmid}i{key.removeprefix('net')}"
 
 
 def mtu_of(net: Mapping[str, str]) -> str:
@@ -51,13 +52,13 @@ def limits(config: Mapping[str, Any]) -> dict[str, str]:
             out['memory.memsw.limit_in_bytes'] = str(memory + swap)
     limit = float(config.get('cpulimit') or 0)
     if UNIFIED:
-        out['cpu.max'] = '%d 100000' % (limit * 100000) if limit else 'max 100000'
+        out['cpu.max'] = f'{int(limit * 100000)} 100000' if limit else 'max 100000'
         out['cpu.weight'] = str(min(10000, int(config.get('cpuunits') or 100)))
     else:
         out['cpu.cfs_period_us'] = '100000'
         out['cpu.cfs_quota_us'] = str(int(limit * 100000)) if limit else '-1'
         out['cpu.shares'] = str(max(2, int(config.get('cpuunits') or 1024)))
-    out['cpuset.cpus'] = '0-%d' % (min(int(config.get('cores') or CPUS), CPUS) - 1)
+    out['cpuset.cpus'] = f"0-{min(int(config.get('cores') or CPUS), CPUS) - 1}"
     return out
 
 
@@ -66,21 +67,21 @@ def render(vmid: int, config: Mapping[str, Any]) -> str:
     unprivileged = flag(config.get('unprivileged'))
     features = split_props(config.get('features') or '')[1]
     cgroup = 'cgroup2' if UNIFIED else 'cgroup'
-    lines = ['# written at each start from /etc/pve/lxc/%d.conf' % vmid,
+    lines = [f'# written at each start from /etc/pve/lxc/{vmid}.conf',
              'lxc.include = /usr/share/lxc/config/common.conf']
     if unprivileged:
         lines += ['lxc.include = /usr/share/lxc/config/userns.conf',
-                  'lxc.idmap = u 0 %d %d' % (volumes.SHIFT, volumes.IDS),
-                  'lxc.idmap = g 0 %d %d' % (volumes.SHIFT, volumes.IDS)]
+                  f'lxc.idmap = u 0 {volumes.SHIFT} {volumes.IDS}',
+                  f'lxc.idmap = g 0 {volumes.SHIFT} {volumes.IDS}']
     if flag(features.get('nesting')):
         lines.append('lxc.include = /usr/share/lxc/config/nesting.conf')
     lines += ['lxc.apparmor.profile = unconfined', 'lxc.arch = linux64',
-              'lxc.tty.max = %s' % config.get('tty', 2), 'lxc.environment = TERM=linux',
-              'lxc.uts.name = %s' % str(config.get('hostname') or 'CT%d' % vmid).split('.')[0],
-              'lxc.rootfs.path = dir:%s' % volumes.path(parse_mount(config['rootfs'])['volume']),
+              'lxc.tty.max = {}'.format(config.get('tty', 2)), 'lxc.environment = TERM=linux',
+              'lxc.uts.name = {}'.format(str(config.get('hostname') or f'CT{vmid}').split('.')[0]),
+              'lxc.rootfs.path = dir:{}'.format(volumes.path(parse_mount(config['rootfs'])['volume'])),
               # cgroup v1 gives a child no device that its parent lacks; on a real node the kernel is v2.
-              'lxc.%s.devices.allow = a' % cgroup]
-    lines += ['lxc.%s.%s = %s' % (cgroup, name, value) for name, value in limits(config).items() if value != '-1']
+              f'lxc.{cgroup}.devices.allow = a']
+    lines += [f'lxc.{cgroup}.{name} = {value}' for name, value in limits(config).items() if value != '-1']
     for key in sorted((k for k in config if re.fullmatch(r'net\d+', k)), key=lambda k: int(k[3:])):
         lines += _network(vmid, key, split_props(config[key])[1])
     for key in sorted((k for k in config if re.fullmatch(r'mp\d+', k)), key=lambda k: int(k[2:])):
@@ -91,14 +92,15 @@ def render(vmid: int, config: Mapping[str, Any]) -> str:
         lines.append('lxc.mount.entry = /dev/fuse dev/fuse none bind,create=file,optional 0 0')
     for name, value in config.get('lxc') or []:
         # Keys for the other cgroup version say nothing to this kernel and would stop the start.
-        if not re.match(r'lxc\.%s\.' % ('cgroup' if UNIFIED else 'cgroup2'), name):
-            lines.append('%s = %s' % (name, value))
+        if not re.match(f"lxc\\.{'cgroup' if UNIFIED else 'cgroup2'}\\.", name):
+            lines.append(f'{name} = {value}')
     return '\n'.join(lines) + '\n'
 
 
 def _network(vmid: int, key: str, net: Mapping[str, str]) -> list[str]:
-    prefix = 'lxc.net.%s.' % key[3:]
-    lines = [prefix + 'type = veth', prefix + 'veth.pair = ' + veth(vmid, key), prefix + 'name = ' + net.get('name', 'eth0'),
+    prefix = f'lxc.net.{key[3:]}.'
+    lines = [prefix + 'type = veth', prefix + 'veth.pair = ' + veth(vmid, key),
+             prefix + 'name = ' + net.get('name', 'eth0'),
              prefix + 'hwaddr = ' + net['hwaddr'], prefix + 'mtu = ' + mtu_of(net)]
     if net.get('bridge') and not flag(net.get('link_down')):
         lines.append(prefix + 'link = ' + net['bridge'])
@@ -111,13 +113,13 @@ def _mount(mount: Mapping[str, str], unprivileged: bool) -> str:
     options = 'create=dir' + (',ro' if flag(mount.get('ro')) else '')
     kind = mount_type(volume)
     if kind == 'device':
-        return 'lxc.mount.entry = %s %s auto defaults,%s 0 0' % (_escape(volume), _escape(target), options)
+        return f'lxc.mount.entry = {_escape(volume)} {_escape(target)} auto defaults,{options} 0 0'
     source = Path(volume) if kind == 'bind' else volumes.path(volume)
     if not source.exists():
-        raise TaskError("directory '%s' does not exist" % source)
+        raise TaskError(f"directory '{source}' does not exist")
     if kind == 'volume' and unprivileged and source.stat().st_uid == 0:
         os.chown(source, volumes.SHIFT, volumes.SHIFT)
-    return 'lxc.mount.entry = %s %s none rbind,%s 0 0' % (_escape(str(source)), _escape(target), options)
+    return f'lxc.mount.entry = {_escape(str(source))} {_escape(target)} none rbind,{options} 0 0'
 
 
 def device(vmid: int, value: str, shift: int) -> tuple[str, Path, str]:
@@ -127,9 +129,9 @@ def device(vmid: int, value: str, shift: int) -> tuple[str, Path, str]:
     try:
         found = os.stat(path)
     except OSError:
-        raise TaskError('Device %s does not exist' % path) from None
+        raise TaskError(f'Device {path} does not exist') from None
     if not (stat.S_ISCHR(found.st_mode) or stat.S_ISBLK(found.st_mode)):
-        raise TaskError('%s is not a device' % path)
+        raise TaskError(f'{path} is not a device')
     made = LXC_ROOT / str(vmid) / 'passthrough' / path.lstrip('/')
     made.parent.mkdir(parents=True, exist_ok=True)
     made.unlink(missing_ok=True)
@@ -137,7 +139,7 @@ def device(vmid: int, value: str, shift: int) -> tuple[str, Path, str]:
     made.chmod(int(props.get('mode', '0660'), 8))
     os.chown(made, shift + int(props.get('uid', 0)), shift + int(props.get('gid', 0)))
     target = path.lstrip('/')
-    return 'lxc.mount.entry = %s %s none bind,create=file 0 0' % (_escape(str(made)), _escape(target)), made, target
+    return f'lxc.mount.entry = {_escape(str(made))} {_escape(target)} none bind,create=file 0 0', made, target
 
 
 def _escape(text: str) -> str:

@@ -21,8 +21,8 @@ def bind_into(source: str, target: str, pid: int) -> None:
     tree = libc.syscall(_OPEN_TREE, _AT_FDCWD, source.encode(), _OPEN_TREE_CLONE | _AT_RECURSIVE | os.O_CLOEXEC)
     if tree < 0:
         raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
-    namespace = os.open('/proc/%d/ns/mnt' % pid, os.O_RDONLY)
-    root = os.open('/proc/%d/root' % pid, os.O_RDONLY | os.O_DIRECTORY)
+    namespace = os.open(f'/proc/{pid}/ns/mnt', os.O_RDONLY)
+    root = os.open(f'/proc/{pid}/root', os.O_RDONLY | os.O_DIRECTORY)
     try:
         child = os.fork()
         if not child:

@@ -9,6 +9,7 @@ Blocking; called through a thread.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shutil
@@ -20,7 +21,7 @@ from fakepve.model import TaskError
 STORAGE_CFG = Path('/etc/pve/storage.cfg')
 SHIFT = 100000
 IDS = 65536
-_USERNS = ['lxc-usernsexec', '-m', 'u:0:%d:%d' % (SHIFT, IDS), '-m', 'g:0:%d:%d' % (SHIFT, IDS), '--']
+_USERNS = ['lxc-usernsexec', '-m', f'u:0:{SHIFT}:{IDS}', '-m', f'g:0:{SHIFT}:{IDS}', '--']
 _TAR = ['tar', '--extract', '--preserve-permissions', '--totals', '--one-file-system', '--numeric-owner',
         '--skip-old-files', '--xattrs', '--xattrs-include=user.*', '--xattrs-include=security.capability',
         '--anchored', '--exclude=./dev/*']
@@ -43,7 +44,7 @@ def path(volid: str) -> Path:
     """Where the volume's files are."""
     storage, _, name = volid.partition(':')
     if not name or '..' in name.split('/'):
-        raise TaskError("unable to parse volume ID '%s'" % volid)
+        raise TaskError(f"unable to parse volume ID '{volid}'")
     return _storage_path(storage) / 'images' / name
 
 
@@ -54,7 +55,7 @@ def alloc(volid: str) -> None:
     try:
         target.mkdir(mode=0o755)
     except FileExistsError:
-        raise TaskError("disk image '%s' already exists" % target) from None
+        raise TaskError(f"disk image '{target}' already exists") from None
 
 
 def free(volid: str) -> None:
@@ -63,10 +64,8 @@ def free(volid: str) -> None:
     for tree in [target, *target.parent.glob(target.name + '@*')]:
         if tree.is_dir():
             shutil.rmtree(tree)
-    try:
+    with contextlib.suppress(OSError):
         target.parent.rmdir()
-    except OSError:
-        pass
 
 
 def copy(source: str, target: str) -> None:
@@ -100,13 +99,12 @@ def extract(archive: str, target: Path, unprivileged: bool) -> str:
 def snapshot_path(volid: str, name: str) -> Path:
     """Where the kept contents of a snapshot are."""
     target = path(volid)
-    return target.with_name('%s@%s' % (target.name, name))
+    return target.with_name(f'{target.name}@{name}')
 
 
-def _run(argv: list[str], stdin: 'object' = None) -> str:
+def _run(argv: list[str], stdin: object = None) -> str:
     done = subprocess.run(argv, stdin=stdin or subprocess.DEVNULL, capture_output=True,  # type: ignore[call-overload]
                           text=True, check=False)
     if done.returncode:
-        raise TaskError("command '%s' failed: exit code %d: %s" % (
-            ' '.join(argv), done.returncode, done.stderr.strip()[-500:]))
+        raise TaskError(f"command '{' '.join(argv)}' failed: exit code {done.returncode}: {done.stderr.strip()[-500:]}")
     return str(done.stderr).strip()

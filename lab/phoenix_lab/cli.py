@@ -38,7 +38,7 @@ def main() -> int:
     try:
         return _dispatch(arguments, Instance())
     except LabError as problem:
-        print('lab: %s' % problem, file=sys.stderr)
+        print(f'lab: {problem}', file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print('lab: interrupted; the next up or down clears up', file=sys.stderr)
@@ -78,7 +78,7 @@ def _status(lab: Instance, as_json: bool) -> int:
         print(json.dumps(facts))
     else:
         for name, value in facts.items():
-            print('%-10s %s' % (name, value))
+            print(f'{name:<10} {value}')
         if running:
             print(run(['ssh', '-F', str(lab.output / 'ssh_config'), NODE, 'pct list'], check=False).stdout, end='')
     return 0 if running else 3

@@ -35,7 +35,7 @@ def install_tools() -> None:
     if not missing:
         return
     if not shutil.which('apt-get', path=path):
-        raise LabError('needed and not here: %s (this is no Debian, so install them by hand)' % ', '.join(missing))
+        raise LabError(f"needed and not here: {', '.join(missing)} (this is no Debian, so install them by hand)")
     say('installing ' + ', '.join(missing))
     install = ['apt-get', '-qq', '-y', '--no-install-recommends', '-o', 'DPkg::Lock::Timeout=300', 'install']
     # Debian's lxc-net would add a bridge of its own and a dnsmasq; the lab brings its own network.
@@ -53,7 +53,7 @@ def apt_sources(suite: str) -> str:
 
     Node and guests are always the same release, whatever the host's, so the host's release name is replaced.
     """
-    found = re.search(r'^VERSION_CODENAME=(\w+)', Path('/etc/os-release').read_text(), re.M)
+    found = re.search(r'^VERSION_CODENAME=(\w+)', Path('/etc/os-release').read_text(), re.MULTILINE)
     own = found.group(1) if found else suite
     entries: list[tuple[str, str, str]] = []
     for name in [Path('/etc/apt/sources.list'), *sorted(Path('/etc/apt/sources.list.d').glob('*'))]:
@@ -64,11 +64,11 @@ def apt_sources(suite: str) -> str:
         else:
             entries += [match.groups() for match in  # type: ignore[misc]
                         re.finditer(r'(?m)^deb\s+(?:\[[^]]*\]\s+)?(\S+)\s+(\S+)\s+(main\b.*)$', name.read_text())]
-    lines = ['deb %s %s %s' % (uri, suite + release[len(own):], components) for uri, release, components in entries
+    lines = [f'deb {uri} {suite + release[len(own):]} {components}' for uri, release, components in entries
              if 'debian' in uri and re.match(re.escape(own) + r'(-(updates|security))?$', release)]
-    default = ['deb http://deb.debian.org/debian %s main' % suite,
-               'deb http://deb.debian.org/debian %s-updates main' % suite,
-               'deb http://deb.debian.org/debian-security %s-security main' % suite]
+    default = [f'deb http://deb.debian.org/debian {suite} main',
+               f'deb http://deb.debian.org/debian {suite}-updates main',
+               f'deb http://deb.debian.org/debian-security {suite}-security main']
     return '\n'.join(dict.fromkeys(lines or default)) + '\n'
 
 
@@ -101,7 +101,7 @@ def nameservers() -> list[str]:
     """The host's resolvers that a container can reach; a stub on loopback is looked through."""
     for path in RESOLVERS:
         if path.exists():
-            found = re.findall(r'^nameserver\s+(\d+\.\d+\.\d+\.\d+)', path.read_text(), re.M)
+            found = re.findall(r'^nameserver\s+(\d+\.\d+\.\d+\.\d+)', path.read_text(), re.MULTILINE)
             reachable = [address for address in found if not address.startswith('127.')]
             if reachable:
                 return reachable[:3]

@@ -25,12 +25,14 @@ from .instance import CACHE_ROOT, locked
 from .run import LabError, clean_env, run, say
 
 RELEASE = 'bookworm'
-NODE_PACKAGES = ('systemd', 'systemd-sysv', 'dbus', 'openssh-server', 'python3', 'python3-venv', 'perl', 'lxc', 'uidmap',
-                 'iproute2', 'nftables', 'dnsmasq-base', 'zstd', 'procps', 'iputils-ping', 'curl', 'ca-certificates',
-                 'netbase', 'less', 'libpam-systemd', 'lxcfs')
+# Raise it when the code below changes what an image holds.
+REVISION = 1
+NODE_PACKAGES = ('systemd', 'systemd-sysv', 'dbus', 'openssh-server', 'python3', 'python3-venv', 'perl', 'lxc', 'lxcfs',
+                 'uidmap', 'iproute2', 'nftables', 'dnsmasq-base', 'zstd', 'procps', 'iputils-ping', 'curl',
+                 'logrotate', 'ca-certificates', 'netbase', 'less', 'libpam-systemd')
 # As small as the templates in the field: no python3, curl, sshd or ca-certificates.
-GUEST_PACKAGES = ('systemd', 'systemd-sysv', 'dbus', 'ifupdown', 'isc-dhcp-client', 'iproute2', 'iputils-ping', 'netbase',
-                  'procps')
+GUEST_PACKAGES = ('systemd', 'systemd-sysv', 'dbus', 'ifupdown', 'isc-dhcp-client', 'iproute2', 'iputils-ping',
+                  'netbase', 'procps')
 WHEELS = ('fakepve==0.5.0', 'aiohttp', 'cryptography')
 NODE_PYTHON = '3.11'
 NODE_MASKED = ('lxc-net.service', 'lxc.service', 'lxc-monitord.service', 'apt-daily.timer', 'apt-daily-upgrade.timer',
@@ -62,11 +64,11 @@ class Images:
 
 def wanted() -> Images:
     """The images for this host's apt sources, settings and certificates; their names hold the content key."""
-    seen = [RELEASE, host.apt_sources(RELEASE), host.apt_conf(), host.local_cas(), NODE_PACKAGES, GUEST_PACKAGES, WHEELS,
-            NODE_MASKED, GUEST_MASKED, Path(__file__).read_text()]
+    seen = [REVISION, RELEASE, host.apt_sources(RELEASE), host.apt_conf(), host.local_cas(), NODE_PACKAGES,
+            GUEST_PACKAGES, WHEELS, NODE_MASKED, GUEST_MASKED]
     key = hashlib.sha256(json.dumps(seen).encode()).hexdigest()[:12]
     wheels = hashlib.sha256(json.dumps([WHEELS, NODE_PYTHON]).encode()).hexdigest()[:12]
-    return Images(CACHE_ROOT / ('node-' + key), CACHE_ROOT / ('template-%s.tar.zst' % key),
+    return Images(CACHE_ROOT / ('node-' + key), CACHE_ROOT / (f'template-{key}.tar.zst'),
                   CACHE_ROOT / ('wheels-' + wheels))
 
 
@@ -105,8 +107,7 @@ def _die_with_us() -> None:
 def _mmdebstrap(target: Path, packages: tuple[str, ...]) -> None:
     command = ['mmdebstrap', '--quiet', '--mode=root', '--variant=minbase', '--format=directory',
                '--include=' + ','.join(packages)]
-    for line in host.apt_conf().splitlines():
-        command.append('--aptopt=' + line)
+    command += ['--aptopt=' + line for line in host.apt_conf().splitlines()]
     done = subprocess.run([*command, RELEASE, str(target), '-'], input=host.apt_sources(RELEASE), text=True,
                           capture_output=True, env=clean_env(), preexec_fn=_die_with_us, check=False)
     if done.returncode:
@@ -139,10 +140,10 @@ def _wheels(target: Path) -> Path:
     """The control plane's Python packages for the node's Python, fetched with the host's pip and its settings."""
     if target.is_dir():
         return target
-    say('downloading the control plane (%s)' % ', '.join(WHEELS))
+    say('downloading the control plane ({})'.format(', '.join(WHEELS)))
     building = target.with_suffix('.building')
     machine = platform.machine()
-    platforms = ['--platform=manylinux%s_%s' % (tag, machine) for tag in ('_2_28', '_2_17', '2014')]
+    platforms = [f'--platform=manylinux{tag}_{machine}' for tag in ('_2_28', '_2_17', '2014')]
     run([*host.pip(), 'download', '--quiet', '--disable-pip-version-check', '--only-binary=:all:', '--dest',
          str(building), '--implementation=cp', '--python-version=' + NODE_PYTHON,
          '--abi=cp' + NODE_PYTHON.replace('.', ''), '--abi=abi3', '--abi=none', *platforms, *WHEELS])
@@ -150,7 +151,7 @@ def _wheels(target: Path) -> Path:
     return target
 
 
-def _node(target: Path, wheels: 'object') -> None:
+def _node(target: Path, wheels: object) -> None:
     if target.is_dir():
         return
     say('building the node image')
@@ -186,10 +187,10 @@ def _template(target: Path) -> None:
         bundle = building / GUEST_CA
         bundle.parent.mkdir(parents=True)
         shutil.copy(host.CA_BUNDLE, bundle)
-        (building / 'etc/apt/apt.conf.d/91ca').write_text('Acquire::https::CaInfo "/%s";\n' % GUEST_CA)
+        (building / 'etc/apt/apt.conf.d/91ca').write_text(f'Acquire::https::CaInfo "/{GUEST_CA}";\n')
     archive = target.with_name(target.name + '.building')
     run(['tar', '--create', '--numeric-owner', '--xattrs', '--use-compress-program=zstd -T0 -3', '--file', str(archive),
          '--directory', str(building), '.'])
     archive.rename(target)
     shutil.rmtree(building)
-    say('guest template ready, %d MiB' % (os.stat(target).st_size >> 20))
+    say(f'guest template ready, {os.stat(target).st_size >> 20} MiB')

@@ -11,9 +11,9 @@ import ipaddress
 import json
 import os
 import re
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Iterator
 
 from .run import LabError, run
 
@@ -27,7 +27,7 @@ NODE = 'pve'
 def write_atomically(path: Path, text: str, mode: int = 0o644) -> None:
     """Write a small file so that a reader sees the old or the new text, never a half."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name('.%s.%d' % (path.name, os.getpid()))
+    temporary = path.with_name(f'.{path.name}.{os.getpid()}')
     temporary.write_text(text)
     temporary.chmod(mode)
     temporary.replace(path)
@@ -40,7 +40,7 @@ class Instance:
         own = hashlib.sha256(bytes(CHECKOUT)).hexdigest()[:8]
         ident = ident or os.environ.get('PHOENIX_LAB_INSTANCE') or own
         if not re.fullmatch(r'[a-z0-9]{1,8}', ident):
-            raise LabError('PHOENIX_LAB_INSTANCE must be 1 to 8 characters of a-z and 0-9, not %r' % ident)
+            raise LabError(f'PHOENIX_LAB_INSTANCE must be 1 to 8 characters of a-z and 0-9, not {ident!r}')
         self.ident = ident
         self.container = 'phoenix-lab-' + ident
         self.bridge = 'phx' + ident
@@ -115,9 +115,9 @@ def _free_network(ident: str) -> ipaddress.IPv4Network:
     used = [ipaddress.ip_network(route['dst'], strict=False)
             for route in json.loads(run(['ip', '-j', '-4', 'route', 'show', 'table', 'all']).stdout or '[]')
             if re.match(r'\d', route.get('dst', ''))]
-    for facts in STATE_ROOT.glob('*/instance.json'):
-        used.append(ipaddress.ip_network(json.loads(facts.read_text())['network']))
-    resolvers = re.findall(r'^nameserver\s+(\d+\.\d+\.\d+\.\d+)', Path('/etc/resolv.conf').read_text(), re.M)
+    used += [ipaddress.ip_network(json.loads(facts.read_text())['network'])
+             for facts in STATE_ROOT.glob('*/instance.json')]
+    resolvers = re.findall(r'^nameserver\s+(\d+\.\d+\.\d+\.\d+)', Path('/etc/resolv.conf').read_text(), re.MULTILINE)
     used += [ipaddress.ip_network(address) for address in resolvers]
     start = int.from_bytes(hashlib.sha256(ident.encode()).digest()[:4], 'big')
     for offset in range(8192):

@@ -42,7 +42,7 @@ def up(lab: Instance, pve_version: str | None) -> None:
         if was_running and ready == facts:
             outputs.write(lab)
             node.wait(lab)
-            say('the lab is up: node %s' % lab.node_ip)
+            say(f'the lab is up: node {lab.node_ip}')
             return
         node.prepare(lab, built, version)
         if was_running:
@@ -57,7 +57,7 @@ def up(lab: Instance, pve_version: str | None) -> None:
         node.wait(lab)
         outputs.write(lab)
         write_atomically(lab.state / READY, json.dumps(facts) + '\n')
-        say('the lab is up: node %s, guests %s (PVE %s)' % (lab.node_ip, lab.guests, version))
+        say(f'the lab is up: node {lab.node_ip}, guests {lab.guests} (PVE {version})')
 
 
 def down(lab: Instance, purge: bool = False) -> None:
@@ -96,7 +96,7 @@ def leftovers(lab: Instance) -> list[str]:
     if node.is_running(lab):
         found.append('container ' + lab.container)
     if lab.state.exists():
-        found.append('directory %s' % lab.state)
+        found.append(f'directory {lab.state}')
     mounts = Path('/proc/self/mountinfo').read_text()
     found += ['mount ' + line.split()[4] for line in mounts.splitlines() if str(lab.state) in line]
     for process in Path('/proc').glob('[0-9]*'):

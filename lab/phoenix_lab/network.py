@@ -23,23 +23,23 @@ def up(lab: Instance) -> None:
     if not Path('/sys/class/net', lab.bridge).exists():
         run(['ip', 'link', 'add', lab.bridge, 'type', 'bridge', 'forward_delay', '0'])
     run(['ip', 'link', 'set', lab.bridge, 'mtu', mtu, 'up'])
-    run(['ip', 'address', 'replace', '%s/24' % lab.host_ip, 'dev', lab.bridge])
+    run(['ip', 'address', 'replace', f'{lab.host_ip}/24', 'dev', lab.bridge])
     run(['ip', 'route', 'replace', str(lab.guests), 'via', lab.node_ip, 'dev', lab.bridge])
     if IP_FORWARD.read_text().strip() != '1':
         if not FORWARD_BEFORE.exists():
             write_atomically(FORWARD_BEFORE, IP_FORWARD.read_text())
         IP_FORWARD.write_text('1\n')
     # One transaction: declare, empty, fill; so it can be repeated.
-    run(['nft', '-f', '-'], stdin='''
-table ip {t} {{ }}
-flush table ip {t}
-table ip {t} {{
+    run(['nft', '-f', '-'], stdin=f'''
+table ip {lab.nft_table} {{ }}
+flush table ip {lab.nft_table}
+table ip {lab.nft_table} {{
   chain postrouting {{
     type nat hook postrouting priority srcnat; policy accept;
-    ip saddr {net} ip daddr != {net} masquerade
+    ip saddr {lab.network} ip daddr != {lab.network} masquerade
   }}
 }}
-'''.format(t=lab.nft_table, net=lab.network))
+''')
     for rule in ('iifname', 'oifname'):
         _docker_accept(lab, rule)
 
@@ -70,7 +70,7 @@ def leftovers(lab: Instance) -> list[str]:
 def _docker_accept(lab: Instance, direction: str) -> None:
     """A Docker on the host sets FORWARD to drop; its own chain for exceptions lets the lab through."""
     listing = run(['nft', 'list', 'chain', 'ip', 'filter', 'DOCKER-USER'], check=False)
-    if listing.returncode == 0 and '%s "%s"' % (direction, lab.bridge) not in listing.stdout:
+    if listing.returncode == 0 and f'{direction} "{lab.bridge}"' not in listing.stdout:
         run(['nft', 'insert', 'rule', 'ip', 'filter', 'DOCKER-USER', direction, lab.bridge, 'accept'])
 
 
@@ -79,4 +79,4 @@ def _docker_rules(lab: Instance) -> list[int]:
     if listing.returncode:
         return []
     rules = [item['rule'] for item in json.loads(listing.stdout)['nftables'] if 'rule' in item]
-    return [rule['handle'] for rule in rules if '"%s"' % lab.bridge in json.dumps(rule)]
+    return [rule['handle'] for rule in rules if f'"{lab.bridge}"' in json.dumps(rule)]

@@ -18,6 +18,8 @@ from .images import Images
 from .instance import NODE, Instance, write_atomically
 from .run import LabError, run, say
 
+# What the template is called on the node, as Proxmox's own of that release.
+TEMPLATE = 'debian-12-standard_12.7-1_amd64.tar.zst'
 CONFIG = '''# written by lab.py; the node of a lab
 lxc.include = /usr/share/lxc/config/common.conf
 lxc.include = /usr/share/lxc/config/nesting.conf
@@ -35,7 +37,7 @@ lxc.signal.halt = SIGRTMIN+3
 # Docker's overlay2 in a guest needs a real file system under the guest's root.
 lxc.mount.entry = {storage}/vz var/lib/vz none bind,create=dir 0 0
 lxc.mount.entry = {storage}/lxc var/lib/lxc none bind,create=dir 0 0
-lxc.mount.entry = {template} var/lib/vz/template/cache/debian-12-standard_12.7-1_amd64.tar.zst none bind,ro,create=file 0 0
+lxc.mount.entry = {template} var/lib/vz/template/cache/{name} none bind,ro,create=file 0 0
 lxc.mount.entry = /dev/fuse dev/fuse none bind,optional,create=file 0 0
 lxc.mount.entry = /dev/net/tun dev/net/tun none bind,optional,create=file 0 0
 lxc.mount.entry = /dev/loop-control dev/loop-control none bind,optional,create=file 0 0
@@ -54,7 +56,7 @@ def config(lab: Instance, images: Images) -> str:
     """The LXC configuration of the node."""
     cgroup = 'cgroup2' if Path('/sys/fs/cgroup/cgroup.controllers').exists() else 'cgroup'
     return CONFIG.format(node=NODE, lower=images.node, upper=lab.upper, cgroup=cgroup, storage=lab.storage,
-                         template=images.template, bridge=lab.bridge, veth=lab.veth, mtu=host.mtu(),
+                         template=images.template, name=TEMPLATE, bridge=lab.bridge, veth=lab.veth, mtu=host.mtu(),
                          address=lab.node_ip, gateway=lab.host_ip)
 
 
@@ -74,7 +76,7 @@ def prepare(lab: Instance, images: Images, pve_version: str) -> None:
             temporary.with_name(temporary.name + '.pub').rename(lab.state / (name + '.pub'))
             temporary.rename(lab.state / name)
     public = (lab.state / 'host_ed25519.pub').read_text().split()
-    write_atomically(lab.state / 'known_hosts', '%s %s %s\n' % (lab.node_ip, public[0], public[1]))
+    write_atomically(lab.state / 'known_hosts', f'{lab.node_ip} {public[0]} {public[1]}\n')
     if not is_running(lab):
         push(lab, pve_version)
 
@@ -92,7 +94,7 @@ def settings_digest(lab: Instance, pve_version: str) -> str:
 
 def push(lab: Instance, pve_version: str) -> None:
     """Put the checkout's files and this instance's settings onto the node, running or not."""
-    resolv = ''.join('nameserver %s\n' % address for address in host.nameservers())
+    resolv = ''.join(f'nameserver {address}\n' for address in host.nameservers())
     key = (lab.state / 'id_ed25519.pub').read_bytes()
     generated = {
         'etc/phoenix-lab.json': (json.dumps(settings(lab, pve_version), indent=2).encode() + b'\n', 0o644),
@@ -139,16 +141,17 @@ def attach(lab: Instance, argv: list[str], stdin: bytes | None = None, check: bo
 
 def is_running(lab: Instance) -> bool:
     """Whether the container's monitor is alive, from its command socket."""
-    return '@%s/%s/command' % (lab.lxcpath, lab.container) in Path('/proc/net/unix').read_text()
+    return f'@{lab.lxcpath}/{lab.container}/command' in Path('/proc/net/unix').read_text()
 
 
 def start(lab: Instance) -> None:
     """Boot the node; returns as soon as its init runs."""
     if not is_running(lab):
         log = lab.state / 'lxc.log'
-        done = run(['lxc-start', '-P', str(lab.lxcpath), '-n', lab.container, '-o', str(log), '-l', 'WARN'], check=False)
+        done = run(['lxc-start', '-P', str(lab.lxcpath), '-n', lab.container, '-o', str(log), '-l', 'WARN'],
+                   check=False)
         if done.returncode:
-            raise LabError('the node did not start; the end of %s:\n%s' % (log, log.read_text()[-2000:]))
+            raise LabError(f'the node did not start; the end of {log}:\n{log.read_text()[-2000:]}')
 
 
 def wait(lab: Instance, seconds: float = 60) -> None:
@@ -161,8 +164,8 @@ def wait(lab: Instance, seconds: float = 60) -> None:
                 break
             except OSError:
                 if time.monotonic() > deadline:
-                    raise LabError('the node does not answer on port %d after %d s; see: lab.py logs' % (
-                        port, seconds)) from None
+                    raise LabError(f'the node does not answer on port {port} after {seconds} s; see: lab.py logs'
+                                   ) from None
                 time.sleep(0.1)
 
 
@@ -176,7 +179,7 @@ def stop(lab: Instance) -> None:
         deadline = time.monotonic() + 20
         while is_running(lab):
             if time.monotonic() > deadline:
-                raise LabError('the node container %s does not stop' % lab.container)
+                raise LabError(f'the node container {lab.container} does not stop')
             time.sleep(0.05)
     say('node stopped')
 

@@ -47,7 +47,7 @@ def variables(lab: Instance) -> dict[str, str]:
 
 def env_text(lab: Instance) -> str:
     """The variables as lines for a shell's eval."""
-    return ''.join('export %s=%s\n' % (name, shlex.quote(value)) for name, value in variables(lab).items())
+    return ''.join(f'export {name}={shlex.quote(value)}\n' for name, value in variables(lab).items())
 
 
 def write(lab: Instance) -> None:

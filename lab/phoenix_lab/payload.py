@@ -22,7 +22,7 @@ def files() -> dict[str, Path]:
     found = {str(path.relative_to(NODE_FILES)): path for path in sorted(NODE_FILES.rglob('*')) if path.is_file()}
     for path in sorted(CONTROL_PLANE.rglob('*')):
         if path.is_file() and '__pycache__' not in path.parts:
-            found['%s/controlplane/%s' % (SOURCE, path.relative_to(CONTROL_PLANE))] = path
+            found[f'{SOURCE}/controlplane/{path.relative_to(CONTROL_PLANE)}'] = path
     return {name: path for name, path in found.items() if not name.endswith('.pyc')}
 
 

@@ -9,7 +9,8 @@ import os
 import subprocess
 import sys
 import time
-from typing import Any, Sequence
+from collections.abc import Sequence
+from typing import Any
 
 _STARTED = time.monotonic()
 
@@ -20,7 +21,7 @@ class LabError(Exception):
 
 def say(text: str) -> None:
     """A line of progress on stderr, with the seconds since the start."""
-    print('[lab %6.1fs] %s' % (time.monotonic() - _STARTED, text), file=sys.stderr, flush=True)
+    print(f'[lab {time.monotonic() - _STARTED:6.1f}s] {text}', file=sys.stderr, flush=True)
 
 
 def clean_env(**extra: str) -> dict[str, str]:
@@ -39,5 +40,5 @@ def run(argv: Sequence[str], *, check: bool = True, stdin: str | bytes | None = 
     if check and done.returncode:
         raw = (done.stderr or done.stdout) or ''
         tail = raw if isinstance(raw, str) else raw.decode(errors='replace')
-        raise LabError('%s failed (%d): %s' % (' '.join(argv[:6]), done.returncode, tail.strip()[-2000:]))
+        raise LabError(f"{' '.join(argv[:6])} failed ({done.returncode}): {tail.strip()[-2000:]}")
     return done

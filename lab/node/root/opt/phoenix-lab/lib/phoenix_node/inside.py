@@ -17,16 +17,16 @@ from .socket_client import config_exists, node_name
 def main(name: str, words: list[str]) -> int:
     """exec and enter replace this process by lxc-attach, so its exit code is theirs."""
     if not words:
-        print('400 not enough arguments\npct %s <vmid> [OPTIONS]' % name, file=sys.stderr)
+        print(f'400 not enough arguments\npct {name} <vmid> [OPTIONS]', file=sys.stderr)
         return 255
     vmid = words[0]
     if not config_exists(vmid):
-        print("Configuration file 'nodes/%s/lxc/%s.conf' does not exist" % (node_name(), vmid), file=sys.stderr)
+        print(f"Configuration file 'nodes/{node_name()}/lxc/{vmid}.conf' does not exist", file=sys.stderr)
         return 2
     if name in ('push', 'pull'):
         return _transfer(name, vmid, words[1:])
     if not running(vmid):
-        print("container '%s' not running!" % vmid, file=sys.stderr)
+        print(f"container '{vmid}' not running!", file=sys.stderr)
         return 255
     if name == 'exec':
         command = words[1:]
@@ -47,13 +47,14 @@ def main(name: str, words: list[str]) -> int:
 
 def running(vmid: str) -> bool:
     """Whether the container's monitor listens."""
-    return any(line.endswith('@/var/lib/lxc/%s/command' % vmid) for line in Path('/proc/net/unix').read_text().splitlines())
+    listening = Path('/proc/net/unix').read_text().splitlines()
+    return any(line.endswith(f'@/var/lib/lxc/{vmid}/command') for line in listening)
 
 
 def _transfer(name: str, vmid: str, words: list[str]) -> int:
     arguments, given = options.parse(words)
     if len(arguments) < 2:
-        print('400 not enough arguments\npct %s <vmid> <file> <destination> [OPTIONS]' % name, file=sys.stderr)
+        print(f'400 not enough arguments\npct {name} <vmid> <file> <destination> [OPTIONS]', file=sys.stderr)
         return 255
     source, target = arguments[:2]
     if not running(vmid):
@@ -65,13 +66,15 @@ def _transfer(name: str, vmid: str, words: list[str]) -> int:
         try:
             with open(source, 'rb') as stream:
                 # Written to a new file and renamed, so an interrupted push leaves no half of it.
-                script = 'set -e; umask 077; cat > "$0.pct"; chmod "$1" "$0.pct"; chown "$2:$3" "$0.pct"; mv "$0.pct" "$0"'
-                return subprocess.run([*inside, 'sh', '-c', script, target, given.get('perms', '0644'),
-                                       given.get('user', '0'), given.get('group', '0')], stdin=stream, check=False).returncode
+                script = ('set -e; umask 077; cat > "$0.pct"; chmod "$1" "$0.pct"; chown "$2:$3" "$0.pct"; '
+                          'mv "$0.pct" "$0"')
+                return subprocess.run(
+                    [*inside, 'sh', '-c', script, target, given.get('perms', '0644'), given.get('user', '0'),
+                     given.get('group', '0')], stdin=stream, check=False).returncode
         except OSError as e:
-            print("failed to open '%s' for reading: %s" % (source, e.strerror), file=sys.stderr)
+            print(f"failed to open '{source}' for reading: {e.strerror}", file=sys.stderr)
             return 255
-    found = subprocess.run([*inside, 'cat', source], stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False)
+    found = subprocess.run([*inside, 'cat', source], capture_output=True, check=False)
     if found.returncode:
         sys.stderr.buffer.write(found.stderr)
         return 255

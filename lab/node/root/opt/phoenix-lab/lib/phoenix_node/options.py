@@ -15,7 +15,7 @@ def parse(words: list[str], flags: tuple[str, ...] = ()) -> tuple[list[str], dic
     index = 0
     while index < len(words):
         word = words[index]
-        found = re.fullmatch(r'--?([a-zA-Z][\w.-]*)(?:=(.*))?', word, re.S)
+        found = re.fullmatch(r'--?([a-zA-Z][\w.-]*)(?:=(.*))?', word, re.DOTALL)
         if not found:
             arguments.append(word)
         else:
@@ -26,7 +26,7 @@ def parse(words: list[str], flags: tuple[str, ...] = ()) -> tuple[list[str], dic
                 if name in flags and (bare or following not in ('0', '1', 'yes', 'no', 'true', 'false', 'on', 'off')):
                     value = '1'
                 elif following is None:
-                    raise ValueError('Option %s requires an argument' % name)
+                    raise ValueError(f'Option {name} requires an argument')
                 else:
                     value = following
                     index += 1

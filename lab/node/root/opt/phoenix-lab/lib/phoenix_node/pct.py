@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import re
 import sys
-from typing import Any, Callable
+from collections.abc import Callable
+from typing import Any
 from urllib.parse import quote
 
 from . import inside, options
@@ -17,7 +18,6 @@ from .socket_client import ApiError, ask, call, config_exists, is_upid, node_nam
 FLAGS = ('full', 'force', 'purge', 'start', 'unprivileged', 'verbose', 'current', 'skiplock', 'forceStop', 'debug',
          'restore', 'unique', 'onboot', 'protection', 'template', 'destroy-unreferenced-disks', 'ignore-unpack-errors',
          'overrule-shutdown', 'console')
-# Options that take several words: pct create ... --nameserver 1.1.1.1 --nameserver 9.9.9.9 joins them.
 USAGE = {'create': 'pct create <vmid> <ostemplate> [OPTIONS]', 'set': 'pct set <vmid> [OPTIONS]',
          'clone': 'pct clone <vmid> <newid> [OPTIONS]', 'snapshot': 'pct snapshot <vmid> <snapname> [OPTIONS]',
          'resize': 'pct resize <vmid> <disk> <size> [OPTIONS]'}
@@ -31,7 +31,7 @@ def main(words: list[str]) -> int:
     if name in ('exec', 'enter', 'console', 'push', 'pull'):
         return inside.main(name, words[1:])
     if handler is None:
-        print("ERROR: unknown command 'pct %s'\nUSAGE: pct <COMMAND> [ARGS] [OPTIONS]" % name if name
+        print(f"ERROR: unknown command 'pct {name}'\nUSAGE: pct <COMMAND> [ARGS] [OPTIONS]" if name
               else 'ERROR: no command specified\nUSAGE: pct <COMMAND> [ARGS] [OPTIONS]', file=sys.stderr)
         return 255
     try:
@@ -40,8 +40,9 @@ def main(words: list[str]) -> int:
     except ApiError as problem:
         return _refused(name, problem)
     except (ValueError, IndexError) as problem:
-        text = '400 not enough arguments' if isinstance(problem, IndexError) else '%s\n400 unable to parse option' % problem
-        print('%s\n%s' % (text, USAGE.get(name, 'pct %s <vmid> [OPTIONS]' % name)), file=sys.stderr)
+        missing = isinstance(problem, IndexError)
+        text = '400 not enough arguments' if missing else f'{problem}\n400 unable to parse option'
+        print('{}\n{}'.format(text, USAGE.get(name, f'pct {name} <vmid> [OPTIONS]')), file=sys.stderr)
         return 255
 
 
@@ -52,12 +53,12 @@ def _refused(name: str, problem: ApiError) -> int:
     else:
         print(problem, file=sys.stderr)
     if problem.status == 400:
-        print('\n%s' % USAGE.get(name, 'pct %s <vmid> [OPTIONS]' % name), file=sys.stderr)
+        print('\n{}'.format(USAGE.get(name, f'pct {name} <vmid> [OPTIONS]')), file=sys.stderr)
     return 2 if 'does not exist' in problem.message and problem.status != 400 else 255
 
 
 def _path(vmid: str, suffix: str = '') -> str:
-    return '/nodes/%s/lxc/%s%s' % (node_name(), quote(vmid, safe=''), suffix)
+    return '/nodes/{}/lxc/{}{}'.format(node_name(), quote(vmid, safe=''), suffix)
 
 
 def _run(method: str, path: str, params: dict[str, str] | None = None) -> int:
@@ -77,27 +78,27 @@ def _run(method: str, path: str, params: dict[str, str] | None = None) -> int:
 
 # ------------------------------------------------------------------ reading
 def _list(_arguments: list[str], _given: dict[str, str]) -> int:
-    rows = sorted(call('GET', '/nodes/%s/lxc' % node_name()), key=lambda row: int(row['vmid']))
+    rows = sorted(call('GET', f'/nodes/{node_name()}/lxc'), key=lambda row: int(row['vmid']))
     if rows:
-        print('%-10s %-10s %-12s %-20s' % ('VMID', 'Status', 'Lock', 'Name'))
+        print(f"{'VMID':<10} {'Status':<10} {'Lock':<12} {'Name':<20}")
     for row in rows:
-        print('%-10s %-10s %-12s %-20s' % (row['vmid'], row['status'], row.get('lock', ''), row.get('name', '')))
+        print(f"{row['vmid']:<10} {row['status']:<10} {row.get('lock', ''):<12} {row.get('name', ''):<20}")
     return 0
 
 
 def _status(arguments: list[str], given: dict[str, str]) -> int:
     data = call('GET', _path(arguments[0], '/status/current'))
     if 'verbose' not in given:
-        print('status: %s' % data['status'])
+        print('status: {}'.format(data['status']))
     else:
         data.pop('ha', None)
         for key in sorted(data):
-            print('%s: %s' % (key, data[key]))
+            print(f'{key}: {data[key]}')
     return 0
 
 
 def _encoded(value: Any) -> str:
-    return re.sub(r'[^\x20-\x39\x3b-\x7e\x80-\U0010ffff]|%', lambda m: '%%%02X' % ord(m.group()), str(value))
+    return re.sub(r'[^\x20-\x39\x3b-\x7e\x80-\U0010ffff]|%', lambda m: f'%{ord(m.group()):02X}', str(value))
 
 
 def _config(arguments: list[str], given: dict[str, str]) -> int:
@@ -106,9 +107,9 @@ def _config(arguments: list[str], given: dict[str, str]) -> int:
     raw = data.pop('lxc', [])
     data.pop('digest', None)
     for key in sorted(data):
-        print('%s: %s' % (key, _encoded(data[key]) if key == 'description' else data[key]))
+        print('{}: {}'.format(key, _encoded(data[key]) if key == 'description' else data[key]))
     for key, value in raw:
-        print('%s: %s' % (key, value))
+        print(f'{key}: {value}')
     return 0
 
 
@@ -119,11 +120,11 @@ def _pending(arguments: list[str], _given: dict[str, str]) -> int:
             continue
         shown = _encoded if key == 'description' else str
         if 'value' in row and 'delete' not in row:
-            print('cur %s: %s' % (key, shown(row['value'])))
+            print('cur {}: {}'.format(key, shown(row['value'])))
         if 'pending' in row:
-            print('new %s: %s' % (key, shown(row['pending'])))
+            print('new {}: {}'.format(key, shown(row['pending'])))
         if 'delete' in row:
-            print('del %s: %s' % (key, shown(row.get('value', ''))))
+            print('del {}: {}'.format(key, shown(row.get('value', ''))))
     return 0
 
 
@@ -134,7 +135,8 @@ def _listsnapshot(arguments: list[str], _given: dict[str, str]) -> int:
     def show(name: str, depth: int) -> None:
         row = rows[name]
         stamp = time.strftime('%Y-%m-%d %H:%M:%S', time.localtime(row['snaptime'])) if row.get('snaptime') else ''
-        print('%s`-> %s%s' % (' ' * depth, ('%-*s %-23s ' % (27 - depth, name, stamp)), row.get('description', '').rstrip('\n')))
+        about = row.get('description', '').rstrip('\n')
+        print(f"{' ' * depth}`-> {name:<{27 - depth}} {stamp:<23} {about}")
         for child in sorted(n for n in rows if rows[n].get('parent') == name):
             show(child, depth + 1)
     for name in [n for n in rows if rows[n].get('parent') not in rows]:
@@ -144,7 +146,8 @@ def _listsnapshot(arguments: list[str], _given: dict[str, str]) -> int:
 
 # ------------------------------------------------------------------ writing
 def _create(arguments: list[str], given: dict[str, str]) -> int:
-    return _run('POST', '/nodes/%s/lxc' % node_name(), {'vmid': arguments[0], 'ostemplate': arguments[1], **_files(given)})
+    return _run('POST', f'/nodes/{node_name()}/lxc',
+                {'vmid': arguments[0], 'ostemplate': arguments[1], **_files(given)})
 
 
 def _files(given: dict[str, str]) -> dict[str, str]:
@@ -170,7 +173,7 @@ def _clone(arguments: list[str], given: dict[str, str]) -> int:
 def _template(arguments: list[str], given: dict[str, str]) -> int:
     code = _run('POST', _path(arguments[0], '/template'), given)
     # The API answers nothing: the task is found by its type.
-    for task in call('GET', '/nodes/%s/tasks' % node_name(), {
+    for task in call('GET', f'/nodes/{node_name()}/tasks', {
             'vmid': arguments[0], 'typefilter': 'vztemplate', 'source': 'all', 'limit': '1'}):
         status, _log = wait(task['upid'])
         if status != 'OK':
@@ -208,15 +211,15 @@ def _delsnapshot(arguments: list[str], given: dict[str, str]) -> int:
 
 
 def _rollback(arguments: list[str], given: dict[str, str]) -> int:
-    return _run('POST', _path(arguments[0], '/snapshot/%s/rollback' % quote(arguments[1], safe='')), given)
+    return _run('POST', _path(arguments[0], '/snapshot/{}/rollback'.format(quote(arguments[1], safe=''))), given)
 
 
 def _unlock(arguments: list[str], _given: dict[str, str]) -> int:
     if not config_exists(arguments[0]):
-        raise ApiError(500, "Configuration file 'nodes/%s/lxc/%s.conf' does not exist" % (node_name(), arguments[0]))
+        raise ApiError(500, f"Configuration file 'nodes/{node_name()}/lxc/{arguments[0]}.conf' does not exist")
     ask({'op': 'unlock', 'vmid': int(arguments[0])})
     return 0
 
 
-COMMANDS = ('list', 'status', 'config', 'pending', 'listsnapshot', 'create', 'set', 'resize', 'clone', 'template', 'destroy',
-            'start', 'stop', 'shutdown', 'reboot', 'snapshot', 'delsnapshot', 'rollback', 'unlock')
+COMMANDS = ('list', 'status', 'config', 'pending', 'listsnapshot', 'create', 'set', 'resize', 'clone', 'template',
+            'destroy', 'start', 'stop', 'shutdown', 'reboot', 'snapshot', 'delsnapshot', 'rollback', 'unlock')

@@ -20,7 +20,8 @@ FLAGS = ('human-readable', 'noborder', 'noheader', 'nooutput', 'noproxy', 'quiet
 def main(words: list[str]) -> int:
     """Exit code 0, 255 for a refused call, 2 for no such path."""
     if not words or words[0] not in METHODS:
-        print('ERROR: unknown command \'%s\'\nUSAGE: pvesh <COMMAND> [ARGS] [OPTIONS]' % ' '.join(words[:1]), file=sys.stderr)
+        print(f"ERROR: unknown command '{' '.join(words[:1])}'", file=sys.stderr)
+        print('USAGE: pvesh <COMMAND> [ARGS] [OPTIONS]', file=sys.stderr)
         return 255
     try:
         arguments, given = options.parse(words[1:], FLAGS)
@@ -35,11 +36,11 @@ def main(words: list[str]) -> int:
             return _task(data, shown)
     except ApiError as problem:
         if problem.status == 501 or problem.status == 404:
-            print("No '%s' handler defined for '%s'" % (words[0], path), file=sys.stderr)
+            print(f"No '{words[0]}' handler defined for '{path}'", file=sys.stderr)
             return 2
         print(problem, file=sys.stderr)
         if problem.status == 400:
-            print('pvesh %s <api_path> [OPTIONS] [FORMAT_OPTIONS]' % words[0], file=sys.stderr)
+            print(f'pvesh {words[0]} <api_path> [OPTIONS] [FORMAT_OPTIONS]', file=sys.stderr)
         return 255 if problem.status == 400 else 2
     if data is not None and 'nooutput' not in shown and 'quiet' not in shown:
         _print(data, shown.get('output-format', 'text'))
@@ -84,8 +85,8 @@ def _table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
     def line(left: str, middle: str, right: str, fill: str) -> str:
         return left + middle.join(fill * (width + 2) for width in widths) + right
     print(line('┌', '┬', '┐', '─'))
-    print('│' + '│'.join(' %s ' % head[i].ljust(widths[i]) for i in range(len(head))) + '│')
+    print('│' + '│'.join(f' {head[i].ljust(widths[i])} ' for i in range(len(head))) + '│')
     print(line('╞', '╪', '╡', '═'))
     print(('\n' + line('├', '┼', '┤', '─') + '\n').join(
-        '│' + '│'.join(' %s ' % row[i].ljust(widths[i]) for i in range(len(head))) + '│' for row in rows))
+        '│' + '│'.join(f' {row[i].ljust(widths[i])} ' for i in range(len(head))) + '│' for row in rows))
     print(line('└', '┴', '┘', '─'))

@@ -8,8 +8,9 @@ from __future__ import annotations
 import json
 import socket
 import sys
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Mapping
+from typing import Any
 
 SOCKET = '/run/phoenix-lab/root.sock'
 
@@ -21,8 +22,8 @@ class ApiError(Exception):
         self.status = status
         self.message = message.strip('\n')
         self.errors = dict(errors or {})
-        head = '%d %s' % (status, self.message) if status == 400 else self.message
-        lines = [head] + ['%s: %s' % (key, text.rstrip('\n')) for key, text in sorted(self.errors.items())]
+        head = f'{status} {self.message}' if status == 400 else self.message
+        lines = [head] + ['{}: {}'.format(key, text.rstrip('\n')) for key, text in sorted(self.errors.items())]
         super().__init__('\n'.join(lines))
 
 
@@ -37,7 +38,7 @@ def ask(request: Mapping[str, Any]) -> dict[str, Any]:
     try:
         connection.connect(SOCKET)
     except OSError as e:
-        sys.exit('unable to reach the control plane at %s: %s' % (SOCKET, e.strerror))
+        sys.exit(f'unable to reach the control plane at {SOCKET}: {e.strerror}')
     with connection, connection.makefile('rwb') as stream:
         stream.write(json.dumps(request).encode() + b'\n')
         stream.flush()
@@ -70,4 +71,4 @@ def is_upid(value: Any) -> bool:
 
 def config_exists(vmid: str) -> bool:
     """Whether the node has this container."""
-    return Path('/etc/pve/lxc/%s.conf' % vmid).exists()
+    return Path(f'/etc/pve/lxc/{vmid}.conf').exists()

@@ -1,0 +1,312 @@
+# Copyright (c) 2026, Phoenix Hypervisor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A lab of the tests' own, and projects (two JSON files and an inventory source) whose playbooks run against it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+CHECKOUT = Path(__file__).resolve().parents[3]
+LAB = CHECKOUT / 'lab' / 'lab.py'
+INSTANCE = 's' + hashlib.sha256(bytes(CHECKOUT)).hexdigest()[:7]
+TEMPLATE = 'local:vztmpl/debian-12-standard_12.7-1_amd64.tar.zst'
+WITH_PYTHON = 'local:vztmpl/debian-12-python_12.7-1_amd64.tar.zst'
+MUTATING = ('POST', 'PUT', 'DELETE')
+STATE = '/var/lib/phoenix_hypervisor'
+TRAIL = '/var/log/phoenix_hypervisor'
+
+
+def until(what: Callable[[], Any], seconds: float = 60) -> Any:
+    """The first true answer of what(); fails after so many seconds."""
+    deadline = time.monotonic() + seconds
+    while True:
+        answer = what()
+        if answer:
+            return answer
+        assert time.monotonic() < deadline, f'nothing after {seconds} s of waiting for {what.__name__}'
+        time.sleep(0.05)
+
+
+class Lab:
+    """The node of this session. Commands go over SSH, as the product's do."""
+
+    def __init__(self) -> None:
+        self.variables: dict[str, str] = {}
+
+    def run(self, *words: str) -> str:
+        """lab.py with these words; its output."""
+        env = dict(os.environ, PHOENIX_LAB_INSTANCE=INSTANCE)
+        done = subprocess.run([sys.executable, LAB, *words], capture_output=True, text=True, env=env, timeout=400, check=False)
+        assert done.returncode == 0, f'lab.py {words}: {done.stdout}{done.stderr}'
+        return done.stdout
+
+    def up(self) -> None:
+        """Start afresh."""
+        self.run('down')
+        self.run('up')
+        lines = self.run('env').splitlines()
+        self.variables = dict(line.removeprefix('export ').split('=', 1) for line in lines)
+
+    def sh(self, script: str, check: bool = True) -> str:
+        """A shell script on the node; its standard output."""
+        command = ['ssh', '-F', self.variables['PHOENIX_LAB_SSH_CONFIG'], self.variables['PHOENIX_LAB_NODE'], 'sh -s']
+        done = subprocess.run(command, input=script, capture_output=True, text=True, timeout=300, check=False)
+        assert done.returncode == 0 or not check, f'{script!r} gave {done.returncode}: {done.stdout}{done.stderr}'
+        return done.stdout
+
+    def guest(self, ctid: int, script: str) -> str:
+        """A shell script in a guest."""
+        return self.sh(f"pct exec {ctid} -- sh -c '{script}'")
+
+    # -- what the control plane and the product left ----------------------------------------------------------------
+
+    def requests(self) -> list[dict[str, Any]]:
+        """The control plane's own record, every request of it."""
+        lines = self.sh('cat /var/log/pveproxy/requests.jsonl 2>/dev/null || true').splitlines()
+        return [json.loads(line) for line in lines]
+
+    def mutations(self) -> list[dict[str, Any]]:
+        """What it was asked to change, logins aside."""
+        return [r for r in self.requests() if r['method'] in MUTATING and not r['path'].startswith('/access/ticket')]
+
+    def forget_requests(self) -> None:
+        """Empty that record."""
+        self.sh(': > /var/log/pveproxy/requests.jsonl')
+
+    def word(self, ctid: int) -> str:
+        """The state file's text, '' when there is none."""
+        return self.sh(f'cat {STATE}/state/{ctid}.state 2>/dev/null || true').strip()
+
+    def trail(self) -> str:
+        """The node's audit trail."""
+        return self.sh(f'cat {TRAIL}/*.log 2>/dev/null || true')
+
+    def config(self, ctid: int) -> dict[str, str]:
+        """The container's config as PVE keeps it, {} when there is none."""
+        text = self.sh(f'cat /etc/pve/lxc/{ctid}.conf 2>/dev/null || true')
+        return dict(line.split(': ', 1) for line in text.splitlines() if ': ' in line)
+
+    def status(self, ctid: int) -> str:
+        """running or stopped."""
+        return self.sh(f'pct status {ctid}').split()[-1]
+
+    def volumes(self) -> list[str]:
+        """The CTIDs that have volumes on the storage."""
+        return self.sh('ls /var/lib/vz/images').split()
+
+    def node_files(self) -> str:
+        """A fingerprint of all that belongs to PVE and to the product on the node: content, modes, owners, times of change."""
+        return self.sh(
+            f'for place in {STATE} /etc/pve {TRAIL} /run/phoenix_hypervisor /var/lib/vz/images /var/lib/lxc; do '
+            "[ -e $place ] || { echo \"$place: none\"; continue; }; "
+            "find $place -xdev -maxdepth 4 -printf '%p %y %m %u %s %C@ %l\\n' | sort; "
+            '[ $place = /var/lib/vz/images ] || find $place -xdev -type f -exec sha256sum {} + | sort; done'
+        )
+
+    def guest_files(self, ctid: int) -> dict[str, str]:
+        """Every plain file of a running guest with its size and its times of change: reading changes neither."""
+        listing = self.guest(
+            ctid,
+            'find / -xdev \\( -path /proc -o -path /sys -o -path /run -o -path /dev -o -path /var/log/journal \\) -prune '
+            '-o -type f -printf "%p|%s %m %T@ %C@\\n"',
+        )
+        return dict(line.rsplit('|', 1) for line in listing.splitlines())
+
+
+class Run:
+    """A finished run of a playbook."""
+
+    def __init__(self, rc: int, output: str, results: Path) -> None:
+        self.rc = rc
+        self.output = output
+        lines = results.read_text(encoding='utf-8').splitlines() if results.exists() else []
+        self.events: list[dict[str, Any]] = [json.loads(line) for line in lines]
+
+    def good(self) -> Run:
+        """Itself, when it succeeded."""
+        assert self.rc == 0, self.output
+        return self
+
+    @property
+    def totals(self) -> dict[str, dict[str, int]]:
+        """The recap, by host."""
+        return next((event['hosts'] for event in self.events if event['status'] == 'stats'), {})
+
+    @property
+    def changed(self) -> int:
+        """The changed tasks of all hosts."""
+        return sum(totals['changed'] for totals in self.totals.values())
+
+    def of(self, action: str, host: str = '950') -> list[dict[str, Any]]:
+        """The results of a module for a host, in order, those that were skipped left out."""
+        return [e['result'] for e in self.events if e['status'] != 'skipped' and e['host'] == host and e['action'] == action]
+
+    def state(self, host: str = '950') -> dict[str, Any]:
+        """The first result of phoenix_lxc_state."""
+        return self.of('phoenix.hypervisor.phoenix_lxc_state', host)[0]
+
+    def tasks(self, host: str = '950') -> list[str]:
+        """The names of the tasks that ran for a host."""
+        return [e['task'] for e in self.events if e['status'] in ('ok', 'failed') and e['host'] == host]
+
+
+class Project:
+    """A folder with the two JSON files and the inventory source."""
+
+    def __init__(self, lab: Lab, folder: Path) -> None:
+        self.lab = lab
+        self.folder = folder
+        self.count = 0
+        variables = lab.variables
+        node = {
+            'ansible_host': variables['PHOENIX_LAB_NODE_IP'],
+            'ansible_user': 'root',
+            'ansible_ssh_private_key_file': variables['PHOENIX_LAB_SSH_KEY'],
+            'ansible_ssh_common_args': f'-o UserKnownHostsFile={variables["PHOENIX_LAB_KNOWN_HOSTS"]} -o IdentitiesOnly=yes',
+        }
+        source = {
+            'plugin': 'phoenix.hypervisor.phoenix',
+            'lxc_config': 'phoenix_lxc_configs.json',
+            'hypervisor_config': 'hypervisor_config.json',
+            'nodes': {variables['PHOENIX_LAB_NODE']: node},
+        }
+        self.inventory.write_text(json.dumps(source), encoding='utf-8')  # JSON is YAML
+        self.write('hypervisor_config.json', '{}')
+
+    @property
+    def inventory(self) -> Path:
+        """The inventory source."""
+        return self.folder / 'phoenix.yml'
+
+    @property
+    def logs(self) -> Path:
+        """Where the controller's trail goes."""
+        return self.folder / 'log'
+
+    def write(self, name: str, text: str) -> Path:
+        """A file of the project."""
+        path = self.folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding='utf-8')
+        return path
+
+    def containers(self, **by_ctid: Mapping[str, Any]) -> None:
+        """Write the containers: keys are CTIDs with an underscore before them."""
+        configs = {name.lstrip('_'): container(**values) for name, values in by_ctid.items()}
+        self.write('phoenix_lxc_configs.json', json.dumps({'lxc_configs': configs}, indent=2))
+
+    def script(self, text: str, name: str = 'app.sh') -> str:
+        """An application script; its name."""
+        self.write(name, '#!/bin/sh\nset -eu\n' + text)
+        return name
+
+    def feature(self, name: str = 'marker', tasks: Sequence[Mapping[str, Any]] = ()) -> str:
+        """A feature of the test's own, a role beside the configuration; its name."""
+        marker = {'name': 'Leave a mark', 'ansible.builtin.copy': {'content': name, 'dest': f'/etc/{name}', 'mode': '0644'}}
+        self.write(f'roles/{name}/meta/phoenix_feature.yml', '{}')
+        self.write(f'roles/{name}/meta/argument_specs.yml', '{"argument_specs": {"main": {"options": {}}}}')
+        self.write(f'roles/{name}/tasks/main.yml', json.dumps([*tasks, marker]))
+        return name
+
+    def command(self, *words: str, playbook: str = 'site.yml') -> list[str]:
+        """The command line of a run."""
+        return [ansible('ansible-playbook'), '-i', str(self.inventory), playbook, *words]
+
+    def environment(self, **more: str) -> dict[str, str]:
+        """The variables of a run: the checkout's collection, the controller's trail in the project."""
+        self.count += 1
+        env = {name: value for name, value in os.environ.items() if not name.startswith('ANSIBLE_')}
+        env.update(
+            ANSIBLE_CALLBACK_PLUGINS=str(CHECKOUT / 'tests' / 'lab' / 'support' / 'callback'),
+            ANSIBLE_CALLBACKS_ENABLED='lab_results,phoenix.hypervisor.phoenix_log',
+            ANSIBLE_COLLECTIONS_PATH=os.pathsep.join([str(CHECKOUT / 'collections'), *shared_collections()]),
+            ANSIBLE_NOCOLOR='1',
+            LAB_RESULTS=str(self.results),
+            PHOENIX_LOG_DIR=str(self.logs),
+        )
+        env.update(more)
+        return {name: value for name, value in env.items() if value}
+
+    @property
+    def results(self) -> Path:
+        """The results of the latest run."""
+        return self.folder / f'results-{self.count}.jsonl'
+
+    def play(self, *words: str, playbook: str = 'site.yml', cwd: Path = CHECKOUT, env: Mapping[str, str] | None = None) -> Run:
+        """Run a playbook to its end."""
+        variables = self.environment(**(env or {}))
+        command = self.command(*words, playbook=playbook)
+        done = subprocess.run(
+            command, cwd=cwd, env=variables, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=500, check=False
+        )
+        return Run(done.returncode, done.stdout, self.results)
+
+    def start(self, *words: str, playbook: str = 'site.yml') -> Started:
+        """Begin a run that the test ends."""
+        return Started(self, self.command(*words, playbook=playbook), self.environment())
+
+
+class Started:
+    """A run in a session of its own, which can be killed with all of its processes."""
+
+    def __init__(self, project: Project, command: Sequence[str], env: Mapping[str, str]) -> None:
+        self.results = project.results
+        self.log = project.results.with_suffix('.log')
+        with open(self.log, 'w', encoding='utf-8') as out:
+            self.process = subprocess.Popen(
+                command, cwd=CHECKOUT, env=env, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT, start_new_session=True
+            )
+
+    def kill(self) -> None:
+        """SIGKILL to the whole group, as a closed lid or the out-of-memory killer would."""
+        assert self.process.poll() is None, self.log.read_text(encoding='utf-8')
+        os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+
+    def wait(self) -> Run:
+        """Its end."""
+        rc = self.process.wait(timeout=300)
+        return Run(rc, self.log.read_text(encoding='utf-8'), self.results)
+
+
+def container(**values: Any) -> dict[str, Any]:
+    """A container's entry: small, from the template with Python, without features, unless the test says otherwise."""
+    entry: dict[str, Any] = {
+        'name': 'guest',
+        'template': WITH_PYTHON,
+        'storage_pool': 'local',
+        'storage_size_gb': 2,
+        'memory_mb': 256,
+        'swap_mb': 0,
+        'cores': 1,
+        'network_config': {'name': 'eth0', 'bridge': 'vmbr0', 'ip': 'dhcp'},
+        'unprivileged': True,
+        'features': [],
+    }
+    entry.update(values)
+    return {name: value for name, value in entry.items() if value is not None}
+
+
+def ansible(name: str) -> str:
+    """A command of the ansible-core that these tests run in."""
+    own = Path(sys.executable).parent / name
+    found = str(own) if own.exists() else shutil.which(name)
+    assert found, f'{name} is not installed'
+    return found
+
+
+def shared_collections() -> list[str]:
+    """Where the community collections are, as the caller's environment says; never another copy of this one."""
+    paths = [path for path in os.environ.get('ANSIBLE_COLLECTIONS_PATH', '').split(os.pathsep) if path]
+    return [path for path in paths if (Path(path) / 'ansible_collections' / 'community').is_dir()]
