@@ -19,7 +19,19 @@ ALLOWED = {
     "shlex", "string", "textwrap", "types", "typing", "unicodedata", "urllib",
     "jsonschema",  # its references are local: nothing is fetched
 }  # fmt: skip
-FORBIDDEN_CALLS = {"open", "print", "input", "exec", "eval", "compile", "__import__", "now", "today", "utcnow", "urlopen"}
+FORBIDDEN_CALLS = {
+    "open",
+    "print",
+    "input",
+    "exec",
+    "eval",
+    "compile",
+    "__import__",
+    "now",
+    "today",
+    "utcnow",
+    "urlopen",
+}
 FILES = sorted((MODULE_UTILS / "_config").glob("*.py")) + sorted((MODULE_UTILS / "_core").glob("*.py"))
 
 
