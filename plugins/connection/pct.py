@@ -131,6 +131,8 @@ class Connection(SSHConnection):
     transport = "phoenix.hypervisor.pct"  # type: ignore[assignment]
     has_pipelining = True
 
+    _addressing_node = False
+
     # -- The command's way into the container ------------------------------------------------------------------------
 
     def exec_command(self, cmd: str, in_data: bytes | None = None, sudoable: bool = True) -> _Result:
@@ -240,7 +242,7 @@ class Connection(SSHConnection):
             return wanted
         if self._is_local():
             return os.geteuid() != 0
-        return (self.get_option("remote_user") or "root") != "root"
+        return (super().get_option("remote_user") or "root") != "root"
 
     # -- What the parent does differently ----------------------------------------------------------------------------
 
@@ -250,6 +252,22 @@ class Connection(SSHConnection):
         descriptor = os.dup(fh.fileno())
         fh.close()
         threading.Thread(target=_write_all, args=(descriptor, bytes(in_data)), daemon=True).start()
+
+    def get_option(self, option: str, hostvars: dict[str, t.Any] | None = None) -> t.Any:
+        """Return an option; to all but ssh, the remote user is the one who runs the commands: the container's root.
+
+        Ansible decides by it how files become readable to an ordinary user.
+        """
+        if option == "remote_user" and not self._addressing_node:
+            return "root"
+        return super().get_option(option, hostvars=hostvars)
+
+    def _build_command(self, binary: str, subsystem: str, *other_args: bytes | str) -> list[bytes]:
+        self._addressing_node = True
+        try:
+            return super()._build_command(binary, subsystem, *other_args)
+        finally:
+            self._addressing_node = False
 
     def _is_tty_requested(self) -> bool:
         return False

@@ -40,6 +40,8 @@ _ASSIGNMENTS = " ".join(f"{name}={value}" for name, value in GUEST_ENVIRONMENT.i
 # it. Otherwise a service started by a task would keep the container busy for as long as it runs, and the container
 # would hold a descriptor of the node. `command exec` keeps a failing redirection from ending the shell (POSIX 2.14).
 #
+# `pct exec` keeps the node's environment or not, by version, and sets TERM: the container's own env clears it.
+#
 # The state is asked for only after a failure: it costs 5 ms. /etc/pve/lxc is where a PVE node keeps the containers
 # that are its own, /etc/pve/nodes/*/lxc those of the whole cluster.
 NODE_SCRIPT = f"""\
@@ -55,7 +57,7 @@ command exec 9<"$busy" || end - unlockable
 flock -s -w "$wait" 9 || end - busy
 case $method in
 lxc-attach) lxc-attach -n "$id" --clear-env {_SET_VARIABLES} -- /bin/sh -c "$command" 9<&- ;;
-pct) env -i {_ASSIGNMENTS} pct exec "$id" -- /bin/sh -c "$command" 9<&- ;;
+pct) pct exec "$id" -- /usr/bin/env -i {_ASSIGNMENTS} /bin/sh -c "$command" 9<&- ;;
 esac
 rc=$?
 [ "$rc" = 0 ] && end 0 ran
