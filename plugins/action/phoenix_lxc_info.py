@@ -41,7 +41,7 @@ class ActionModule(ActionBase):
         due, options["containers"] = [], []
         for host in mine:
             try:
-                options["containers"].append(wanted(task_vars["hostvars"][host], self._templar.template, self._loader))
+                options["containers"].append(self._wanted(host, mine, task_vars))
             except AnsibleError as error:
                 display.error(f"{host}: {error}")
                 due.append(host)  # the host's own task fails with the same words
@@ -56,6 +56,11 @@ class ActionModule(ActionBase):
             "phoenix_observed": by_ctid,
         }
         return result
+
+    def _wanted(self, host: str, in_play: list[str], task_vars: dict[str, Any]) -> dict[str, Any]:
+        """One element of ``containers``, from the variables of that host."""
+        hostvars = task_vars["hostvars"]
+        return wanted(hostvars[host], self._templar.template, self._loader, hostvars, in_play)
 
     def _observe(self, options: dict[str, Any], task_vars: dict[str, Any] | None) -> dict[str, Any]:
         """The module's answer; of a node that can't be observed, why."""

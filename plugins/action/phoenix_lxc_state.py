@@ -26,7 +26,9 @@ class ActionModule(NodeAction):
         options = dict(self._task.args)
         if "config" not in options and task_vars.get("phoenix_config") is not None:
             try:
-                options = {**wanted(task_vars, self._templar.template, self._loader), **options}
+                in_play = task_vars.get("ansible_play_hosts_all", ()) if self._task.check_mode else ()
+                hostvars = task_vars.get("hostvars")
+                options = {**wanted(task_vars, self._templar.template, self._loader, hostvars, in_play), **options}
             except AnsibleError as error:
                 raise AnsibleActionFail(str(error)) from error
         result.update(self.run_on_node(options, task_vars))

@@ -104,6 +104,8 @@ def wanted_from(item: dict[str, Any], node: str) -> Wanted:
         application=item.get("application"),
         target=item.get("state") or "completed",
         adopt=item.get("adopt") or "no",
+        source=wanted_from(item["source"], node) if item.get("source") else None,
+        clone_snapshot=item.get("clone_snapshot"),
     )
 
 
@@ -142,7 +144,10 @@ def work(module: AnsibleModule) -> dict[str, Any]:
     records = {ctid: store.load(ctid) for ctid in wanted}
     sources = {ctid: want.config.get("clone_from_ctid") for ctid, want in wanted.items()}
     seen = observer.observe_all(
-        (ctid, int(sources[ctid]) if sources[ctid] is not None else None, records[ctid]) for ctid in wanted
+        (ctid, int(source), records[ctid], store.load(int(source)))
+        if (source := sources[ctid]) is not None
+        else (ctid, None, records[ctid], None)
+        for ctid in wanted
     )
     containers = {}
     for ctid, want in wanted.items():

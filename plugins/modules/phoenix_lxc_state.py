@@ -45,6 +45,14 @@ options:
   application:
     description: The application to be run after the features, with C(name), C(digest) and C(health).
     type: dict
+  source:
+    description:
+      - The clone source, with the same keys as this module's options, when the same run still has work on it.
+      - Only a plan in check mode can use it, a real run needs the source itself.
+    type: dict
+  clone_snapshot:
+    description: The snapshot of the clone source to clone from, if it has it.
+    type: str
   adopt:
     description:
       - What to do with a container that exists but was neither created nor adopted by this collection.
@@ -195,6 +203,8 @@ def argument_spec() -> dict[str, Any]:
         "config": {"type": "dict", "default": {}},
         "features": {"type": "list", "elements": "dict", "default": []},
         "application": {"type": "dict"},
+        "source": {"type": "dict"},
+        "clone_snapshot": {"type": "str"},
         "adopt": {"type": "str", "choices": ["no", "record", "reapply"], "default": "no"},
         "confirm": {"type": "list", "elements": "int", "default": []},
         "release": {"type": "bool", "default": False},
@@ -204,6 +214,18 @@ def argument_spec() -> dict[str, Any]:
         "run": {"type": "dict", "default": {}},
         "dead_runs": {"type": "list", "elements": "str", "default": []},
     }
+
+
+def source_from(given: dict[str, Any], node: str) -> Wanted:
+    """A clone source that this run still has to make, and its own source in turn."""
+    return Wanted(
+        ctid=int(given["ctid"]),
+        node=node,
+        config=given.get("config") or {},
+        features=tuple(given.get("features") or ()),
+        target=given.get("state") or "completed",
+        source=source_from(given["source"], node) if given.get("source") else None,
+    )
 
 
 def wanted_from(params: dict[str, Any], node: str) -> Wanted:
@@ -217,6 +239,8 @@ def wanted_from(params: dict[str, Any], node: str) -> Wanted:
         target=params["state"],
         adopt=params["adopt"],
         destroy_confirmed=params["ctid"] in params["confirm"],
+        source=source_from(params["source"], node) if params["source"] else None,
+        clone_snapshot=params["clone_snapshot"],
     )
 
 

@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from ansible.errors import AnsibleError
@@ -23,30 +23,58 @@ def search_of(variables: Mapping[str, Any]) -> features.Search:
     return features.search_places(variables, folders)
 
 
-def wanted(variables: Mapping[str, Any], template: Template, loader: DataLoader) -> dict[str, Any]:
+def wanted(
+    variables: Mapping[str, Any],
+    template: Template,
+    loader: DataLoader,
+    hostvars: Mapping[str, Any] | None = None,
+    in_play: Collection[str] = (),
+) -> dict[str, Any]:
     """The options of phoenix_lxc_state that follow from a container's variables. Raises AnsibleError with one text.
 
-    The values are plain data afterwards: nothing of the configuration is ever templated.
+    ``in_play`` are the containers that this run works on: a clone source among them is described too, so that a plan
+    can be made before it exists. The values are plain data; nothing of the configuration is ever templated.
     """
     config = dict(variables.get("phoenix_config") or {})
     names = [str(name) for name in config.get("features") or ()]
+    source = str(config["clone_from_ctid"]) if config.get("clone_from_ctid") is not None else None
+    parent = hostvars[source] if hostvars is not None and source is not None and source in hostvars else None
     key = str(template(variables.get("phoenix_digest_key", "")) or "").encode()
     try:
-        listed = features.feature_set(names, variables, template, key, search_of(variables))
-        work = application.application(variables, loader, template, key, listed)
+        stack = features.feature_set(
+            names, variables, template, key, search_of(variables), _inherited(variables, hostvars)
+        )
+        work = application.application(variables, loader, template, key, stack)
     except (features.FeatureError, application.ApplicationError) as error:
         raise AnsibleError(f"container {variables.get('phoenix_ctid')}: {error}") from error
-    return {
+    result = {
         "ctid": variables.get("phoenix_ctid"),
         "config": config,
         "features": [
             {name: feature[name] for name in ("name", "role", "digest", "components", "container")}
-            for feature in listed
+            for feature in stack
+            if feature["listed"]
         ],
         "application": {name: work[name] for name in ("name", "digest", "components", "health")} if work else None,
         "state": str(template(variables.get("phoenix_target_state")) or config.get("target_state") or "completed"),
         "adopt": _adopt(variables, template),
     }
+    if parent is not None:
+        result["clone_snapshot"] = (parent.get("phoenix_config") or {}).get("template_snapshot_name")
+        if source in in_play:
+            result["source"] = wanted(parent, template, loader, hostvars, in_play)
+    return result
+
+
+def _inherited(variables: Mapping[str, Any], hostvars: Mapping[str, Any] | None) -> list[str]:
+    """The features of the clone sources, lowest first: they lie under the container's own."""
+    names: list[str] = []
+    for ctid in [str(item) for item in variables.get("phoenix_lineage") or ()]:
+        if hostvars is None or ctid == str(variables.get("phoenix_ctid")) or ctid not in hostvars:
+            continue
+        config = hostvars[ctid].get("phoenix_config") or {}
+        names += [str(name) for name in config.get("features") or () if str(name) not in names]
+    return names
 
 
 def _adopt(variables: Mapping[str, Any], template: Template) -> str:

@@ -105,6 +105,9 @@ class Observation:
     ledger_error: str | None = None
     source: ConfFile | None = None
     source_running: bool = False
+    source_word: str | None = None
+    source_ledger: Mapping[str, Any] | None = None
+    storages: Mapping[str, str] = field(default_factory=dict)
     creating: str | None = None
 
     @property
@@ -134,11 +137,15 @@ class Record:
     creating: Mapping[str, Any] | None = None
     ledger: Mapping[str, Any] | None = None
     raw_boot: str | None = None
+    identity_due: bool = False
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """The desired container: its JSON configuration, the features with their digests, and where to stop."""
+    """The desired container: its JSON configuration, the features with their digests, and where to stop.
+
+    ``source`` is the clone source when this run still has work on it; ``clone_snapshot`` the snapshot to clone from.
+    """
 
     ctid: int
     node: str
@@ -148,3 +155,5 @@ class Wanted:
     target: str = "completed"
     adopt: str = "no"
     destroy_confirmed: bool = False
+    source: Wanted | None = None
+    clone_snapshot: str | None = None

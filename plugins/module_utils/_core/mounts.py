@@ -5,7 +5,7 @@
 """Mount points and volumes of a configuration as PVE's ``mpN`` options.
 
 A mount point is known by its path inside, not by its slot: what is there keeps its slot, what is new
-takes the first free one. A volume that exists is never asked for again, since PVE would allocate another one (PVE facts).
+takes the first free one. A volume that exists is never asked for again: PVE would allocate another one (PVE facts).
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from . import compare, ledger, refusals, states
+from . import clones, compare, ledger, refusals, states
 from .model import HOT, NOTHING, RESTART, Entry, Observation, Plan, Record, Step, Wanted
 
 HOLD_TAG = "phoenix-hold"
@@ -35,6 +35,8 @@ class _World:
     application: str | None
     word: str | None
     target: int
+    identity: bool
+    unfinished: bool
     steps: list[Step] = field(default_factory=list)
 
     def state(self) -> str:
@@ -55,8 +57,8 @@ class _World:
             return states.COMPLETED
         if not self.running:
             return states.CONFIGURED
-        if self.due or self.application:
-            nothing_yet = self.features and len(self.due) == self.features
+        if self.due or self.application or self.unfinished:
+            nothing_yet = self.features > 0 and len(self.due) == self.features
             return states.RUNNING if nothing_yet else states.CUSTOMIZING
         return states.COMPLETED
 
@@ -83,13 +85,15 @@ def plan(wanted: Wanted, seen: Observation, record: Record) -> Plan:
         return _absent(wanted, seen, record, state)
     if seen.exists and HOLD_TAG in seen.tags:
         return Plan(state=state, final_state=state, notes=(f"held by the tag {HOLD_TAG}: left alone",))
-    notes = _notes(wanted, seen)
+    notes = _notes(wanted, seen, record)
     target = states.rank(wanted.target)
     _adopt(wanted, seen, record, world)
     _create(wanted, seen, record, world, target)
     waiting = _configure(wanted, seen, record, world, target)
     _start(wanted, seen, world, target, waiting)
+    _identity(wanted, world)
     health = _customize(wanted, seen, world, target)
+    _finish(wanted, world, target)
     if not world.steps and (world.word or states.DEFINED) != world.state():
         world.add("record", f"the state file said {record.word or 'nothing'}")
     final = world.state()
@@ -112,6 +116,8 @@ def _observed(wanted: Wanted, seen: Observation, record: Record) -> _World:
     known = seen.ledger if seen.ledger is not None else record.ledger if not seen.running else None
     due = ledger.due_features(wanted.features, known)
     application = ledger.application_due(wanted.ctid, wanted.application, known)
+    if seen.template:
+        due, application = [], None  # never entered again: what changed since is told as stale
     config = seen.conf.merged()
     differs = seen.exists and _differs(wanted, config, seen.conf.raw, record, seen.running)
     return _World(
@@ -126,6 +132,8 @@ def _observed(wanted: Wanted, seen: Observation, record: Record) -> _World:
         application=application,
         word=record.word,
         target=states.rank(wanted.target),
+        identity=record.identity_due,
+        unfinished=_unfinished(wanted, seen),
     )
 
 
@@ -138,10 +146,13 @@ def _differs(wanted: Wanted, config: dict[str, str], raw: Any, record: Record, r
     )
 
 
-def _notes(wanted: Wanted, seen: Observation) -> list[str]:
+def _notes(wanted: Wanted, seen: Observation, record: Record) -> list[str]:
     notes = [
         f"feature {name} is no longer listed: left behind" for name in ledger.left_behind(wanted.features, seen.ledger)
     ]
+    if seen.template:
+        stale = ledger.due_features(wanted.features, record.ledger)
+        notes += [f"stale: feature {item['name']} of this template: {item['reason']}" for item in stale]
     if seen.ledger_error:
         notes.append(
             f"the ledger inside the container can't be read ({seen.ledger_error}): features count as not applied"
@@ -159,33 +170,37 @@ def _adopt(wanted: Wanted, seen: Observation, record: Record, world: _World) -> 
 def _create(wanted: Wanted, seen: Observation, record: Record, world: _World, target: int) -> None:
     if seen.exists and record.creating:
         _resume_create(wanted, seen, world)
+    left = clones.temporary(wanted.ctid)
+    if world.exists and seen.source is not None and left in seen.source.snapshots:
+        path = f"/nodes/{wanted.node}/lxc/{clones.source_ctid(wanted)}/snapshot/{left}"
+        drop = Entry("pve", f"DELETE {path}", {})
+        world.add("clean-up", "a cloning that was cut off left its snapshot on the source", drop)
     if world.exists or target < states.rank(states.CREATED):
         return
     base = f"/nodes/{wanted.node}/lxc"
     name = str(wanted.config["name"]) if wanted.config.get("name") else f"CT{wanted.ctid}"
-    source = wanted.config.get("clone_from_ctid")
+    source = clones.find_source(wanted, seen)
     if source is not None:
-        params = {"newid": wanted.ctid, "hostname": name, "full": 1}
-        if wanted.config.get("storage_pool"):
-            params["storage"] = wanted.config["storage_pool"]
-        call = Entry("pve", f"POST {base}/{source}/clone", params)
-        reason = f"no container {wanted.ctid}; cloned from {source}"
+        calls = clones.clone_entries(wanted, source, name)
+        reason = f"no container {wanted.ctid}; cloned from {source.ctid}"
     else:
-        call = Entry("pve", f"POST {base}", _create_params(wanted, name))
+        calls = (Entry("pve", f"POST {base}", _create_params(wanted, name)),)
         reason = f"no container {wanted.ctid}; created from {wanted.config.get('template')}"
-    world.exists = True
-    world.config = compare.created_config(wanted, seen.source.head if source is not None and seen.source else None)
-    world.raw = seen.source.raw if source is not None and seen.source else ()
+    world.exists, world.template = True, False
+    world.config = compare.created_config(wanted, source.head if source else None)
+    world.raw = source.raw if source else ()
     world.differs = _differs(wanted, world.config, world.raw, Record(), False)
-    # What an existing container was customized with is gone with it.
-    world.due = ledger.due_features(wanted.features, seen.ledger if source is not None else None)
+    # A clone starts with what its source has applied; what an earlier container of this CTID had is gone with it.
+    world.due = ledger.due_features(wanted.features, source.ledger if source else None)
     world.application = ledger.application_due(wanted.ctid, wanted.application, None)
+    world.identity = source is not None
     intent = Entry("node", "record", {"creating": True})
-    done = Entry("node", "record", {"creating": None, "ours": True, "applied": {}})
+    identity = {"identity": "due"} if source else {}
+    done = Entry("node", "record", {"creating": None, "ours": True, "applied": {}, **identity})
     world.word = None
-    left, world.differs = world.differs, True  # after a create the state is 'created', whatever is left to configure
-    world.add("clone" if source is not None else "create", reason, intent, call, done)
-    world.differs = left
+    differs, world.differs = world.differs, True  # after a create the state is 'created', whatever is left to configure
+    world.add("clone" if source else "create", reason, intent, *calls, done)
+    world.differs = differs
 
 
 def _create_params(wanted: Wanted, name: str) -> dict[str, Any]:
@@ -309,9 +324,43 @@ def _customize(wanted: Wanted, seen: Observation, world: _World, target: int) ->
         if health:
             entry = Entry("application", "check health")
             world.add("health", health, entry, name="health check", by_play=True)
-    if world.word != world.state() and world.steps:
+    if world.word != world.state() and world.steps and not world.unfinished:
         world.add("complete", "all features and the application are current")
     return health
+
+
+def _unfinished(wanted: Wanted, seen: Observation) -> bool:
+    """Whether the container still has to become the template, or to get the snapshot, that others are cloned from."""
+    snapshot = wanted.config.get("template_snapshot_name")
+    if wanted.config.get("is_template"):
+        return not seen.template
+    return bool(snapshot) and str(snapshot) not in seen.conf.snapshots
+
+
+def _identity(wanted: Wanted, world: _World) -> None:
+    """A running clone gets an identity of its own: host keys, machine-id."""
+    if world.identity and world.running:
+        world.identity = False
+        renew = Entry("guest", "renew identity")
+        done = Entry("node", "record", {"identity": None})
+        world.add("identity", "a clone has its source's host keys and machine-id", renew, done)
+
+
+def _finish(wanted: Wanted, world: _World, target: int) -> None:
+    """On completion: the conversion to a template, or the snapshot to clone from."""
+    if not world.unfinished or not world.running or target < states.rank(states.COMPLETED):
+        return
+    path = f"/nodes/{wanted.node}/lxc/{wanted.ctid}"
+    if wanted.config.get("is_template"):
+        stop = Entry("pve", f"POST {path}/status/shutdown", {"forceStop": 1, "timeout": 60})
+        convert = Entry("pve", f"POST {path}/template", {})
+        world.running, world.template, world.unfinished = False, True, False
+        world.add("template", "is_template: complete, so it becomes a template", stop, convert, disrupts=RESTART)
+    else:
+        name = str(wanted.config["template_snapshot_name"])
+        world.unfinished = False
+        take = Entry("pve", f"POST {path}/snapshot", {"snapname": name})
+        world.add("snapshot", f"template_snapshot_name: {name} is what others are cloned from", take)
 
 
 def _begin(world: _World, what: str, operation: str) -> tuple[Entry, ...]:

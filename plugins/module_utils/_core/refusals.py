@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from . import compare, properties, states
+from . import clones, compare, properties, states
 from .model import Observation, Record, Wanted
 
 
@@ -49,25 +49,14 @@ def describe_foreign(wanted: Wanted, seen: Observation, record: Record) -> str:
 def _create(wanted: Wanted, seen: Observation) -> str | None:
     if states.rank(wanted.target) < states.rank(states.CREATED):
         return None
-    source = wanted.config.get("clone_from_ctid")
-    if source is None:
-        if wanted.config.get("template"):
-            return None
-        return (
-            f"container {wanted.ctid} doesn't exist, and its configuration has neither 'template' nor "
-            "'clone_from_ctid'; add one of them"
-        )
-    if seen.source is None:
-        return (
-            f"clone_from_ctid: container {source} is not on node {wanted.node}; include it in the run "
-            f"(--limit lineage_{wanted.ctid}) or create it first"
-        )
-    if seen.source_running:
-        return (
-            f"clone_from_ctid: container {source} is running, and PVE copies a running container only from a snapshot; "
-            f"stop it (pct shutdown {source}) or make it a template"
-        )
-    return None
+    if clones.source_ctid(wanted) is not None:
+        return clones.refusal(wanted, seen, clones.find_source(wanted, seen))
+    if wanted.config.get("template"):
+        return None
+    return (
+        f"container {wanted.ctid} doesn't exist, and its configuration has neither 'template' nor "
+        "'clone_from_ctid'; add one of them"
+    )
 
 
 def _destroy(wanted: Wanted, seen: Observation, record: Record) -> str | None:

@@ -17,12 +17,14 @@ from . import guest
 from .audit import Audit
 from .client import Client, PveError
 from .conf_edit import LOCKS, edit_raw_lines
-from .observe import Observer, conf_path
+from .observe import Observer, conf_path, read_conf
 from .store import Store
 from .tasks import is_upid, pauses, wait_task, with_lock_wait
 
 MAX_STEPS = 40
 MAX_STALE = 3
+# What PVE says when the goal of a call has been reached already.
+ALREADY = {"/status/start": "already running", "/status/shutdown": "not running"}
 # Only these wait for a worker; the time-outs are in seconds and generous, since a template may be large.
 TASK_TIMEOUT = 3600.0
 
@@ -100,8 +102,10 @@ class Executor:
         """Observation and record of the container, now."""
         record = self._store.load(wanted.ctid)
         source = wanted.config.get("clone_from_ctid")
-        seen = self._observer.observe(wanted.ctid, int(source) if source is not None else None, record)
-        return seen, record
+        if source is None:
+            return self._observer.observe(wanted.ctid, None, record), record
+        source_record = self._store.load(int(source))
+        return self._observer.observe(wanted.ctid, int(source), record, source_record=source_record), record
 
     def await_creation(self, wanted: Wanted) -> None:
         """When an earlier, killed run began to create this container, wait for that worker instead of repeating it."""
@@ -185,6 +189,8 @@ class Executor:
             lines = {key: [(str(line[0]), str(line[1])) for line in entry.params[key]] for key in ("add", "remove")}
             path = conf_path(self._observer.node, wanted.ctid, self._observer.pve)
             edit_raw_lines(path, wanted.ctid, seen.digest, lines["add"], lines["remove"], self._locks)
+        elif entry.op == "guest":
+            guest.renew_identity(wanted.ctid)
         elif entry.op == "pct":
             node_command(entry.what)
         elif entry.what == "state":
@@ -203,13 +209,33 @@ class Executor:
         params = dict(entry.params)
         if method == "PUT" and path.endswith("/config") and seen.digest:
             params["digest"] = seen.digest  # refused when somebody changed it since we looked
-        answer = with_lock_wait(lambda: self.client.request(method, path, params), self._lock_wait)
+        # Clones of one source take turns at its lock (PVE facts, 'Locks'): each may take as long as a task.
+        patience = self._task_timeout if path.endswith("/clone") else self._lock_wait
+        try:
+            answer = with_lock_wait(lambda: self.client.request(method, path, params), patience)
+        except PveError as error:
+            if not any(path.endswith(end) and words in error.reason for end, words in ALREADY.items()):
+                raise
+            return []  # the worker of an earlier, killed run got there meanwhile
+        if path.endswith("/template"):
+            self._await_template(wanted)
         if not is_upid(answer):
             return []
         creating = self._store.load(wanted.ctid).creating
         if creating is not None:
             self._store.update_record(wanted.ctid, creating={**creating, "upid": answer})
         return wait_task(self.client, self._observer.node, answer, entry.what, self._task_timeout)
+
+    def _await_template(self, wanted: Wanted) -> None:
+        """The conversion forks a worker without naming it (PVE facts, 'Tasks'); the config tells when it has ended."""
+        deadline = time.monotonic() + self._task_timeout
+        for pause in pauses():
+            conf, _digest = read_conf(self._observer.node, wanted.ctid, self._observer.pve)
+            if conf is not None and conf.head.get("template") == "1" and not conf.head.get("lock"):
+                return
+            if time.monotonic() > deadline:
+                raise PveError("the conversion to a template", 0, f"not done after {self._task_timeout:.0f} s")
+            time.sleep(pause)
 
     def _await_ready(self, wanted: Wanted, outcome: Outcome) -> None:
         """Wait until a started container answers and has its address. Slow networks are told, not failed on."""

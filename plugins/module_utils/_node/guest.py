@@ -27,6 +27,23 @@ _WRITE = (
     f'umask 077; f={ledger.PATH}; d="${{f%/*}}"; mkdir -p "$d" && cat > "$f.new" && '
     '{ sync "$f.new" 2>/dev/null || sync; } && mv -f "$f.new" "$f"'
 )
+# A clone's host keys and machine-id are its source's. The services that use them are restarted where they run.
+_IDENTITY = """set -e
+: > /etc/machine-id
+rm -f /var/lib/dbus/machine-id
+if command -v systemd-machine-id-setup >/dev/null; then systemd-machine-id-setup >/dev/null 2>&1
+elif command -v dbus-uuidgen >/dev/null; then dbus-uuidgen > /etc/machine-id
+else head -c 16 /dev/urandom | od -An -tx1 | tr -d ' \\n' > /etc/machine-id; fi
+if [ -d /var/lib/dbus ]; then ln -sf /etc/machine-id /var/lib/dbus/machine-id; fi
+if command -v systemctl >/dev/null; then systemctl try-restart systemd-networkd >/dev/null 2>&1 || :; fi
+for key in /etc/ssh/ssh_host_*_key; do
+  [ -e "$key" ] || continue
+  rm -f /etc/ssh/ssh_host_*_key /etc/ssh/ssh_host_*_key.pub
+  ssh-keygen -A >/dev/null
+  if command -v systemctl >/dev/null; then systemctl try-restart ssh sshd >/dev/null 2>&1 || :; fi
+  break
+done
+"""
 
 
 class GuestError(Exception):
@@ -100,3 +117,11 @@ def is_ready(ctid: int, wants_address: bool, node_boot: str) -> bool:
     """Whether a started container answers, and has its address when it is to have one."""
     view = look(ctid, node_boot)
     return view.boot is not None and (view.address is not None or not wants_address)
+
+
+def renew_identity(ctid: int) -> None:
+    """Give a running clone host keys and a machine-id of its own. Repeating it does no harm."""
+    done = attach(ctid, _IDENTITY, timeout=120.0)
+    if done.returncode:
+        words = done.stderr.decode("utf-8", "replace").strip()[-300:]
+        raise GuestError(f"the identity of container {ctid} can't be renewed: {words or done.returncode}")

@@ -26,6 +26,7 @@ PVE = "/etc/pve"
 SOCKETS = "/proc/net/unix"
 BOOT_ID = "/proc/sys/kernel/random/boot_id"
 _SOCKET = re.compile(r"@/var/lib/lxc/(\d+)/command$")
+_STORAGE = re.compile(r"^([a-z][a-z0-9]*):\s*(\S+)\s*$")
 WORKERS = 8
 
 
@@ -78,6 +79,17 @@ def existing_ctids(node: str, pve: str = PVE) -> set[int]:
     return {int(name) for name in names if name.isdigit()}
 
 
+def storage_types(path: str) -> dict[str, str]:
+    """Storage id -> type, from PVE's storage.cfg (``type: id`` at the start of each section)."""
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            lines = file.read().splitlines()
+    except OSError:
+        return {}
+    found = (_STORAGE.match(line) for line in lines)
+    return {match.group(2): match.group(1) for match in found if match}
+
+
 def taken_elsewhere(node: str, ctid: int, pve: str = PVE) -> str | None:
     """The guest that has this CTID without being a container of this node, in words, or None."""
     for path in glob.glob(f"{pve}/nodes/*/*/{ctid}.conf"):
@@ -100,14 +112,25 @@ class Observer:
         self._running = running
         self.node = node_name(pve)
         self.boot = node_boot()
+        self.storages = storage_types(f"{pve}/storage.cfg")
         self._look_inside = look_inside
 
-    def observe(self, ctid: int, source: int | None, record: Record, running: set[int] | None = None) -> Observation:
+    def observe(
+        self,
+        ctid: int,
+        source: int | None,
+        record: Record,
+        running: set[int] | None = None,
+        source_record: Record | None = None,
+    ) -> Observation:
         """One container, and the head of its clone source when it has one."""
         running = self._running() if running is None else running
         conf, digest = read_conf(self.node, ctid, self.pve)
-        found: dict[str, Any] = {}
+        found: dict[str, Any] = {"storages": self.storages}
         if source is not None:
+            if source_record is not None and source_record.ours:
+                found["source_word"] = source_record.word or "defined"
+                found["source_ledger"] = source_record.ledger
             found["source"] = read_conf(self.node, source, self.pve)[0]
             found["source_running"] = source in running
         if conf is None:
@@ -119,11 +142,14 @@ class Observer:
             found["creating"] = "failed" if conf.head.get("lock") == "create" else "done"
         return Observation(ctid=ctid, exists=True, running=is_running, conf=conf, digest=digest, **found)
 
-    def observe_all(self, wanted: Iterable[tuple[int, int | None, Record]]) -> dict[int, Observation]:
+    def observe_all(self, wanted: Iterable[tuple[int, int | None, Record, Record | None]]) -> dict[int, Observation]:
         """Many containers: the looks inside run side by side."""
         running = self._running()
         with ThreadPoolExecutor(max_workers=WORKERS) as pool:
-            jobs = [pool.submit(self.observe, ctid, source, record, running) for ctid, source, record in wanted]
+            jobs = [
+                pool.submit(self.observe, ctid, source, record, running, source_record)
+                for ctid, source, record, source_record in wanted
+            ]
             return {result.ctid: result for result in (job.result() for job in jobs)}
 
     def _inside(self, ctid: int) -> dict[str, Any]:

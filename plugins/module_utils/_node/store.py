@@ -127,6 +127,7 @@ class Store:
             applied=applied if isinstance(applied, dict) else {},
             creating=creating if isinstance(creating, dict) else None,
             ledger=cached,
+            identity_due=data.get("identity") == "due",
             raw_boot=str(data["raw_boot"]) if data.get("raw_boot") else None,
         )
 

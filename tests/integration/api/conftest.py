@@ -169,5 +169,6 @@ def node(tmp_path, version, monkeypatch):
         return guest.GuestView(boot=f"b{made.backend.running[ctid]}", address="10.0.0.9", ledger_text=text)
 
     monkeypatch.setattr(guest, "look", look)
+    monkeypatch.setattr(guest, "renew_identity", lambda ctid: None)
     yield made
     made.close()

@@ -7,9 +7,11 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import os
 import re
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from conftest import Cut, wanted
@@ -308,3 +310,111 @@ def test_raw_lines_of_a_running_container_wait_and_are_told_until_its_restart(no
     assert (again.journal, again.first.waiting, again.first.state) == ([], ("lxc",), "completed")
     node.call("POST", "/nodes/pve/lxc/950/status/reboot")
     assert node.drive(after).first.waiting == ()
+
+
+BASE = {"name": "base", "is_template": True, "memory_mb": 256, "network_config": NET, "unprivileged": True}
+CLONE = {"template": None, "storage_pool": None, "storage_size_gb": None, "clone_from_ctid": 920, "memory_mb": 1024}
+CLONE = {**CLONE, "network_config": {**NET, "ip": "10.0.0.9/24"}, "cores": 2}
+
+
+def chain(node, **changes):
+    """920, then 950 cloned from it, as the play does them."""
+    base = wanted(920, **{**BASE, **changes})
+    clone = wanted(950, **CLONE)
+    return base, clone
+
+
+def test_a_chain_is_predicted_before_its_source_exists(node):
+    base, clone = chain(node)
+    first = node.drive(base, check=True)
+    second = node.drive(dataclasses.replace(clone, source=base), check=True)
+    assert second.first.error is None
+    assert node.mutations() == []
+    node.drive(base)
+    node.books[950] = node.books[920]  # the ledger lies in the file system that is copied
+    real = node.drive(clone)
+    assert normal(node.mutations()) == normal(pve_calls(predicted(first)) + pve_calls(predicted(second)))
+    assert real.last.state == "completed"
+    # What the source has applied is current in the clone from the start.
+    assert real.first.due_features == ()
+    node.forget_requests()
+    assert node.drive(base).journal == []
+    assert node.drive(clone).journal == []
+    assert node.mutations() == []
+
+
+def test_a_completed_template_is_never_started_again(node):
+    base, _clone = chain(node)
+    outcome = node.drive(base)
+    assert outcome.last.state == "completed"
+    assert "template: 1" in node.conf(920)
+    assert 920 not in node.backend.running
+    stale = dataclasses.replace(base, features=({"name": "one", "digest": "new"}, {"name": "two", "digest": "d2"}))
+    again = node.drive(stale)
+    assert again.journal == []
+    assert "stale: feature one" in again.first.notes[0]
+
+
+def test_a_source_that_runs_on_storage_without_snapshots_is_refused_with_what_helps(node):
+    base, clone = chain(node, is_template=None)
+    node.drive(base)
+    refused = node.drive(clone)
+    assert refused.journal == []
+    assert "pct shutdown 920" in refused.first.error
+    assert "is_template" in refused.first.error
+
+
+def test_a_source_with_a_bind_mount_is_refused(node):
+    base, clone = chain(node, mount_points=[{"host_path": "/srv", "container_path": "/mnt/srv"}])
+    node.drive(base)
+    assert "bind mount mp0 (/srv)" in node.drive(clone).first.error
+
+
+def test_a_source_that_is_not_complete_names_the_limit(node):
+    base, clone = chain(node)
+    node.drive(dataclasses.replace(base, target="running"))
+    assert "--limit lineage_950" in node.drive(clone).first.error
+
+
+def test_a_source_of_somebody_else_will_do(node):
+    """The specification's example: 950 alone in the file, 920 on the node."""
+    node.call("POST", "/nodes/pve/lxc", {"vmid": 920, "ostemplate": wanted().config["template"], "hostname": "theirs"})
+    clone = chain(node)[1]
+    assert "identity" in [step.kind for step in node.drive(clone, check=True).first.steps]
+    assert node.drive(clone).last.state == "completed"
+
+
+def test_a_clone_whose_source_is_nowhere_is_refused(node):
+    refused = node.drive(chain(node)[1])
+    assert "container 920 is not on node pve" in refused.first.error
+    assert node.mutations() == []
+
+
+def test_twenty_clones_of_one_source_take_turns_at_its_lock(node):
+    base, clone = chain(node)
+    node.drive(base)
+    node.backend.running.clear()
+    # Created only: what is tested is the lock, and the threads share nothing but the control plane.
+    clones = [dataclasses.replace(clone, ctid=ctid, target="created", features=()) for ctid in range(1000, 1020)]
+    with ThreadPoolExecutor(max_workers=20) as pool:
+        outcomes = list(pool.map(node.drive, clones))
+    assert [outcome.last.error for outcome in outcomes] == [None] * 20
+    assert {outcome.last.state for outcome in outcomes} == {"created"}
+    assert len(list(node.conf_dir.glob("10*.conf"))) == 20
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+@pytest.mark.parametrize("at", range(1, 8))
+def test_a_cut_clone_is_resumed(node, at, after):
+    base, clone = chain(node)
+    node.drive(base)
+    node.books[950] = node.books[920]
+    node.forget_requests()
+    with contextlib.suppress(Cut):
+        node.drive(clone, client=lambda: Cutting(node.pve.port, at, after))
+    assert node.drive(clone).last.state == "completed"
+    assert len([call for call in node.mutations() if call[1].endswith("/clone")]) == 1
+    assert len(node.backend.volumes) == 2
+    node.forget_requests()
+    assert node.drive(clone).journal == []
+    assert "lock:" not in node.conf(920) + node.conf(950)

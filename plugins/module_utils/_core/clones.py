@@ -1,0 +1,169 @@
+# Copyright (c) 2026, Phoenix Hypervisor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Clones: what their source looks like by the time they are made, and the calls that make them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from . import compare, ledger, properties, states
+from .model import Entry, Observation, Record, Wanted
+
+# Storage types whose volumes can be cloned without copying, and those that can take a snapshot of a container's
+# volume (PVE facts, 'Clones'; pve-storage's plugins).
+LINKABLE = frozenset({"zfspool", "lvmthin", "rbd", "btrfs"})
+SNAPSHOTS = frozenset({"zfspool", "lvmthin", "rbd", "btrfs"})
+
+
+@dataclass(frozen=True)
+class Source:
+    """A clone source: as it is, or, when this run still has to finish it, as it will be."""
+
+    ctid: int
+    head: Mapping[str, str]
+    raw: tuple[tuple[str, str], ...] = ()
+    snapshots: frozenset[str] = frozenset()
+    running: bool = False
+    to_come: bool = False
+    ledger: Mapping[str, Any] | None = None
+    storages: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def template(self) -> bool:
+        """Whether it is a template."""
+        return self.head.get("template") == "1"
+
+    def volumes_on(self, kinds: frozenset[str]) -> bool:
+        """Whether all of its volumes lie on storages of these types."""
+        names = [properties.parse(self.head[key], "volume").get("volume", "") for key in disks(self.head)]
+        return bool(names) and all(self.storages.get(name.partition(":")[0]) in kinds for name in names)
+
+
+def disks(head: Mapping[str, str]) -> list[str]:
+    """The keys of the root disk and of the mount points."""
+    return [key for key in sorted(head) if key == "rootfs" or key.rstrip("0123456789") == "mp"]
+
+
+def source_ctid(wanted: Wanted) -> int | None:
+    """The CTID that the container is cloned from, or None."""
+    value = wanted.config.get("clone_from_ctid")
+    return None if value is None else int(value)
+
+
+def find_source(wanted: Wanted, seen: Observation) -> Source | None:
+    """The clone source: on the node, or still to be made by this run (``wanted.source``). None when there is none."""
+    ctid = source_ctid(wanted)
+    if ctid is None:
+        return None
+    if seen.source is not None and wanted.source is None:
+        return Source(
+            ctid,
+            seen.source.head,
+            seen.source.raw,
+            frozenset(seen.source.snapshots),
+            running=seen.source_running,
+            ledger=seen.source_ledger,
+            storages=seen.storages,
+        )
+    if wanted.source is None:
+        return None
+    return _predict(wanted.source, seen)
+
+
+def _predict(wanted: Wanted, seen: Observation) -> Source:
+    """What a source will be once this run has finished it: its own plan, on paper."""
+    ctid = source_ctid(wanted)
+    there = seen.source if seen.source is not None else None
+    above = _predict(wanted.source, Observation(0, storages=seen.storages)) if wanted.source else None
+    if there is not None:
+        head, raw = there.head, there.raw
+    else:
+        head = compare.created_config(wanted, above.head if above and ctid is not None else None)
+        raw = above.raw if above else ()
+    changed = dict(compare.config_changes(wanted, head, Record(), False).onto(head))
+    add, _remove = compare.raw_changes(wanted, raw, Record())
+    if wanted.config.get("is_template"):
+        changed["template"] = "1"
+    snapshot = wanted.config.get("template_snapshot_name")
+    entries = {str(f["name"]): {"status": ledger.APPLIED, "digest": f["digest"]} for f in wanted.features}
+    known = {
+        **ledger.empty(),
+        "features": {**(above.ledger or {}).get("features", {}), **entries} if above else entries,
+    }
+    running = not wanted.config.get("is_template") and states.rank(wanted.target) >= states.rank(states.RUNNING)
+    return Source(
+        wanted.ctid,
+        changed,
+        (*raw, *add),
+        frozenset([str(snapshot)] if snapshot else []),
+        running=running,
+        to_come=True,
+        ledger=known,
+        storages=seen.storages,
+    )
+
+
+def snapshot_of(wanted: Wanted, source: Source) -> str | None:
+    """The snapshot to clone from: the source's named one, else a temporary one when it runs; None for neither."""
+    named = wanted.clone_snapshot
+    if named and named in source.snapshots:
+        return named
+    return temporary(wanted.ctid) if source.running else None
+
+
+def temporary(ctid: int) -> str:
+    """The name of the snapshot that a clone of a running source needs while it is made."""
+    return f"phoenix-{ctid}"
+
+
+def clone_entries(wanted: Wanted, source: Source, name: str) -> tuple[Entry, ...]:
+    """The calls that make the clone, a temporary snapshot around them where the source runs."""
+    base = f"/nodes/{wanted.node}/lxc/{source.ctid}"
+    snapshot = snapshot_of(wanted, source)
+    params: dict[str, Any] = {"newid": wanted.ctid, "hostname": name}
+    linked = source.template and source.volumes_on(LINKABLE) and not wanted.config.get("storage_pool")
+    params["full"] = int(not linked)
+    if wanted.config.get("storage_pool") and not linked:
+        params["storage"] = wanted.config["storage_pool"]
+    if snapshot:
+        params["snapname"] = snapshot
+    clone = Entry("pve", f"POST {base}/clone", params)
+    if snapshot != temporary(wanted.ctid):
+        return (clone,)
+    drop = Entry("pve", f"DELETE {base}/snapshot/{snapshot}", {})
+    take = Entry("pve", f"POST {base}/snapshot", {"snapname": snapshot})
+    # One that a run left which was cut off shows an older state of the source.
+    left = (drop,) if snapshot in source.snapshots else ()
+    return (*left, take, clone, drop)
+
+
+def refusal(wanted: Wanted, seen: Observation, source: Source | None) -> str | None:
+    """Why the clone can't be made, with what helps, or None."""
+    ctid = source_ctid(wanted)
+    limit = f"--limit lineage_{wanted.ctid}"
+    if source is None:
+        return (
+            f"clone_from_ctid: container {ctid} is not on node {wanted.node} and not in this run; include it ({limit}) "
+            "or create it first"
+        )
+    word = seen.source_word
+    if not source.to_come and word is not None and word != states.COMPLETED and not source.template:
+        return f"clone_from_ctid: container {ctid} is not complete yet (it is {word}); include it in the run ({limit})"
+    for key in disks(source.head):
+        volume = properties.parse(source.head[key], "volume").get("volume", "")
+        if volume.startswith("/"):
+            return (
+                f"clone_from_ctid: container {ctid} has the bind mount {key} ({volume}), and PVE can't clone such a "
+                "container; move the mount point from the source to its clones"
+            )
+    if snapshot_of(wanted, source) == temporary(wanted.ctid) and not source.volumes_on(SNAPSHOTS):
+        return (
+            f"clone_from_ctid: container {ctid} runs, PVE copies a running container only from a snapshot, and its "
+            f"storage can't take one; stop it (pct shutdown {ctid}), make it a template (is_template), or put it on "
+            f"one of {', '.join(sorted(SNAPSHOTS))}"
+        )
+    return None
