@@ -46,7 +46,9 @@ async def serve() -> None:
     lay_out(node)
     certificate, key = certificates.ensure(PVE, node, settings['node_ip'])
     # A password that nobody knows: fakepve's default one is public.
-    pve = LabPve(LxcBackend(), PVE / 'nodes' / node / 'lxc', Path('/run/lock/lxc'), node=node,
+    backend = LxcBackend()
+    backend.clean_up()
+    pve = LabPve(backend, PVE / 'nodes' / node / 'lxc', Path('/run/lock/lxc'), node=node,
                  pve_version=int(settings['pve_version']), storages=local_storage(), host='0.0.0.0',
                  password=secrets.token_hex(16), access_log=LOGS / 'access.log', request_log=LOGS / 'requests.jsonl')
     await pve.start(str(certificate), str(key))

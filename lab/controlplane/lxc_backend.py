@@ -35,6 +35,7 @@ class LxcBackend:
     def __init__(self) -> None:
         self._pids: dict[int, tuple[str, int]] = {}
         self._sockets: tuple[float, dict[str, str]] = (0.0, {})
+        self._cleaner: asyncio.Future[None] | None = None
         LOGS.mkdir(exist_ok=True)
 
     # ------------------------------------------------------------- life cycle
@@ -165,6 +166,12 @@ class LxcBackend:
 
     async def free_volume(self, volid: str) -> None:
         await asyncio.to_thread(_with_os_errors, lambda: volumes.free(volid))
+        self.clean_up()
+
+    def clean_up(self) -> None:
+        """Delete freed files, one thread at a time."""
+        if self._cleaner is None or self._cleaner.done():
+            self._cleaner = asyncio.ensure_future(asyncio.to_thread(volumes.empty_trash))
 
     async def resize(self, vmid: int, disk: str, volid: str, size: int) -> None:
         if not volumes.path(volid).is_dir():

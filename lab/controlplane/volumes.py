@@ -14,11 +14,13 @@ import os
 import re
 import shutil
 import subprocess
+import uuid
 from pathlib import Path
 
 from fakepve.model import TaskError
 
 STORAGE_CFG = Path('/etc/pve/storage.cfg')
+TRASH = Path('/var/lib/vz/.trash')
 SHIFT = 100000
 IDS = 65536
 _USERNS = ['lxc-usernsexec', '-m', f'u:0:{SHIFT}:{IDS}', '-m', f'g:0:{SHIFT}:{IDS}', '--']
@@ -59,13 +61,28 @@ def alloc(volid: str) -> None:
 
 
 def free(volid: str) -> None:
-    """Delete the volume, its snapshots and, when it was the last, the guest's folder."""
+    """Delete the volume, its snapshots and, when it was the last, the guest's folder.
+
+    It is gone from its place at once; the files go in the background (empty_trash), which on a busy disk takes long.
+    """
     target = path(volid)
+    TRASH.mkdir(mode=0o700, exist_ok=True)
     for tree in [target, *target.parent.glob(target.name + '@*')]:
-        if tree.is_dir():
+        if not tree.is_dir():
+            continue
+        try:
+            tree.rename(TRASH / uuid.uuid4().hex)
+        except OSError:  # another file system
             shutil.rmtree(tree)
     with contextlib.suppress(OSError):
         target.parent.rmdir()
+
+
+def empty_trash() -> None:
+    """Delete the files of freed volumes, those of an earlier control plane too."""
+    if TRASH.is_dir():
+        for tree in TRASH.iterdir():
+            shutil.rmtree(tree, ignore_errors=True)
 
 
 def copy(source: str, target: str) -> None:
