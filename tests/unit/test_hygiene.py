@@ -130,3 +130,16 @@ def test_roles_declare_their_arguments() -> None:
     roles = [path for path in (ROOT / 'roles').iterdir() if path.is_dir()]
     assert roles
     assert [role.name for role in roles if not (role / 'meta' / 'argument_specs.yml').is_file()] == []
+
+
+def test_used_collections_are_declared() -> None:
+    """What is missing here works for developers, who have those collections, and fails for users."""
+    used = set()
+    for folder in ('playbooks', 'plugins', 'roles'):
+        for path in (ROOT / folder).rglob('*'):
+            if path.suffix in ('.yml', '.j2') or (path.suffix == '.py' and path.is_file()):
+                names = re.findall(r'\b((?:community|ansible|containers)\.[a-z_]+)\.[a-z_]+\b', text_of(path))
+                used |= {name for name in names if name.startswith(('community.', 'containers.', 'ansible.posix'))}
+    declared = {name for name in used if f'{name}:' in text_of(ROOT / 'galaxy.yml')}
+    required = {name for name in used if f'name: {name}\n' in text_of(ROOT / 'requirements.yml')}
+    assert used == declared == required
