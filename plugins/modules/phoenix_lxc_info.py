@@ -106,12 +106,14 @@ def wanted_from(item: dict[str, Any], node: str) -> Wanted:
         adopt=item.get("adopt") or "no",
         source=wanted_from(item["source"], node) if item.get("source") else None,
         clone_snapshot=item.get("clone_snapshot"),
+        inherited=tuple(item.get("inherited") or ()),
     )
 
 
 def describe(seen: Observation, record: Record, plan: Plan | None) -> dict[str, Any]:
     """One container's part of the result."""
-    entries = (seen.ledger or {}).get("features", {})
+    # A template or a stopped container shows what was cached of its ledger.
+    entries = (seen.ledger or record.ledger or {}).get("features", {})
     result = {
         "exists": seen.exists,
         "ours": record.ours,

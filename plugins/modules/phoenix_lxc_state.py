@@ -50,6 +50,11 @@ options:
       - The clone source, with the same keys as this module's options, when the same run still has work on it.
       - Only a plan in check mode can use it, a real run needs the source itself.
     type: dict
+  inherited:
+    description: The names of features that only the container's clone sources list.
+    type: list
+    elements: str
+    default: []
   clone_snapshot:
     description: The snapshot of the clone source to clone from, if it has it.
     type: str
@@ -205,6 +210,7 @@ def argument_spec() -> dict[str, Any]:
         "application": {"type": "dict"},
         "source": {"type": "dict"},
         "clone_snapshot": {"type": "str"},
+        "inherited": {"type": "list", "elements": "str", "default": []},
         "adopt": {"type": "str", "choices": ["no", "record", "reapply"], "default": "no"},
         "confirm": {"type": "list", "elements": "int", "default": []},
         "release": {"type": "bool", "default": False},
@@ -241,6 +247,7 @@ def wanted_from(params: dict[str, Any], node: str) -> Wanted:
         destroy_confirmed=params["ctid"] in params["confirm"],
         source=source_from(params["source"], node) if params["source"] else None,
         clone_snapshot=params["clone_snapshot"],
+        inherited=tuple(params["inherited"]),
     )
 
 

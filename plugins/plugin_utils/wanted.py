@@ -55,6 +55,7 @@ def wanted(
             for feature in stack
             if feature["listed"]
         ],
+        "inherited": [feature["name"] for feature in stack if not feature["listed"]],
         "application": {name: work[name] for name in ("name", "digest", "components", "health")} if work else None,
         "state": str(template(variables.get("phoenix_target_state")) or config.get("target_state") or "completed"),
         "adopt": _adopt(variables, template),

@@ -127,9 +127,11 @@ def _why(entry: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:
     return explain(entry["components"], wanted["components"])
 
 
-def left_behind(wanted: tuple[Mapping[str, Any], ...], ledger: Mapping[str, Any] | None) -> list[str]:
-    """Features that were applied and are no longer in the list: reported, never removed."""
-    names = {str(feature["name"]) for feature in wanted}
+def left_behind(
+    wanted: tuple[Mapping[str, Any], ...], ledger: Mapping[str, Any] | None, inherited: tuple[str, ...] = ()
+) -> list[str]:
+    """Features that were applied and are no longer in the list, nor inherited: reported, never removed."""
+    names = {str(feature["name"]) for feature in wanted} | set(inherited)
     return sorted(set((ledger or {}).get("features", {})) - names)
 
 

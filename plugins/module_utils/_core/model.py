@@ -144,7 +144,8 @@ class Record:
 class Wanted:
     """The desired container: its JSON configuration, the features with their digests, and where to stop.
 
-    ``source`` is the clone source when this run still has work on it; ``clone_snapshot`` the snapshot to clone from.
+    ``source`` is the clone source when this run still has work on it; ``clone_snapshot`` the snapshot to clone from;
+    ``inherited`` names the features that only its sources list.
     """
 
     ctid: int
@@ -157,3 +158,4 @@ class Wanted:
     destroy_confirmed: bool = False
     source: Wanted | None = None
     clone_snapshot: str | None = None
+    inherited: tuple[str, ...] = ()

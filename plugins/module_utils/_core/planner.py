@@ -148,7 +148,8 @@ def _differs(wanted: Wanted, config: dict[str, str], raw: Any, record: Record, r
 
 def _notes(wanted: Wanted, seen: Observation, record: Record) -> list[str]:
     notes = [
-        f"feature {name} is no longer listed: left behind" for name in ledger.left_behind(wanted.features, seen.ledger)
+        f"feature {name} is no longer listed: left behind"
+        for name in ledger.left_behind(wanted.features, seen.ledger, wanted.inherited)
     ]
     if seen.template:
         stale = ledger.due_features(wanted.features, record.ledger)

@@ -219,6 +219,7 @@ class Executor:
             return []  # the worker of an earlier, killed run got there meanwhile
         if path.endswith("/template"):
             self._await_template(wanted)
+            self._store.update_record(wanted.ctid, ledger=seen.ledger)  # nobody can look into a template
         if not is_upid(answer):
             return []
         creating = self._store.load(wanted.ctid).creating
