@@ -120,7 +120,7 @@ def test_megabytes_on_all_streams_at_once(guest: t.Any) -> None:
 
 
 # There is no pct on this machine.
-@pytest.mark.parametrize("target", ["ssh"], indirect=True)
+@pytest.mark.parametrize("target", ["ssh"], indirect=True, scope="session")
 def test_method_pct(connect: Connect, target: Target) -> None:
     guest = connect(target.running, phoenix_pct_method="pct")
     assert guest.exec_command("cat; echo err >&2; exit 255", in_data=b"\x00\xff") == (255, b"\x00\xff", b"err\n")
@@ -245,7 +245,7 @@ def test_a_command_holds_the_busy_lock_and_a_service_does_not(guest: t.Any, targ
         guest.exec_command(f"kill $(cat /tmp/phoenix-sleeper); rm -f {fifo} /tmp/phoenix-sleeper")
 
 
-@pytest.mark.parametrize("target", ["ssh"], indirect=True)
+@pytest.mark.parametrize("target", ["ssh"], indirect=True, scope="session")
 def test_one_master_for_all_containers_and_reset(connect: Connect, target: Target, control_dir: pathlib.Path) -> None:
     guest = connect(target.running)
     guest.exec_command("true")
@@ -257,7 +257,7 @@ def test_one_master_for_all_containers_and_reset(connect: Connect, target: Targe
     assert guest.exec_command("echo again")[1] == b"again\n"
 
 
-@pytest.mark.parametrize("target", ["ssh"], indirect=True)
+@pytest.mark.parametrize("target", ["ssh"], indirect=True, scope="session")
 def test_a_node_that_is_not_there(connect: Connect, target: Target) -> None:
     started = time.monotonic()
     guest = connect(target.running, ansible_host="127.0.0.1", ansible_port=9, ansible_ssh_timeout=5)
