@@ -72,6 +72,11 @@ class Container:
         return self.text("clone_from_ctid")
 
     @property
+    def absent(self) -> bool:
+        """Whether it is to be removed."""
+        return self.config.get("target_state") == "absent"
+
+    @property
     def features(self) -> tuple[str, ...]:
         """Its features, in order."""
         value = self.config.get("features")
@@ -113,6 +118,17 @@ class Fleet:
             chain[current] = None
             current = self.containers[current].source
         return tuple(reversed(tuple(chain)))
+
+    def ancestors(self, ctid: str) -> tuple[Container, ...]:
+        """What the container is cloned from, its source first, as far as the file has it; none in a cycle."""
+        chain = self.lineage(ctid)
+        if self.containers[chain[0]].source in chain:
+            return ()
+        return tuple(self.containers[member] for member in reversed(chain[:-1]))
+
+    def has_all_sources(self, ctid: str) -> bool:
+        """Whether the file has all that the container is cloned from."""
+        return self.containers[self.lineage(ctid)[0]].source is None
 
     def order(self) -> tuple[str, ...]:
         """All CTIDs, every source before its clones, else by number. Members of a cycle come last."""

@@ -12,6 +12,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._config import (
+    checks_clones,
+    checks_gpu,
+    checks_network,
+    checks_storage,
+)
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._config.checks import CHECKS, Check, Subject
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._config.explain import Explainer
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._config.finding import Finding, Pointer
@@ -23,11 +29,14 @@ from ansible_collections.phoenix.hypervisor.plugins.module_utils._config.fleet i
 )
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._config.jsonscan import Place
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._config.jsontext import JsonText
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._config.lenient import settled
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._config.schemajudge import (
     MISSING_LIBRARY,
     SchemaJudge,
     library_present,
 )
+
+ALL_CHECKS = (*CHECKS, *checks_clones.CHECKS, *checks_gpu.CHECKS, *checks_network.CHECKS, *checks_storage.CHECKS)
 
 
 @dataclass(frozen=True)
@@ -74,19 +83,20 @@ def validate(
         further_checks: checks that the caller adds, such as those that look at files.
     """
     sources = [lxc] + ([hypervisor] if hypervisor is not None else [])
+    values = [settled(source.text.value, source.schema) for source in sources]
     found: list[Finding] = []
-    for source in sources:
+    for source, value in zip(sources, values, strict=True):
         found += _text_findings(source)
-        found += _schema_findings(source, source is lxc)
-    fleet = load_fleet(lxc.text.value)
-    host, host_deprecations = load_hypervisor(hypervisor.text.value if hypervisor is not None else None)
+        found += _schema_findings(source, value, source is lxc)
+    fleet = load_fleet(values[0])
+    host, host_deprecations = load_hypervisor(values[1] if hypervisor is not None else None)
     warnings = _warnings(lxc, fleet.deprecations)
     if hypervisor is not None:
         warnings += _warnings(hypervisor, host_deprecations)
     if lxc.text.readable:
         hidden = frozenset(source.file for source in sources if source.hidden)
         subject = Subject(fleet, host, nodes, lxc.file, hypervisor.file if hypervisor is not None else "", hidden)
-        for check in (*CHECKS, *further_checks):
+        for check in (*ALL_CHECKS, *further_checks):
             found += check(subject)
     return Outcome(fleet, host, tuple(_placed(found, sources)), tuple(warnings))
 
@@ -96,7 +106,7 @@ def _text_findings(source: Source) -> Iterator[Finding]:
         yield Finding(source.file, error.path, error.got, error.expected, error.remedy, None, error.line, error.column)
 
 
-def _schema_findings(source: Source, first: bool) -> Iterator[Finding]:
+def _schema_findings(source: Source, value: Any, first: bool) -> Iterator[Finding]:
     if not source.text.readable:
         return
     if not library_present():
@@ -111,7 +121,7 @@ def _schema_findings(source: Source, first: bool) -> Iterator[Finding]:
             remedy,
         )
         return
-    yield from SchemaJudge(source.schema).findings(source.text.value, Explainer(source.file, source.hidden))
+    yield from SchemaJudge(source.schema).findings(value, Explainer(source.file, source.hidden))
 
 
 def _warnings(source: Source, deprecations: Iterable[Deprecation]) -> list[str]:

@@ -264,7 +264,9 @@ def test_several_nodes(site: Path):
     assert len(read(site).errors) == 2
     configs = json.loads(json.dumps(LXC))
     configs["lxc_defaults"]["node"] = "pve"
-    configs["lxc_configs"]["950"]["node"] = "pve2"
+    web = configs["lxc_configs"]["950"]
+    web.update(node="pve2", template="local:vztmpl/debian.tar.zst")
+    del web["clone_from_ctid"]
     (site / "lxc.json").write_text(json.dumps(configs))
     inventory = read(site)
     assert inventory.errors == []

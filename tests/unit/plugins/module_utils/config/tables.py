@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 NOT_ACTED_ON = "accepted, not acted on"
+ENVIRONMENT = "environment of the application script"
 _MARK = re.compile(r"(<!-- table: (\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
