@@ -34,6 +34,8 @@ NODE_PACKAGES = ('systemd', 'systemd-sysv', 'dbus', 'openssh-server', 'python3',
 GUEST_PACKAGES = ('systemd', 'systemd-sysv', 'dbus', 'ifupdown', 'isc-dhcp-client', 'iproute2', 'iputils-ping',
                   'netbase', 'procps')
 WHEELS = ('fakepve==0.5.0', 'aiohttp', 'cryptography')
+# pip decides on 'only for Python below 3.13' by the host's Python, not the node's.
+WHEELS_BY_PYTHON = ('typing_extensions',)
 NODE_PYTHON = '3.11'
 NODE_MASKED = ('lxc-net.service', 'lxc.service', 'lxc-monitord.service', 'apt-daily.timer', 'apt-daily-upgrade.timer',
                'e2scrub_all.timer', 'fstrim.timer', 'dpkg-db-backup.timer', 'console-getty.service', 'getty@.service',
@@ -148,7 +150,8 @@ def _wheels(target: Path) -> Path:
     platforms = [f'--platform=manylinux{tag}_{machine}' for tag in ('_2_28', '_2_17', '2014')]
     run([*host.pip(), 'download', '--quiet', '--disable-pip-version-check', '--only-binary=:all:', '--dest',
          str(building), '--implementation=cp', '--python-version=' + NODE_PYTHON,
-         '--abi=cp' + NODE_PYTHON.replace('.', ''), '--abi=abi3', '--abi=none', *platforms, *WHEELS])
+         '--abi=cp' + NODE_PYTHON.replace('.', ''), '--abi=abi3', '--abi=none', *platforms, *WHEELS,
+         *WHEELS_BY_PYTHON])
     building.rename(target)
     return target
 

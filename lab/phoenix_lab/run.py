@@ -35,8 +35,13 @@ def run(argv: Sequence[str], *, check: bool = True, stdin: str | bytes | None = 
         timeout: float | None = None) -> subprocess.CompletedProcess[Any]:
     """Run argv with its output captured as text; a failure is a LabError with the output's tail."""
     text = not isinstance(stdin, bytes)
-    done = subprocess.run(list(argv), input=stdin, capture_output=True, text=text, timeout=timeout, env=clean_env(),
-                          stdin=subprocess.DEVNULL if stdin is None else None, check=False)
+    try:
+        done: subprocess.CompletedProcess[Any] = subprocess.run(
+            list(argv), input=stdin, capture_output=True, text=text, timeout=timeout, env=clean_env(),
+            stdin=subprocess.DEVNULL if stdin is None else None, check=False)
+    except FileNotFoundError:
+        # A machine that never had a lab lacks the tools that would show one: status and down must still work there.
+        done = subprocess.CompletedProcess(list(argv), 127, '', argv[0] + ' is not installed')
     if check and done.returncode:
         raw = (done.stderr or done.stdout) or ''
         tail = raw if isinstance(raw, str) else raw.decode(errors='replace')
