@@ -186,9 +186,14 @@ def molecule(toolchain: Toolchain) -> list[Check]:
     env = toolchain.env()
     # From a wrong directory molecule finds no hosts and passes: a pattern without a match must fail.
     env['ANSIBLE_HOST_PATTERN_MISMATCH'] = 'error'
-    env['MOLECULE_EPHEMERAL_DIRECTORY'] = str(CACHE / 'molecule')
     scenarios = sorted(path.parent.name for path in (ROOT / 'molecule').glob('*/molecule.yml'))
     return [
-        Check(f'molecule {name} ({toolchain.label})', ['molecule', 'test', '-s', name], ROOT, env, timeout=1800.0)
+        Check(
+            f'molecule {name} ({toolchain.label})',
+            ['molecule', 'test', '-s', name],
+            ROOT,
+            {**env, 'MOLECULE_EPHEMERAL_DIRECTORY': str(CACHE / 'molecule' / name)},
+            timeout=1800.0,
+        )
         for name in scenarios
     ]
