@@ -12,9 +12,10 @@ help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 apt:
-	@$(TOOLS)/toolchain.py apt
+	@$(TOOLS)/toolchain.py apt --lab
 
 venv: ## the toolchain in .cache: ansible-core, tools, collections
+	@$(TOOLS)/toolchain.py apt
 	@$(TOOLS)/toolchain.py venv --all
 
 lint: ## ansible-test sanity, ansible-lint, ruff, mypy, antsibull on every ansible-core series

@@ -38,18 +38,18 @@ class Tier:
     checks: Callable[[toolchain.Toolchain], list[checks.Check]]
     every_series: bool
     """On each ansible-core series, or on the default one only."""
-    needs_packages: bool = False
-    """Whether Debian packages (LXC and others) have to be installed first."""
+    needs_lab: bool = False
+    """Whether the lab's Debian packages (LXC and others) have to be installed first."""
 
 
 # In the order of starting: the longest first, so that the lanes end together.
 TIERS = (
-    Tier('lab', checks.lab, every_series=False, needs_packages=True),
+    Tier('lab', checks.lab, every_series=False, needs_lab=True),
     Tier('lint', checks.lint, every_series=True),
     Tier('unit', checks.unit, every_series=True),
     Tier('integration', checks.integration, every_series=True),
     Tier('build', checks.build, every_series=True),
-    Tier('molecule', checks.molecule, every_series=False, needs_packages=True),
+    Tier('molecule', checks.molecule, every_series=False, needs_lab=True),
 )
 # Tiers that must not run at the same time: both start labs, and one measures how fast.
 EXCLUSIVE = {'lab': threading.Lock()}
@@ -101,8 +101,7 @@ def run_tier(tier: Tier, chain: toolchain.Toolchain, strict: bool) -> Result:
 
 def set_up(tiers: list[Tier]) -> list[toolchain.Toolchain]:
     """Install what the tiers need; returns the toolchains to test with."""
-    if any(tier.needs_packages for tier in tiers):
-        toolchain.install_debian_packages()
+    toolchain.install_debian_packages(lab=any(tier.needs_lab for tier in tiers))
     chains = toolchain.available()
     toolchain.prepare_all(chains)
     names = {chain.series.name for chain in chains}

@@ -7,7 +7,7 @@
 Everything goes to `.cache` of the checkout (or to the directory that PHOENIX_CACHE names). Packages come through pip as
 the user has configured it. Standard library only, because this runs before anything is installed.
 
-    toolchain.py apt               install the Debian packages that are missing (root)
+    toolchain.py apt [--lab]       install the Debian packages that are missing (root)
     toolchain.py venv [--all]      the default series, or every series for which this machine has a Python
     toolchain.py run -- CMD …      run a command in the environment of the default series
 """
@@ -35,14 +35,16 @@ CACHE = Path(os.environ.get('PHOENIX_CACHE', ROOT / '.cache')).resolve()
 REQUIREMENTS = ROOT / 'tests' / 'requirements.txt'
 
 # Debian package -> a file whose presence shows that it is there: cheaper than asking dpkg, and true for other origins.
-DEBIAN_PACKAGES = {
-    'dnsmasq-base': '/usr/sbin/dnsmasq',
+TOOL_PACKAGES = {
     'git': '/usr/bin/git',
+    'openssh-client': '/usr/bin/ssh',
+}
+LAB_PACKAGES = {
+    'dnsmasq-base': '/usr/sbin/dnsmasq',
     'iproute2': '/usr/sbin/ip',
     'lxc': '/usr/bin/lxc-start',
     'mmdebstrap': '/usr/bin/mmdebstrap',
     'nftables': '/usr/sbin/nft',
-    'openssh-client': '/usr/bin/ssh',
     'uidmap': '/usr/bin/newuidmap',
     'zstd': '/usr/bin/zstd',
 }
@@ -193,9 +195,10 @@ def run(*command: str | Path) -> None:
         sys.exit(f'Failed with exit code {done.returncode}: {" ".join(map(str, command))}')
 
 
-def install_debian_packages() -> None:
-    """Install the Debian packages that are missing. Needs root only when there are any."""
-    missing = [name for name, witness in DEBIAN_PACKAGES.items() if not Path(witness).exists()]
+def install_debian_packages(lab: bool) -> None:
+    """Install the Debian packages that are missing, the lab's when asked for. Needs root only when there are any."""
+    wanted = TOOL_PACKAGES | (LAB_PACKAGES if lab else {})
+    missing = [name for name, witness in wanted.items() if not Path(witness).exists()]
     probe = subprocess.run([sys.executable, '-c', 'import venv, ensurepip'], capture_output=True, check=False)
     if probe.returncode and sys.executable.startswith('/usr/bin/'):
         missing.append('python3-venv')
@@ -266,7 +269,8 @@ def main() -> int:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     commands = parser.add_subparsers(dest='command', required=True)
-    commands.add_parser('apt', help='install missing Debian packages')
+    apt = commands.add_parser('apt', help='install missing Debian packages')
+    apt.add_argument('--lab', action='store_true', help="the lab's too")
     venv = commands.add_parser('venv', help='make the virtual environments')
     venv.add_argument('--all', action='store_true', help='every series, not only the default one')
     commands.add_parser('list', help='print the toolchains of this machine as JSON')
@@ -274,7 +278,7 @@ def main() -> int:
     runner.add_argument('argv', nargs='+')
     args = parser.parse_args()
     if args.command == 'apt':
-        install_debian_packages()
+        install_debian_packages(args.lab)
     elif args.command == 'list':
         print(json.dumps([{'label': t.label, 'venv': str(t.venv)} for t in available()], indent=2))
     elif args.command == 'venv':
