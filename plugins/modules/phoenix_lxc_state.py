@@ -184,7 +184,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._core import planner, states
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core import states, summary
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.model import Wanted
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.audit import Audit
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.client import PveError
@@ -255,7 +255,7 @@ def report(wanted: Wanted, outcome: Outcome, check: bool) -> dict[str, Any]:
     """The result that people and playbooks read."""
     shown = outcome.first if check else outcome.last
     journal = [entry.as_dict() for step in outcome.first.steps for entry in step.entries] if check else outcome.journal
-    lines = planner.summary(outcome.first)
+    lines = summary.summary(outcome.first)
     seen = outcome.seen
     by_name = {feature["name"]: feature for feature in wanted.features}
     return {

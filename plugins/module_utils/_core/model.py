@@ -138,6 +138,7 @@ class Record:
     ledger: Mapping[str, Any] | None = None
     raw_boot: str | None = None
     identity_due: bool = False
+    believe: bool = False
 
 
 @dataclass(frozen=True)

@@ -10,68 +10,13 @@ decides. Pure: no I/O, no clock.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 from . import clones, compare, ledger, refusals, states
 from .model import HOT, NOTHING, RESTART, Entry, Observation, Plan, Record, Step, Wanted
+from .world import World
 
 HOLD_TAG = "phoenix-hold"
-
-
-@dataclass
-class _World:
-    """The container as the plan's steps change it, so that later steps see what earlier ones will have done."""
-
-    exists: bool
-    running: bool
-    template: bool
-    config: dict[str, str]
-    raw: tuple[tuple[str, str], ...]
-    differs: bool
-    features: int
-    due: list[dict[str, str]]
-    application: str | None
-    word: str | None
-    target: int
-    identity: bool
-    unfinished: bool
-    steps: list[Step] = field(default_factory=list)
-
-    def state(self) -> str:
-        """The effective state (DESIGN 4): the furthest one that what is there supports.
-
-        A container that stops on purpose is in its target state, although nothing may be left to do beyond it.
-        """
-        state = self._supported()
-        beyond = states.rank(self.word) > self.target
-        return states.STATES[self.target] if 0 <= self.target < states.rank(state) and not beyond else state
-
-    def _supported(self) -> str:
-        if not self.exists:
-            return states.DEFINED
-        if self.differs:
-            return states.CREATED
-        if self.template:
-            return states.COMPLETED
-        if not self.running:
-            return states.CONFIGURED
-        if self.due or self.application or self.unfinished:
-            nothing_yet = self.features > 0 and len(self.due) == self.features
-            return states.RUNNING if nothing_yet else states.CUSTOMIZING
-        return states.COMPLETED
-
-    def add(self, kind: str, reason: str, *entries: Entry, **more: Any) -> None:
-        """Append a step; when the container's state changes with it, the step also writes the state word."""
-        state = self.state()
-        writes = list(entries)
-        if state != self.word and not more.get("by_play"):
-            writes.append(Entry("node", "state", {"word": state}))
-            self.word = state
-        self.steps.append(
-            Step(kind, reason, tuple(writes), goes_to=states.CUSTOMIZING if more.get("by_play") else state, **more)
-        )
 
 
 def plan(wanted: Wanted, seen: Observation, record: Record) -> Plan:
@@ -91,7 +36,8 @@ def plan(wanted: Wanted, seen: Observation, record: Record) -> Plan:
     _create(wanted, seen, record, world, target)
     waiting = _configure(wanted, seen, record, world, target)
     _start(wanted, seen, world, target, waiting)
-    _identity(wanted, world)
+    _identity(world)
+    _believe(wanted, world)
     health = _customize(wanted, seen, world, target)
     _finish(wanted, world, target)
     if not world.steps and (world.word or states.DEFINED) != world.state():
@@ -112,7 +58,7 @@ def plan(wanted: Wanted, seen: Observation, record: Record) -> Plan:
     )
 
 
-def _observed(wanted: Wanted, seen: Observation, record: Record) -> _World:
+def _observed(wanted: Wanted, seen: Observation, record: Record) -> World:
     known = seen.ledger if seen.ledger is not None else record.ledger if not seen.running else None
     due = ledger.due_features(wanted.features, known)
     application = ledger.application_due(wanted.ctid, wanted.application, known)
@@ -120,7 +66,7 @@ def _observed(wanted: Wanted, seen: Observation, record: Record) -> _World:
         due, application = [], None  # never entered again: what changed since is told as stale
     config = seen.conf.merged()
     differs = seen.exists and _differs(wanted, config, seen.conf.raw, record, seen.running)
-    return _World(
+    return World(
         exists=seen.exists,
         running=seen.running,
         template=seen.template,
@@ -133,6 +79,7 @@ def _observed(wanted: Wanted, seen: Observation, record: Record) -> _World:
         word=record.word,
         target=states.rank(wanted.target),
         identity=record.identity_due,
+        believe=record.believe,
         unfinished=_unfinished(wanted, seen),
     )
 
@@ -163,12 +110,14 @@ def _notes(wanted: Wanted, seen: Observation, record: Record) -> list[str]:
     return notes
 
 
-def _adopt(wanted: Wanted, seen: Observation, record: Record, world: _World) -> None:
+def _adopt(wanted: Wanted, seen: Observation, record: Record, world: World) -> None:
     if seen.exists and not record.ours and not record.creating:
-        world.add("adopt", f"phoenix_adopt: {wanted.adopt}", Entry("node", "record", {"ours": True}))
+        world.believe = wanted.adopt == "record"
+        values = {"ours": True, "believe": True} if world.believe else {"ours": True}
+        world.add("adopt", f"phoenix_adopt: {wanted.adopt}", Entry("node", "record", values))
 
 
-def _create(wanted: Wanted, seen: Observation, record: Record, world: _World, target: int) -> None:
+def _create(wanted: Wanted, seen: Observation, record: Record, world: World, target: int) -> None:
     if seen.exists and record.creating:
         _resume_create(wanted, seen, world)
     left = clones.temporary(wanted.ctid)
@@ -218,7 +167,7 @@ def _create_params(wanted: Wanted, name: str) -> dict[str, Any]:
     return params
 
 
-def _resume_create(wanted: Wanted, seen: Observation, world: _World) -> None:
+def _resume_create(wanted: Wanted, seen: Observation, world: World) -> None:
     """An earlier run began to create this container. ``seen.creating`` says how that went."""
     if seen.creating == "failed":
         path = f"/nodes/{wanted.node}/lxc/{wanted.ctid}"
@@ -233,7 +182,7 @@ def _resume_create(wanted: Wanted, seen: Observation, world: _World) -> None:
         world.add("adopt", "an earlier run created it and was cut off before it could say so", done)
 
 
-def _configure(wanted: Wanted, seen: Observation, record: Record, world: _World, target: int) -> list[str]:
+def _configure(wanted: Wanted, seen: Observation, record: Record, world: World, target: int) -> list[str]:
     """Adds the config write, the raw lines and the disk growth. Returns what waits for a restart afterwards."""
     waiting = sorted(seen.conf.pending) if world.exists and seen.running else []
     if world.exists and seen.running and record.raw_boot is not None and record.raw_boot == seen.boot:
@@ -274,7 +223,7 @@ def _kept_lines(record: Record) -> dict[str, Any]:
     return {compare.RAW: record.applied[compare.RAW]} if compare.RAW in record.applied else {}
 
 
-def _raw_lines(wanted: Wanted, seen: Observation, world: _World, applied: Any, lines: Any) -> None:
+def _raw_lines(wanted: Wanted, seen: Observation, world: World, applied: Any, lines: Any) -> None:
     add, remove = lines
     text = [f"+{key}: {value}" for key, value in add] + [f"-{key}: {value}" for key, value in remove]
     edit = Entry("conf", "edit raw lines", {"add": [list(line) for line in add], "remove": [list(x) for x in remove]})
@@ -285,7 +234,7 @@ def _raw_lines(wanted: Wanted, seen: Observation, world: _World, applied: Any, l
     world.add("raw", f"lxc_options: {', '.join(text)}", edit, Entry("node", "record", values), disrupts=disrupts)
 
 
-def _start(wanted: Wanted, seen: Observation, world: _World, target: int, waiting: list[str]) -> None:
+def _start(wanted: Wanted, seen: Observation, world: World, target: int, waiting: list[str]) -> None:
     if not world.exists or world.template or target < states.rank(states.RUNNING):
         return
     path = f"/nodes/{wanted.node}/lxc/{wanted.ctid}/status"
@@ -300,7 +249,7 @@ def _start(wanted: Wanted, seen: Observation, world: _World, target: int, waitin
         world.add("restart", f"waiting for a restart: {keys} (restart_policy: if_needed)", call, disrupts=RESTART)
 
 
-def _customize(wanted: Wanted, seen: Observation, world: _World, target: int) -> str | None:
+def _customize(wanted: Wanted, seen: Observation, world: World, target: int) -> str | None:
     """Adds the features, the application and the closing word. Returns why the health check is due, if it is."""
     if not world.running or world.template or target < states.rank(states.CUSTOMIZING):
         return None
@@ -338,7 +287,19 @@ def _unfinished(wanted: Wanted, seen: Observation) -> bool:
     return bool(snapshot) and str(snapshot) not in seen.conf.snapshots
 
 
-def _identity(wanted: Wanted, world: _World) -> None:
+def _believe(wanted: Wanted, world: World) -> None:
+    """An adopted container whose listed features are believed to be there gets a ledger that says so."""
+    if not world.believe or not world.running:
+        return
+    world.believe = False
+    names = [item["name"] for item in world.due]
+    world.due, world.application = [], None
+    note = Entry("ledger", "believe", {"features": names, "application": bool(wanted.application)})
+    done = Entry("node", "record", {"believe": None})
+    world.add("believe", f"phoenix_adopt: record; believed to be there: {', '.join(names) or 'nothing'}", note, done)
+
+
+def _identity(world: World) -> None:
     """A running clone gets an identity of its own: host keys, machine-id."""
     if world.identity and world.running:
         world.identity = False
@@ -347,7 +308,7 @@ def _identity(wanted: Wanted, world: _World) -> None:
         world.add("identity", "a clone has its source's host keys and machine-id", renew, done)
 
 
-def _finish(wanted: Wanted, world: _World, target: int) -> None:
+def _finish(wanted: Wanted, world: World, target: int) -> None:
     """On completion: the conversion to a template, or the snapshot to clone from."""
     if not world.unfinished or not world.running or target < states.rank(states.COMPLETED):
         return
@@ -364,7 +325,7 @@ def _finish(wanted: Wanted, world: _World, target: int) -> None:
         world.add("snapshot", f"template_snapshot_name: {name} is what others are cloned from", take)
 
 
-def _begin(world: _World, what: str, operation: str) -> tuple[Entry, ...]:
+def _begin(world: World, what: str, operation: str) -> tuple[Entry, ...]:
     """Beginning work inside the container also says so in the state file, once."""
     if world.word == states.CUSTOMIZING:
         return (Entry(operation, what),)
@@ -390,19 +351,3 @@ def _absent(wanted: Wanted, seen: Observation, record: Record, state: str) -> Pl
     elif record.ours or record.word or record.creating:
         steps.append(Step("forget", "no such container any more", (forget,), goes_to=states.ABSENT))
     return Plan(state=state if seen.exists else states.ABSENT, steps=tuple(steps), final_state=states.ABSENT)
-
-
-def summary(result: Plan | Mapping[str, Any]) -> list[str]:
-    """The plan as numbered lines for people: what ``--diff`` prints."""
-    data = result.as_dict() if isinstance(result, Plan) else dict(result)
-    lines = []
-    for number, step in enumerate(data["steps"], 1):
-        title = f"{step['kind']} {step['name']}".strip()
-        effect = "" if step["disrupts"] == NOTHING else f" [{step['disrupts']}]"
-        state = f" => {step['state']}" if step["state"] else ""
-        lines.append(f"{number}. {title}{state}{effect}: {step['reason']}")
-        for entry in step["entries"]:
-            params = " ".join(f"{key}={value}" for key, value in entry["params"].items())
-            lines.append(f"     {entry['op']}: {entry['what']} {params}".rstrip())
-    lines += [f"waits for a restart: {key}" for key in data["waiting"]]
-    return lines + [f"note: {note}" for note in data["notes"]]

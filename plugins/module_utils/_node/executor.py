@@ -11,6 +11,7 @@ import time
 from dataclasses import dataclass, field
 from typing import Any, Callable
 
+from .._core import ledger as ledgers
 from .._core import planner, states
 from .._core.model import Entry, Observation, Plan, Record, Step, Wanted
 from . import guest
@@ -189,6 +190,8 @@ class Executor:
             lines = {key: [(str(line[0]), str(line[1])) for line in entry.params[key]] for key in ("add", "remove")}
             path = conf_path(self._observer.node, wanted.ctid, self._observer.pve)
             edit_raw_lines(path, wanted.ctid, seen.digest, lines["add"], lines["remove"], self._locks)
+        elif entry.op == "ledger":
+            self._believe(wanted, entry, seen)
         elif entry.op == "guest":
             guest.renew_identity(wanted.ctid)
         elif entry.op == "pct":
@@ -226,6 +229,22 @@ class Executor:
         if creating is not None:
             self._store.update_record(wanted.ctid, creating={**creating, "upid": answer})
         return wait_task(self.client, self._observer.node, answer, entry.what, self._task_timeout)
+
+    def _believe(self, wanted: Wanted, entry: Entry, seen: Observation) -> None:
+        """Write a ledger that has the named features, and the application, as applied."""
+        stamp = {"status": ledgers.APPLIED, "run": self._run, "at": time.strftime("%Y-%m-%dT%H:%M:%S%z")}
+        book = dict(seen.ledger or ledgers.empty())
+        believed = {
+            str(feature["name"]): {**stamp, "digest": feature["digest"], "components": feature.get("components") or {}}
+            for feature in wanted.features
+            if feature["name"] in entry.params["features"]
+        }
+        book["features"] = {**book["features"], **believed}
+        if wanted.application:
+            own = {key: wanted.application[key] for key in ("name", "digest")}
+            book["application"] = {**stamp, **own, "ctid": wanted.ctid, "boot": seen.boot}
+        guest.write_ledger(wanted.ctid, ledgers.dump(book))
+        self._store.update_record(wanted.ctid, ledger=book)
 
     def _await_template(self, wanted: Wanted) -> None:
         """The conversion forks a worker without naming it (PVE facts, 'Tasks'); the config tells when it has ended."""

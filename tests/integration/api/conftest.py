@@ -170,5 +170,6 @@ def node(tmp_path, version, monkeypatch):
 
     monkeypatch.setattr(guest, "look", look)
     monkeypatch.setattr(guest, "renew_identity", lambda ctid: None)
+    monkeypatch.setattr(guest, "write_ledger", lambda ctid, text: made.books.update({ctid: ledgers.parse(text)}))
     yield made
     made.close()

@@ -418,3 +418,24 @@ def test_a_cut_clone_is_resumed(node, at, after):
     node.forget_requests()
     assert node.drive(clone).journal == []
     assert "lock:" not in node.conf(920) + node.conf(950)
+
+
+@pytest.mark.parametrize("started", [False, True])
+def test_an_adopted_container_is_believed_or_done_again(node, started):
+    node.call("POST", "/nodes/pve/lxc", {"vmid": 950, "ostemplate": wanted().config["template"], "hostname": "web"})
+    if started:
+        node.call("POST", "/nodes/pve/lxc/950/status/start")
+    want = wanted(network_config=NET)
+    believed = node.drive(dataclasses.replace(want, adopt="record"))
+    assert believed.last.state == "completed"
+    assert sorted(node.books[950]["features"]) == ["one", "two"]
+    # It is ours from now on, with or without the word.
+    assert node.drive(want).journal == []
+    again = node.drive(dataclasses.replace(want, adopt="reapply"))
+    assert again.journal == []
+
+
+def test_reapply_runs_the_features(node):
+    node.call("POST", "/nodes/pve/lxc", {"vmid": 950, "ostemplate": wanted().config["template"], "hostname": "web"})
+    plan = node.drive(dataclasses.replace(wanted(network_config=NET), adopt="reapply"), check=True).first
+    assert [item["name"] for item in plan.due_features] == ["one", "two"]

@@ -10,7 +10,7 @@ import dataclasses
 
 import pytest
 
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._core import ledger, planner, states
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core import ledger, planner, states, summary
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.conffile import ConfFile
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.model import Observation, Record, Wanted
 
@@ -342,7 +342,7 @@ def test_a_clone_only_changes_what_differs_from_its_source():
 
 
 def test_the_summary_names_every_call():
-    lines = "\n".join(planner.summary(planner.plan(wanted(), Observation(950), Record())))
+    lines = "\n".join(summary.summary(planner.plan(wanted(), Observation(950), Record())))
     assert "1. create => created" in lines
     assert "pve: POST /nodes/pve/lxc vmid=950" in lines
     assert "application: begin" in lines
