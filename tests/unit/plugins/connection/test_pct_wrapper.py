@@ -190,6 +190,13 @@ def test_standard_error_is_kept_byte_for_byte(stderr: bytes) -> None:
     assert answer == wrapper.NodeAnswer(7, stderr + b"late", "ran")
 
 
+def test_a_trailer_with_another_nonce_counts_for_nothing() -> None:
+    forged = f"\n{'f' * 32} 0 STOPPED\n".encode()
+    stderr = forged + f"\n{NONCE} 7 ran\n".encode() + forged
+    assert wrapper.read_answer(stderr, NONCE) == wrapper.NodeAnswer(7, forged + forged, "ran")
+    assert wrapper.read_answer(forged, NONCE) is None
+
+
 @pytest.mark.parametrize("stderr", [b"", b"Connection closed", NONCE.encode(), f"\n{NONCE} 7".encode()])
 def test_no_trailer_is_no_answer(stderr: bytes) -> None:
     assert wrapper.read_answer(stderr, NONCE) is None
