@@ -60,6 +60,14 @@ options:
       - name: PHOENIX_APPLICATION_PATH
     vars:
       - name: phoenix_application_path
+  feature_collections:
+    description:
+      - Collections in which a plain feature name is looked for, after this one.
+      - Becomes the variable C(phoenix_feature_collections) of all hosts.
+    type: list
+    elements: str
+    vars:
+      - name: phoenix_feature_collections
 notes:
   - The variables that the plugin sets are described in the collection's C(docs/configuration.md).
 """
@@ -82,7 +90,7 @@ nodes:
 
 import re
 import traceback
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from ansible import context
@@ -94,9 +102,11 @@ from ansible_collections.phoenix.hypervisor.plugins.module_utils._config.finding
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._config.fleet import groups, guess_ctids
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._config.report import lines, report
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.configuration import (
+    Chosen,
     Configuration,
     ConfigurationReader,
 )
+from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.feature_checks import inherited_features
 
 PLACEHOLDER_HOST = "phoenix-configuration"
 """The host that carries the report when nothing else does."""
@@ -158,10 +168,9 @@ class InventoryModule(BaseInventoryPlugin):
             self._emit_for_report(configuration)
         self._emit_report(configuration)
 
-    def _take_options(self, data: Mapping[str, Any]) -> Iterable[str] | None:
+    def _take_options(self, data: Mapping[str, Any]) -> Chosen:
         self.set_options(direct=data, var_options=self._vars)
-        chosen: list[str] | None = self.get_option("application_path")
-        return chosen
+        return Chosen(self.get_option("application_path"), tuple(self.get_option("feature_collections") or ()))
 
     def _emit_nodes(self, configuration: Configuration) -> None:
         self.inventory.add_group("hypervisors")
@@ -187,6 +196,9 @@ class InventoryModule(BaseInventoryPlugin):
             self._set(ctid, "phoenix_node", node)
             self._set(ctid, "phoenix_config", container.config)
             self._set(ctid, "phoenix_lineage", list(fleet.lineage(ctid)))
+            inherited = inherited_features(fleet, ctid)
+            if inherited:
+                self._set(ctid, "phoenix_inherited_features", list(inherited))
             self._set(ctid, "ansible_host", _ADDRESS)
             if ctid in configuration.applications:
                 self._set(ctid, "phoenix_application", configuration.applications[ctid])
@@ -217,6 +229,8 @@ class InventoryModule(BaseInventoryPlugin):
         self._set("all", "phoenix_config_report", text)
         self._set("all", "phoenix_config_warnings", list(configuration.warnings))
         self._set("all", "phoenix_config_dir", configuration.folder)
+        if configuration.feature_collections:
+            self._set("all", "phoenix_feature_collections", list(configuration.feature_collections))
         for warning in configuration.warnings:
             self.display.warning(warning)
         if text:

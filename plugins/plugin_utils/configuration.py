@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ansible.errors import AnsibleError
+from ansible.utils.collection_loader import AnsibleCollectionConfig
 
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._config.checks import Subject
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._config.finding import Finding
@@ -20,11 +21,21 @@ from ansible_collections.phoenix.hypervisor.plugins.module_utils._config.jsontex
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._config.source import SourceChecker
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._config.validation import Source, validate
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config_schemas import load_schema
+from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.feature_checks import feature_checks
+from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.features import search_places
 
 APPLICATION_FOLDERS = (".", "applications", "bin")
 """Where application scripts are searched for by default, from the folder of the containers' file."""
 
 _UNREADABLE = (AnsibleError, OSError, UnicodeError, ValueError, TypeError)
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """The plugin's options that decide where things are searched for; None and () leave it at the defaults."""
+
+    application_path: Iterable[str] | None = None
+    feature_collections: tuple[str, ...] = ()
 
 
 @dataclass
@@ -37,6 +48,7 @@ class Configuration:
         fleet: the containers.
         hypervisor: the hypervisor configuration.
         applications: CTID -> {name, path} of the scripts that were found.
+        feature_collections: collections in which plain feature names are looked for.
         text: the containers' file as text, whatever it holds.
         findings: the errors, by file and line.
         warnings: one line each.
@@ -47,6 +59,7 @@ class Configuration:
     fleet: Fleet = field(default_factory=lambda: Fleet({}))
     hypervisor: dict[str, Any] = field(default_factory=dict)
     applications: dict[str, dict[str, str]] = field(default_factory=dict)
+    feature_collections: tuple[str, ...] = ()
     text: str = ""
     findings: list[Finding] = field(default_factory=list)
     warnings: tuple[str, ...] = ()
@@ -59,10 +72,10 @@ class ConfigurationReader:
         loader: Ansible's DataLoader.
         path: the inventory source.
         options: called with the parsed source when it has the right shape; takes over the plugin's options and
-            returns the chosen `application_path`.
+            returns those that matter here.
     """
 
-    def __init__(self, loader: Any, path: str, options: Callable[[Mapping[str, Any]], Iterable[str] | None]) -> None:
+    def __init__(self, loader: Any, path: str, options: Callable[[Mapping[str, Any]], Chosen]) -> None:
         self._loader = loader
         self._path = os.path.abspath(path)
         self._base = os.path.dirname(self._path)
@@ -78,12 +91,16 @@ class ConfigurationReader:
         host = self._json(self._absolute(data.get("hypervisor_config")), "hypervisor_config", findings)
         if lxc is None:
             lxc = Source(self._label(lxc_path), JsonText("", None, (), False), {})
-        searched = self._folders(chosen, result.folder)
+        searched = self._folders(chosen.application_path, result.folder)
 
         def application_scripts(subject: Subject) -> Iterator[Finding]:
             return _application_scripts(subject, searched, result.applications)
 
-        outcome = validate(lxc, host, tuple(result.nodes), (application_scripts,))
+        # The places in which a run looks for features: see search_of in wanted.py.
+        folders = [result.folder, *(str(folder) for folder in AnsibleCollectionConfig.playbook_paths)]
+        search = search_places({"phoenix_feature_collections": list(chosen.feature_collections)}, folders)
+        result.feature_collections = search.collections
+        outcome = validate(lxc, host, tuple(result.nodes), (application_scripts, *feature_checks(search)))
         result.fleet = outcome.fleet
         result.hypervisor = outcome.hypervisor
         result.text = lxc.text.text
@@ -91,7 +108,7 @@ class ConfigurationReader:
         result.warnings = outcome.warnings
         return result
 
-    def _read_source(self, findings: list[Finding]) -> tuple[Mapping[str, Any], Iterable[str] | None]:
+    def _read_source(self, findings: list[Finding]) -> tuple[Mapping[str, Any], Chosen]:
         label = self._label(self._path)
         try:
             text = self._loader.get_text_file_contents(self._path)
@@ -101,17 +118,17 @@ class ConfigurationReader:
             line = int(found.group(1)) if found else 0
             got = "what can't be read: " + _first_line(error)
             findings.append(Finding(label, (), got, "YAML", "Correct the file.", None, line))
-            return {}, None
+            return {}, Chosen()
         faults = list(SourceChecker(label, text).findings(data))
         findings.extend(faults)
         if faults:
-            return (data if isinstance(data, Mapping) else {}), None
+            return (data if isinstance(data, Mapping) else {}), Chosen()
         try:
             return data, self._options(data)
         except _UNREADABLE as error:
             remedy = "See: ansible-doc -t inventory phoenix.hypervisor.phoenix"
             findings.append(Finding(label, (), _first_line(error), "the documented options", remedy))
-            return data, None
+            return data, Chosen()
 
     def _json(self, path: str | None, kind: str, findings: list[Finding]) -> Source | None:
         if path is None:

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Phoenix Hypervisor contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Checks of GPUs and of what uses them. A container that says nothing of GPUs has its source's, else all of the node."""
+"""Checks of GPUs and of what uses them. A container that says nothing of GPUs has its source's, else all there are."""
 
 from __future__ import annotations
 

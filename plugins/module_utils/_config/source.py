@@ -13,10 +13,11 @@ from typing import Any, Optional
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._config.finding import Finding, Pointer, show
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._config.fleet import CTID
 
-KEYS = ("plugin", "lxc_config", "hypervisor_config", "nodes", "application_path")
+KEYS = ("plugin", "lxc_config", "hypervisor_config", "nodes", "application_path", "feature_collections")
 RESERVED = ("all", "ungrouped", "hypervisors", "containers", "templates", "localhost")
 PLUGIN = "phoenix.hypervisor.phoenix"
 _NODE = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?\Z")
+_COLLECTION = re.compile(r"[a-z_][a-z0-9_]*\.[a-z_][a-z0-9_]*\Z")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 
 
@@ -67,6 +68,11 @@ class SourceChecker:
         if searched is not None and not isinstance(searched, (str, list)):
             remedy = "Write a list of paths, " + relative
             yield self._at(("application_path",), show((), searched), "a list of folders", remedy)
+        named = data.get("feature_collections")
+        names = named if isinstance(named, list) else [named]
+        if named is not None and not all(isinstance(name, str) and _COLLECTION.match(name) for name in names):
+            remedy = "Write a list such as [acme.tools]."
+            yield self._at(("feature_collections",), show((), named), "a list of collections", remedy)
 
     def _nodes(self, data: Mapping[Any, Any]) -> Iterator[Finding]:
         nodes = data.get("nodes")

@@ -39,7 +39,7 @@ LXC: dict[str, Any] = {
         "950": {
             "name": "web",
             "clone_from_ctid": "920",
-            "features": ["base_setup", "docker"],
+            "features": ["base_setup", "metrics"],
             "application_script": "app.sh",
             "health_check": {"command": "echo {{ 1 + 1 }}"},
         },
@@ -90,6 +90,12 @@ class Inventory:
         return list(self.vars(self.hosts[0])["phoenix_config_errors"])
 
 
+def role(folder: Path, name: str, manifest: str) -> None:
+    """A feature's role beside the configuration."""
+    (folder / "roles" / name / "meta").mkdir(parents=True)
+    (folder / "roles" / name / "meta" / "phoenix_feature.yml").write_text(manifest)
+
+
 @pytest.fixture
 def site(tmp_path: Path) -> Path:
     """A folder with a good configuration."""
@@ -98,6 +104,7 @@ def site(tmp_path: Path) -> Path:
     (tmp_path / "host.json").write_text(json.dumps(HOST))
     (tmp_path / "applications").mkdir()
     (tmp_path / "applications" / "app.sh").write_text("#!/bin/sh\n")
+    role(tmp_path, "metrics", "requires: [base_setup]\n")
     return tmp_path
 
 
@@ -119,7 +126,7 @@ def test_hosts_and_groups(site: Path):
     assert inventory.group("containers") == ["920", "950"]
     assert inventory.group("templates") == ["920"]
     assert inventory.group("feature_base_setup") == ["920", "950"]
-    assert inventory.group("feature_docker") == ["950"]
+    assert inventory.group("feature_metrics") == ["950"]
     assert inventory.group("lineage_950") == ["920", "950"]
     assert inventory.group("lineage_920") == ["920"]
 
@@ -131,7 +138,7 @@ def test_hosts_and_groups(site: Path):
         ("950,920", ["950", "920"]),
         ("95*", ["950"]),
         ("all:!950", ["pve", "920"]),
-        ("feature_base_setup:&feature_docker", ["950"]),
+        ("feature_base_setup:&feature_metrics", ["950"]),
         ("lineage_950", ["920", "950"]),
     ],
 )
@@ -394,3 +401,64 @@ def test_the_examples_of_the_collection_are_good():
     inventory = read(folder)
     assert inventory.errors == []
     assert "950" in inventory.hosts
+
+
+FEATURE_FAULTS = {
+    "nobody provides it": (["base_setup", "metrixs"], {}, "features/1", "Rename it to metrics."),
+    "nobody provides anything like it": (["base_setup", "qqqq"], {}, "features/1", "feature_collections"),
+    "wrong order": (["gpus", "under"], {}, "features/0", "Put under before gpus."),
+    "without what it requires": (["gpus"], {}, "features/0", "Put under before gpus."),
+    "a faulty manifest": (["faulty"], {}, "features/0", "Correct the role or its manifest."),
+    "no GPUs": (["under", "gpus"], {"gpu_assignment": "none"}, "gpu_assignment", "remove the feature gpus"),
+}
+
+
+@pytest.fixture
+def features_site(site: Path) -> Path:
+    """A folder with further features."""
+    role(site, "under", "{}\n")
+    role(site, "gpus", "requires: [under]\ncontainer: {devices: [gpu]}\n")
+    role(site, "faulty", "requirse: []\n")
+    return site
+
+
+@pytest.mark.parametrize("case", FEATURE_FAULTS)
+def test_faults_of_features(features_site: Path, case: str):
+    names, more, place, remedy = FEATURE_FAULTS[case]
+    configs = json.loads(json.dumps(LXC))
+    configs["lxc_configs"]["950"].update(features=names, **more)
+    (features_site / "lxc.json").write_text(json.dumps(configs))
+    (error,) = read(features_site).errors
+    assert f"  /lxc_configs/950/{place}  " in error
+    assert remedy in error.partition("remedy: ")[2]
+
+
+def test_what_the_clone_source_has_counts(features_site: Path):
+    configs = json.loads(json.dumps(LXC))
+    configs["lxc_configs"]["920"]["features"] = ["base_setup", "under"]
+    configs["lxc_configs"]["950"]["features"] = ["gpus"]
+    (features_site / "lxc.json").write_text(json.dumps(configs))
+    inventory = read(features_site)
+    assert inventory.errors == []
+    assert inventory.vars("950")["phoenix_inherited_features"] == ["base_setup", "under"]
+    assert "phoenix_inherited_features" not in inventory.vars("920")
+    configs["lxc_configs"]["920"]["gpu_assignment"] = "none"
+    (features_site / "lxc.json").write_text(json.dumps(configs))
+    (error,) = read(features_site).errors
+    assert "gpu_assignment none of its clone source" in error
+
+
+def test_what_a_source_outside_the_file_holds_is_left_to_the_node(features_site: Path):
+    configs = json.loads(json.dumps(LXC))
+    del configs["lxc_configs"]["920"]
+    configs["lxc_configs"]["950"]["features"] = ["gpus"]
+    (features_site / "lxc.json").write_text(json.dumps(configs))
+    assert read(features_site).errors == []
+
+
+def test_feature_collections_of_the_source(site: Path):
+    assert "phoenix_feature_collections" not in read(site).vars("950")
+    (site / "phoenix.yml").write_text(SOURCE + "feature_collections: [acme.tools]\n")
+    assert read(site).vars("950")["phoenix_feature_collections"] == ["acme.tools"]
+    (site / "phoenix.yml").write_text(SOURCE + "feature_collections: [acme]\n")
+    assert "a list of collections" in read(site).errors[0]
