@@ -31,7 +31,7 @@ build: ## the collection archive: its content, offline installation, playbooks b
 	@$(TOOLS)/run_tests.py build
 
 demo: apt ## start the lab, run site.yml on two containers, show what came of it, run it again (root)
-	@$(TOOLS)/demo.py
+	@$(RUN) python lab/demo.py
 
 lab-up: apt ## start the lab: a Proxmox-shaped node in a container (root)
 	@$(RUN) python lab/lab.py up
