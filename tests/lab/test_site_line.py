@@ -11,7 +11,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -65,7 +64,11 @@ def line(site_lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Li
             'pct_options': ['nesting=1'],
             'features': ['base_setup'],
             'application_script': script,
-            'health_check': {'command': 'echo checked >> /root/checks; test -e /root/healthy', 'retries': 2, 'interval': 1},
+            'health_check': {
+                'command': 'echo checked >> /root/checks; test -e /root/healthy',
+                'retries': 2,
+                'interval': 1,
+            },
         },
         _951={'name': 'other'},
     )
@@ -83,7 +86,13 @@ def test_dry_run_changes_nothing_on_the_node(line: Line) -> None:
 
 
 def test_dry_run_prints_the_plan(line: Line) -> None:
-    for text in ('container 950: defined -> completed', '1. create => created', 'start => running', 'feature base_setup', '=> completed'):
+    for text in (
+        'container 950: defined -> completed',
+        '1. create => created',
+        'start => running',
+        'feature base_setup',
+        '=> completed',
+    ):
         assert text in line.dry.output
     assert line.dry.totals['950']['changed'] == 1
 
@@ -96,7 +105,9 @@ def test_run_makes_exactly_the_predicted_calls(line: Line) -> None:
 def test_journals_of_both_modes_are_the_same(line: Line) -> None:
     """Features and application too: what the run's modules wrote is what the dry run foretold."""
     actions = (STATE_MODULE, 'phoenix.hypervisor.phoenix_feature')
-    journal = [e for event in line.real.events if event.get('action') in actions for e in event['result'].get('journal', [])]
+    journal = [
+        e for event in line.real.events if event.get('action') in actions for e in event['result'].get('journal', [])
+    ]
     assert journal == line.dry.state()['journal']
 
 
@@ -131,8 +142,8 @@ def test_trail_on_the_node_has_every_transition(line: Line) -> None:
     found = [LINE.match(row) for row in text.splitlines()]
     assert all(found), text
     done = [m['event'].strip('"') for m in found if m and m['outcome'] == 'ok' and m['ctid'] == '950']
-    expected = ['defined->created', 'created->configured', 'configured->running', 'running->customizing', 'feature base_setup',
-                'application app.sh', 'customizing->completed']  # fmt: skip
+    up = ['defined->created', 'created->configured', 'configured->running', 'running->customizing']
+    expected = [*up, 'feature base_setup', 'application app.sh', 'customizing->completed']
     assert [event for event in done if event in expected] == expected
     assert 'the application says hello' in text
     assert len({m['run'] for m in found if m}) == 1
@@ -176,5 +187,5 @@ def test_after_a_reboot_a_failing_health_check_runs_the_script(line: Line) -> No
     assert line.project.play('--limit', '950').good().changed == 0
 
 
-def test_trail_says_what_happened_after_the_reboot(line: Line, tmp_path: Path) -> None:
+def test_trail_says_what_happened_after_the_reboot(line: Line) -> None:
     assert 'event=health' in line.lab.trail()

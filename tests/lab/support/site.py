@@ -47,16 +47,23 @@ class Lab:
     def run(self, *words: str) -> str:
         """lab.py with these words; its output."""
         env = dict(os.environ, PHOENIX_LAB_INSTANCE=INSTANCE)
-        done = subprocess.run([sys.executable, LAB, *words], capture_output=True, text=True, env=env, timeout=400, check=False)
+        done = subprocess.run(
+            [sys.executable, LAB, *words], capture_output=True, text=True, env=env, timeout=400, check=False
+        )
         assert done.returncode == 0, f'lab.py {words}: {done.stdout}{done.stderr}'
         return done.stdout
 
-    def up(self) -> None:
-        """Start afresh."""
-        self.run('down')
+    def up(self, keep: bool = False) -> None:
+        """Start afresh, or take what is there."""
+        if not keep:
+            self.run('down')
         self.run('up')
         lines = self.run('env').splitlines()
         self.variables = dict(line.removeprefix('export ').split('=', 1) for line in lines)
+
+    def has_template(self, volume: str) -> bool:
+        """Whether the node's storage has it."""
+        return volume.rpartition('/')[2] in self.sh('ls /var/lib/vz/template/cache')
 
     def sh(self, script: str, check: bool = True) -> str:
         """A shell script on the node; its standard output."""
@@ -106,7 +113,7 @@ class Lab:
         return self.sh('ls /var/lib/vz/images').split()
 
     def node_files(self) -> str:
-        """A fingerprint of all that belongs to PVE and to the product on the node: content, modes, owners, times of change."""
+        """A fingerprint of what belongs to PVE and to the product on the node: content, modes, owners, times."""
         return self.sh(
             f'for place in {STATE} /etc/pve {TRAIL} /run/phoenix_hypervisor /var/lib/vz/images /var/lib/lxc; do '
             "[ -e $place ] || { echo \"$place: none\"; continue; }; "
@@ -118,7 +125,8 @@ class Lab:
         """Every plain file of a running guest with its size and its times of change: reading changes neither."""
         listing = self.guest(
             ctid,
-            'find / -xdev \\( -path /proc -o -path /sys -o -path /run -o -path /dev -o -path /var/log/journal \\) -prune '
+            'find / -xdev \\( -path /proc -o -path /sys -o -path /run -o -path /dev -o -path /var/log/journal \\) '
+            '-prune '
             '-o -type f -printf "%p|%s %m %T@ %C@\\n"',
         )
         return dict(line.rsplit('|', 1) for line in listing.splitlines())
@@ -150,7 +158,9 @@ class Run:
 
     def of(self, action: str, host: str = '950') -> list[dict[str, Any]]:
         """The results of a module for a host, in order, those that were skipped left out."""
-        return [e['result'] for e in self.events if e['status'] != 'skipped' and e['host'] == host and e['action'] == action]
+        return [
+            e['result'] for e in self.events if e['status'] != 'skipped' and e['host'] == host and e['action'] == action
+        ]
 
     def state(self, host: str = '950') -> dict[str, Any]:
         """The first result of phoenix_lxc_state."""
@@ -169,11 +179,12 @@ class Project:
         self.folder = folder
         self.count = 0
         variables = lab.variables
+        known_hosts = variables['PHOENIX_LAB_KNOWN_HOSTS']
         node = {
             'ansible_host': variables['PHOENIX_LAB_NODE_IP'],
             'ansible_user': 'root',
             'ansible_ssh_private_key_file': variables['PHOENIX_LAB_SSH_KEY'],
-            'ansible_ssh_common_args': f'-o UserKnownHostsFile={variables["PHOENIX_LAB_KNOWN_HOSTS"]} -o IdentitiesOnly=yes',
+            'ansible_ssh_common_args': f'-o UserKnownHostsFile={known_hosts} -o IdentitiesOnly=yes',
         }
         source = {
             'plugin': 'phoenix.hypervisor.phoenix',
@@ -213,7 +224,10 @@ class Project:
 
     def feature(self, name: str = 'marker', tasks: Sequence[Mapping[str, Any]] = ()) -> str:
         """A feature of the test's own, a role beside the configuration; its name."""
-        marker = {'name': 'Leave a mark', 'ansible.builtin.copy': {'content': name, 'dest': f'/etc/{name}', 'mode': '0644'}}
+        marker = {
+            'name': 'Leave a mark',
+            'ansible.builtin.copy': {'content': name, 'dest': f'/etc/{name}', 'mode': '0644'},
+        }
         self.write(f'roles/{name}/meta/phoenix_feature.yml', '{}')
         self.write(f'roles/{name}/meta/argument_specs.yml', '{"argument_specs": {"main": {"options": {}}}}')
         self.write(f'roles/{name}/tasks/main.yml', json.dumps([*tasks, marker]))
@@ -243,12 +257,22 @@ class Project:
         """The results of the latest run."""
         return self.folder / f'results-{self.count}.jsonl'
 
-    def play(self, *words: str, playbook: str = 'site.yml', cwd: Path = CHECKOUT, env: Mapping[str, str] | None = None) -> Run:
+    def play(
+        self, *words: str, playbook: str = 'site.yml', cwd: Path = CHECKOUT, env: Mapping[str, str] | None = None
+    ) -> Run:
         """Run a playbook to its end."""
         variables = self.environment(**(env or {}))
         command = self.command(*words, playbook=playbook)
         done = subprocess.run(
-            command, cwd=cwd, env=variables, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=500, check=False
+            command,
+            cwd=cwd,
+            env=variables,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=500,
+            check=False,
         )
         return Run(done.returncode, done.stdout, self.results)
 
@@ -265,7 +289,13 @@ class Started:
         self.log = project.results.with_suffix('.log')
         with open(self.log, 'w', encoding='utf-8') as out:
             self.process = subprocess.Popen(
-                command, cwd=CHECKOUT, env=env, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT, start_new_session=True
+                command,
+                cwd=CHECKOUT,
+                env=env,
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
             )
 
     def kill(self) -> None:

@@ -33,7 +33,9 @@ class CallbackModule(CallbackBase):
 
     def _result(self, status, result):
         task = result.task
-        self._line(status=status, host=result.host.name, task=task.get_name().strip(), action=task.action, result=result.result)
+        self._line(
+            status=status, host=result.host.name, task=task.get_name().strip(), action=task.action, result=result.result
+        )
 
     def v2_runner_on_ok(self, result):
         self._result('ok', result)

@@ -1,0 +1,111 @@
+# Copyright (c) 2026, Phoenix Hypervisor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Runs that die, fail or meet: SIGKILL in the creation and in the feature, a failing script, two runs at once."""
+
+from __future__ import annotations
+
+import time
+
+from support.site import TEMPLATE, Lab, Project, until
+
+FEATURE_PROCESS = "pct exec 950 -- sh -c 'grep -lsz apt-get /proc/[0-9]*/cmdline' || true"
+
+
+def test_killed_in_the_feature_resumes_there(lab: Lab, project: Project) -> None:
+    project.containers(_950={'template': TEMPLATE, 'memory_mb': 512, 'features': ['base_setup']})
+    run = project.start()
+    until(lambda: 'event="feature base_setup" outcome=begin' in lab.trail(), 240)
+    until(lambda: lab.sh(FEATURE_PROCESS).strip())
+    run.kill()
+    assert lab.word(950) == 'customizing'
+
+    lab.forget_requests()
+    again = project.play().good()
+    state = again.state()
+    assert [feature['name'] for feature in state['due_features']] == ['base_setup']
+    reason = state['due_features'][0]['reason']
+    assert reason.startswith('begun by run ')
+    assert reason.endswith(' and not ended')
+    assert lab.mutations() == []
+    assert lab.word(950) == 'completed'
+    assert project.play().good().changed == 0
+
+
+def test_killed_in_the_creation_ends_with_one_container(lab: Lab, project: Project) -> None:
+    project.containers(_950={})
+    run = project.start()
+    until(lambda: lab.config(950).get('lock') == 'create')
+    run.kill()
+    project.play().good()
+    assert lab.word(950) == 'completed'
+    assert lab.volumes() == ['950']
+    assert [line.split()[0] for line in lab.sh('pct list').splitlines()[1:]] == ['950']
+    creations = [r for r in lab.mutations() if r['method'] == 'POST' and r['path'] == '/nodes/pve/lxc']
+    assert len(creations) == 1
+
+
+def test_a_creation_that_died_with_its_worker_is_cleaned_up(lab: Lab, project: Project) -> None:
+    project.containers(_950={})
+    run = project.start()
+    until(lambda: lab.config(950).get('lock') == 'create')
+    lab.sh('systemctl kill --signal=KILL pveproxy.service')
+    run.kill()
+    lab.sh('systemctl reset-failed pveproxy.service; systemctl start pveproxy.service')
+    assert lab.config(950).get('lock') == 'create'
+    project.play().good()
+    assert lab.word(950) == 'completed'
+    assert 'lock' not in lab.config(950)
+    assert lab.volumes() == ['950']
+    assert project.play().good().changed == 0
+
+
+def test_a_failing_script_alone_is_tried_again(lab: Lab, project: Project) -> None:
+    feature = project.feature()
+    script = project.script('echo went wrong here; exit 7\n')
+    values = {'features': [feature], 'application_script': script}
+    project.containers(_950=values)
+    run = project.play()
+    assert run.rc != 0
+    assert '7' in run.of('phoenix.hypervisor.phoenix_application')[0]['msg']
+    assert 'went wrong here' in run.output
+    assert lab.word(950) == 'customizing'
+    assert 'went wrong here' in lab.trail()
+
+    project.script('echo fine >> /root/fine\n')
+    lab.forget_requests()
+    again = project.play().good()
+    assert 'Leave a mark' not in ' '.join(again.tasks())
+    assert (again.state()['due_features'], lab.mutations()) == ([], [])
+    assert (lab.word(950), lab.guest(950, 'cat /root/fine')) == ('completed', 'fine\n')
+
+    # A time-out ends the script and all that it started.
+    project.script('echo $$ > /root/pid; sleep 1000 & wait\n')
+    started = time.monotonic()
+    late = project.play('-e', 'phoenix_application_timeout=2')
+    assert late.rc != 0
+    assert time.monotonic() - started < 60
+    assert (
+        'phoenix_application_timeout' in late.output
+        or 'time' in late.of('phoenix.hypervisor.phoenix_application')[0]['msg']
+    )
+    assert lab.word(950) == 'customizing'
+    assert lab.guest(950, 'grep -lsz "^1000" /proc/[0-9]*/cmdline || echo none') == 'none\n'
+
+
+def test_the_second_of_two_runs_fails_at_once_and_names_the_first(lab: Lab, project: Project) -> None:
+    script = project.script('touch /run/at-work; until [ -e /run/go-on ]; do sleep 0.1; done\n')
+    project.containers(_950={'application_script': script})
+    first = project.start()
+    until(
+        lambda: 'there' in lab.sh("pct exec 950 -- sh -c 'test -e /run/at-work && echo there' 2>/dev/null || true"), 120
+    )
+    second = project.play()
+    assert second.rc != 0
+    assert 'is being worked on by run' in second.output
+    assert f'PID {first.process.pid}' in second.output
+    assert first.process.poll() is None
+    lab.guest(950, 'touch /run/go-on')
+    first.wait().good()
+    assert lab.word(950) == 'completed'
+    assert project.play().good().changed == 0
