@@ -10,7 +10,7 @@ name: phoenix_log
 type: notification
 short_description: Write the audit trail orchestrator_YYYYMMDD.log
 version_added: 0.1.0
-author: Phoenix Hypervisor contributors
+author: Phoenix Hypervisor contributors (@phoenix-hypervisor)
 description:
   - Appends a line for every task result, and for the start and the end of every play and run, to a file of the day on
     the controller. Each line tells the time, the level, the run, the CTID, the task, its outcome and its seconds.

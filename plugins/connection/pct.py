@@ -9,7 +9,7 @@ DOCUMENTATION = r"""
 name: pct
 short_description: Run tasks inside an LXC container through its Proxmox VE node
 version_added: 0.1.0
-author: Phoenix Hypervisor contributors
+author: Phoenix Hypervisor contributors (@phoenix-hypervisor)
 description:
   - Runs every command of a task inside a container, by C(lxc-attach) or C(pct exec) on the node that the container
     is on.

@@ -48,7 +48,7 @@ options:
   output:
     description: The end of the application's output, for the audit trail.
     type: str
-  message:
+  error:
     description: What went wrong, for the audit trail (O(operation=fail)).
     type: str
   run:
@@ -166,7 +166,7 @@ def act(module: AnsibleModule) -> dict[str, Any]:
         leases.acquire(ctid, run, params["dead_runs"])
     if operation == "fail":
         if not module.check_mode:
-            extras = {"error": (params["message"] or "")[:2000], **tail(params)}
+            extras = {"error": (params["error"] or "")[:2000], **tail(params)}
             audit.write(ctid, what, "failed", level="ERROR", extras=extras)
             leases.release(ctid, run)
         return {"changed": False, "ledger": {}, "journal": []}
@@ -208,7 +208,7 @@ def main() -> None:
             "digest": {"type": "str"},
             "components": {"type": "dict"},
             "output": {"type": "str"},
-            "message": {"type": "str"},
+            "error": {"type": "str"},
             "run": {"type": "dict", "default": {}},
             "dead_runs": {"type": "list", "elements": "str", "default": []},
         },

@@ -24,9 +24,13 @@ options:
       - The containers to observe and plan for, each with C(ctid) and, for a plan, the options O(ignore:config),
         O(ignore:features), O(ignore:application), O(ignore:state) and O(ignore:adopt) of
         M(phoenix.hypervisor.phoenix_lxc_state).
-      - Without it all containers of the node and all that it remembers are observed.
+      - Without it and O(ctids) all containers of the node and all that it remembers are observed.
     type: list
     elements: dict
+  ctids:
+    description: The containers to observe, when no plan is wanted.
+    type: list
+    elements: int
 """
 
 EXAMPLES = r"""
@@ -107,6 +111,7 @@ def wanted_from(item: dict[str, Any], node: str) -> Wanted:
         source=wanted_from(item["source"], node) if item.get("source") else None,
         clone_snapshot=item.get("clone_snapshot"),
         inherited=tuple(item.get("inherited") or ()),
+        destroy_confirmed=int(item["ctid"]) in (item.get("confirm") or ()),
     )
 
 
@@ -138,6 +143,8 @@ def work(module: AnsibleModule) -> dict[str, Any]:
     store = Store()
     observer = observe.Observer()
     items = module.params["containers"]
+    if items is None and module.params["ctids"] is not None:
+        items = [{"ctid": ctid} for ctid in module.params["ctids"]]
     if items is None:
         known = sorted(observe.existing_ctids(observer.node) | set(store.known()))
         items = [{"ctid": ctid} for ctid in known]
@@ -160,7 +167,13 @@ def work(module: AnsibleModule) -> dict[str, Any]:
 
 def main() -> None:
     """Module entry point."""
-    module = AnsibleModule(argument_spec={"containers": {"type": "list", "elements": "dict"}}, supports_check_mode=True)
+    module = AnsibleModule(
+        argument_spec={
+            "containers": {"type": "list", "elements": "dict"},
+            "ctids": {"type": "list", "elements": "int"},
+        },
+        supports_check_mode=True,
+    )
     try:
         result = work(module)
     except (observe.ObserveError, StoreError) as error:

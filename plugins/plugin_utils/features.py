@@ -72,7 +72,7 @@ def search_places(variables: Mapping[str, Any], folders: Iterable[str] = ()) -> 
     if isinstance(collections, str):
         collections = [part.strip() for part in collections.split(",")]
     roles = [os.path.join(os.path.abspath(folder), "roles") for folder in folders if folder]
-    paths = dict.fromkeys([*roles, *(constants.config.get_config_value("DEFAULT_ROLES_PATH") or ())])
+    paths = dict.fromkeys([*roles, *(constants.DEFAULT_ROLES_PATH or ())])
     return Search(tuple(str(name) for name in collections if name), tuple(str(path) for path in paths))
 
 

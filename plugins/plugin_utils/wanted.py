@@ -59,12 +59,20 @@ def wanted(
         "application": {name: work[name] for name in ("name", "digest", "components", "health")} if work else None,
         "state": str(template(variables.get("phoenix_target_state")) or config.get("target_state") or "completed"),
         "adopt": _adopt(variables, template),
+        "confirm": _confirmed(variables, template),
     }
     if parent is not None:
         result["clone_snapshot"] = (parent.get("phoenix_config") or {}).get("template_snapshot_name")
         if source in in_play:
             result["source"] = wanted(parent, template, loader, hostvars, in_play)
     return result
+
+
+def _confirmed(variables: Mapping[str, Any], template: Template) -> list[int]:
+    """``phoenix_destroy_confirm``: the CTIDs that may be destroyed, as a list or with commas between them."""
+    value = template(variables.get("phoenix_destroy_confirm") or [])
+    items = value if isinstance(value, (list, tuple)) else str(value).split(",")
+    return [int(item) for item in items if str(item).strip().isdigit()]
 
 
 def _inherited(variables: Mapping[str, Any], hostvars: Mapping[str, Any] | None) -> list[str]:
