@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._config.checks import Checks, Subject
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._config.finding import Finding
@@ -83,10 +82,9 @@ def same_privileges(subject: Subject) -> Iterator[Finding]:
 def disk_not_below_source(subject: Subject) -> Iterator[Finding]:
     """A clone's root disk is not smaller than its source's: PVE can't shrink a disk."""
     for container, _source in _clones(subject.fleet):
-        mine = container.config.get("storage_size_gb")
         teller = _first_with(subject.fleet, container, "storage_size_gb")
-        its = teller.config["storage_size_gb"] if teller is not None else None
-        if teller is None or not _is_number(mine) or not _is_number(its) or mine >= its:
+        mine, its = _size(container), _size(teller) if teller is not None else None
+        if teller is None or mine is None or its is None or mine >= its:
             continue
         path = container.place("storage_size_gb")
         yield subject.at(
@@ -110,5 +108,6 @@ def _first_with(fleet: Fleet, container: Container, key: str) -> Container | Non
     return next((one for one in fleet.ancestors(container.ctid) if one.config.get(key) is not None), None)
 
 
-def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
+def _size(container: Container) -> float | None:
+    value = container.config.get("storage_size_gb")
+    return value if isinstance(value, (int, float)) and not isinstance(value, bool) else None

@@ -68,16 +68,17 @@ def memory_of_shared_gpus(subject: Subject) -> Iterator[Finding]:
     A container runs with the others when it is started at boot, or is taken to running or further; a template and
     a container that is to be removed never do.
     """
-    shares: dict[str, dict[str, float]] = {}
+    shares: dict[str, float] = {}
     for ctid, container in subject.fleet.containers.items():
         share = container.config.get("vllm_gpu_memory_utilization")
-        plain = isinstance(share, (int, float)) and not isinstance(share, bool)
-        if plain and 0 < share <= 1 and _runs(container):
+        if not isinstance(share, (int, float)) or isinstance(share, bool) or not _runs(container):
+            continue
+        if 0 < share <= 1:
             shares[ctid] = float(share)
     full: dict[tuple[str, ...], list[str]] = {}
-    for (_node, gpu), members in _users(subject.fleet, shares).items():
-        if round(sum(shares[ctid] for ctid in members), 6) > 1:
-            full.setdefault(tuple(members), []).append(gpu)
+    for (_, gpu), users in _users(subject.fleet, shares).items():
+        if round(sum(shares[ctid] for ctid in users), 6) > 1:
+            full.setdefault(tuple(users), []).append(gpu)
     for members, indices in full.items():
         last = subject.fleet.containers[members[-1]]
         path = last.place("vllm_gpu_memory_utilization")

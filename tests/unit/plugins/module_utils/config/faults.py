@@ -59,7 +59,8 @@ class Fault:
     nearest: str | None = None
 
 
-def _set(document: dict[str, Any], path: str, value: Any) -> dict[str, Any]:
+def set_path(document: dict[str, Any], path: str, value: Any) -> dict[str, Any]:
+    """A copy of the document with one place set; keys and indices of the path with blanks between."""
     changed = copy.deepcopy(document)
     holder: Any = changed
     *parents, last = path.split(" ")
@@ -83,17 +84,17 @@ def container(key: str, value: Any, remedy: str, expected: str = "", at: str | N
     """Container 950 with a key set; `key` may be a path with blanks between."""
     pointer = "/lxc_configs/950/" + key.replace(" ", "/") if at is None else at
     name = "{}={}".format(key.replace(" ", "."), "removed" if value is REMOVE else json.dumps(value)[:40])
-    return Fault(name, pointer, remedy, expected, dump(_set(GOOD, "lxc_configs 950 " + key, value)), **more)
+    return Fault(name, pointer, remedy, expected, dump(set_path(GOOD, "lxc_configs 950 " + key, value)), **more)
 
 
 def lxc(name: str, path: str, value: Any, at: str, remedy: str, **more: Any) -> Fault:
     """The containers' file with a path set."""
-    return Fault(name, at, remedy, lxc=dump(_set(GOOD, path, value)), **more)
+    return Fault(name, at, remedy, lxc=dump(set_path(GOOD, path, value)), **more)
 
 
 def host(name: str, path: str, value: Any, at: str, remedy: str, **more: Any) -> Fault:
     """The hypervisor's file with a path set."""
-    return Fault(name, at, remedy, host=dump(_set(GOOD_HOST, path, value)), **more)
+    return Fault(name, at, remedy, host=dump(set_path(GOOD_HOST, path, value)), **more)
 
 
 def text(name: str, data: bytes, remedy: str, at: str = "", **more: Any) -> Fault:
@@ -329,8 +330,8 @@ FLEET_FAULTS = [
         "/lxc_configs/950/mac_address",
         "another MAC address",
         lxc=dump(
-            _set(
-                _set(GOOD, "lxc_configs 900 mac_address", "bc:24:11:00:00:01"),
+            set_path(
+                set_path(GOOD, "lxc_configs 900 mac_address", "bc:24:11:00:00:01"),
                 "lxc_configs 950 mac_address",
                 "BC:24:11:00:00:01",
             )
@@ -340,13 +341,17 @@ FLEET_FAULTS = [
         "cycle of clones",
         "/lxc_configs/900/clone_from_ctid",
         "from a template",
-        lxc=dump(_set(_set(GOOD, "lxc_configs 900 template", REMOVE), "lxc_configs 900 clone_from_ctid", "950")),
+        lxc=dump(
+            set_path(set_path(GOOD, "lxc_configs 900 template", REMOVE), "lxc_configs 900 clone_from_ctid", "950")
+        ),
     ),
     Fault(
         "cycle of dependencies",
         "/lxc_configs/900/dependencies",
         "Remove one",
-        lxc=dump(_set(_set(GOOD, "lxc_configs 900 dependencies", ["950"]), "lxc_configs 950 dependencies", [900])),
+        lxc=dump(
+            set_path(set_path(GOOD, "lxc_configs 900 dependencies", ["950"]), "lxc_configs 950 dependencies", [900])
+        ),
     ),
     lxc("dependency on nobody", "lxc_configs 950 dependencies", ["951"], "/lxc_configs/950/dependencies/0", "Add the"),
     lxc(

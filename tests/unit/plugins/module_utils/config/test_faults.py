@@ -21,7 +21,14 @@ from ansible_collections.phoenix.hypervisor.tests.unit.plugins.module_utils.conf
     GOOD_HOST,
     Fault,
     dump,
+    set_path,
 )
+from ansible_collections.phoenix.hypervisor.tests.unit.plugins.module_utils.config.fleet_faults import (
+    CROSS_FAULTS,
+    FINE,
+)
+
+ALL_FAULTS = [*FAULTS, *CROSS_FAULTS]
 
 
 def judge(lxc: bytes, host: bytes | None = None, nodes: tuple[str, ...] = ("pve",), hidden: bool = False) -> Outcome:
@@ -32,8 +39,8 @@ def judge(lxc: bytes, host: bytes | None = None, nodes: tuple[str, ...] = ("pve"
 
 
 def test_the_table_is_large_and_names_are_unique():
-    assert len(FAULTS) >= 80
-    assert len({fault.name for fault in FAULTS}) == len(FAULTS)
+    assert len(ALL_FAULTS) >= 180
+    assert len({fault.name for fault in ALL_FAULTS}) == len(ALL_FAULTS)
 
 
 def test_the_good_configuration_is_good():
@@ -43,12 +50,12 @@ def test_the_good_configuration_is_good():
     assert list(outcome.fleet.containers) == ["900", "950"]
 
 
-@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
+@pytest.mark.parametrize("fault", ALL_FAULTS, ids=lambda fault: fault.name)
 def test_fault(fault: Fault):
     outcome = judge(
         fault.lxc if fault.lxc is not None else dump(GOOD), fault.host if fault.host is not None else dump(GOOD_HOST)
     )
-    file = "host.json" if fault.host is not None else "lxc.json"
+    file = "host.json" if fault.lxc is None or fault.at.startswith("/nvidia/") else "lxc.json"
     meant = [
         finding
         for finding in outcome.findings
@@ -67,6 +74,14 @@ def test_fault(fault: Fault):
     text = line(finding)
     assert text.startswith(f"{file}:{finding.line}:{finding.column}  ")
     assert "\n" not in text
+
+
+@pytest.mark.parametrize("name", FINE)
+def test_no_fault(name: str):
+    document = GOOD
+    for path, value in FINE[name].items():
+        document = set_path(document, path[1:] if path[0] == "/" else "lxc_configs " + path, value)
+    assert report(judge(dump(document)).findings) == ""
 
 
 def test_all_errors_of_both_files_at_once_by_file_and_line():
