@@ -36,7 +36,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
         [galaxy, 'collection', 'build', '--output-path', folder], cwd=CHECKOUT, check=True, capture_output=True
     )
     (archive,) = folder.glob('*.tar.gz')
-    install = [galaxy, 'collection', 'install', '--offline', '-p', folder, archive]
+    install = [galaxy, 'collection', 'install', '--offline', '--no-deps', '-p', folder, archive]
     subprocess.run(install, cwd=folder, check=True, capture_output=True)
     return folder
 

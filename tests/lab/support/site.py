@@ -158,9 +158,8 @@ class Run:
 
     def of(self, action: str, host: str = '950') -> list[dict[str, Any]]:
         """The results of a module for a host, in order, those that were skipped left out."""
-        return [
-            e['result'] for e in self.events if e['status'] != 'skipped' and e['host'] == host and e['action'] == action
-        ]
+        found = [e for e in self.events if e.get('action') == action and e['host'] == host]
+        return [event['result'] for event in found if event['status'] != 'skipped']
 
     def state(self, host: str = '950') -> dict[str, Any]:
         """The first result of phoenix_lxc_state."""
