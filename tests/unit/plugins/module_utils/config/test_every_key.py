@@ -1,0 +1,231 @@
+# Copyright (c) 2026, Phoenix Hypervisor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""For every key of a container: changing it changes what a run does, or the schema says that nobody acts on it.
+
+A key of `PLAN` changes the plan; one of `APPLICATION` the application or its digest. `BASE` says what lies under a
+change where the key means nothing alone. To add a key to the schema is to add a line here.
+"""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible.parsing.dataloader import DataLoader
+
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._config.fleet import load_fleet
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._config.lenient import settled
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core import planner
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.conffile import ConfFile
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.model import Observation, Record, Wanted
+from ansible_collections.phoenix.hypervisor.plugins.plugin_utils import application
+from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config_schemas import load_schema
+from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.wanted import wanted as options_of
+from ansible_collections.phoenix.hypervisor.tests.unit.plugins.module_utils.config.tables import (
+    ENVIRONMENT,
+    NOT_ACTED_ON,
+    keys,
+)
+
+SCHEMA = load_schema("phoenix_lxc_configs")
+DISK = {"name": "data", "pool": "fast", "size_gb": 8, "mount_point": "/data"}
+BIND = {"host_path": "/srv/a", "container_path": "/a"}
+HEALTH = {"command": "true"}
+NET = {"bridge": "vmbr0", "ip": "dhcp"}
+FROM_900 = {"template": None, "clone_from_ctid": "900"}
+
+PLAN: dict[str, tuple[dict[str, Any], Any]] = {
+    # key: (what lies under it, another value)
+    "name": ({}, "other"),
+    "clone_from_ctid": (FROM_900, "901"),
+    "clone_from_template_ctid": ({"template": None, "clone_from_template_ctid": "900"}, "901"),
+    "template": ({}, "local:vztmpl/other.tar.zst"),
+    "memory_mb": ({}, 4096),
+    "swap_mb": ({}, 0),
+    "cores": ({}, 3),
+    "features": ({}, ["base_setup"]),
+    "application_script": ({}, "other.sh"),
+    "health_check": ({"application_script": None}, HEALTH),
+    "target_state": ({}, "configured"),
+    "restart_policy": ({"pct_options": ["nesting=1"]}, "if_needed"),
+    "node": ({}, "pve2"),
+    "storage_pool": ({}, "fast"),
+    "storage_size_gb": ({}, 9),
+    "network_config": ({}, NET),
+    "network_config.name": ({"network_config": NET}, "eth1"),
+    "network_config.bridge": ({"network_config": NET}, "vmbr1"),
+    "network_config.ip": ({"network_config": NET}, "192.0.2.50/24"),
+    "network_config.gw": ({"network_config": NET}, "192.0.2.1"),
+    "mac_address": ({"network_config": NET}, "BC:24:11:00:09:50"),
+    "static_ip": ({"network_config": {"bridge": "vmbr0"}}, "192.0.2.50/24"),
+    "unprivileged": ({}, False),
+    "template_snapshot_name": ({}, "ready"),
+    "is_template": ({}, True),
+    "start_at_boot": ({}, True),
+    "boot_order": ({}, 2),
+    "boot_delay": ({}, 30),
+    "pct_options": ({}, ["keyctl=1"]),
+    "lxc_options": ({}, ["lxc.cap.drop: mknod"]),
+    "mount_points": ({}, [BIND]),
+    "mount_points[].host_path": ({"mount_points": [BIND]}, "/srv/b"),
+    "mount_points[].container_path": ({"mount_points": [BIND]}, "/b"),
+    "mount_points[].read_only": ({"mount_points": [BIND]}, True),
+    "volumes": ({}, [DISK]),
+    "volumes[].pool": ({"volumes": [DISK]}, "slow"),
+    "volumes[].size_gb": ({"volumes": [DISK]}, 16),
+    "volumes[].mount_point": ({"volumes": [DISK]}, "/other"),
+}
+APPLICATION: dict[str, tuple[dict[str, Any], Any]] = {
+    "health_check.command": ({"health_check": HEALTH}, "false"),
+    "health_check.retries": ({"health_check": HEALTH}, 7),
+    "health_check.interval": ({"health_check": HEALTH}, 1),
+    "health_check.timeout": ({"health_check": HEALTH}, 5),
+    "gpu_assignment": ({}, "0,1"),
+    "portainer_role": ({}, "server"),
+    "vllm_model": ({}, "acme/model"),
+    "vllm_tensor_parallel_size": ({}, 2),
+    "vllm_served_model_name": ({}, "model"),
+    "vllm_port": ({}, 8001),
+    "vllm_args": ({}, ["--max-num-seqs", "4"]),
+    "vllm_gpu_memory_utilization": ({}, 0.5),
+    "vllm_max_model_len": ({}, 4096),
+    "vllm_quantization": ({}, "awq"),
+    "dependencies": ({}, ["900"]),
+    "ports": ({}, [8000]),
+}
+MINIMAL: dict[str, Any] = {
+    "name": "web",
+    "template": "local:vztmpl/a.tar.zst",
+    "storage_size_gb": 8,
+    "application_script": "app.sh",
+}
+
+
+def config_of(changes: dict[str, Any]) -> dict[str, Any]:
+    """The container's configuration as the inventory makes it."""
+    raw = {key: value for key, value in {**MINIMAL, **changes}.items() if value is not None}
+    return load_fleet(settled({"lxc_configs": {"950": raw}}, SCHEMA)).containers["950"].config
+
+
+def changed(under: dict[str, Any], key: str, value: Any) -> dict[str, Any]:
+    """What lies under, with the key set; `[]` is the first item of a list."""
+    result = copy.deepcopy(under)
+    parts = key.replace("[]", ".0").split(".")
+    holder: Any = result
+    for part in parts[:-1]:
+        holder = holder[int(part)] if part.isdigit() else holder[part]
+    holder[parts[-1]] = value
+    return result
+
+
+def folder_with_scripts(folder: Path) -> Path:
+    """A folder with two scripts that read the variable of every key with an effect on it."""
+    names = " ".join("$PHOENIX_" + key.upper() for key in SCHEMA["$defs"]["container"]["properties"])
+    (folder / "app.sh").write_text(f"echo {names}\n")
+    (folder / "other.sh").write_text(f"echo other {names}\n")
+    return folder
+
+
+def variables_of(config: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """The host variables that matter, as the inventory sets them."""
+    script = config.get("application_script")
+    found = {"phoenix_application": {"name": script, "path": str(folder / script)}} if script else {}
+    return {
+        "phoenix_ctid": 950,
+        "phoenix_name": config["name"],
+        "phoenix_node": config.get("node", "pve"),
+        "phoenix_config": config,
+        "phoenix_config_dir": str(folder),
+        **found,
+    }
+
+
+def plan_of(config: dict[str, Any], folder: Path, running: bool) -> dict[str, Any]:
+    """The plan for the container: absent, or running with a change that waits for a restart."""
+    variables = variables_of(config, folder)
+    options = options_of(variables, lambda value: value, DataLoader())
+    work = options["application"]
+    source = ConfFile(head={"rootfs": "local:900/a.raw,size=4G", "unprivileged": "1", "hostname": "base"})
+    wanted = Wanted(
+        950,
+        variables["phoenix_node"],
+        options["config"],
+        tuple(options["features"]),
+        work and {name: work[name] for name in ("name", "digest", "health")},
+        options["state"],
+    )
+    if not running:
+        return planner.plan(wanted, Observation(950, source=source), Record()).as_dict()
+    head = {
+        "hostname": "web",
+        "rootfs": "local:950/a.raw,size=8G",
+        "unprivileged": "1",
+        "features": "nesting=1",
+        "mp0": "fast:950/b.raw,mp=/data,size=8G",
+    }
+    conf = ConfFile(head=head, pending={"features": "nesting=1"})
+    seen = Observation(950, exists=True, running=True, conf=conf, boot="1", source=source)
+    return planner.plan(wanted, seen, Record(word="running", ours=True)).as_dict()
+
+
+def application_of(config: dict[str, Any], folder: Path) -> tuple[Any, Any]:
+    """The application with its digest, and the health check as the module takes it."""
+    variables = variables_of(config, folder)
+    return application.application(variables, DataLoader()), application.health_check(config)
+
+
+def schema_keys() -> dict[str, str]:
+    """Every key of a container, those inside objects and lists too, with its effect."""
+    return {name: str(piece["x-phoenix-effect"]) for name, piece in keys(SCHEMA["$defs"]["container"])}
+
+
+def test_every_key_is_in_exactly_one_table():
+    effects = schema_keys()
+    silent = {name for name, effect in effects.items() if effect == NOT_ACTED_ON}
+    assert set(effects) == silent | set(PLAN) | set(APPLICATION)
+    assert not (set(PLAN) | set(APPLICATION)) & silent
+    environment = {name for name, effect in effects.items() if effect == ENVIRONMENT}
+    assert environment == {name for name in APPLICATION if not name.startswith("health_check.")}
+
+
+def test_the_keys_not_acted_on_are_these():
+    silent = {name for name, effect in schema_keys().items() if effect == NOT_ACTED_ON}
+    assert {name.partition(".")[0].removesuffix("[]") for name in silent} == {"firewall", "ports", "volumes"}
+    assert {name for name in silent if name.startswith("volumes")} == {"volumes[].name"}
+
+
+@pytest.mark.parametrize("key", PLAN)
+def test_changing_it_changes_the_plan(key: str, tmp_path: Path):
+    folder = folder_with_scripts(tmp_path)
+    under, value = PLAN[key]
+    before, after = config_of(under), config_of(changed(under, key, value))
+    absent = plan_of(before, folder, False) != plan_of(after, folder, False)
+    there = plan_of(before, folder, True) != plan_of(after, folder, True)
+    assert absent or there
+    # The policy alone concerns what runs already; all others are in the plan of a container that is not there yet.
+    assert absent or key == "restart_policy"
+
+
+@pytest.mark.parametrize("key", APPLICATION)
+def test_changing_it_changes_the_application(key: str, tmp_path: Path):
+    folder = folder_with_scripts(tmp_path)
+    under, value = APPLICATION[key]
+    before, after = config_of(under), config_of(changed(under, key, value))
+    assert application_of(before, folder) != application_of(after, folder)
+
+
+@pytest.mark.parametrize("key", [key for key, effect in schema_keys().items() if effect == NOT_ACTED_ON])
+def test_what_is_not_acted_on_changes_no_plan(key: str, tmp_path: Path):
+    folder = folder_with_scripts(tmp_path)
+    under: dict[str, Any] = {"volumes": [DISK]} if key.startswith("volumes") else {}
+    if key.startswith("volumes"):
+        after = changed(under, key, "other")
+    elif key.startswith("ports"):
+        after = {"ports": [{"port": 8000, "name": "a"}]}
+    else:
+        rule = {"type": "in", "action": "ACCEPT", "dport": 22}
+        after = {"firewall": {"enabled": True, "rules": [rule]}}
+    assert plan_of(config_of(under), folder, False) == plan_of(config_of(after), folder, False)
