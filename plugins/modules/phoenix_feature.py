@@ -120,10 +120,6 @@ def change(ledger: dict[str, Any], params: dict[str, Any], run: str, boot: str) 
     result = {**ledger, "features": dict(ledger["features"])}
     operation, kind, name = params["operation"], params["kind"], params["name"] or ""
     now = time.strftime("%Y-%m-%dT%H:%M:%S%z")
-    if kind == "health":
-        if operation == "record" and result["application"]:
-            result["application"] = {**result["application"], "boot": boot}
-        return result
     status = ledgers.BEGUN if operation == "begin" else ledgers.APPLIED
     entry = {"status": status, "run": run, "at": now, "digest": params["digest"] or ""}
     if params["components"]:
@@ -173,9 +169,15 @@ def act(module: AnsibleModule) -> dict[str, Any]:
     ledger, boot = read(ctid)
     if operation == "ask":
         return {"changed": False, "ledger": ledger, "journal": []}
+    if kind == "health":
+        if operation == "record" and not module.check_mode:
+            # What was seen, not what was done: the next run need not look again.
+            store.update_record(ctid, checked_boot=boot)
+            audit.write(ctid, "health check", "ok")
+        return {"changed": False, "ledger": ledger, "journal": []}
     after = change(ledger, params, run["id"], boot)
     journal = []
-    if operation == "begin" and kind != "health" and store.load(ctid).word != states.CUSTOMIZING:
+    if operation == "begin" and store.load(ctid).word != states.CUSTOMIZING:
         journal.append({"op": "node", "what": "state", "params": {"word": states.CUSTOMIZING}})
     if after != ledger:
         verb = {"begin": "begin", "record": "end", "forget": "forget"}[operation]

@@ -149,9 +149,12 @@ def application_due(ctid: int, wanted: Mapping[str, Any] | None, ledger: Mapping
     return None
 
 
-def health_due(ctid: int, boot: str | None, ledger: Mapping[str, Any] | None) -> str | None:
-    """Why the health check has to run although the application is current: the container booted since."""
+def health_due(ctid: int, boot: str | None, ledger: Mapping[str, Any] | None, checked: str | None = None) -> str | None:
+    """Why the health check has to run although the application is current: the container booted since.
+
+    ``checked`` is the boot after which the application was last seen healthy.
+    """
     entry = (ledger or {}).get("application")
     if not entry or entry.get("ctid") != ctid or entry["status"] != APPLIED or boot is None:
         return None
-    return None if entry.get("boot") == boot else "booted since the application's last success"
+    return None if boot in (entry.get("boot"), checked) else "booted since the application's last success"

@@ -139,6 +139,7 @@ class Record:
     raw_boot: str | None = None
     identity_due: bool = False
     believe: bool = False
+    checked_boot: str | None = None
 
 
 @dataclass(frozen=True)

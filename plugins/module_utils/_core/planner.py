@@ -38,7 +38,7 @@ def plan(wanted: Wanted, seen: Observation, record: Record) -> Plan:
     _start(wanted, seen, world, target, waiting)
     _identity(world)
     _believe(wanted, world)
-    health = _customize(wanted, seen, world, target)
+    health = _customize(wanted, seen, record, world, target)
     _finish(wanted, world, target)
     if not world.steps and (world.word or states.DEFINED) != world.state():
         world.add("record", f"the state file said {record.word or 'nothing'}")
@@ -249,7 +249,7 @@ def _start(wanted: Wanted, seen: Observation, world: World, target: int, waiting
         world.add("restart", f"waiting for a restart: {keys} (restart_policy: if_needed)", call, disrupts=RESTART)
 
 
-def _customize(wanted: Wanted, seen: Observation, world: World, target: int) -> str | None:
+def _customize(wanted: Wanted, seen: Observation, record: Record, world: World, target: int) -> str | None:
     """Adds the features, the application and the closing word. Returns why the health check is due, if it is."""
     if not world.running or world.template or target < states.rank(states.CUSTOMIZING):
         return None
@@ -270,10 +270,10 @@ def _customize(wanted: Wanted, seen: Observation, world: World, target: int) -> 
         world.add("application", why, *entries, name=str(work.get("name") or "health check"), by_play=True)
     elif work.get("health"):
         boot = None if any(step.kind in ("start", "restart") for step in world.steps) else seen.boot
-        health = ledger.health_due(wanted.ctid, boot or "to come", seen.ledger)
+        health = ledger.health_due(wanted.ctid, boot or "to come", seen.ledger, record.checked_boot)
         if health:
-            entry = Entry("application", "check health")
-            world.add("health", health, entry, name="health check", by_play=True)
+            # A look, not a change: so it has no entries, and a run that only looks reports nothing changed.
+            world.add("health", health, name="health check", by_play=True)
     if world.word != world.state() and world.steps and not world.unfinished:
         world.add("complete", "all features and the application are current")
     return health

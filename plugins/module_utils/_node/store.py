@@ -128,6 +128,7 @@ class Store:
             creating=creating if isinstance(creating, dict) else None,
             ledger=cached,
             identity_due=data.get("identity") == "due",
+            checked_boot=str(data["checked_boot"]) if data.get("checked_boot") else None,
             believe=data.get("believe") is True,
             raw_boot=str(data["raw_boot"]) if data.get("raw_boot") else None,
         )

@@ -392,3 +392,10 @@ def test_a_changed_bind_mount_waits_for_a_restart():
     plan = planner.plan(wanted(config={"mount_points": [BIND]}), seen({"mp0": "/srv/old,mp=/models,ro=1"}), record)
     assert calls(plan) == [("PUT /nodes/pve/lxc/950/config", {"mp0": "/srv/models,mp=/models,ro=1"})]
     assert plan.waiting == ("mp0",)
+
+
+def test_a_boot_after_which_the_application_was_seen_healthy_is_done_with():
+    known = book(("one", "d1"), ("two", "d2"), boot="b0")
+    looks = planner.plan(wanted(), seen(known=known), OURS)
+    assert [entry for step in looks.steps for entry in step.entries] == []
+    assert planner.plan(wanted(), seen(known=known), dataclasses.replace(OURS, checked_boot="b1")).steps == ()
