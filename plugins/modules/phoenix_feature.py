@@ -150,6 +150,14 @@ def tail(params: dict[str, Any]) -> dict[str, str]:
     return {"output": params["output"][-MAX_OUTPUT:]} if params["output"] else {}
 
 
+def healthy(module: AnsibleModule, ledger: dict[str, Any], boot: str, store: Store, audit: Audit) -> dict[str, Any]:
+    """Remember on the node that the application was seen healthy: what was seen, not what was done."""
+    if module.params["operation"] == "record" and not module.check_mode:
+        store.update_record(module.params["ctid"], checked_boot=boot)
+        audit.write(module.params["ctid"], "health check", "ok")
+    return {"changed": False, "ledger": ledger, "journal": []}
+
+
 def act(module: AnsibleModule) -> dict[str, Any]:
     """Do one operation. Returns the module's result."""
     params = module.params
@@ -170,11 +178,7 @@ def act(module: AnsibleModule) -> dict[str, Any]:
     if operation == "ask":
         return {"changed": False, "ledger": ledger, "journal": []}
     if kind == "health":
-        if operation == "record" and not module.check_mode:
-            # What was seen, not what was done: the next run need not look again.
-            store.update_record(ctid, checked_boot=boot)
-            audit.write(ctid, "health check", "ok")
-        return {"changed": False, "ledger": ledger, "journal": []}
+        return healthy(module, ledger, boot, store, audit)
     after = change(ledger, params, run["id"], boot)
     journal = []
     if operation == "begin" and store.load(ctid).word != states.CUSTOMIZING:
