@@ -217,6 +217,8 @@ class InventoryModule(BaseInventoryPlugin):
         for ctid in guess_ctids(configuration.text):
             if ctid not in configuration.fleet.containers:
                 self.inventory.add_host(ctid, group="containers")
+                # Without it the connection plugin fails before the task that shows the report.
+                self._set(ctid, "phoenix_ctid", int(ctid))
         for token in split_host_pattern(context.CLIARGS.get("subset") or []):
             if _PLAIN_PATTERN.match(token) and token not in self.inventory.hosts and token not in self.inventory.groups:
                 self.inventory.add_host(token)
