@@ -113,7 +113,13 @@ def lint(toolchain: Toolchain) -> list[Check]:
     env = toolchain.env(tree.parents[2])
     env['MYPYPATH'] = str(tree.parents[2])
     env['ANSIBLE_HOME'] = str(CACHE / f'ansible-home-{toolchain.series.name}')
-    mypy = ['mypy', '--config-file', str(tree / 'pyproject.toml'), '--cache-dir', str(CACHE / 'mypy')]
+    mypy = [
+        'mypy',
+        '--config-file',
+        str(tree / 'pyproject.toml'),
+        '--cache-dir',
+        str(CACHE / f'mypy-{toolchain.series.name}'),
+    ]
     for name in PURE:
         mypy += ['-p', f'{CORE_NAME}.{name}']
 
