@@ -6,6 +6,7 @@ and without ansible.cfg."""
 
 from __future__ import annotations
 
+import os
 import subprocess
 from pathlib import Path
 
@@ -37,7 +38,9 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     (archive,) = folder.glob('*.tar.gz')
     install = [galaxy, 'collection', 'install', '--offline', '--no-deps', '-p', folder, archive]
-    subprocess.run(install, cwd=folder, check=True, capture_output=True)
+    # Elsewhere on the path the same version may lie already, and then nothing would be installed.
+    env = {**os.environ, 'ANSIBLE_COLLECTIONS_PATH': str(folder)}
+    subprocess.run(install, cwd=folder, env=env, check=True, capture_output=True)
     return folder
 
 
@@ -60,7 +63,8 @@ def test_faulty_configuration_is_reported_and_touches_nothing(
     project.write('phoenix_lxc_configs.json', BROKEN)
     project.write('hypervisor_config.json', '{\n  "timezoen": "Etc/UTC"\n}\n')
     before, asked = node.node_files(), len(node.requests())
-    env = {'ANSIBLE_CONFIG': '/dev/null' if config == 'without ansible.cfg' else str(CHECKOUT / 'ansible.cfg')}
+    none = project.write('none.cfg', '')
+    env = {'ANSIBLE_CONFIG': str(none if config == 'without ansible.cfg' else CHECKOUT / 'ansible.cfg')}
     if way == 'by name':
         run = project.play(
             *limit,
