@@ -93,7 +93,8 @@ def one_value_per_flag(subject: Subject) -> Iterator[Finding]:
             flag, separator, value = item.partition("=") if isinstance(item, str) else ("", "", "")
             if separator and seen.setdefault(flag, value) != value:
                 path = container.place("pct_options", index)
-                expected = f"one value of {flag} ({flag}={seen[flag]} stands before)"
+                before = subject.show(path, f"{flag}={seen[flag]}")
+                expected = f"one value of each flag ({before} stands before)"
                 yield subject.at(path, subject.show(path, item), expected, "Remove one of the two.")
 
 

@@ -235,7 +235,7 @@ STORAGE = [
         {"950 pct_options": ["nesting=1", "nesting=0"]},
         "/lxc_configs/950/pct_options/1",
         "Remove one",
-        "nesting=1 stands before",
+        '"nesting=1" stands before',
     ),
     several(
         "raw line in capitals", {"950 lxc_options": ["lxc.Cap.drop: mknod"]}, "/lxc_configs/950/lxc_options/0", "lower"
