@@ -111,14 +111,14 @@ def _notes(wanted: Wanted, seen: Observation, record: Record) -> list[str]:
 
 
 def _adopt(wanted: Wanted, seen: Observation, record: Record, world: World) -> None:
-    if seen.exists and not record.ours and not record.creating:
+    if seen.exists and not record.ours and not seen.creating:
         world.believe = wanted.adopt == "record"
         values = {"ours": True, "believe": True} if world.believe else {"ours": True}
         world.add("adopt", f"phoenix_adopt: {wanted.adopt}", Entry("node", "record", values))
 
 
 def _create(wanted: Wanted, seen: Observation, record: Record, world: World, target: int) -> None:
-    if seen.exists and record.creating:
+    if seen.exists and seen.creating and not record.ours:
         _resume_create(wanted, seen, world)
     left = clones.temporary(wanted.ctid)
     if world.exists and seen.source is not None and left in seen.source.snapshots:
@@ -178,7 +178,9 @@ def _resume_create(wanted: Wanted, seen: Observation, world: World) -> None:
         forget = Entry("node", "record", {"creating": None})
         world.add("clean-up", "an earlier creation died half-way", unlock, call, forget)
     else:
-        done = Entry("node", "record", {"creating": None, "ours": True, "applied": {}})
+        world.identity = clones.source_ctid(wanted) is not None
+        identity = {"identity": "due"} if world.identity else {}
+        done = Entry("node", "record", {"creating": None, "ours": True, "applied": {}, **identity})
         world.add("adopt", "an earlier run created it and was cut off before it could say so", done)
 
 

@@ -20,10 +20,10 @@ def refusal(wanted: Wanted, seen: Observation, record: Record) -> str | None:
         return _destroy(wanted, seen, record)
     if not seen.exists:
         return _create(wanted, seen)
-    ours = record.ours or bool(record.creating)
+    ours = record.ours or bool(seen.creating)
     if not ours and wanted.adopt not in ("record", "reapply"):
         return describe_foreign(wanted, seen, record)
-    if seen.lock == "create" and not record.creating:
+    if seen.lock == "create" and not seen.creating:
         return f"container {wanted.ctid} is being created by somebody else (lock: create); wait for it, then run again"
     config = seen.conf.merged()
     return compare.fixed_error(wanted, config) or compare.disk_growth(wanted, config)[1]
@@ -67,7 +67,7 @@ def _destroy(wanted: Wanted, seen: Observation, record: Record) -> str | None:
             f"destroying container {wanted.ctid} ({seen.conf.head.get('hostname', 'no name')}) with the volumes "
             f"{', '.join(volumes(seen.conf.head)) or 'none'} needs the confirmation: the exact list of all CTIDs"
         )
-    if not record.ours and not record.creating:
+    if not record.ours and not seen.creating:
         return f"{describe_foreign(wanted, seen, record)}. Only then may it be destroyed from here"
     if seen.conf.head.get("protection") == "1":
         return (

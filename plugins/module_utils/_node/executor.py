@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import subprocess
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Callable
 
 from .._core import ledger as ledgers
@@ -91,6 +91,7 @@ class Executor:
         self._lock_wait = lock_wait
         self._task_timeout = task_timeout
         self._ready_timeout = ready_timeout
+        self._found: dict[int, str] = {}
 
     @property
     def client(self) -> Client:
@@ -102,28 +103,35 @@ class Executor:
     def look(self, wanted: Wanted) -> tuple[Observation, Record]:
         """Observation and record of the container, now."""
         record = self._store.load(wanted.ctid)
+        if record.creating is not None and not record.creating.get("upid") and wanted.ctid in self._found:
+            record = replace(record, creating={**record.creating, "upid": self._found[wanted.ctid]})
         source = wanted.config.get("clone_from_ctid")
         if source is None:
             return self._observer.observe(wanted.ctid, None, record), record
         source_record = self._store.load(int(source))
         return self._observer.observe(wanted.ctid, int(source), record, source_record=source_record), record
 
-    def await_creation(self, wanted: Wanted) -> None:
-        """When an earlier, killed run began to create this container, wait for that worker instead of repeating it."""
+    def recall_creation(self, wanted: Wanted, check: bool) -> None:
+        """When an earlier, killed run began to create this container, find its worker and wait for it.
+
+        It is adopted, not repeated. Check mode finds it too, and doesn't wait.
+        """
         record = self._store.load(wanted.ctid)
         if record.creating is None:
             return
-        node = self._observer.node
         upid = record.creating.get("upid") or self._find_creation(wanted, record)
         if not upid:
             return
+        self._found[wanted.ctid] = str(upid)
+        if check:
+            return
+        self._store.update_record(wanted.ctid, creating={**record.creating, "upid": str(upid)})
         try:
-            wait_task(self.client, node, str(upid), "the creation of an earlier run", self._task_timeout)
+            wait_task(self.client, self._observer.node, str(upid), "the creation of an earlier run", self._task_timeout)
         except PveError as error:
             # Failed or vanished with the node's reboot: the observation decides what is left to do.
-            self._audit.write(
-                wanted.ctid, "creation of an earlier run", "failed", level="WARNING", extras={"error": error.reason}
-            )
+            extras = {"error": error.reason}
+            self._audit.write(wanted.ctid, "creation of an earlier run", "failed", level="WARNING", extras=extras)
 
     def _find_creation(self, wanted: Wanted, record: Record) -> str | None:
         """The worker of a creation whose UPID was not recorded in time: killed between the call and its answer."""
@@ -138,8 +146,7 @@ class Executor:
 
     def run(self, wanted: Wanted, check: bool = False) -> Outcome:
         """Plan; in check mode return that plan, else execute it up to the first step that the play does."""
-        if not check:
-            self.await_creation(wanted)
+        self.recall_creation(wanted, check)
         seen, record = self.look(wanted)
         plan = planner.plan(wanted, seen, record)
         outcome = Outcome(first=plan, last=plan, seen=seen)

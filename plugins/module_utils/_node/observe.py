@@ -138,7 +138,8 @@ class Observer:
         is_running = ctid in running
         if is_running and self._look_inside:
             found.update(self._inside(ctid))
-        if record.creating is not None:
+        # An intent without its worker proves nothing: somebody else may have made this container since.
+        if record.creating is not None and record.creating.get("upid"):
             found["creating"] = "failed" if conf.head.get("lock") == "create" else "done"
         return Observation(ctid=ctid, exists=True, running=is_running, conf=conf, digest=digest, **found)
 

@@ -439,3 +439,25 @@ def test_reapply_runs_the_features(node):
     node.call("POST", "/nodes/pve/lxc", {"vmid": 950, "ostemplate": wanted().config["template"], "hostname": "web"})
     plan = node.drive(dataclasses.replace(wanted(network_config=NET), adopt="reapply"), check=True).first
     assert [item["name"] for item in plan.due_features] == ["one", "two"]
+
+
+def test_an_intent_without_its_worker_makes_nothing_ours(node):
+    """A run was killed before its call was sent; then somebody else made a container of that CTID."""
+    with contextlib.suppress(Cut):
+        node.drive(wanted(**FULL), client=lambda: Cutting(node.pve.port, 1, False))
+    node.pve.tasklog.clear()
+    node.call("POST", "/nodes/pve/lxc", {"vmid": 950, "ostemplate": wanted().config["template"], "hostname": "theirs"})
+    node.pve.tasklog.clear()
+    node.forget_requests()
+    assert "phoenix_adopt" in node.drive(wanted(**FULL)).first.error
+    assert node.mutations() == []
+
+
+def test_a_clone_that_ended_after_its_run_was_killed_still_gets_an_identity(node):
+    base, clone = chain(node)
+    node.drive(base)
+    with contextlib.suppress(Cut):
+        node.drive(clone, client=lambda: Cutting(node.pve.port, 1, True))
+    node.run(node.pve.settled())
+    assert [step.kind for step in node.drive(clone, check=True).first.steps][:1] == ["adopt"]
+    assert "identity" in [step.kind for step in node.drive(clone, check=True).first.steps]
