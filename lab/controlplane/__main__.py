@@ -30,8 +30,11 @@ def lay_out(node: str) -> None:
     (PVE / 'nodes' / node / 'lxc').mkdir(parents=True, exist_ok=True)
     (PVE / 'nodes' / node / 'qemu-server').mkdir(exist_ok=True)
     (PVE / 'priv').mkdir(mode=0o700, exist_ok=True)
-    for name, target in (('local', 'nodes/' + node), ('lxc', f'nodes/{node}/lxc'),
-                         ('qemu-server', f'nodes/{node}/qemu-server')):
+    for name, target in (
+        ('local', 'nodes/' + node),
+        ('lxc', f'nodes/{node}/lxc'),
+        ('qemu-server', f'nodes/{node}/qemu-server'),
+    ):
         if not (PVE / name).is_symlink():
             (PVE / name).symlink_to(target)
     if not (PVE / 'storage.cfg').exists():
@@ -48,9 +51,18 @@ async def serve() -> None:
     # A password that nobody knows: fakepve's default one is public.
     backend = LxcBackend()
     backend.clean_up()
-    pve = LabPve(backend, PVE / 'nodes' / node / 'lxc', Path('/run/lock/lxc'), node=node,
-                 pve_version=int(settings['pve_version']), storages=local_storage(), host='0.0.0.0',
-                 password=secrets.token_hex(16), access_log=LOGS / 'access.log', request_log=LOGS / 'requests.jsonl')
+    pve = LabPve(
+        backend,
+        PVE / 'nodes' / node / 'lxc',
+        Path('/run/lock/lxc'),
+        node=node,
+        pve_version=int(settings['pve_version']),
+        storages=local_storage(),
+        host='0.0.0.0',
+        password=secrets.token_hex(16),
+        access_log=LOGS / 'access.log',
+        request_log=LOGS / 'requests.jsonl',
+    )
     await pve.start(str(certificate), str(key))
     socket = RootSocket(pve, RUN / 'root.sock')
     await socket.start()
@@ -68,13 +80,15 @@ async def start_at_boot(pve: LabPve, socket: RootSocket) -> None:
     if BOOTED.exists():
         return
     BOOTED.touch()
-    wanted = [ct for ct in pve.cts if str(ct.config.get('onboot', 0)) == '1' and ct.status != 'running'
-              and not ct.template]
+    wanted = [
+        ct for ct in pve.cts if str(ct.config.get('onboot', 0)) == '1' and ct.status != 'running' and not ct.template
+    ]
 
     def order(ct: object) -> tuple[int, int]:
         properties = dict(part.partition('=')[::2] for part in str(ct.config.get('startup', '')).split(','))  # type: ignore[attr-defined]
         number = properties.get('order') or next((key for key in properties if key.isdigit()), '')
         return (int(number) if number.isdigit() else 1 << 30, ct.vmid)  # type: ignore[attr-defined]
+
     for ct in sorted(wanted, key=order):
         await socket.handle({'op': 'call', 'method': 'POST', 'path': f'/nodes/{pve.node}/lxc/{ct.vmid}/status/start'})
 

@@ -18,10 +18,26 @@ ROLES = {
     'PVEAuditor': ('Datastore.Audit', 'Mapping.Audit', 'Pool.Audit', 'SDN.Audit', 'Sys.Audit', 'VM.Audit'),
     'PVEDatastoreUser': ('Datastore.AllocateSpace', 'Datastore.Audit'),
     'PVESDNUser': ('SDN.Audit', 'SDN.Use'),
-    'PVEVMAdmin': ('VM.Allocate', 'VM.Audit', 'VM.Backup', 'VM.Clone', 'VM.Config.CDROM', 'VM.Config.CPU',
-                   'VM.Config.Cloudinit', 'VM.Config.Disk', 'VM.Config.HWType', 'VM.Config.Memory',
-                   'VM.Config.Network', 'VM.Config.Options', 'VM.Console', 'VM.Migrate', 'VM.Monitor',
-                   'VM.PowerMgmt', 'VM.Snapshot', 'VM.Snapshot.Rollback'),
+    'PVEVMAdmin': (
+        'VM.Allocate',
+        'VM.Audit',
+        'VM.Backup',
+        'VM.Clone',
+        'VM.Config.CDROM',
+        'VM.Config.CPU',
+        'VM.Config.Cloudinit',
+        'VM.Config.Disk',
+        'VM.Config.HWType',
+        'VM.Config.Memory',
+        'VM.Config.Network',
+        'VM.Config.Options',
+        'VM.Console',
+        'VM.Migrate',
+        'VM.Monitor',
+        'VM.PowerMgmt',
+        'VM.Snapshot',
+        'VM.Snapshot.Rollback',
+    ),
     'PVEVMUser': ('VM.Audit', 'VM.Backup', 'VM.Config.CDROM', 'VM.Config.Cloudinit', 'VM.Console', 'VM.PowerMgmt'),
 }
 
@@ -56,8 +72,10 @@ class Access:
             return super().allowed(user.split('!', maxsplit=1)[0], path, priv)
         if not super().allowed(user.split('!', maxsplit=1)[0], path, priv):
             return False
-        return any(priv in privs and (granted == '/' or path == granted or path.startswith(granted + '/'))
-                   for granted, privs in self.acl.get(user, []))
+        return any(
+            priv in privs and (granted == '/' or path == granted or path.startswith(granted + '/'))
+            for granted, privs in self.acl.get(user, [])
+        )
 
     def check_permissions(self, user: str | None, perms: Any, values: Any, declared: Any = None) -> None:
         """fakepve lets everything of root@pam pass; a separated token of root is checked."""
@@ -83,7 +101,7 @@ class Access:
             return None
         header = request.headers.get('Authorization', '')
         if header.startswith('PVEAPIToken'):
-            tokenid, _equals, secret = header[len('PVEAPIToken='):].partition('=')
+            tokenid, _equals, secret = header[len('PVEAPIToken=') :].partition('=')
             if not secret or self.apitokens.get(tokenid) != secret:
                 raise PveError(401, 'Authentication failed!')
             return tokenid

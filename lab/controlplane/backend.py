@@ -121,7 +121,8 @@ class NullBackend:
 
     def _did(self, name: str, subject: Any, *rest: Any) -> None:
         message = self.failures.get((name, subject, rest[0] if rest else None)) or self.failures.get(
-            (name, subject, None))
+            (name, subject, None)
+        )
         if message:
             raise TaskError(message)
         self.calls.append((name, subject, *rest))

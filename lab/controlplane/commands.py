@@ -13,7 +13,8 @@ from fakepve.model import TaskError
 async def command(*argv: str, check: bool = True) -> tuple[int, str, str]:
     """Exit code, standard output and error of argv; with check a failure is a TaskError in PVE's words."""
     process = await asyncio.create_subprocess_exec(
-        *argv, stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE)
+        *argv, stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
+    )
     out, err = await process.communicate()
     code = process.returncode or 0
     if check and code:

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 # Everything outside printable ASCII, and the two characters with a meaning, is %XX in a description.
-_SAFE = ''.join(chr(c) for c in range(0x20, 0x7f) if chr(c) not in '%:')
+_SAFE = ''.join(chr(c) for c in range(0x20, 0x7F) if chr(c) not in '%:')
 
 _PENDING = re.compile(r'\[pve:pending\]\s*$', re.IGNORECASE)
 _SNAPSHOT = re.compile(r'\[([a-z][a-z0-9_-]+)\]\s*$', re.IGNORECASE)
@@ -28,11 +28,28 @@ _DELETE = re.compile(r'delete:\s*(.*\S)\s*$')
 _OPTION = re.compile(r'([a-z][a-z_]*\d*):\s*(.+?)\s*$')
 
 # Options whose JSON answer is a number when the text is one; all others are strings, cpulimit too.
-_INTEGERS = frozenset(('cores', 'memory', 'swap', 'cpuunits', 'tty', 'onboot', 'protection', 'console', 'debug',
-                       'template', 'unprivileged', 'snaptime'))
+_INTEGERS = frozenset(
+    (
+        'cores',
+        'memory',
+        'swap',
+        'cpuunits',
+        'tty',
+        'onboot',
+        'protection',
+        'console',
+        'debug',
+        'template',
+        'unprivileged',
+        'snaptime',
+    )
+)
 
 # Raw keys that PVE keeps; it drops all others when it writes the file again.
-_RAW_KEYS = frozenset(re.findall(r'\S+', '''
+_RAW_KEYS = frozenset(
+    re.findall(
+        r'\S+',
+        '''
     lxc.apparmor.profile lxc.apparmor.allow_incomplete lxc.apparmor.allow_nesting lxc.apparmor.raw lxc.selinux.context
     lxc.include lxc.arch lxc.uts.name lxc.signal.halt lxc.signal.reboot lxc.signal.stop lxc.init.cmd lxc.init.cwd
     lxc.init.uid lxc.init.gid lxc.pty.max lxc.console.logfile lxc.console.path lxc.tty.max lxc.devtty.dir lxc.autodev
@@ -40,7 +57,9 @@ _RAW_KEYS = frozenset(re.findall(r'\S+', '''
     lxc.hook.stop lxc.hook.post-stop lxc.hook.clone lxc.hook.destroy lxc.kmsg lxc.mount.fstab lxc.mount.entry
     lxc.mount.auto lxc.rootfs.mount lxc.cap.drop lxc.cap.keep lxc.seccomp.profile lxc.seccomp.notify.proxy
     lxc.seccomp.notify.cookie lxc.idmap lxc.log.level lxc.log.file lxc.start.auto lxc.start.delay lxc.start.order
-    lxc.group lxc.environment lxc.monitor.unshare lxc.keyring.session'''))
+    lxc.group lxc.environment lxc.monitor.unshare lxc.keyring.session''',
+    )
+)
 _RAW_PREFIXES = ('lxc.cgroup.', 'lxc.cgroup2.', 'lxc.prlimit.', 'lxc.net.', 'lxc.sysctl.', 'lxc.namespace.')
 
 

@@ -64,8 +64,7 @@ class ConfStore:
     async def lock(self, vmid: int, timeout: float) -> bool:
         """Take the container's lock file within timeout (real seconds); False when somebody kept it."""
         deadline = asyncio.get_running_loop().time() + timeout
-        descriptor = os.open(self.lock_dir / f'pve-config-{vmid}.lock', os.O_RDWR | os.O_CREAT | os.O_CLOEXEC,
-                             0o644)
+        descriptor = os.open(self.lock_dir / f'pve-config-{vmid}.lock', os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         while True:
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -17,8 +17,10 @@ from .guests import LabCt
 from .values import MOUNT, NET, UNUSED
 
 # The words changed during PVE 9.
-_FULL_CLONE = {8: 'Cannot do full clones on a running container without snapshots',
-               9: 'Full clone of a running container is only possible from a snapshot'}
+_FULL_CLONE = {
+    8: 'Cannot do full clones on a running container without snapshots',
+    9: 'Full clone of a running container is only possible from a snapshot',
+}
 _NOT_CLONED = ('parent', 'snaptime', 'snapstate', 'template', 'lock')
 
 
@@ -83,10 +85,12 @@ class Copies:
                 if src in self.cts and src.lock == 'disk':
                     src.lock = None
                     self.save(src)
+
         kind = 'full' if full else 'linked'
         what = 'mountpoint' if full else 'mount point'
-        log = ['create {} clone of {} {} ({})'.format(kind, what, opt, mounts[opt][0]['volume'])
-               for opt in sorted(mounts)]
+        log = [
+            'create {} clone of {} {} ({})'.format(kind, what, opt, mounts[opt][0]['volume']) for opt in sorted(mounts)
+        ]
         return await self.task(node, 'vzclone', vmid, user, body, vm=new, log=log)
 
     def _clone_source(self, src: LabCt, v: Any) -> tuple[dict[str, Any], bool]:
@@ -147,6 +151,7 @@ class Copies:
                 raise PveError(500, "you can't convert a template to a template")
             if ct.status == 'running':
                 raise PveError(500, "you can't convert a CT to template if the CT is running")
+
         await self._config_lock(ct)
         try:
             await self.sync()
@@ -165,6 +170,7 @@ class Copies:
             await self.backend.to_template(ct.vmid, old, new)
             ct.config = new
             self.save(ct)
+
         await self._ct_task(ct, 'vztemplate', user, body)
 
     # ------------------------------------------------------------ move volume
@@ -183,8 +189,9 @@ class Copies:
         if request is None:
             raise PveError(500, 'invalid size string')
         self._ct_check_lock(ct)
-        self._check_modify_perm(user, ct.vmid, ct.pool, ct.config, {'disk': disk, 'size': text}, [],
-                                ct.config.get('unprivileged'))
+        self._check_modify_perm(
+            user, ct.vmid, ct.pool, ct.config, {'disk': disk, 'size': text}, [], ct.config.get('unprivileged')
+        )
         if v.get('digest') and v['digest'] != ct.digest():
             raise PveError(500, 'detected modified configuration - file changed by other user? Try again.')
 
@@ -196,8 +203,10 @@ class Copies:
             if mount_type(mount['volume']) != 'volume':
                 raise PveError(500, "unable to parse volume ID '{}'".format(mount['volume']))
             if volume_owner(mount['volume']) not in (None, ct.vmid):
-                raise PveError(500, "can't resize mount point owned by another container ({})".format(
-                    volume_owner(mount['volume'])))
+                raise PveError(
+                    500,
+                    "can't resize mount point owned by another container ({})".format(volume_owner(mount['volume'])),
+                )
             self.require(user, '/storage/' + mount['volume'].split(':')[0], 'Datastore.AllocateSpace')
             size = parse_size(mount.get('size', '')) or 0
             new = size + request if text.startswith('+') else request
@@ -206,18 +215,21 @@ class Copies:
             if new == size:
                 raise PveError(500, 'disk is already at specified size')
             return mount, new
+
         plan()
 
         async def body() -> None:
             mount, new = plan()
             await self.pause(self.ct_secs['resize'])
             if ct.template and '/base-' in mount['volume']:
-                path = '{}/images/{}'.format(self._base_path(mount['volume'].split(':')[0]),
-                                               mount['volume'].split(':')[1])
+                path = '{}/images/{}'.format(
+                    self._base_path(mount['volume'].split(':')[0]), mount['volume'].split(':')[1]
+                )
                 raise TaskError(f"command '/usr/bin/qemu-img resize -f raw {path} {new}' failed: exit code 1")
             await self.backend.resize(ct.vmid, disk, mount['volume'], new)
             ct.config[disk] = rewrite.mount(dict(mount, size=rewrite.size_text(new)), disk == 'rootfs')
             self.save(ct)
+
         return await self._ct_task(ct, 'resize', user, body)
 
     # -------------------------------------------------------------- snapshots
@@ -259,6 +271,7 @@ class Copies:
             finally:
                 ct.lock = None
                 self.save(ct)
+
         return await self._ct_task(ct, 'vzsnapshot', user, body)
 
     async def _lxc_snapshot_delete(self, user: str, v: Any) -> str:
@@ -285,6 +298,7 @@ class Copies:
             finally:
                 ct.lock = None
                 self.save(ct)
+
         return await self._ct_task(ct, 'vzdelsnapshot', user, body)
 
     async def _lxc_rollback(self, user: str, v: Any) -> str:
@@ -301,8 +315,7 @@ class Copies:
             if snap is None:
                 raise TaskError(f"snapshot '{name}' does not exist")
             if snap.get('snapstate'):
-                raise TaskError('unable to rollback to incomplete snapshot (snapstate = {})'.format(
-                    snap['snapstate']))
+                raise TaskError('unable to rollback to incomplete snapshot (snapstate = {})'.format(snap['snapstate']))
             self._task_lock(ct)
             ct.lock = 'rollback'
             self.save(ct)
@@ -313,14 +326,16 @@ class Copies:
                 await self.pause(self.ct_secs['rollback'])
                 await self.backend.rollback(ct.vmid, name, self._volids(ct.snapshots[name]))
                 keep = {k: x for k, x in ct.config.items() if k == 'description' or re.match('unused', k)}
-                config = {k: x for k, x in ct.snapshots[name].items()
-                              if k not in ('snapstate', 'snaptime', 'description')}
+                config = {
+                    k: x for k, x in ct.snapshots[name].items() if k not in ('snapstate', 'snaptime', 'description')
+                }
                 ct.config = dict(config, **keep, parent=name)
                 ct.pending = {}
             finally:
                 ct.lock = None
                 self.save(ct)
             return await self._start_steps(ct, user) if v.get('start') else None
+
         return await self._ct_task(ct, 'vzrollback', user, body)
 
     async def _lxc_snapshot_config_put(self, user: str, v: Any) -> None:

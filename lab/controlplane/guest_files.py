@@ -113,8 +113,12 @@ class GuestRoot:
         text = 'auto lo\niface lo inet loopback\niface lo inet6 loopback\n'
         for key in sorted(k for k in config if re.fullmatch(r'net\d+', k)):
             text += '\n' + interface(split_props(config[key])[1])
-        self.write('etc/network/interfaces', text + '\nsource /etc/network/interfaces.d/*\n'
-                   if (self.root / 'etc/network/interfaces.d').is_dir() else text)
+        self.write(
+            'etc/network/interfaces',
+            text + '\nsource /etc/network/interfaces.d/*\n'
+            if (self.root / 'etc/network/interfaces.d').is_dir()
+            else text,
+        )
 
     # ------------------------------------------------------------- at creation
     def personalise(self, options: Mapping[str, Any]) -> None:
@@ -172,8 +176,11 @@ def _with_block(text: str, block: str) -> str:
 
 
 def _host_resolver(word: str) -> list[str]:
-    return [line.split(None, 1)[1].strip() for line in Path('/etc/resolv.conf').read_text().splitlines()
-            if line.startswith(word + ' ')]
+    return [
+        line.split(None, 1)[1].strip()
+        for line in Path('/etc/resolv.conf').read_text().splitlines()
+        if line.startswith(word + ' ')
+    ]
 
 
 def _host_nameservers() -> list[str]:

@@ -19,8 +19,13 @@ from .commands import command
 from .guest_files import GuestRoot, flag
 
 # Option to the cgroup files that it decides.
-LIMITS = {'memory': ('memory.',), 'swap': ('memory.',), 'cpulimit': ('cpu.cfs', 'cpu.max'),
-          'cpuunits': ('cpu.shares', 'cpu.weight'), 'cores': ('cpuset.',)}
+LIMITS = {
+    'memory': ('memory.',),
+    'swap': ('memory.',),
+    'cpulimit': ('cpu.cfs', 'cpu.max'),
+    'cpuunits': ('cpu.shares', 'cpu.weight'),
+    'cores': ('cpuset.',),
+}
 # The limits of a running guest, as last written: a single option is applied with its neighbours.
 _config: dict[int, dict[str, Any]] = {}
 
@@ -55,6 +60,7 @@ async def apply(vmid: int, key: str, old: Any, new: Any, pid: int | None) -> Non
 def _running_config(vmid: int) -> dict[str, Any]:
     """The limits of a guest that an earlier control plane started, from the file that PVE keeps."""
     from . import conffile
+
     path = Path(f'/etc/pve/lxc/{vmid}.conf')
     return dict(conffile.parse(path.read_text()).config) if path.exists() else {}
 
@@ -71,6 +77,7 @@ async def _net(vmid: int, key: str, old: Any, new: Any, pid: int) -> None:
 
     def rest(net: Mapping[str, str]) -> dict[str, str]:
         return {name: value for name, value in net.items() if name not in ADDRESS_KEYS}
+
     if old is None or new is None or rest(before) != rest(after):
         if Path('/sys/class/net', host_side).exists():
             await command('ip', 'link', 'delete', host_side, check=False)
@@ -87,8 +94,23 @@ async def _net(vmid: int, key: str, old: Any, new: Any, pid: int) -> None:
 async def _plug(host_side: str, net: Mapping[str, str], pid: int) -> None:
     """A veth pair between the bridge and the guest's network namespace."""
     peer, mtu, name = host_side + 'p', lxc_config.mtu_of(net), net.get('name', 'eth0')
-    await command('ip', 'link', 'add', host_side, 'mtu', mtu, 'type', 'veth', 'peer', 'name', peer, 'mtu', mtu,
-                  'address', net['hwaddr'])
+    await command(
+        'ip',
+        'link',
+        'add',
+        host_side,
+        'mtu',
+        mtu,
+        'type',
+        'veth',
+        'peer',
+        'name',
+        peer,
+        'mtu',
+        mtu,
+        'address',
+        net['hwaddr'],
+    )
     if net.get('bridge'):
         await command('ip', 'link', 'set', host_side, 'master', net['bridge'])
     await command('ip', 'link', 'set', host_side, 'down' if flag(net.get('link_down')) else 'up')
@@ -132,6 +154,7 @@ async def _bind(vmid: int, source: str, target: str, pid: int, folder: bool) -> 
 
 def _move(source: str, target: str, pid: int) -> None:
     from .mounts import bind_into
+
     try:
         bind_into(source, target, pid)
     except OSError as e:

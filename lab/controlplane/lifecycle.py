@@ -56,6 +56,7 @@ class Lifecycle:
             if pool:
                 self._pool_join(pool, vmid)
             return await self._start_steps(ct, user) if v.get('start') else None
+
         return await self.task(node, 'vzcreate', vmid, user, body, vm=ct)
 
     def _check_create_perm(self, user: str, vmid: int, unprivileged: Any, v: Any) -> None:
@@ -69,8 +70,10 @@ class Lifecycle:
             raise PveError(403, f"Permission check failed (pool '{pool}' does not exist)")
         if v.get('start'):
             self._vm_perm(user, vmid, pool, 'VM.PowerMgmt')
-        if not (self.allowed(user, f'/vms/{vmid}', 'VM.Allocate')
-                or (pool and self.allowed(user, '/pool/' + pool, 'VM.Allocate'))):
+        if not (
+            self.allowed(user, f'/vms/{vmid}', 'VM.Allocate')
+            or (pool and self.allowed(user, '/pool/' + pool, 'VM.Allocate'))
+        ):
             raise PveError(403, 'Permission check failed')
 
     async def _reserve(self, node: str, vmid: int) -> LabCt:
@@ -143,6 +146,7 @@ class Lifecycle:
         def early() -> None:
             self._check_protection(ct, f"can't remove CT {vmid}")
             self._ct_check_lock(ct)
+
         early()
         if ct.status == 'running' and not v.get('force'):
             raise PveError(500, running_msg)
@@ -161,6 +165,7 @@ class Lifecycle:
             await self.free_all(ct)
             self._drop(ct)
             return f'purging CT {vmid} from related configurations..' if v.get('purge') else None
+
         log = [f'forced to stop CT {vmid} before destroying!'] if ct.status == 'running' else []
         return await self._ct_task(ct, 'vzdestroy', user, body, log=log)
 
@@ -193,11 +198,11 @@ class Lifecycle:
         async def body() -> list[str] | None:
             here = self._here(v)
             if here is None:
-                raise TaskError("Configuration file 'nodes/{}/lxc/{}.conf' does not exist".format(
-                    v['node'], v['vmid']))
+                raise TaskError("Configuration file 'nodes/{}/lxc/{}.conf' does not exist".format(v['node'], v['vmid']))
             if here.status == 'running':
                 raise TaskError('CT {} already running'.format(v['vmid']))
             return await self._start_steps(here, user, skiplock)
+
         return await self.task(v['node'], 'vzstart', v['vmid'], user, body, vm=ct)
 
     async def _lxc_stop(self, user: str, v: Any) -> str:
@@ -211,6 +216,7 @@ class Lifecycle:
             await self.pause(ct.stop_secs)
             await self.backend.stop(ct.vmid)
             await self.refresh(ct)
+
         return await self._ct_task(ct, 'vzstop', user, body)
 
     async def _halt(self, ct: LabCt, timeout: float, force: bool) -> None:
@@ -234,6 +240,7 @@ class Lifecycle:
         async def body() -> None:
             self._task_lock(ct)
             await self._halt(ct, self._timeout(v), bool(v.get('forceStop')))
+
         return await self._ct_task(ct, 'vzshutdown', user, body)
 
     async def _lxc_reboot(self, user: str, v: Any) -> str:
@@ -245,6 +252,7 @@ class Lifecycle:
                 return None
             await self._halt(ct, self._timeout(v), True)
             return await self._start_steps(ct, user, skiplock=True)
+
         return await self._ct_task(ct, 'vzreboot', user, body)
 
     async def _lxc_suspend(self, user: str, v: Any) -> str:
@@ -254,4 +262,5 @@ class Lifecycle:
         async def body() -> None:
             self._task_lock(ct)
             raise TaskError(f"command 'lxc-checkpoint -n {ct.vmid} -s -D /var/lib/vz/dump' failed: exit code 1")
+
         return await self._ct_task(ct, 'vzsuspend', user, body)

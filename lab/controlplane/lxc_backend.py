@@ -46,6 +46,7 @@ class LxcBackend:
             guest = GuestRoot(root, lxc_config.shift_of(config))
             guest.personalise(options)
             guest.prepare(config)
+
         await asyncio.to_thread(_with_os_errors, work)
 
     async def destroy(self, vmid: int, config: Config) -> None:
@@ -61,6 +62,7 @@ class LxcBackend:
             guest = GuestRoot(_root(config), lxc_config.shift_of(config))
             guest.forget_identity()
             guest.prepare(config)
+
         await asyncio.to_thread(_with_os_errors, work)
 
     async def to_template(self, vmid: int, old: Config, new: Config) -> None:
@@ -79,6 +81,7 @@ class LxcBackend:
             folder = lxc_config.LXC_ROOT / str(vmid)
             folder.mkdir(mode=0o755, parents=True, exist_ok=True)
             (folder / 'config').write_text(lxc_config.render(vmid, config))
+
         await asyncio.to_thread(_with_os_errors, write)
         log = LOGS / (f'ct-{vmid}.log')
         log.write_text('')
@@ -231,11 +234,16 @@ def _with_os_errors(work: Any) -> Any:
 
 
 def _interface(link: Mapping[str, Any]) -> dict[str, Any]:
-    item: dict[str, Any] = {'name': link['ifname'], 'hwaddr': link.get('address', ''),
-                            'hardware-address': link.get('address', ''), 'ip-addresses': []}
+    item: dict[str, Any] = {
+        'name': link['ifname'],
+        'hwaddr': link.get('address', ''),
+        'hardware-address': link.get('address', ''),
+        'ip-addresses': [],
+    }
     for address in link.get('addr_info', []):
-        item['ip-addresses'].append({'ip-address-type': address['family'], 'ip-address': address['local'],
-                                     'prefix': str(address['prefixlen'])})
+        item['ip-addresses'].append(
+            {'ip-address-type': address['family'], 'ip-address': address['local'], 'prefix': str(address['prefixlen'])}
+        )
         if address['family'] not in item:
             item[address['family']] = f"{address['local']}/{address['prefixlen']}"
     return item

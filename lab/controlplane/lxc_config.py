@@ -67,20 +67,28 @@ def render(vmid: int, config: Mapping[str, Any]) -> str:
     unprivileged = flag(config.get('unprivileged'))
     features = split_props(config.get('features') or '')[1]
     cgroup = 'cgroup2' if UNIFIED else 'cgroup'
-    lines = [f'# written at each start from /etc/pve/lxc/{vmid}.conf',
-             'lxc.include = /usr/share/lxc/config/common.conf']
+    lines = [
+        f'# written at each start from /etc/pve/lxc/{vmid}.conf',
+        'lxc.include = /usr/share/lxc/config/common.conf',
+    ]
     if unprivileged:
-        lines += ['lxc.include = /usr/share/lxc/config/userns.conf',
-                  f'lxc.idmap = u 0 {volumes.SHIFT} {volumes.IDS}',
-                  f'lxc.idmap = g 0 {volumes.SHIFT} {volumes.IDS}']
+        lines += [
+            'lxc.include = /usr/share/lxc/config/userns.conf',
+            f'lxc.idmap = u 0 {volumes.SHIFT} {volumes.IDS}',
+            f'lxc.idmap = g 0 {volumes.SHIFT} {volumes.IDS}',
+        ]
     if flag(features.get('nesting')):
         lines.append('lxc.include = /usr/share/lxc/config/nesting.conf')
-    lines += ['lxc.apparmor.profile = unconfined', 'lxc.arch = linux64',
-              'lxc.tty.max = {}'.format(config.get('tty', 2)), 'lxc.environment = TERM=linux',
-              'lxc.uts.name = {}'.format(str(config.get('hostname') or f'CT{vmid}').split('.')[0]),
-              'lxc.rootfs.path = dir:{}'.format(volumes.path(parse_mount(config['rootfs'])['volume'])),
-              # cgroup v1 gives a child no device that its parent lacks; on a real node the kernel is v2.
-              f'lxc.{cgroup}.devices.allow = a']
+    lines += [
+        'lxc.apparmor.profile = unconfined',
+        'lxc.arch = linux64',
+        'lxc.tty.max = {}'.format(config.get('tty', 2)),
+        'lxc.environment = TERM=linux',
+        'lxc.uts.name = {}'.format(str(config.get('hostname') or f'CT{vmid}').split('.')[0]),
+        'lxc.rootfs.path = dir:{}'.format(volumes.path(parse_mount(config['rootfs'])['volume'])),
+        # cgroup v1 gives a child no device that its parent lacks; on a real node the kernel is v2.
+        f'lxc.{cgroup}.devices.allow = a',
+    ]
     lines += [f'lxc.{cgroup}.{name} = {value}' for name, value in limits(config).items() if value != '-1']
     for key in sorted((k for k in config if re.fullmatch(r'net\d+', k)), key=lambda k: int(k[3:])):
         lines += _network(vmid, key, split_props(config[key])[1])
@@ -99,9 +107,13 @@ def render(vmid: int, config: Mapping[str, Any]) -> str:
 
 def _network(vmid: int, key: str, net: Mapping[str, str]) -> list[str]:
     prefix = f'lxc.net.{key[3:]}.'
-    lines = [prefix + 'type = veth', prefix + 'veth.pair = ' + veth(vmid, key),
-             prefix + 'name = ' + net.get('name', 'eth0'),
-             prefix + 'hwaddr = ' + net['hwaddr'], prefix + 'mtu = ' + mtu_of(net)]
+    lines = [
+        prefix + 'type = veth',
+        prefix + 'veth.pair = ' + veth(vmid, key),
+        prefix + 'name = ' + net.get('name', 'eth0'),
+        prefix + 'hwaddr = ' + net['hwaddr'],
+        prefix + 'mtu = ' + mtu_of(net),
+    ]
     if net.get('bridge') and not flag(net.get('link_down')):
         lines.append(prefix + 'link = ' + net['bridge'])
     return lines

@@ -38,6 +38,7 @@ class NodeInfo:
     def _routes_labnode(self) -> list[tuple[str, str, Any]]:
         async def empty(_v: Any, _user: str) -> list[Any]:
             return []
+
         table = [('GET', path, empty) for path in _EMPTY]
         table += [
             ('GET', '/nodes/{node}/network', self._network_list),
@@ -52,8 +53,20 @@ class NodeInfo:
 
     async def _cluster_status(self, request: Any) -> Any:
         """A node without a cluster lists only itself."""
-        return ok([{'type': 'node', 'id': 'node/' + self.node, 'name': self.node, 'nodeid': 0, 'level': '',
-                    'ip': self.host, 'local': 1, 'online': 1}])
+        return ok(
+            [
+                {
+                    'type': 'node',
+                    'id': 'node/' + self.node,
+                    'name': self.node,
+                    'nodeid': 0,
+                    'level': '',
+                    'ip': self.host,
+                    'local': 1,
+                    'online': 1,
+                }
+            ]
+        )
 
     async def _lxc_rrddata(self, v: Any, _user: str) -> list[dict[str, Any]]:
         """The last hour, minute by minute; the lab keeps no statistics, so each row has only its time."""
@@ -68,8 +81,11 @@ class NodeInfo:
         if now - taken >= self.stale_secs * self.time_scale:
             rows = super().ct_resources('root@pam')
             self._resource_rows = (now, rows)
-        return [dict(row) for row in rows if kind in (None, 'vm')
-                and self.allowed(user, '/vms/{}'.format(row['vmid']), 'VM.Audit')]
+        return [
+            dict(row)
+            for row in rows
+            if kind in (None, 'vm') and self.allowed(user, '/vms/{}'.format(row['vmid']), 'VM.Audit')
+        ]
 
     @staticmethod
     def _cpus(ct: Any) -> Any:
@@ -94,29 +110,60 @@ class NodeInfo:
         kind = v.get('type')
         if kind not in (None, 'bridge', 'any_bridge', 'any_local_bridge', 'include_sdn'):
             return []
-        return [dict({'type': 'bridge', 'active': 1, 'autostart': 1, 'exists': 1, 'method': 'static',
-                      'method6': 'manual', 'families': ['inet'], 'bridge_ports': '', 'bridge_fd': '0',
-                      'bridge_stp': 'off', 'priority': n}, **bridge)
-                for n, bridge in enumerate(await self.backend.bridges(), 3)]
+        return [
+            dict(
+                {
+                    'type': 'bridge',
+                    'active': 1,
+                    'autostart': 1,
+                    'exists': 1,
+                    'method': 'static',
+                    'method6': 'manual',
+                    'families': ['inet'],
+                    'bridge_ports': '',
+                    'bridge_fd': '0',
+                    'bridge_stp': 'off',
+                    'priority': n,
+                },
+                **bridge,
+            )
+            for n, bridge in enumerate(await self.backend.bridges(), 3)
+        ]
 
     async def _node_status(self, v: Any, _user: str) -> dict[str, Any]:
         memory = _meminfo()
         disk = os.statvfs('/')
         total, free = disk.f_blocks * disk.f_frsize, disk.f_bavail * disk.f_frsize
         uname = os.uname()
-        return {'uptime': int(float(Path('/proc/uptime').read_text(encoding='ascii').split()[0])),
-                'loadavg': [f'{x:.2f}' for x in os.getloadavg()], 'cpu': 0, 'wait': 0, 'idle': 0,
-                'cpuinfo': {'cpus': os.cpu_count(), 'cores': os.cpu_count(), 'sockets': 1, 'model': 'lab'},
-                'memory': {'total': memory['MemTotal'], 'free': memory['MemFree'],
-                           'used': memory['MemTotal'] - memory['MemAvailable']},
-                'swap': {'total': memory['SwapTotal'], 'free': memory['SwapFree'],
-                         'used': memory['SwapTotal'] - memory['SwapFree']},
-                'rootfs': {'total': total, 'used': total - free, 'avail': free, 'free': free},
-                'kversion': f'Linux {uname.release} {uname.version}',
-                'current-kernel': {'sysname': 'Linux', 'release': uname.release, 'version': uname.version,
-                                   'machine': uname.machine},
-                'pveversion': f'pve-manager/{self.version}/{self.repoid}',
-                'ksm': {'shared': 0}, 'boot-info': {'mode': 'efi', 'secureboot': 0}}
+        return {
+            'uptime': int(float(Path('/proc/uptime').read_text(encoding='ascii').split()[0])),
+            'loadavg': [f'{x:.2f}' for x in os.getloadavg()],
+            'cpu': 0,
+            'wait': 0,
+            'idle': 0,
+            'cpuinfo': {'cpus': os.cpu_count(), 'cores': os.cpu_count(), 'sockets': 1, 'model': 'lab'},
+            'memory': {
+                'total': memory['MemTotal'],
+                'free': memory['MemFree'],
+                'used': memory['MemTotal'] - memory['MemAvailable'],
+            },
+            'swap': {
+                'total': memory['SwapTotal'],
+                'free': memory['SwapFree'],
+                'used': memory['SwapTotal'] - memory['SwapFree'],
+            },
+            'rootfs': {'total': total, 'used': total - free, 'avail': free, 'free': free},
+            'kversion': f'Linux {uname.release} {uname.version}',
+            'current-kernel': {
+                'sysname': 'Linux',
+                'release': uname.release,
+                'version': uname.version,
+                'machine': uname.machine,
+            },
+            'pveversion': f'pve-manager/{self.version}/{self.repoid}',
+            'ksm': {'shared': 0},
+            'boot-info': {'mode': 'efi', 'secureboot': 0},
+        }
 
     async def _node_time(self, v: Any, _user: str) -> dict[str, Any]:
         now = int(time.time())

@@ -28,8 +28,16 @@ VERSIONS = {8: ('8.4.21', '8.4', '2606ac850d46da29'), 9: ('9.2.1', '9.2', 'c1689
 
 def local_storage(path: str = '/var/lib/vz') -> dict[str, dict[str, Any]]:
     """The storage that every node has: a directory for everything."""
-    return {'local': {'type': 'dir', 'path': path, 'content': 'vztmpl,backup,iso,snippets,rootdir,images',
-                      'active': 1, 'shared': 0, 'files': set()}}
+    return {
+        'local': {
+            'type': 'dir',
+            'path': path,
+            'content': 'vztmpl,backup,iso,snippets,rootdir,images',
+            'active': 1,
+            'shared': 0,
+            'files': set(),
+        }
+    }
 
 
 class LabPve(Wire, Access, Worker, Record, Lifecycle, Copies, Configs, NodeInfo, GuestFiles, FakePve):
@@ -40,9 +48,21 @@ class LabPve(Wire, Access, Worker, Record, Lifecycle, Copies, Configs, NodeInfo,
     Times are real (time_scale 1): a POST answers with a UPID, and the task ends later.
     """
 
-    def __init__(self, backend: Backend, conf_dir: Path, lock_dir: Path, *, node: str = 'pve', pve_version: int = 9,
-                 storages: dict[str, dict[str, Any]] | None = None, host: str = '127.0.0.1', port: int = PORT,
-                 password: str = 'secret', access_log: Path | None = None, request_log: Path | None = None) -> None:
+    def __init__(
+        self,
+        backend: Backend,
+        conf_dir: Path,
+        lock_dir: Path,
+        *,
+        node: str = 'pve',
+        pve_version: int = 9,
+        storages: dict[str, dict[str, Any]] | None = None,
+        host: str = '127.0.0.1',
+        port: int = PORT,
+        password: str = 'secret',
+        access_log: Path | None = None,
+        request_log: Path | None = None,
+    ) -> None:
         self.backend = backend
         self.pve_version = pve_version
         self.node = node

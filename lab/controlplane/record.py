@@ -37,16 +37,32 @@ class Record:
         source = request.headers.get(SOURCE_HEADER, 'https')
         now = time.time()
         if self.request_log is not None:
-            line = {'time': datetime.datetime.fromtimestamp(now, datetime.UTC).isoformat(),
-                    'method': request.method, 'path': bare_path(request.path), 'params': await self._shown(request),
-                    'user': user, 'status': response.status, 'reason': response.reason, 'source': source}
+            line = {
+                'time': datetime.datetime.fromtimestamp(now, datetime.UTC).isoformat(),
+                'method': request.method,
+                'path': bare_path(request.path),
+                'params': await self._shown(request),
+                'user': user,
+                'status': response.status,
+                'reason': response.reason,
+                'source': source,
+            }
             self._append(self.request_log, json.dumps(line, sort_keys=True, default=str))
         if self.access_log is not None and source == 'https':
             stamp = time.strftime('%d/%m/%Y:%H:%M:%S +0000', time.gmtime(now))
             size = len(response.body) if isinstance(response, web.Response) and response.body else 0
-            self._append(self.access_log, '::ffff:{} - {} [{}] "{} {} HTTP/1.1" {} {}'.format(
-                request.remote or '127.0.0.1', user or '-', stamp, request.method, request.path_qs, response.status,
-                size or '-'))
+            self._append(
+                self.access_log,
+                '::ffff:{} - {} [{}] "{} {} HTTP/1.1" {} {}'.format(
+                    request.remote or '127.0.0.1',
+                    user or '-',
+                    stamp,
+                    request.method,
+                    request.path_qs,
+                    response.status,
+                    size or '-',
+                ),
+            )
 
     async def _shown(self, request: web.Request) -> dict[str, Any]:
         try:

@@ -96,14 +96,15 @@ class RootSocket:
         ticket, csrf = self.pve.mint_ticket('root@pam')
         host = '127.0.0.1' if self.pve.host in ('0.0.0.0', '::', '') else self.pve.host
         method = request['method'].upper()
-        params = {k: str(int(v)) if isinstance(v, bool) else str(v)
-                      for k, v in (request.get('params') or {}).items()}
+        params = {k: str(int(v)) if isinstance(v, bool) else str(v) for k, v in (request.get('params') or {}).items()}
         where: dict[str, Any] = {'data': params} if method in ('POST', 'PUT') else {'params': params}
         try:
             async with self._session.request(
-                    method, 'https://{}:{}/api2/json{}'.format(host, self.pve.port, request['path']), **where,
-                    headers={'Cookie': 'PVEAuthCookie=' + ticket, 'CSRFPreventionToken': csrf,
-                             SOURCE_HEADER: 'cli'}) as response:
+                method,
+                'https://{}:{}/api2/json{}'.format(host, self.pve.port, request['path']),
+                **where,
+                headers={'Cookie': 'PVEAuthCookie=' + ticket, 'CSRFPreventionToken': csrf, SOURCE_HEADER: 'cli'},
+            ) as response:
                 text = await response.text()
                 try:
                     body = json.loads(text) if text else None

@@ -16,10 +16,12 @@ from fakepve.model import PveError, TaskError
 from . import values as rewrite
 from .guests import LabCt
 
-_FILES = {'vztmpl': ('template/cache', ('.tar.gz', '.tar.xz', '.tar.zst', '.tar.bz2')),
-          'iso': ('template/iso', ('.iso', '.img')),
-          'backup': ('dump', ('.tar', '.tar.gz', '.tar.lzo', '.tar.zst')),
-          'snippets': ('snippets', ('',))}
+_FILES = {
+    'vztmpl': ('template/cache', ('.tar.gz', '.tar.xz', '.tar.zst', '.tar.bz2')),
+    'iso': ('template/iso', ('.iso', '.img')),
+    'backup': ('dump', ('.tar', '.tar.gz', '.tar.lzo', '.tar.zst')),
+    'snippets': ('snippets', ('',)),
+}
 # Storage types that can snapshot a container volume, or link a clone to it.
 _SNAPSHOTS = ('btrfs', 'lvmthin', 'zfspool', 'rbd')
 
@@ -54,8 +56,9 @@ class Storages:
         return out
 
     # ------------------------------------------------------------- allocation
-    async def allocate_mount(self, vmid: int, key: str, value: Any, taken: set[str] | None = None) \
-            -> tuple[str, list[str]]:
+    async def allocate_mount(
+        self, vmid: int, key: str, value: Any, taken: set[str] | None = None
+    ) -> tuple[str, list[str]]:
         """(the config value, [volumes made]) of a rootfs or mpN; STORAGE:GIB makes a new volume."""
         mount = parse_mount(value)
         found = rewrite.NEW_DISK.fullmatch(mount.get('volume', ''))
@@ -75,15 +78,23 @@ class Storages:
         volume = rewrite.volume_of(value)
         if mount_type(volume) != 'volume':
             return
-        if not any(k != key and rewrite.volume_of(cfg[k]) == volume
-                   for cfg in [ct.config, *ct.snapshots.values()] for k in cfg if MOUNT_KEY.match(k)):
+        if not any(
+            k != key and rewrite.volume_of(cfg[k]) == volume
+            for cfg in [ct.config, *ct.snapshots.values()]
+            for k in cfg
+            if MOUNT_KEY.match(k)
+        ):
             ct.config[self._unused_key(ct.config)] = volume
 
     async def free_unused(self, ct: LabCt, key: str) -> None:
         """Delete the volume of an unusedN, unless a snapshot needs it."""
         volume = rewrite.volume_of(ct.config[key])
-        if not any(rewrite.volume_of(x) == volume for snap in ct.snapshots.values() for k, x in snap.items()
-                   if MOUNT_KEY.match(k)):
+        if not any(
+            rewrite.volume_of(x) == volume
+            for snap in ct.snapshots.values()
+            for k, x in snap.items()
+            if MOUNT_KEY.match(k)
+        ):
             await self.backend.free_volume(volume)
 
     async def free_all(self, ct: LabCt) -> None:
@@ -140,7 +151,11 @@ class Storages:
                     fmt = next((e for e in endings if e and entry.name.endswith(e)), '').lstrip('.')
                     form = {'vztmpl': fmt.replace('tar.', 't'), 'iso': 'iso', 'backup': fmt}.get(content, 'snippet')
                     out[f'{content}/{entry.name}'] = {
-                        'content': content, 'format': form, 'size': info.st_size, 'ctime': int(info.st_ctime)}
+                        'content': content,
+                        'format': form,
+                        'size': info.st_size,
+                        'ctime': int(info.st_ctime),
+                    }
         return out
 
     def _item(self, name: str, volname: str, vol: dict[str, Any]) -> dict[str, Any]:
@@ -157,8 +172,11 @@ class Storages:
             info = os.statvfs(store['path'])
         except (KeyError, OSError):
             return super()._space(store)
-        return (info.f_blocks * info.f_frsize, (info.f_blocks - info.f_bfree) * info.f_frsize,
-                info.f_bavail * info.f_frsize)
+        return (
+            info.f_blocks * info.f_frsize,
+            (info.f_blocks - info.f_bfree) * info.f_frsize,
+            info.f_bavail * info.f_frsize,
+        )
 
     # ----------------------------------------------------------------- checks
     def check_hookscript(self, volid: str) -> None:

@@ -24,9 +24,20 @@ TRASH = Path('/var/lib/vz/.trash')
 SHIFT = 100000
 IDS = 65536
 _USERNS = ['lxc-usernsexec', '-m', f'u:0:{SHIFT}:{IDS}', '-m', f'g:0:{SHIFT}:{IDS}', '--']
-_TAR = ['tar', '--extract', '--preserve-permissions', '--totals', '--one-file-system', '--numeric-owner',
-        '--skip-old-files', '--xattrs', '--xattrs-include=user.*', '--xattrs-include=security.capability',
-        '--anchored', '--exclude=./dev/*']
+_TAR = [
+    'tar',
+    '--extract',
+    '--preserve-permissions',
+    '--totals',
+    '--one-file-system',
+    '--numeric-owner',
+    '--skip-old-files',
+    '--xattrs',
+    '--xattrs-include=user.*',
+    '--xattrs-include=security.capability',
+    '--anchored',
+    '--exclude=./dev/*',
+]
 
 
 def _storage_path(storage: str) -> Path:
@@ -109,8 +120,9 @@ def extract(archive: str, target: Path, unprivileged: bool) -> str:
     os.chown(target, shift, shift)
     with open(archive, 'rb') as stream:
         # Opened here: the mapped root may not be able to reach the file.
-        return _run([*(_USERNS if unprivileged else []), *_TAR, *program, '--directory', str(target), '--file=-'],
-                    stdin=stream)
+        return _run(
+            [*(_USERNS if unprivileged else []), *_TAR, *program, '--directory', str(target), '--file=-'], stdin=stream
+        )
 
 
 def snapshot_path(volid: str, name: str) -> Path:
@@ -120,8 +132,13 @@ def snapshot_path(volid: str, name: str) -> Path:
 
 
 def _run(argv: list[str], stdin: object = None) -> str:
-    done = subprocess.run(argv, stdin=stdin or subprocess.DEVNULL, capture_output=True,  # type: ignore[call-overload]
-                          text=True, check=False)
+    done = subprocess.run(
+        argv,
+        stdin=stdin or subprocess.DEVNULL,
+        capture_output=True,  # type: ignore[call-overload]
+        text=True,
+        check=False,
+    )
     if done.returncode:
         raise TaskError(f"command '{' '.join(argv)}' failed: exit code {done.returncode}: {done.stderr.strip()[-500:]}")
     return str(done.stderr).strip()

@@ -21,8 +21,10 @@ from fakepve.server import GENERIC, USER, FakePve, collect, ok
 _NEW_OPTIONS = ('entrypoint', 'env')
 _NEW_KEYS = {'net[n]': ('host-managed',), 'mp[n]': ('idmap', 'keepattrs'), 'rootfs': ('idmap',)}
 _UNKNOWN_KEY = re.compile(r'invalid format - invalid key in comma-separated list property: (.*)\n')
-_JSON_LINE = ('malformed JSON string, neither tag, array, object, number, string or atom, at character offset {0} '
-              '(before "{1}") at /usr/share/perl5/PVE/APIServer/AnyEvent.pm line 917.')
+_JSON_LINE = (
+    'malformed JSON string, neither tag, array, object, number, string or atom, at character offset {0} '
+    '(before "{1}") at /usr/share/perl5/PVE/APIServer/AnyEvent.pm line 917.'
+)
 
 
 def bare_path(path: str) -> str:
@@ -88,8 +90,10 @@ class Wire:
                 # 8 words a key that is not in the format as any other unknown property.
                 found = _UNKNOWN_KEY.fullmatch(errors[name])
                 if found:
-                    errors[name] = (f'invalid format - format error\n{name}.{found.group(1)}: property is not defined '
-                                    'in schema and the schema does not allow additional properties\n')
+                    errors[name] = (
+                        f'invalid format - format error\n{name}.{found.group(1)}: property is not defined '
+                        'in schema and the schema does not allow additional properties\n'
+                    )
         if errors:
             raise PveError(400, 'Parameter verification failed.', errors)
         return out
@@ -103,8 +107,11 @@ class Wire:
         declared = (info.get('parameters') or {}).get('properties', {})
         values = dict(await self.read_params(request))
         if 'node' in match.params and match.params['node'] not in self.nodes:
-            raise PveError(500, "hostname lookup '{0}' failed - failed to get address info for: {0}: Temporary failure "
-                                "in name resolution".format(match.params['node']))
+            raise PveError(
+                500,
+                "hostname lookup '{0}' failed - failed to get address info for: {0}: Temporary failure "
+                "in name resolution".format(match.params['node']),
+            )
         GenericApi._check_acl_path(user, info.get('permissions'), dict(values, **match.params))
         values.update((k, v) for k, v in match.params.items() if k in declared)
         values = self._checked(info.get('parameters'), values)
@@ -148,8 +155,9 @@ class Wire:
             if response.status == 401 and bare_path(request.path) != '/access/ticket':
                 response = web.Response(status=401, reason=response.reason)
             if response.status == 501 and response.content_type == 'application/json':
-                response = web.json_response({'data': None, 'message': response.reason}, status=501,
-                                             reason=response.reason)
+                response = web.json_response(
+                    {'data': None, 'message': response.reason}, status=501, reason=response.reason
+                )
         if response.status == 401:
             await self.pause(self.denial_delay)
         if response.content_type == 'application/json':

@@ -30,12 +30,31 @@ class Worker:
         self.task_delay: dict[str, float] = {}
         self._delays_over = asyncio.Event()
 
-    async def task(self, node: str, ttype: str, tid: Any, user: str, body: Callable[[], Awaitable[Any]],
-                   vm: Any = None, lock: bool = True, log: Any = ()) -> str:
+    async def task(
+        self,
+        node: str,
+        ttype: str,
+        tid: Any,
+        user: str,
+        body: Callable[[], Awaitable[Any]],
+        vm: Any = None,
+        lock: bool = True,
+        log: Any = (),
+    ) -> str:
         """Fork a worker: its UPID. body raises TaskError to fail; returns None, a log line, or a list of warnings."""
         upid, pid, start = self._upid(node, ttype, tid, user)
-        record = {'upid': upid, 'node': node, 'pid': pid, 'pstart': pid * 7, 'starttime': start, 'type': ttype,
-                  'id': str(tid), 'user': user, 'status': 'running', 'log': list(log)}
+        record = {
+            'upid': upid,
+            'node': node,
+            'pid': pid,
+            'pstart': pid * 7,
+            'starttime': start,
+            'type': ttype,
+            'id': str(tid),
+            'user': user,
+            'status': 'running',
+            'log': list(log),
+        }
         self.tasks[upid] = record
         self.tasklog.append(record)
 
@@ -112,20 +131,26 @@ class Worker:
         user = request[USER]
         p = self._verify(request, await self.read_params(request))
         audit = self.allowed(user, '/nodes/' + node, 'Sys.Audit')
-        data = [self._task_view(task, True) for task in reversed(self.tasklog)
-                if task['node'] == node and _wanted(task, p) and (audit or self._task_owner(user, task))]
+        data = [
+            self._task_view(task, True)
+            for task in reversed(self.tasklog)
+            if task['node'] == node and _wanted(task, p) and (audit or self._task_owner(user, task))
+        ]
         start = p.get('start', 0)
-        return ok(data[start:start + p.get('limit', 50)])
+        return ok(data[start : start + p.get('limit', 50)])
 
 
 def _wanted(task: dict[str, Any], p: dict[str, Any]) -> bool:
     """Whether the filters of a task list let a task through."""
     done = task['status'] == 'stopped'
     source = p.get('source') or 'archive'
-    return not ((source == 'archive' and not done) or (source == 'active' and done)
-                or (p.get('vmid') is not None and task['id'] != str(p['vmid']))
-                or (p.get('typefilter') and task['type'] != p['typefilter'])
-                or (p.get('userfilter') and p['userfilter'].lower() not in task['user'].lower())
-                or (p.get('since') and task['starttime'] < p['since'])
-                or (p.get('until') and task['starttime'] > p['until'])
-                or (p.get('errors') and (not done or task['exitstatus'] == 'OK')))
+    return not (
+        (source == 'archive' and not done)
+        or (source == 'active' and done)
+        or (p.get('vmid') is not None and task['id'] != str(p['vmid']))
+        or (p.get('typefilter') and task['type'] != p['typefilter'])
+        or (p.get('userfilter') and p['userfilter'].lower() not in task['user'].lower())
+        or (p.get('since') and task['starttime'] < p['since'])
+        or (p.get('until') and task['starttime'] > p['until'])
+        or (p.get('errors') and (not done or task['exitstatus'] == 'OK'))
+    )

@@ -15,8 +15,17 @@ from pathlib import Path
 from .run import LabError, run, say
 
 # command -> Debian package that brings it
-TOOLS = {'lxc-start': 'lxc', 'mmdebstrap': 'mmdebstrap', 'nft': 'nftables', 'ip': 'iproute2', 'zstd': 'zstd',
-         'ssh': 'openssh-client', 'ssh-keygen': 'openssh-client', 'newuidmap': 'uidmap', 'tar': 'tar'}
+TOOLS = {
+    'lxc-start': 'lxc',
+    'mmdebstrap': 'mmdebstrap',
+    'nft': 'nftables',
+    'ip': 'iproute2',
+    'zstd': 'zstd',
+    'ssh': 'openssh-client',
+    'ssh-keygen': 'openssh-client',
+    'newuidmap': 'uidmap',
+    'tar': 'tar',
+}
 RESOLVERS = (Path('/etc/resolv.conf'), Path('/run/systemd/resolve/resolv.conf'))
 LOCAL_CAS = Path('/usr/local/share/ca-certificates')
 CA_BUNDLE = Path('/etc/ssl/certs/ca-certificates.crt')
@@ -62,13 +71,20 @@ def apt_sources(suite: str) -> str:
         if name.suffix == '.sources':
             entries += _deb822(name.read_text())
         else:
-            entries += [match.groups() for match in  # type: ignore[misc]
-                        re.finditer(r'(?m)^deb\s+(?:\[[^]]*\]\s+)?(\S+)\s+(\S+)\s+(main\b.*)$', name.read_text())]
-    lines = [f'deb {uri} {suite + release[len(own):]} {components}' for uri, release, components in entries
-             if 'debian' in uri and re.match(re.escape(own) + r'(-(updates|security))?$', release)]
-    default = [f'deb http://deb.debian.org/debian {suite} main',
-               f'deb http://deb.debian.org/debian {suite}-updates main',
-               f'deb http://deb.debian.org/debian-security {suite}-security main']
+            entries += [
+                match.groups()
+                for match in re.finditer(r'(?m)^deb\s+(?:\[[^]]*\]\s+)?(\S+)\s+(\S+)\s+(main\b.*)$', name.read_text())  # type: ignore[misc]
+            ]
+    lines = [
+        f'deb {uri} {suite + release[len(own) :]} {components}'
+        for uri, release, components in entries
+        if 'debian' in uri and re.match(re.escape(own) + r'(-(updates|security))?$', release)
+    ]
+    default = [
+        f'deb http://deb.debian.org/debian {suite} main',
+        f'deb http://deb.debian.org/debian {suite}-updates main',
+        f'deb http://deb.debian.org/debian-security {suite}-security main',
+    ]
     return '\n'.join(dict.fromkeys(lines or default)) + '\n'
 
 
@@ -77,10 +93,16 @@ def _deb822(text: str) -> list[tuple[str, str, str]]:
     entries = []
     for stanza in re.split(r'\n\s*\n', re.sub(r'(?m)^#.*\n?', '', text)):
         fields = {key.lower(): value.split() for key, value in re.findall(r'(?m)^([\w-]+):[ \t]*(.*)$', stanza)}
-        if 'deb' in fields.get('types', []) and fields.get('enabled') != ['no'] \
-                and 'main' in fields.get('components', []):
-            entries += [(uri, release, ' '.join(fields['components']))
-                        for uri in fields.get('uris', []) for release in fields.get('suites', [])]
+        if (
+            'deb' in fields.get('types', [])
+            and fields.get('enabled') != ['no']
+            and 'main' in fields.get('components', [])
+        ):
+            entries += [
+                (uri, release, ' '.join(fields['components']))
+                for uri in fields.get('uris', [])
+                for release in fields.get('suites', [])
+            ]
     return entries
 
 

@@ -27,27 +27,83 @@ from .run import LabError, clean_env, run, say
 RELEASE = 'bookworm'
 # Raise it when the code below changes what an image holds.
 REVISION = 2
-NODE_PACKAGES = ('systemd', 'systemd-sysv', 'dbus', 'openssh-server', 'python3', 'python3-venv', 'perl', 'lxc', 'lxcfs',
-                 'uidmap', 'iproute2', 'nftables', 'dnsmasq-base', 'zstd', 'procps', 'iputils-ping', 'curl',
-                 'logrotate', 'ca-certificates', 'netbase', 'less', 'libpam-systemd')
+NODE_PACKAGES = (
+    'systemd',
+    'systemd-sysv',
+    'dbus',
+    'openssh-server',
+    'python3',
+    'python3-venv',
+    'perl',
+    'lxc',
+    'lxcfs',
+    'uidmap',
+    'iproute2',
+    'nftables',
+    'dnsmasq-base',
+    'zstd',
+    'procps',
+    'iputils-ping',
+    'curl',
+    'logrotate',
+    'ca-certificates',
+    'netbase',
+    'less',
+    'libpam-systemd',
+)
 # As small as the templates in the field: no python3, curl, sshd or ca-certificates.
-GUEST_PACKAGES = ('systemd', 'systemd-sysv', 'dbus', 'ifupdown', 'isc-dhcp-client', 'iproute2', 'iputils-ping',
-                  'netbase', 'procps')
+GUEST_PACKAGES = (
+    'systemd',
+    'systemd-sysv',
+    'dbus',
+    'ifupdown',
+    'isc-dhcp-client',
+    'iproute2',
+    'iputils-ping',
+    'netbase',
+    'procps',
+)
 WHEELS = ('fakepve==0.5.0', 'aiohttp', 'cryptography')
 # pip decides on 'only for Python below 3.13' by the host's Python, not the node's.
 WHEELS_BY_PYTHON = ('typing_extensions',)
 NODE_PYTHON = '3.11'
-NODE_MASKED = ('lxc-net.service', 'lxc.service', 'lxc-monitord.service', 'apt-daily.timer', 'apt-daily-upgrade.timer',
-               'e2scrub_all.timer', 'fstrim.timer', 'dpkg-db-backup.timer', 'console-getty.service', 'getty@.service',
-               'systemd-networkd.service', 'systemd-timesyncd.service',
-               # /proc/sys is the host's: the lab's node must not set kernel parameters for it at boot.
-               'systemd-sysctl.service')
+NODE_MASKED = (
+    'lxc-net.service',
+    'lxc.service',
+    'lxc-monitord.service',
+    'apt-daily.timer',
+    'apt-daily-upgrade.timer',
+    'e2scrub_all.timer',
+    'fstrim.timer',
+    'dpkg-db-backup.timer',
+    'console-getty.service',
+    'getty@.service',
+    'systemd-networkd.service',
+    'systemd-timesyncd.service',
+    # /proc/sys is the host's: the lab's node must not set kernel parameters for it at boot.
+    'systemd-sysctl.service',
+)
 # What fails or makes no sense in an unprivileged container of a container; PVE masks the first four itself.
-GUEST_MASKED = ('sys-kernel-config.mount', 'sys-kernel-debug.mount', 'sys-kernel-tracing.mount',
-                'systemd-journald-audit.socket', 'dev-hugepages.mount', 'dev-mqueue.mount', 'systemd-udevd.service',
-                'systemd-udevd-kernel.socket', 'systemd-udevd-control.socket', 'systemd-udev-trigger.service',
-                'systemd-modules-load.service', 'systemd-sysctl.service', 'apt-daily.timer', 'apt-daily-upgrade.timer',
-                'systemd-logind.service', 'e2scrub_all.timer', 'fstrim.timer', 'modprobe@.service')
+GUEST_MASKED = (
+    'sys-kernel-config.mount',
+    'sys-kernel-debug.mount',
+    'sys-kernel-tracing.mount',
+    'systemd-journald-audit.socket',
+    'dev-hugepages.mount',
+    'dev-mqueue.mount',
+    'systemd-udevd.service',
+    'systemd-udevd-kernel.socket',
+    'systemd-udevd-control.socket',
+    'systemd-udev-trigger.service',
+    'systemd-modules-load.service',
+    'systemd-sysctl.service',
+    'apt-daily.timer',
+    'apt-daily-upgrade.timer',
+    'systemd-logind.service',
+    'e2scrub_all.timer',
+    'fstrim.timer',
+    'modprobe@.service',
+)
 GUEST_CA = 'usr/share/phoenix-lab/ca-bundle.crt'
 
 
@@ -66,12 +122,23 @@ class Images:
 
 def wanted() -> Images:
     """The images for this host's apt sources, settings and certificates; their names hold the content key."""
-    seen = [REVISION, RELEASE, host.apt_sources(RELEASE), host.apt_conf(), host.local_cas(), NODE_PACKAGES,
-            GUEST_PACKAGES, WHEELS, NODE_MASKED, GUEST_MASKED]
+    seen = [
+        REVISION,
+        RELEASE,
+        host.apt_sources(RELEASE),
+        host.apt_conf(),
+        host.local_cas(),
+        NODE_PACKAGES,
+        GUEST_PACKAGES,
+        WHEELS,
+        NODE_MASKED,
+        GUEST_MASKED,
+    ]
     key = hashlib.sha256(json.dumps(seen).encode()).hexdigest()[:12]
     wheels = hashlib.sha256(json.dumps([WHEELS, NODE_PYTHON]).encode()).hexdigest()[:12]
-    return Images(CACHE_ROOT / ('node-' + key), CACHE_ROOT / (f'template-{key}.tar.zst'),
-                  CACHE_ROOT / ('wheels-' + wheels))
+    return Images(
+        CACHE_ROOT / ('node-' + key), CACHE_ROOT / (f'template-{key}.tar.zst'), CACHE_ROOT / ('wheels-' + wheels)
+    )
 
 
 def ensure() -> Images:
@@ -107,11 +174,24 @@ def _die_with_us() -> None:
 
 
 def _mmdebstrap(target: Path, packages: tuple[str, ...]) -> None:
-    command = ['mmdebstrap', '--quiet', '--mode=root', '--variant=minbase', '--format=directory',
-               '--include=' + ','.join(packages)]
+    command = [
+        'mmdebstrap',
+        '--quiet',
+        '--mode=root',
+        '--variant=minbase',
+        '--format=directory',
+        '--include=' + ','.join(packages),
+    ]
     command += ['--aptopt=' + line for line in host.apt_conf().splitlines()]
-    done = subprocess.run([*command, RELEASE, str(target), '-'], input=host.apt_sources(RELEASE), text=True,
-                          capture_output=True, env=clean_env(), preexec_fn=_die_with_us, check=False)
+    done = subprocess.run(
+        [*command, RELEASE, str(target), '-'],
+        input=host.apt_sources(RELEASE),
+        text=True,
+        capture_output=True,
+        env=clean_env(),
+        preexec_fn=_die_with_us,
+        check=False,
+    )
     if done.returncode:
         raise LabError('mmdebstrap failed: ' + (done.stderr or done.stdout).strip()[-3000:])
 
@@ -148,10 +228,25 @@ def _wheels(target: Path) -> Path:
     building = target.with_suffix('.building')
     machine = platform.machine()
     platforms = [f'--platform=manylinux{tag}_{machine}' for tag in ('_2_28', '_2_17', '2014')]
-    run([*host.pip(), 'download', '--quiet', '--disable-pip-version-check', '--only-binary=:all:', '--dest',
-         str(building), '--implementation=cp', '--python-version=' + NODE_PYTHON,
-         '--abi=cp' + NODE_PYTHON.replace('.', ''), '--abi=abi3', '--abi=none', *platforms, *WHEELS,
-         *WHEELS_BY_PYTHON])
+    run(
+        [
+            *host.pip(),
+            'download',
+            '--quiet',
+            '--disable-pip-version-check',
+            '--only-binary=:all:',
+            '--dest',
+            str(building),
+            '--implementation=cp',
+            '--python-version=' + NODE_PYTHON,
+            '--abi=cp' + NODE_PYTHON.replace('.', ''),
+            '--abi=abi3',
+            '--abi=none',
+            *platforms,
+            *WHEELS,
+            *WHEELS_BY_PYTHON,
+        ]
+    )
     building.rename(target)
     return target
 
@@ -166,15 +261,27 @@ def _node(target: Path, wheels: object) -> None:
     for key in (building / 'etc/ssh').glob('ssh_host_*'):
         key.unlink()
     (building / 'etc/ssh/sshd_config.d/phoenix-lab.conf').write_text(
-        'PermitRootLogin prohibit-password\nPasswordAuthentication no\nUseDNS no\n')
+        'PermitRootLogin prohibit-password\nPasswordAuthentication no\nUseDNS no\n'
+    )
     for name in ('subuid', 'subgid'):
         (building / 'etc' / name).write_text('root:100000:65536\n')
     packages = building / 'opt/phoenix-lab/wheels'
     shutil.copytree(wheels.result(), packages)  # type: ignore[attr-defined]
     chroot = ['chroot', str(building), '/usr/bin/env', '-i', 'PATH=/usr/sbin:/usr/bin:/sbin:/bin', 'HOME=/root']
     run([*chroot, 'python3', '-m', 'venv', '/opt/phoenix-lab/venv'])
-    run([*chroot, '/opt/phoenix-lab/venv/bin/pip', 'install', '--quiet', '--no-index', '--disable-pip-version-check',
-         '--find-links', '/opt/phoenix-lab/wheels', *WHEELS])
+    run(
+        [
+            *chroot,
+            '/opt/phoenix-lab/venv/bin/pip',
+            'install',
+            '--quiet',
+            '--no-index',
+            '--disable-pip-version-check',
+            '--find-links',
+            '/opt/phoenix-lab/wheels',
+            *WHEELS,
+        ]
+    )
     run([*chroot, 'update-ca-certificates'])
     shutil.rmtree(packages)
     building.rename(target)
@@ -194,8 +301,20 @@ def _template(target: Path) -> None:
         shutil.copy(host.CA_BUNDLE, bundle)
         (building / 'etc/apt/apt.conf.d/91ca').write_text(f'Acquire::https::CaInfo "/{GUEST_CA}";\n')
     archive = target.with_name(target.name + '.building')
-    run(['tar', '--create', '--numeric-owner', '--xattrs', '--use-compress-program=zstd -T0 -3', '--file', str(archive),
-         '--directory', str(building), '.'])
+    run(
+        [
+            'tar',
+            '--create',
+            '--numeric-owner',
+            '--xattrs',
+            '--use-compress-program=zstd -T0 -3',
+            '--file',
+            str(archive),
+            '--directory',
+            str(building),
+            '.',
+        ]
+    )
     archive.rename(target)
     shutil.rmtree(building)
     say(f'guest template ready, {os.stat(target).st_size >> 20} MiB')

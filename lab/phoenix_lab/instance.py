@@ -112,11 +112,14 @@ def locked(path: Path, remove: bool = False) -> Iterator[None]:
 
 def _free_network(ident: str) -> ipaddress.IPv4Network:
     """A /23 in 10.64.0.0/10, chosen by hash, that no route or other lab uses."""
-    used = [ipaddress.ip_network(route['dst'], strict=False)
-            for route in json.loads(run(['ip', '-j', '-4', 'route', 'show', 'table', 'all']).stdout or '[]')
-            if re.match(r'\d', route.get('dst', ''))]
-    used += [ipaddress.ip_network(json.loads(facts.read_text())['network'])
-             for facts in STATE_ROOT.glob('*/instance.json')]
+    used = [
+        ipaddress.ip_network(route['dst'], strict=False)
+        for route in json.loads(run(['ip', '-j', '-4', 'route', 'show', 'table', 'all']).stdout or '[]')
+        if re.match(r'\d', route.get('dst', ''))
+    ]
+    used += [
+        ipaddress.ip_network(json.loads(facts.read_text())['network']) for facts in STATE_ROOT.glob('*/instance.json')
+    ]
     resolvers = re.findall(r'^nameserver\s+(\d+\.\d+\.\d+\.\d+)', Path('/etc/resolv.conf').read_text(), re.MULTILINE)
     used += [ipaddress.ip_network(address) for address in resolvers]
     start = int.from_bytes(hashlib.sha256(ident.encode()).digest()[:4], 'big')

@@ -35,8 +35,13 @@ def up(lab: Instance, pve_version: str | None) -> None:
                 say('the node image has changed: starting afresh')
                 _remove(lab)
                 ready = {}
-        facts = {'image': str(built.node), 'template': str(built.template), 'source': payload.digest(),
-                 'pve_version': version, 'settings': node.settings_digest(lab, version)}
+        facts = {
+            'image': str(built.node),
+            'template': str(built.template),
+            'source': payload.digest(),
+            'pve_version': version,
+            'settings': node.settings_digest(lab, version),
+        }
         was_running = node.is_running(lab)
         network.up(lab)
         if was_running and ready == facts:
@@ -49,8 +54,10 @@ def up(lab: Instance, pve_version: str | None) -> None:
             say('updating the control plane on the node')
             node.push(lab, version)
             node.attach(lab, ['systemctl', 'daemon-reload'])
-            node.attach(lab, ['systemctl', 'restart', 'phoenix-lab-network.service', 'phoenix-lab-dhcp.service',
-                              'pveproxy.service'])
+            node.attach(
+                lab,
+                ['systemctl', 'restart', 'phoenix-lab-network.service', 'phoenix-lab-dhcp.service', 'pveproxy.service'],
+            )
         else:
             say('starting the node')
             node.start(lab)

@@ -30,7 +30,9 @@ def up(lab: Instance) -> None:
             write_atomically(FORWARD_BEFORE, IP_FORWARD.read_text())
         IP_FORWARD.write_text('1\n')
     # One transaction: declare, empty, fill; so it can be repeated.
-    run(['nft', '-f', '-'], stdin=f'''
+    run(
+        ['nft', '-f', '-'],
+        stdin=f'''
 table ip {lab.nft_table} {{ }}
 flush table ip {lab.nft_table}
 table ip {lab.nft_table} {{
@@ -39,7 +41,8 @@ table ip {lab.nft_table} {{
     ip saddr {lab.network} ip daddr != {lab.network} masquerade
   }}
 }}
-''')
+''',
+    )
     for rule in ('iifname', 'oifname'):
         _docker_accept(lab, rule)
 

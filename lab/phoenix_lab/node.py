@@ -55,9 +55,20 @@ lxc.net.0.ipv4.gateway = {gateway}
 def config(lab: Instance, images: Images) -> str:
     """The LXC configuration of the node."""
     cgroup = 'cgroup2' if Path('/sys/fs/cgroup/cgroup.controllers').exists() else 'cgroup'
-    return CONFIG.format(node=NODE, lower=images.node, upper=lab.upper, cgroup=cgroup, storage=lab.storage,
-                         template=images.template, name=TEMPLATE, bridge=lab.bridge, veth=lab.veth, mtu=host.mtu(),
-                         address=lab.node_ip, gateway=lab.host_ip)
+    return CONFIG.format(
+        node=NODE,
+        lower=images.node,
+        upper=lab.upper,
+        cgroup=cgroup,
+        storage=lab.storage,
+        template=images.template,
+        name=TEMPLATE,
+        bridge=lab.bridge,
+        veth=lab.veth,
+        mtu=host.mtu(),
+        address=lab.node_ip,
+        gateway=lab.host_ip,
+    )
 
 
 def prepare(lab: Instance, images: Images, pve_version: str) -> None:
@@ -83,8 +94,14 @@ def prepare(lab: Instance, images: Images, pve_version: str) -> None:
 
 def settings(lab: Instance, pve_version: str) -> dict[str, Any]:
     """What the programs on the node have to know of this lab."""
-    return {'node': NODE, 'node_ip': lab.node_ip, 'guests': str(lab.guests), 'mtu': host.mtu(),
-            'nameservers': host.nameservers(), 'pve_version': pve_version}
+    return {
+        'node': NODE,
+        'node_ip': lab.node_ip,
+        'guests': str(lab.guests),
+        'mtu': host.mtu(),
+        'nameservers': host.nameservers(),
+        'pve_version': pve_version,
+    }
 
 
 def settings_digest(lab: Instance, pve_version: str) -> str:
@@ -99,8 +116,11 @@ def push(lab: Instance, pve_version: str) -> None:
     generated = {
         'etc/phoenix-lab.json': (json.dumps(settings(lab, pve_version), indent=2).encode() + b'\n', 0o644),
         'etc/hostname': (NODE.encode() + b'\n', 0o644),
-        'etc/hosts': (b'127.0.0.1 localhost.localdomain localhost\n%s %s.lab.internal %s\n' % (
-            lab.node_ip.encode(), NODE.encode(), NODE.encode()), 0o644),
+        'etc/hosts': (
+            b'127.0.0.1 localhost.localdomain localhost\n%s %s.lab.internal %s\n'
+            % (lab.node_ip.encode(), NODE.encode(), NODE.encode()),
+            0o644,
+        ),
         'etc/resolv.conf': (resolv.encode(), 0o644),
         'etc/ssh/ssh_host_ed25519_key': ((lab.state / 'host_ed25519').read_bytes(), 0o600),
         'etc/ssh/ssh_host_ed25519_key.pub': ((lab.state / 'host_ed25519.pub').read_bytes(), 0o644),
@@ -134,8 +154,11 @@ def _enable(lab: Instance) -> None:
 
 def attach(lab: Instance, argv: list[str], stdin: bytes | None = None, check: bool = True) -> str:
     """Run argv as root on the node without the network; its standard output."""
-    done = run(['lxc-attach', '-P', str(lab.lxcpath), '-n', lab.container, '--clear-env', '--', *argv], check=check,
-               stdin=stdin)
+    done = run(
+        ['lxc-attach', '-P', str(lab.lxcpath), '-n', lab.container, '--clear-env', '--', *argv],
+        check=check,
+        stdin=stdin,
+    )
     return done.stdout if isinstance(done.stdout, str) else done.stdout.decode(errors='replace')
 
 
@@ -148,8 +171,9 @@ def start(lab: Instance) -> None:
     """Boot the node; returns as soon as its init runs."""
     if not is_running(lab):
         log = lab.state / 'lxc.log'
-        done = run(['lxc-start', '-P', str(lab.lxcpath), '-n', lab.container, '-o', str(log), '-l', 'WARN'],
-                   check=False)
+        done = run(
+            ['lxc-start', '-P', str(lab.lxcpath), '-n', lab.container, '-o', str(log), '-l', 'WARN'], check=False
+        )
         if done.returncode:
             raise LabError(f'the node did not start; the end of {log}:\n{log.read_text()[-2000:]}')
 
@@ -164,8 +188,9 @@ def wait(lab: Instance, seconds: float = 60) -> None:
                 break
             except OSError:
                 if time.monotonic() > deadline:
-                    raise LabError(f'the node does not answer on port {port} after {seconds} s; see: lab.py logs'
-                                   ) from None
+                    raise LabError(
+                        f'the node does not answer on port {port} after {seconds} s; see: lab.py logs'
+                    ) from None
                 time.sleep(0.1)
 
 

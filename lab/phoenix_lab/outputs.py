@@ -36,13 +36,20 @@ SSH_CONFIG = '''Host {node} {address}
 
 def variables(lab: Instance) -> dict[str, str]:
     """The lab as shell variables."""
-    return {'PHOENIX_LAB_INSTANCE': lab.ident, 'PHOENIX_LAB_NODE': NODE, 'PHOENIX_LAB_NODE_IP': lab.node_ip,
-            'PHOENIX_LAB_GUEST_NETWORK': str(lab.guests), 'PHOENIX_LAB_GUEST_GATEWAY': str(lab.guests[1]),
-            'PHOENIX_LAB_CONTAINER': lab.container, 'PHOENIX_LAB_LXCPATH': str(lab.lxcpath),
-            'PHOENIX_LAB_BRIDGE': lab.bridge, 'PHOENIX_LAB_SSH_KEY': str(lab.state / 'id_ed25519'),
-            'PHOENIX_LAB_KNOWN_HOSTS': str(lab.state / 'known_hosts'),
-            'PHOENIX_LAB_SSH_CONFIG': str(lab.output / 'ssh_config'),
-            'PHOENIX_LAB_INVENTORY': str(lab.output / 'inventory' / 'phoenix.yml')}
+    return {
+        'PHOENIX_LAB_INSTANCE': lab.ident,
+        'PHOENIX_LAB_NODE': NODE,
+        'PHOENIX_LAB_NODE_IP': lab.node_ip,
+        'PHOENIX_LAB_GUEST_NETWORK': str(lab.guests),
+        'PHOENIX_LAB_GUEST_GATEWAY': str(lab.guests[1]),
+        'PHOENIX_LAB_CONTAINER': lab.container,
+        'PHOENIX_LAB_LXCPATH': str(lab.lxcpath),
+        'PHOENIX_LAB_BRIDGE': lab.bridge,
+        'PHOENIX_LAB_SSH_KEY': str(lab.state / 'id_ed25519'),
+        'PHOENIX_LAB_KNOWN_HOSTS': str(lab.state / 'known_hosts'),
+        'PHOENIX_LAB_SSH_CONFIG': str(lab.output / 'ssh_config'),
+        'PHOENIX_LAB_INVENTORY': str(lab.output / 'inventory' / 'phoenix.yml'),
+    }
 
 
 def env_text(lab: Instance) -> str:
@@ -52,9 +59,13 @@ def env_text(lab: Instance) -> str:
 
 def write(lab: Instance) -> None:
     """Write the files; removed again by remove()."""
-    names = {'node': NODE, 'address': lab.node_ip, 'key': lab.state / 'id_ed25519',
-             'known_hosts': lab.state / 'known_hosts',
-             'demo': os.path.relpath(CHECKOUT / 'lab' / 'demo', lab.output / 'inventory')}
+    names = {
+        'node': NODE,
+        'address': lab.node_ip,
+        'key': lab.state / 'id_ed25519',
+        'known_hosts': lab.state / 'known_hosts',
+        'demo': os.path.relpath(CHECKOUT / 'lab' / 'demo', lab.output / 'inventory'),
+    }
     # The folder keeps itself out of git, so no checkout has to know of it.
     write_atomically(CHECKOUT / '.lab' / '.gitignore', '*\n')
     write_atomically(lab.output / 'env', env_text(lab))

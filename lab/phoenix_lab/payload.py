@@ -39,10 +39,12 @@ def archive(generated: dict[str, tuple[bytes, int]]) -> bytes:
     """All files as a tar archive for the node's root, with generated ones (path: (content, mode)) added."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode='w') as tar:
+
         def add(name: str, content: bytes, mode: int) -> None:
             entry = tarfile.TarInfo(name)
             entry.size, entry.mode = len(content), mode
             tar.addfile(entry, io.BytesIO(content))
+
         for name, path in files().items():
             content = path.read_bytes()
             # The mode follows the content: a checkout may have been made under any umask.

@@ -31,14 +31,22 @@ def clean_env(**extra: str) -> dict[str, str]:
     return env
 
 
-def run(argv: Sequence[str], *, check: bool = True, stdin: str | bytes | None = None,
-        timeout: float | None = None) -> subprocess.CompletedProcess[Any]:
+def run(
+    argv: Sequence[str], *, check: bool = True, stdin: str | bytes | None = None, timeout: float | None = None
+) -> subprocess.CompletedProcess[Any]:
     """Run argv with its output captured as text; a failure is a LabError with the output's tail."""
     text = not isinstance(stdin, bytes)
     try:
         done: subprocess.CompletedProcess[Any] = subprocess.run(
-            list(argv), input=stdin, capture_output=True, text=text, timeout=timeout, env=clean_env(),
-            stdin=subprocess.DEVNULL if stdin is None else None, check=False)
+            list(argv),
+            input=stdin,
+            capture_output=True,
+            text=text,
+            timeout=timeout,
+            env=clean_env(),
+            stdin=subprocess.DEVNULL if stdin is None else None,
+            check=False,
+        )
     except FileNotFoundError:
         # A machine that never had a lab lacks the tools that would show one: status and down must still work there.
         done = subprocess.CompletedProcess(list(argv), 127, '', argv[0] + ' is not installed')

@@ -77,7 +77,8 @@ notes:
 
 EXAMPLES = r"""
 # The inventory plugin phoenix.hypervisor.phoenix sets these variables for every container.
-- hosts: "950"
+- name: Look inside a container
+  hosts: "950"
   vars:
     ansible_connection: phoenix.hypervisor.pct
     ansible_host: pve.example.org
@@ -87,6 +88,7 @@ EXAMPLES = r"""
   tasks:
     - name: Ask inside the container
       ansible.builtin.command: hostname
+      changed_when: false
 """
 
 import contextlib

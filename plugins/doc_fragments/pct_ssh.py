@@ -54,4 +54,4 @@ class ModuleDocFragment:
     """Doc fragment C(phoenix.hypervisor.pct_ssh)."""
 
     # JSON is YAML, and quicker to write and to read.
-    DOCUMENTATION = json.dumps({"options": _options()})
+    DOCUMENTATION: str = json.dumps({"options": _options()})

@@ -92,7 +92,10 @@ def clean(running_lab: None) -> None:
 
 
 def address(vmid: int) -> str:
-    found = until(lambda: node(f'lxc-info -n {vmid} -iH').stdout.strip())
+    def addresses() -> str:
+        return str(node(f'lxc-info -n {vmid} -iH').stdout.strip())
+
+    found = until(addresses)
     assert found, f'guest {vmid} got no address from DHCP'
     return str(found)
 

@@ -76,7 +76,7 @@ def memory_of_shared_gpus(subject: Subject) -> Iterator[Finding]:
         if 0 < share <= 1:
             shares[ctid] = float(share)
     full: dict[tuple[str, ...], list[str]] = {}
-    for (_, gpu), users in _users(subject.fleet, shares).items():
+    for (_node, gpu), users in _users(subject.fleet, shares).items():
         if round(sum(shares[ctid] for ctid in users), 6) > 1:
             full.setdefault(tuple(users), []).append(gpu)
     for members, indices in full.items():

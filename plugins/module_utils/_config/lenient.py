@@ -29,7 +29,7 @@ def _settled(value: Any, piece: Mapping[str, Any], root: Mapping[str, Any]) -> A
         items = piece.get("items")
         return [_settled(item, items, root) for item in value] if isinstance(items, dict) else value
     kinds = piece.get("type")
-    if kinds == "boolean" and type(value) is int and value in (0, 1):
+    if kinds == "boolean" and isinstance(value, int) and not isinstance(value, bool) and value in (0, 1):
         return bool(value)
     if isinstance(value, float) and kinds in ("integer", "number") and value.is_integer():
         return int(value)

@@ -53,7 +53,6 @@ class Client(Protocol):
 
     def request(self, method: str, path: str, params: Mapping[str, Any] | None = None) -> Any:
         """One call below /api2/json. Returns ``data``. Raises PveError."""
-        ...
 
 
 def call_text(method: str, path: str, params: Mapping[str, Any] | None) -> str:

@@ -9,7 +9,7 @@ import re
 import urllib.parse
 from typing import Any
 
-_SAFE = ''.join(chr(c) for c in range(0x20, 0x7f) if chr(c) not in '%:')
+_SAFE = ''.join(chr(c) for c in range(0x20, 0x7F) if chr(c) not in '%:')
 
 
 def matches(recorded: Any, got: Any) -> bool:
@@ -42,8 +42,9 @@ def view(kind: str, data: Any) -> list[str] | None:
             if key == 'digest':
                 continue
             if 'value' in item:
-                lines.append('{} {}: {}'.format('del' if item.get('delete') else 'cur', key,
-                                                   _shown(key, item['value'])))
+                lines.append(
+                    '{} {}: {}'.format('del' if item.get('delete') else 'cur', key, _shown(key, item['value']))
+                )
             if 'pending' in item:
                 lines.append('new {}: {}'.format(key, _shown(key, item['pending'])))
         return lines

@@ -38,12 +38,25 @@ class Lab:
         (paths['local'] / 'template/cache').mkdir(parents=True)
         (paths['local'] / 'template/cache' / TEMPLATE).write_bytes(b'template')
         storages = local_storage(str(paths['local']))
-        storages['local-btrfs'] = {'type': 'btrfs', 'path': str(paths['local-btrfs']), 'content': 'rootdir,images',
-                                   'active': 1, 'files': set()}
+        storages['local-btrfs'] = {
+            'type': 'btrfs',
+            'path': str(paths['local-btrfs']),
+            'content': 'rootdir,images',
+            'active': 1,
+            'files': set(),
+        }
         self.backend = NullBackend()
-        self.pve = LabPve(self.backend, directory / 'lxc', directory / 'lock', pve_version=version, storages=storages,
-                          port=0, password='the-password', access_log=directory / 'access.log',
-                          request_log=directory / 'requests.jsonl')
+        self.pve = LabPve(
+            self.backend,
+            directory / 'lxc',
+            directory / 'lock',
+            pve_version=version,
+            storages=storages,
+            port=0,
+            password='the-password',
+            access_log=directory / 'access.log',
+            request_log=directory / 'requests.jsonl',
+        )
         self.pve.time_scale = TIME_SCALE
         self.pve.device_mode = self._device_mode
         self.tokens: dict[str, str] = {}
@@ -88,8 +101,7 @@ class Lab:
             if who == 'nocsrf':
                 del headers['CSRFPreventionToken']
             return headers
-        return {'Authorization': 'PVEAPIToken={}'.format(
-            f'{who}={self.tokens[who]}' if who in self.tokens else who)}
+        return {'Authorization': 'PVEAPIToken={}'.format(f'{who}={self.tokens[who]}' if who in self.tokens else who)}
 
     def request(self, step: dict[str, Any]) -> dict[str, Any]:
         """Send a step's request; the answer with its task, once that has ended."""
@@ -115,8 +127,10 @@ class Lab:
         upid = parsed.get('data') if isinstance(parsed, dict) else None
         if isinstance(upid, str) and upid.startswith('UPID:') and not step.get('no_wait'):
             task = self.pve.tasks[upid]
-            out['task'] = {'exitstatus': self._recorded(task['exitstatus']),
-                           'log': [self._recorded(line) for line in task['log']]}
+            out['task'] = {
+                'exitstatus': self._recorded(task['exitstatus']),
+                'log': [self._recorded(line) for line in task['log']],
+            }
         return out
 
     def _recorded(self, text: str) -> str:
@@ -180,9 +194,11 @@ class Lab:
 
     def _act_ended(self, ttype: str) -> None:
         """Wait for the tasks of this type."""
+
         async def wait() -> None:
             while any(task['type'] == ttype and task['status'] == 'running' for task in self.pve.tasklog):
                 await asyncio.sleep(0.001)
+
         self.run(wait())
 
     def _act_settle(self) -> None:

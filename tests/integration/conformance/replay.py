@@ -38,8 +38,11 @@ class Outcome:
 
 def scenarios() -> list[dict[str, Any]]:
     """All scenarios, by file name."""
-    return [json.loads(path.read_text(encoding='utf-8')) for path in sorted(FIXTURES.glob('*.json'))
-            if path.name not in NOT_SCENARIOS]
+    return [
+        json.loads(path.read_text(encoding='utf-8'))
+        for path in sorted(FIXTURES.glob('*.json'))
+        if path.name not in NOT_SCENARIOS
+    ]
 
 
 def load(name: str) -> Any:
@@ -72,8 +75,9 @@ def replay(scenario: dict[str, Any], directory: Path, version: int) -> list[Outc
             for vmid in expect.get('get', ()):
                 config = lab.request({'request': ['GET', f'/nodes/pve/lxc/{vmid}/config'], 'as': 'root'})
                 got['configs'][vmid] = (config['body'] or {}).get('data') or {}
-            out.append(Outcome(scenario['section'], step['title'], step.get('blocks', 1),
-                               differences(expect, got, lab.conf)))
+            out.append(
+                Outcome(scenario['section'], step['title'], step.get('blocks', 1), differences(expect, got, lab.conf))
+            )
     finally:
         lab.close()
     return out

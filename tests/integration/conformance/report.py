@@ -54,16 +54,32 @@ def render(outcomes: dict[int, list[replay.Outcome]]) -> str:
     listed = replay.load('known_differences.json')
     steps = len(outcomes[8])
     differing = sum(1 for o in outcomes[8] if o.found)
-    out = [HEAD, '## As PVE 8', '', f'{steps} steps, {steps - differing} equal, {differing} differing.',
-           '', *_table(outcomes[8]), '', '### Differences', '', *_differences(dict(listed['both'], **listed['8']),
-                                                                           outcomes[8]), '']
+    out = [
+        HEAD,
+        '## As PVE 8',
+        '',
+        f'{steps} steps, {steps - differing} equal, {differing} differing.',
+        '',
+        *_table(outcomes[8]),
+        '',
+        '### Differences',
+        '',
+        *_differences(dict(listed['both'], **listed['8']), outcomes[8]),
+        '',
+    ]
     differing = sum(1 for o in outcomes[9] if o.found)
-    sentence = (f'The same requests, with the lab set to version 9: {differing} of {steps} steps differ from the '
-                'recording of 8.4.21, the ones above and these.')
+    sentence = (
+        f'The same requests, with the lab set to version 9: {differing} of {steps} steps differ from the '
+        'recording of 8.4.21, the ones above and these.'
+    )
     out += ['## As PVE 9', '', sentence, '', *_differences(listed['9'], outcomes[9]), '']
     skipped = replay.load('not_replayed.json')
-    out += ['## Recorded, but not replayed', '', _row('recording', 'what', 'blocks', 'why'),
-            _row('---', '---', '---', '---')]
+    out += [
+        '## Recorded, but not replayed',
+        '',
+        _row('recording', 'what', 'blocks', 'why'),
+        _row('---', '---', '---', '---'),
+    ]
     out += [_row(x['section'], x['title'], x['blocks'], x['reason']) for x in skipped]
     out += [_row('**all**', '', '**{}**'.format(sum(x['blocks'] for x in skipped)), '')]
     return '\n'.join(out) + '\n'

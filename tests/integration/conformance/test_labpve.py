@@ -18,8 +18,13 @@ from controlplane.rootsocket import RootSocket
 from labnode import TEMPLATE, Lab
 
 LXC = '/nodes/pve/lxc'
-NEW = {'vmid': 950, 'ostemplate': 'local:vztmpl/' + TEMPLATE, 'rootfs': 'local:1', 'unprivileged': 1,
-       'net0': 'name=eth0,bridge=vmbr0,ip=dhcp'}
+NEW = {
+    'vmid': 950,
+    'ostemplate': 'local:vztmpl/' + TEMPLATE,
+    'rootfs': 'local:1',
+    'unprivileged': 1,
+    'net0': 'name=eth0,bridge=vmbr0,ip=dhcp',
+}
 
 
 @pytest.fixture
@@ -37,6 +42,7 @@ def call(lab: Lab, method: str, path: str, **params: Any) -> dict[str, Any]:
 
 def over_socket(lab: Lab, *requests: dict[str, Any]) -> list[Any]:
     """Answers of the root socket, one connection for all."""
+
     async def talk() -> list[Any]:
         socket = RootSocket(lab.pve, lab.directory / 'root.sock')
         await socket.start()
@@ -51,6 +57,7 @@ def over_socket(lab: Lab, *requests: dict[str, Any]) -> list[Any]:
             return answers
         finally:
             await socket.stop()
+
     return lab.run(talk())
 
 
@@ -63,21 +70,32 @@ def lines(lab: Lab, name: str) -> list[str]:
 def test_acts_reach_the_backend_in_order(lab: Lab) -> None:
     """Each request that changes something makes the backend do exactly that."""
     for method, path, params in (
-            ('POST', LXC, dict(NEW, password='geheim')), ('POST', LXC + '/950/status/start', {}),
-            ('PUT', LXC + '/950/config', {'memory': 700, 'features': 'nesting=1'}),
-            ('PUT', LXC + '/950/resize', {'disk': 'rootfs', 'size': '+1G'}),
-            ('POST', LXC + '/950/status/reboot', {}), ('POST', LXC + '/950/status/shutdown', {'timeout': 7}),
-            ('DELETE', LXC + '/950', {})):
+        ('POST', LXC, dict(NEW, password='geheim')),
+        ('POST', LXC + '/950/status/start', {}),
+        ('PUT', LXC + '/950/config', {'memory': 700, 'features': 'nesting=1'}),
+        ('PUT', LXC + '/950/resize', {'disk': 'rootfs', 'size': '+1G'}),
+        ('POST', LXC + '/950/status/reboot', {}),
+        ('POST', LXC + '/950/status/shutdown', {'timeout': 7}),
+        ('DELETE', LXC + '/950', {}),
+    ):
         answer = call(lab, method, path, **params)
         assert answer['status'] == 200, answer
         assert answer['task'] is None or answer['task']['exitstatus'] == 'OK', answer
     volume = 'local:950/vm-950-disk-0.raw'
     template = str(lab.directory / 'local/template/cache' / TEMPLATE)
-    gib = 1024 ** 3
+    gib = 1024**3
     assert lab.backend.calls == [
-        ('alloc_volume', volume, gib), ('create', 950, template), ('start', 950),
-        ('apply_hot', 950, 'memory', 512, 700), ('resize', 950, 'rootfs', 2 * gib), ('shutdown', 950, 60, True),
-        ('start', 950), ('shutdown', 950, 7, False), ('destroy', 950), ('free_volume', volume)]
+        ('alloc_volume', volume, gib),
+        ('create', 950, template),
+        ('start', 950),
+        ('apply_hot', 950, 'memory', 512, 700),
+        ('resize', 950, 'rootfs', 2 * gib),
+        ('shutdown', 950, 60, True),
+        ('start', 950),
+        ('shutdown', 950, 7, False),
+        ('destroy', 950),
+        ('free_volume', volume),
+    ]
     assert lab.conf('950') is None
 
 
@@ -105,10 +123,13 @@ def test_warnings_of_a_start_end_the_task_as_warnings(lab: Lab) -> None:
     async def start(vmid: int, config: Any) -> list[str]:
         lab.backend.running[vmid] = 1
         return ['Systemd 252 detected. You may need to enable nesting.']
+
     lab.backend.start = start
     task = call(lab, 'POST', LXC + '/950/status/start')['task']
-    assert task == {'exitstatus': 'WARNINGS: 1', 'log': [
-        'WARN: Systemd 252 detected. You may need to enable nesting.', 'TASK WARNINGS: 1']}
+    assert task == {
+        'exitstatus': 'WARNINGS: 1',
+        'log': ['WARN: Systemd 252 detected. You may need to enable nesting.', 'TASK WARNINGS: 1'],
+    }
 
 
 def test_files_edited_or_removed_by_hand_are_obeyed(lab: Lab) -> None:
@@ -148,24 +169,33 @@ def test_every_request_is_recorded_without_secrets(lab: Lab) -> None:
     lab.request({'request': ['GET', '/version'], 'as': 'none'})
     records = [json.loads(line) for line in lines(lab, 'requests.jsonl')]
     assert [(r['method'], r['path'], r['status'], r['user']) for r in records] == [
-        ('POST', LXC, 200, 'root@pam'), ('PUT', LXC + '/950/config', 400, 'root@pam'), ('GET', '/version', 401, None)]
+        ('POST', LXC, 200, 'root@pam'),
+        ('PUT', LXC + '/950/config', 400, 'root@pam'),
+        ('GET', '/version', 401, None),
+    ]
     assert records[0]['params']['password'] == '***'
     assert 'geheim' not in '\n'.join(lines(lab, 'requests.jsonl') + lines(lab, 'access.log'))
-    assert re.fullmatch(r'::ffff:127\.0\.0\.1 - root@pam \[\d\d/\d\d/\d{4}:\d\d:\d\d:\d\d \+0000\] '
-                        r'"PUT /api2/json/nodes/pve/lxc/950/config HTTP/1\.1" 400 \d+', lines(lab, 'access.log')[1])
+    assert re.fullmatch(
+        r'::ffff:127\.0\.0\.1 - root@pam \[\d\d/\d\d/\d{4}:\d\d:\d\d:\d\d \+0000\] '
+        r'"PUT /api2/json/nodes/pve/lxc/950/config HTTP/1\.1" 400 \d+',
+        lines(lab, 'access.log')[1],
+    )
 
 
 def test_root_socket_calls_as_root(lab: Lab) -> None:
     """pct and pvesh go this way: as root@pam, recorded, but not in pveproxy's log. A ticket is good for HTTPS."""
     created, _unknown, ticket = over_socket(
-        lab, {'op': 'call', 'method': 'POST', 'path': LXC, 'params': dict(NEW, dev0='/dev/fuse')},
-        {'op': 'nonsense'}, {'op': 'ticket', 'user': 'root@pam'})
+        lab,
+        {'op': 'call', 'method': 'POST', 'path': LXC, 'params': dict(NEW, dev0='/dev/fuse')},
+        {'op': 'nonsense'},
+        {'op': 'ticket', 'user': 'root@pam'},
+    )
     assert created['status'] == 200
     assert created['body']['data'].endswith(':vzcreate:950:root@pam:')
     assert [json.loads(line)['source'] for line in lines(lab, 'requests.jsonl')] == ['cli']
     assert lines(lab, 'access.log') == []
     assert lab.pve.tickets[ticket['ticket']]['csrf'] == ticket['csrf']
-    task, = over_socket(lab, {'op': 'wait', 'upid': created['body']['data']})
+    (task,) = over_socket(lab, {'op': 'wait', 'upid': created['body']['data']})
     assert task == {'exitstatus': 'OK', 'log': ['TASK OK']}
 
 
@@ -180,8 +210,11 @@ def test_faults(lab: Lab) -> None:
     over_socket(lab, {'op': 'fault', 'name': 'hold', 'vmid': 950})
     assert call(lab, 'PUT', LXC + '/950/config', memory=610)['reason'].endswith('got timeout')
     lab.pve.release_config_lock(950)
-    over_socket(lab, {'op': 'fault', 'name': 'fail', 'method': 'GET', 'suffix': '/version', 'status': 599,
-                      'message': 'boom'}, {'op': 'fault', 'name': 'guest', 'vmid': 950, 'start_error': 'no luck'})
+    over_socket(
+        lab,
+        {'op': 'fault', 'name': 'fail', 'method': 'GET', 'suffix': '/version', 'status': 599, 'message': 'boom'},
+        {'op': 'fault', 'name': 'guest', 'vmid': 950, 'start_error': 'no luck'},
+    )
     assert call(lab, 'GET', '/version')['reason'] == 'boom'
     assert call(lab, 'POST', LXC + '/950/status/start')['task']['exitstatus'] == 'no luck'
     over_socket(lab, {'op': 'fault', 'name': 'stale', 'secs': 100000})
@@ -192,7 +225,7 @@ def test_faults(lab: Lab) -> None:
     over_socket(lab, {'op': 'fault', 'name': 'clear'})
     assert call(lab, 'GET', '/version')['status'] == 200
     assert call(lab, 'GET', '/cluster/resources', type='vm')['body']['data'][0]['status'] == 'running'
-    answer, = over_socket(lab, {'op': 'fault', 'name': 'nonsense'})
+    (answer,) = over_socket(lab, {'op': 'fault', 'name': 'nonsense'})
     assert 'task_delay' in answer['error']
 
 
@@ -204,8 +237,9 @@ def test_running_task_shows_as_running(lab: Lab) -> None:
     quick = {'as': 'root', 'no_wait': True}
     assert lab.request({'request': ['GET', path + '/status'], **quick})['body']['data']['status'] == 'running'
     for source, count in (('archive', 0), ('active', 1), ('all', 1)):
-        rows = lab.request({'request': ['GET', '/nodes/pve/tasks', {'source': source, 'typefilter': 'vzcreate'}],
-                            **quick})['body']['data']
+        rows = lab.request(
+            {'request': ['GET', '/nodes/pve/tasks', {'source': source, 'typefilter': 'vzcreate'}], **quick}
+        )['body']['data']
         assert len(rows) == count, source
     lab.act('settle')
     assert call(lab, 'GET', path + '/status')['body']['data']['exitstatus'] == 'OK'

@@ -57,7 +57,8 @@ def book(*features, application="a1", boot="b1"):
 FULL = book(("one", "d1"), ("two", "d2"))
 
 
-def seen(head=None, running=True, known=FULL, **more):
+def seen(head=None, running=True, known=None, **more):
+    known = FULL if known is None else known
     conf = ConfFile(head={**HEAD, **(head or {})}, **more.pop("conf", {}))
     return Observation(
         950, exists=True, running=running, conf=conf, boot="b1" if running else None, ledger=known, **more

@@ -58,19 +58,35 @@ def _transfer(name: str, vmid: str, words: list[str]) -> int:
         return 255
     source, target = arguments[:2]
     if not running(vmid):
-        print('can only push files to a running CT' if name == 'push' else
-              'can only pull files from a running VM at /usr/share/perl5/PVE/CLI/pct.pm line 657.', file=sys.stderr)
+        print(
+            'can only push files to a running CT'
+            if name == 'push'
+            else 'can only pull files from a running VM at /usr/share/perl5/PVE/CLI/pct.pm line 657.',
+            file=sys.stderr,
+        )
         return 255
     inside = ['lxc-attach', '-n', vmid, '--clear-env', '--']
     if name == 'push':
         try:
             with open(source, 'rb') as stream:
                 # Written to a new file and renamed, so an interrupted push leaves no half of it.
-                script = ('set -e; umask 077; cat > "$0.pct"; chmod "$1" "$0.pct"; chown "$2:$3" "$0.pct"; '
-                          'mv "$0.pct" "$0"')
+                script = (
+                    'set -e; umask 077; cat > "$0.pct"; chmod "$1" "$0.pct"; chown "$2:$3" "$0.pct"; mv "$0.pct" "$0"'
+                )
                 return subprocess.run(
-                    [*inside, 'sh', '-c', script, target, given.get('perms', '0644'), given.get('user', '0'),
-                     given.get('group', '0')], stdin=stream, check=False).returncode
+                    [
+                        *inside,
+                        'sh',
+                        '-c',
+                        script,
+                        target,
+                        given.get('perms', '0644'),
+                        given.get('user', '0'),
+                        given.get('group', '0'),
+                    ],
+                    stdin=stream,
+                    check=False,
+                ).returncode
         except OSError as e:
             print(f"failed to open '{source}' for reading: {e.strerror}", file=sys.stderr)
             return 255

@@ -15,12 +15,34 @@ from . import inside, options
 from .socket_client import ApiError, ask, call, config_exists, is_upid, node_name, wait
 
 # Options that may stand without a value.
-FLAGS = ('full', 'force', 'purge', 'start', 'unprivileged', 'verbose', 'current', 'skiplock', 'forceStop', 'debug',
-         'restore', 'unique', 'onboot', 'protection', 'template', 'destroy-unreferenced-disks', 'ignore-unpack-errors',
-         'overrule-shutdown', 'console')
-USAGE = {'create': 'pct create <vmid> <ostemplate> [OPTIONS]', 'set': 'pct set <vmid> [OPTIONS]',
-         'clone': 'pct clone <vmid> <newid> [OPTIONS]', 'snapshot': 'pct snapshot <vmid> <snapname> [OPTIONS]',
-         'resize': 'pct resize <vmid> <disk> <size> [OPTIONS]'}
+FLAGS = (
+    'full',
+    'force',
+    'purge',
+    'start',
+    'unprivileged',
+    'verbose',
+    'current',
+    'skiplock',
+    'forceStop',
+    'debug',
+    'restore',
+    'unique',
+    'onboot',
+    'protection',
+    'template',
+    'destroy-unreferenced-disks',
+    'ignore-unpack-errors',
+    'overrule-shutdown',
+    'console',
+)
+USAGE = {
+    'create': 'pct create <vmid> <ostemplate> [OPTIONS]',
+    'set': 'pct set <vmid> [OPTIONS]',
+    'clone': 'pct clone <vmid> <newid> [OPTIONS]',
+    'snapshot': 'pct snapshot <vmid> <snapname> [OPTIONS]',
+    'resize': 'pct resize <vmid> <disk> <size> [OPTIONS]',
+}
 Handler = Callable[[list[str], dict[str, str]], int]
 
 
@@ -31,8 +53,12 @@ def main(words: list[str]) -> int:
     if name in ('exec', 'enter', 'console', 'push', 'pull'):
         return inside.main(name, words[1:])
     if handler is None:
-        print(f"ERROR: unknown command 'pct {name}'\nUSAGE: pct <COMMAND> [ARGS] [OPTIONS]" if name
-              else 'ERROR: no command specified\nUSAGE: pct <COMMAND> [ARGS] [OPTIONS]', file=sys.stderr)
+        print(
+            f"ERROR: unknown command 'pct {name}'\nUSAGE: pct <COMMAND> [ARGS] [OPTIONS]"
+            if name
+            else 'ERROR: no command specified\nUSAGE: pct <COMMAND> [ARGS] [OPTIONS]',
+            file=sys.stderr,
+        )
         return 255
     try:
         arguments, given = options.parse(words[1:], FLAGS)
@@ -130,6 +156,7 @@ def _pending(arguments: list[str], _given: dict[str, str]) -> int:
 
 def _listsnapshot(arguments: list[str], _given: dict[str, str]) -> int:
     import time
+
     rows = {row['name']: row for row in call('GET', _path(arguments[0], '/snapshot'))}
 
     def show(name: str, depth: int) -> None:
@@ -139,6 +166,7 @@ def _listsnapshot(arguments: list[str], _given: dict[str, str]) -> int:
         print(f"{' ' * depth}`-> {name:<{27 - depth}} {stamp:<23} {about}")
         for child in sorted(n for n in rows if rows[n].get('parent') == name):
             show(child, depth + 1)
+
     for name in [n for n in rows if rows[n].get('parent') not in rows]:
         show(name, 0)
     return 0
@@ -146,8 +174,9 @@ def _listsnapshot(arguments: list[str], _given: dict[str, str]) -> int:
 
 # ------------------------------------------------------------------ writing
 def _create(arguments: list[str], given: dict[str, str]) -> int:
-    return _run('POST', f'/nodes/{node_name()}/lxc',
-                {'vmid': arguments[0], 'ostemplate': arguments[1], **_files(given)})
+    return _run(
+        'POST', f'/nodes/{node_name()}/lxc', {'vmid': arguments[0], 'ostemplate': arguments[1], **_files(given)}
+    )
 
 
 def _files(given: dict[str, str]) -> dict[str, str]:
@@ -173,8 +202,11 @@ def _clone(arguments: list[str], given: dict[str, str]) -> int:
 def _template(arguments: list[str], given: dict[str, str]) -> int:
     code = _run('POST', _path(arguments[0], '/template'), given)
     # The API answers nothing: the task is found by its type.
-    for task in call('GET', f'/nodes/{node_name()}/tasks', {
-            'vmid': arguments[0], 'typefilter': 'vztemplate', 'source': 'all', 'limit': '1'}):
+    for task in call(
+        'GET',
+        f'/nodes/{node_name()}/tasks',
+        {'vmid': arguments[0], 'typefilter': 'vztemplate', 'source': 'all', 'limit': '1'},
+    ):
         status, _log = wait(task['upid'])
         if status != 'OK':
             print(status, file=sys.stderr)
@@ -221,5 +253,24 @@ def _unlock(arguments: list[str], _given: dict[str, str]) -> int:
     return 0
 
 
-COMMANDS = ('list', 'status', 'config', 'pending', 'listsnapshot', 'create', 'set', 'resize', 'clone', 'template',
-            'destroy', 'start', 'stop', 'shutdown', 'reboot', 'snapshot', 'delsnapshot', 'rollback', 'unlock')
+COMMANDS = (
+    'list',
+    'status',
+    'config',
+    'pending',
+    'listsnapshot',
+    'create',
+    'set',
+    'resize',
+    'clone',
+    'template',
+    'destroy',
+    'start',
+    'stop',
+    'shutdown',
+    'reboot',
+    'snapshot',
+    'delsnapshot',
+    'rollback',
+    'unlock',
+)

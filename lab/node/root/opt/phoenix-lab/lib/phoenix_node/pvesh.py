@@ -64,8 +64,14 @@ def _task(upid: str, shown: dict[str, str]) -> int:
 
 def _print(data: Any, form: str) -> None:
     if form in ('json', 'json-pretty'):
-        print(json.dumps(data, sort_keys=True, indent=3 if form.endswith('pretty') else None,
-                         separators=None if form.endswith('pretty') else (',', ':')))
+        print(
+            json.dumps(
+                data,
+                sort_keys=True,
+                indent=3 if form.endswith('pretty') else None,
+                separators=None if form.endswith('pretty') else (',', ':'),
+            )
+        )
     elif isinstance(data, dict):
         _table(('key', 'value'), [(key, _cell(value)) for key, value in sorted(data.items())])
     elif isinstance(data, list) and data and isinstance(data[0], dict):
@@ -84,9 +90,13 @@ def _table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
 
     def line(left: str, middle: str, right: str, fill: str) -> str:
         return left + middle.join(fill * (width + 2) for width in widths) + right
+
     print(line('┌', '┬', '┐', '─'))
     print('│' + '│'.join(f' {head[i].ljust(widths[i])} ' for i in range(len(head))) + '│')
     print(line('╞', '╪', '╡', '═'))
-    print(('\n' + line('├', '┼', '┤', '─') + '\n').join(
-        '│' + '│'.join(f' {row[i].ljust(widths[i])} ' for i in range(len(head))) + '│' for row in rows))
+    print(
+        ('\n' + line('├', '┼', '┤', '─') + '\n').join(
+            '│' + '│'.join(f' {row[i].ljust(widths[i])} ' for i in range(len(head))) + '│' for row in rows
+        )
+    )
     print(line('└', '┴', '┘', '─'))
