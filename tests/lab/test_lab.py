@@ -42,8 +42,15 @@ pytestmark = [
 def lab(*words: str, stdin: str | None = None, timeout: float = COLD) -> subprocess.CompletedProcess[str]:
     """Run lab.py for the tests' own instance."""
     environment = dict(os.environ, PHOENIX_LAB_INSTANCE=INSTANCE)
-    return subprocess.run([sys.executable, str(LAB), *words], input=stdin, capture_output=True, text=True,
-                          env=environment, timeout=timeout, check=False)
+    return subprocess.run(
+        [sys.executable, str(LAB), *words],
+        input=stdin,
+        capture_output=True,
+        text=True,
+        env=environment,
+        timeout=timeout,
+        check=False,
+    )
 
 
 def good(*words: str, stdin: str | None = None) -> str:
@@ -82,8 +89,11 @@ def running_lab() -> Iterator[None]:
 
 def create(vmid: int, unprivileged: int) -> None:
     """A guest like any in the field, in a clean lab."""
-    good('ssh', f'pct create {vmid} {TEMPLATE} --rootfs local:2 --hostname g{vmid} --unprivileged {unprivileged} '
-                '--memory 256 --features nesting=1 --net0 name=eth0,bridge=vmbr0,ip=dhcp --start 1')
+    good(
+        'ssh',
+        f'pct create {vmid} {TEMPLATE} --rootfs local:2 --hostname g{vmid} --unprivileged {unprivileged} '
+        '--memory 256 --features nesting=1 --net0 name=eth0,bridge=vmbr0,ip=dhcp --start 1',
+    )
 
 
 @pytest.fixture
@@ -126,8 +136,10 @@ def test_guest_boots_and_apt_works(clean: None, unprivileged: int) -> None:
     owner = good('ssh', 'stat -c %u /var/lib/vz/images/950/vm-950-disk-0.raw/etc').strip()
     assert owner == ('100000' if unprivileged else '0')
     assert node('pct exec 950 -- sh -c "command -v python3 curl sshd"').stdout == ''
-    done = node('pct exec 950 -- sh -c "apt-get update -qq && apt-get install -y -qq --no-install-recommends '
-                'python3-minimal >/dev/null 2>&1 && python3 -c \'print(6 * 7)\'"')
+    done = node(
+        'pct exec 950 -- sh -c "apt-get update -qq && apt-get install -y -qq --no-install-recommends '
+        'python3-minimal >/dev/null 2>&1 && python3 -c \'print(6 * 7)\'"'
+    )
     assert done.stdout.strip().endswith('42'), done.stdout + done.stderr
 
 
@@ -168,8 +180,11 @@ def test_hot_changes_reach_the_guest(clean: None) -> None:
 def test_raw_line_in_the_conf_file_reaches_the_guest(clean: None) -> None:
     create(950, 1)
     good('ssh', 'pct stop 950 && echo "lxc.environment: PHOENIX=raw" >> /etc/pve/lxc/950.conf && pct start 950')
-    assert 'PHOENIX=raw' in good('ssh', "pct exec 950 -- tr '\\0' '\\n' < /dev/null; pct exec 950 -- sh -c "
-                                        + shlex.quote("tr '\\0' '\\n' < /proc/1/environ"))
+    assert 'PHOENIX=raw' in good(
+        'ssh',
+        "pct exec 950 -- tr '\\0' '\\n' < /dev/null; pct exec 950 -- sh -c "
+        + shlex.quote("tr '\\0' '\\n' < /proc/1/environ"),
+    )
 
 
 def test_guests_outlive_the_control_plane(clean: None) -> None:
@@ -195,14 +210,18 @@ def test_service_in_a_guest_is_reached_from_the_host(clean: None) -> None:
     create(950, 1)
     ip = address(950)
     script = (CHECKOUT / 'lab' / 'demo' / 'phoenix_hypervisor_lxc_950.sh').read_text()
-    good('ssh', 'cat > /root/app.sh && pct push 950 /root/app.sh /root/app.sh && pct exec 950 -- sh /root/app.sh',
-         stdin=script)
+    good(
+        'ssh',
+        'cat > /root/app.sh && pct push 950 /root/app.sh /root/app.sh && pct exec 950 -- sh /root/app.sh',
+        stdin=script,
+    )
 
     def answer() -> Any:
         try:
             return json.loads(urllib.request.urlopen(f'http://{ip}:8080/', timeout=2).read())
         except OSError:
             return None
+
     assert until(answer)['host'] == 'g950'
 
 
@@ -227,8 +246,14 @@ def test_reset_forgets_guests_and_product(clean: None) -> None:
     create(950, 1)
     good('ssh', 'mkdir -p /var/lib/phoenix_hypervisor/state && touch /var/lib/phoenix_hypervisor/state/950.state')
     good('reset')
-    assert good('ssh', 'pct list; find /var/lib/vz/images /etc/pve/lxc/ /var/lib/lxc -mindepth 1; '
-                       'find /var/lib -name phoenix_hypervisor') == ''
+    assert (
+        good(
+            'ssh',
+            'pct list; find /var/lib/vz/images /etc/pve/lxc/ /var/lib/lxc -mindepth 1; '
+            'find /var/lib -name phoenix_hypervisor',
+        )
+        == ''
+    )
 
 
 def test_pve_8_has_its_own_defaults(clean: None) -> None:
@@ -247,8 +272,9 @@ def test_killed_up_is_taken_over_and_down_leaves_nothing(running_lab: None) -> N
     environment = dict(os.environ, PHOENIX_LAB_INSTANCE=INSTANCE)
     for seconds in (0.15, 0.3, 0.6):
         good('down')
-        victim = subprocess.Popen([sys.executable, str(LAB), 'up'], env=environment, stdout=subprocess.DEVNULL,
-                                  stderr=subprocess.DEVNULL)
+        victim = subprocess.Popen(
+            [sys.executable, str(LAB), 'up'], env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
         try:
             victim.wait(seconds)
         except subprocess.TimeoutExpired:
@@ -264,7 +290,11 @@ def test_killed_up_is_taken_over_and_down_leaves_nothing(running_lab: None) -> N
     assert not (CHECKOUT / '.lab' / INSTANCE).exists()
     assert INSTANCE not in subprocess.run(['nft', 'list', 'tables'], capture_output=True, text=True, check=False).stdout
     assert INSTANCE not in subprocess.run(['ip', '-br', 'link'], capture_output=True, text=True, check=False).stdout
-    cgroups = subprocess.run(['find', '/sys/fs/cgroup', '-maxdepth', '2', '-name', '*phoenix-lab-' + INSTANCE],
-                             capture_output=True, text=True, check=False).stdout
+    cgroups = subprocess.run(
+        ['find', '/sys/fs/cgroup', '-maxdepth', '2', '-name', '*phoenix-lab-' + INSTANCE],
+        capture_output=True,
+        text=True,
+        check=False,
+    ).stdout
     assert cgroups == ''
     good('up')

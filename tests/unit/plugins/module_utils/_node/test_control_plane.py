@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node import guest, observe, tasks
@@ -26,7 +28,8 @@ def test_a_plain_failure_carries_pves_words_and_the_call():
 
 def test_a_refused_parameter_is_named():
     """Recorded: set, wrong type."""
-    body = '{"message":"Parameter verification failed.\\n","errors":{"memory":"type check (\'integer\') failed - got \'abc\'"}}'
+    errors = {"memory": "type check ('integer') failed - got 'abc'"}
+    body = json.dumps({"message": "Parameter verification failed.\n", "errors": errors})
     with pytest.raises(PveError, match="memory: type check"):
         decode("PUT x", 400, "Parameter verification failed.", body)
 
