@@ -36,6 +36,16 @@ options:
         key: log_dir
 """
 
+EXAMPLES = r"""
+# In ansible.cfg:
+#
+# [defaults]
+# callbacks_enabled = phoenix.hypervisor.phoenix_log
+#
+# [phoenix_log]
+# log_dir = ./logs
+"""
+
 import contextlib
 import datetime
 import time

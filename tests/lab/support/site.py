@@ -39,7 +39,7 @@ def until(what: Callable[[], Any], seconds: float = 60) -> Any:
 
 
 class Lab:
-    """The node of this session. Commands go over SSH, as the product's do."""
+    """The node of the tests. Commands go over SSH, as the product's do."""
 
     def __init__(self) -> None:
         self.variables: dict[str, str] = {}
