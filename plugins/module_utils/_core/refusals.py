@@ -25,6 +25,8 @@ def refusal(wanted: Wanted, seen: Observation, record: Record) -> str | None:
         return describe_foreign(wanted, seen, record)
     if seen.lock == "create" and not seen.creating:
         return f"container {wanted.ctid} is being created by somebody else (lock: create); wait for it, then run again"
+    if seen.creating == "failed":
+        return _create(wanted, seen)  # what a dead creation of ours left is removed first, so it needn't fit
     config = seen.conf.merged()
     return compare.fixed_error(wanted, config) or compare.disk_growth(wanted, config)[1]
 

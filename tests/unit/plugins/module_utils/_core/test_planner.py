@@ -284,6 +284,14 @@ def test_a_half_made_container_of_ours_is_cleaned_up_and_made_again():
     assert [entry.what for entry in plan.steps[0].entries][:2] == ["unlock 950", "DELETE /nodes/pve/lxc/950"]
 
 
+def test_a_half_made_container_need_not_fit_the_configuration():
+    """Its config holds little more than the lock: neither that it is to be unprivileged nor its disk."""
+    observation = Observation(950, exists=True, conf=ConfFile(head={"lock": "create"}), creating="failed")
+    plan = planner.plan(wanted(config={"unprivileged": True}), observation, Record(creating={"run": "r"}))
+    assert plan.error is None
+    assert kinds(plan)[:2] == ["clean-up", "create"]
+
+
 def test_a_half_made_container_of_somebody_else_is_not_touched():
     observation = Observation(950, exists=True, conf=ConfFile(head={"lock": "create"}))
     plan = planner.plan(wanted(), observation, OURS)
