@@ -17,6 +17,8 @@ import worktree
 from toolchain import CACHE, ROOT, Toolchain
 
 LOGS = CACHE / 'logs'
+# Needs containers to connect to, so it runs with the lab.
+CONNECTION = 'tests/integration/connection'
 PURE = ('_core', '_config')
 CORE_NAME = 'ansible_collections.phoenix.hypervisor.plugins.module_utils'
 
@@ -171,9 +173,10 @@ def unit(toolchain: Toolchain) -> list[Check]:
 
 
 def integration(toolchain: Toolchain) -> list[Check]:
-    """Modules and connection against a control plane in this process; no containers."""
+    """Modules against a control plane in this process; no containers, so without the connection's tests."""
     tree = worktree.make(f'unit-{toolchain.series.name}')
-    return [pytest('integration', toolchain, tree, 'tests/integration', '--ansible-unit-inject-only')]
+    options = ('--ansible-unit-inject-only', f'--ignore={CONNECTION}')
+    return [pytest('integration', toolchain, tree, 'tests/integration', *options)]
 
 
 def build(toolchain: Toolchain) -> list[Check]:
@@ -183,8 +186,18 @@ def build(toolchain: Toolchain) -> list[Check]:
 
 
 def lab(toolchain: Toolchain) -> list[Check]:
-    """Real containers: the lab itself, then the playbooks in it. Runs from the checkout, as a user does."""
-    return [pytest('lab', toolchain, ROOT, 'tests/lab', '-p', 'no:pytest-ansible', timeout=1800.0)]
+    """Real containers: the lab itself, the playbooks in it, the connection. Runs from the checkout, as a user does."""
+    script = str(ROOT / 'lab' / 'lab.py')
+
+    def command(name: str) -> Check:
+        return Check(f'lab {name} ({toolchain.label})', ['python', script, name], ROOT, toolchain.env())
+
+    return [
+        pytest('lab', toolchain, ROOT, 'tests/lab', '-p', 'no:pytest-ansible', timeout=2700.0),
+        command('up'),
+        pytest('connection', toolchain, ROOT, CONNECTION, '-p', 'no:pytest-ansible'),
+        command('down'),
+    ]
 
 
 def molecule(toolchain: Toolchain) -> list[Check]:
