@@ -82,6 +82,10 @@ class Backend(Protocol):
     async def free_volume(self, volid: str) -> None:
         """Delete it for good. Fine when it does not exist."""
 
+    def volumes_of(self, storage: str, vmid: int) -> list[str]:
+        """The volumes on a storage that belong to a guest by their names, whatever its config says."""
+        return []
+
     async def resize(self, vmid: int, disk: str, volid: str, size: int) -> None:
         """Grow the volume behind rootfs or mpN to size."""
 
@@ -175,6 +179,9 @@ class NullBackend:
     async def free_volume(self, volid: str) -> None:
         self._did('free_volume', volid)
         self.volumes.pop(volid, None)
+
+    def volumes_of(self, storage: str, vmid: int) -> list[str]:
+        return sorted(v for v in self.volumes if v.startswith(f'{storage}:') and f'-{vmid}-disk-' in v)
 
     async def resize(self, vmid: int, disk: str, volid: str, size: int) -> None:
         self._did('resize', vmid, disk, size)

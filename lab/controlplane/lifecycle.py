@@ -163,6 +163,8 @@ class Lifecycle:
             await self.pause(self.ct_secs['destroy'])
             await self.backend.destroy(vmid, doomed)
             await self.free_all(ct)
+            if v.get('destroy-unreferenced-disks'):
+                await self.free_unreferenced(vmid)
             self._drop(ct)
             return f'purging CT {vmid} from related configurations..' if v.get('purge') else None
 

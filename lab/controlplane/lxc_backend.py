@@ -171,6 +171,9 @@ class LxcBackend:
         await asyncio.to_thread(_with_os_errors, lambda: volumes.free(volid))
         self.clean_up()
 
+    def volumes_of(self, storage: str, vmid: int) -> list[str]:
+        return volumes.of_guest(storage, vmid)
+
     def clean_up(self) -> None:
         """Delete freed files, one thread at a time."""
         if self._cleaner is None or self._cleaner.done():

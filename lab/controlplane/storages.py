@@ -66,7 +66,9 @@ class Storages:
         if found:
             sid, gib = found.group(1), float(found.group(2))
             size = int(gib * 1024) * 1024 * 1024
-            volid = self._next_volume(vmid, sid, gib, self._used_volumes() if taken is None else taken)
+            taken = self._used_volumes() if taken is None else taken
+            taken |= set(self.backend.volumes_of(sid, vmid))
+            volid = self._next_volume(vmid, sid, gib, taken)
             await self.backend.alloc_volume(vmid, volid, size)
             made.append(volid)
             mount['volume'] = volid
@@ -101,6 +103,12 @@ class Storages:
         """Delete all volumes that belong to the container."""
         for _key, mount in ct.volumes():
             await self.backend.free_volume(mount['volume'])
+
+    async def free_unreferenced(self, vmid: int) -> None:
+        """Delete the volumes that only their names tie to the container: what a creation that died left."""
+        for sid in self.storages:
+            for volid in self.backend.volumes_of(sid, vmid):
+                await self.backend.free_volume(volid)
 
     def can_snapshot(self, ct: LabCt) -> bool:
         """Whether every mount point, unused ones excepted, can be snapshotted."""

@@ -61,6 +61,13 @@ def path(volid: str) -> Path:
     return _storage_path(storage) / 'images' / name
 
 
+def of_guest(storage: str, vmid: int) -> list[str]:
+    """The volumes on a storage that belong to a guest by their names, whatever its config says."""
+    root = _storage_path(storage) / 'images'
+    found = [*root.glob(f'{vmid}/*-{vmid}-disk-*'), *root.glob(f'*-{vmid}-disk-*')]
+    return sorted(f'{storage}:{volume.relative_to(root)}' for volume in found if '@' not in volume.name)
+
+
 def alloc(volid: str) -> None:
     """An empty volume. Its folder must let the guests' mapped users through."""
     target = path(volid)

@@ -174,7 +174,8 @@ def _resume_create(wanted: Wanted, seen: Observation, world: World) -> None:
         world.exists = world.running = False
         # The API refuses to destroy what is locked; only the node's own command takes the dead creation's lock away.
         unlock = Entry("pct", f"unlock {wanted.ctid}")
-        call = Entry("pve", f"DELETE {path}", {"force": 1, "purge": 1})
+        # Until its end a creation's config names no volume: those have to be found by the CTID in their names.
+        call = Entry("pve", f"DELETE {path}", {"force": 1, "purge": 1, "destroy-unreferenced-disks": 1})
         forget = Entry("node", "record", {"creating": None})
         world.add("clean-up", "an earlier creation died half-way", unlock, call, forget)
     else:

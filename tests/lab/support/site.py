@@ -109,8 +109,9 @@ class Lab:
         return self.sh(f'pct status {ctid}').split()[-1]
 
     def volumes(self) -> list[str]:
-        """The CTIDs that have volumes on the storage."""
-        return self.sh('ls /var/lib/vz/images').split()
+        """The CTIDs that have volumes on the storage, one for each volume."""
+        folders = self.sh("find /var/lib/vz/images -mindepth 2 -maxdepth 2 -printf '%h\\n' | sort").split()
+        return [folder.rpartition('/')[2] for folder in folders]
 
     def node_files(self) -> str:
         """A fingerprint of what belongs to PVE and to the product on the node: content, modes, owners, times."""

@@ -290,6 +290,7 @@ def test_a_half_made_container_need_not_fit_the_configuration():
     plan = planner.plan(wanted(config={"unprivileged": True}), observation, Record(creating={"run": "r"}))
     assert plan.error is None
     assert kinds(plan)[:2] == ["clean-up", "create"]
+    assert calls(plan)[0][1]["destroy-unreferenced-disks"] == 1
 
 
 def test_a_half_made_container_of_somebody_else_is_not_touched():
