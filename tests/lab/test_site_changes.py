@@ -54,9 +54,7 @@ def test_absent_needs_the_confirmation(lab: Lab, project: Project) -> None:
     assert run.rc != 0
     assert 'needs the confirmation' in run.output
     assert lab.status(950) == 'running'
-    project.play(
-        '-e', 'phoenix_destroy=950', '-e', 'phoenix_destroy_confirm=950', playbook='playbooks/destroy.yml'
-    ).good()
+    project.play('-e', 'phoenix_destroy_confirm=950').good()
     assert (lab.config(950), lab.volumes(), lab.word(950)) == ({}, [], '')
     assert project.play().good().changed == 0
 

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import collections.abc as c
+import importlib.util
 import os
 import pathlib
 import shutil
@@ -15,6 +16,9 @@ import tempfile
 import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+if importlib.util.find_spec("ansible_collections") is None:
+    # A plain clone resolves its own name through this folder.
+    sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[3] / "collections"))
 
 import pct_targets
 
