@@ -192,10 +192,14 @@ def lab(toolchain: Toolchain) -> list[Check]:
     def command(name: str) -> Check:
         return Check(f'lab {name} ({toolchain.label})', ['python', script, name], ROOT, toolchain.env())
 
+    # Ansible finds a plugin by its collection's name only where the tree lies as a collection.
+    tree = worktree.make(f'connection-{toolchain.series.name}')
+    connection = pytest('connection', toolchain, tree, CONNECTION, '--ansible-unit-inject-only')
+    connection.env['PHOENIX_LAB_FILES'] = str(ROOT / '.lab')
     return [
         pytest('lab', toolchain, ROOT, 'tests/lab', '-p', 'no:pytest-ansible', timeout=2700.0),
         command('up'),
-        pytest('connection', toolchain, ROOT, CONNECTION, '-p', 'no:pytest-ansible'),
+        connection,
         command('down'),
     ]
 

@@ -74,8 +74,9 @@ class LabTarget(Target):
             self.on_node("pct", "destroy", str(ctid))
 
 
-def lab_target(lab: pathlib.Path = ROOT / ".lab") -> Target:
-    """Make the containers on the lab's node."""
+def lab_target() -> Target:
+    """Make the containers on the lab's node. PHOENIX_LAB_FILES names the lab's folder when it is another checkout's."""
+    lab = pathlib.Path(os.environ.get("PHOENIX_LAB_FILES") or ROOT / ".lab")
     if not (lab / "env").is_file():
         raise UnavailableError("needs the lab (make lab-up)")
     env = dict(re.findall(r"^(?:export )?(\w+)=(.*)$", (lab / "env").read_text(), re.MULTILINE))
