@@ -85,6 +85,7 @@ journal:
   elements: dict
 """
 
+import contextlib
 import time
 from typing import Any
 
@@ -97,6 +98,7 @@ from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.audit imp
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.lease import (
     LeaseBusyError,
     LeaseHeldError,
+    LeaseLostError,
     Leases,
 )
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.store import Store, StoreError
@@ -158,8 +160,8 @@ def healthy(module: AnsibleModule, ledger: dict[str, Any], boot: str, store: Sto
     return {"changed": False, "ledger": ledger, "journal": []}
 
 
-def act(module: AnsibleModule) -> dict[str, Any]:
-    """Do one operation. Returns the module's result."""
+def act(module: AnsibleModule, hold: contextlib.ExitStack) -> dict[str, Any]:
+    """Do one operation, with the lease held. Returns the module's result."""
     params = module.params
     ctid, operation, kind = params["ctid"], params["operation"], params["kind"]
     run = params["run"] or {"id": "manual"}
@@ -167,7 +169,7 @@ def act(module: AnsibleModule) -> dict[str, Any]:
     store, leases = Store(), Leases()
     audit = Audit(run["id"], quiet=module.check_mode)
     if not module.check_mode and operation != "ask":
-        leases.acquire(ctid, run, params["dead_runs"])
+        hold.enter_context(leases.working(ctid, run, params["dead_runs"]))
     if operation == "fail":
         if not module.check_mode:
             extras = {"error": (params["error"] or "")[:2000], **tail(params)}
@@ -221,10 +223,11 @@ def main() -> None:
         supports_check_mode=True,
     )
     try:
-        result = act(module)
+        with contextlib.ExitStack() as hold:
+            result = act(module, hold)
     except LeaseHeldError as error:
         module.fail_json(msg=str(error), holder=error.holder)
-    except (LeaseBusyError, StoreError, guest.GuestError, observe.ObserveError) as error:
+    except (LeaseBusyError, LeaseLostError, StoreError, guest.GuestError, observe.ObserveError) as error:
         module.fail_json(msg=f"container {module.params['ctid']}: {error}")
     module.exit_json(**result)
 

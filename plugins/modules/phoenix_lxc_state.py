@@ -193,6 +193,7 @@ from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.guest imp
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.lease import (
     LeaseBusyError,
     LeaseHeldError,
+    LeaseLostError,
     Leases,
 )
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.observe import ObserveError, Observer
@@ -292,8 +293,6 @@ def work(module: AnsibleModule) -> dict[str, Any]:
     wanted = wanted_from(module.params, observer.node)
     run = module.params["run"] or {"id": "manual"}
     leases = Leases()
-    if not module.check_mode:
-        leases.acquire(wanted.ctid, run, module.params["dead_runs"])
     audit = Audit(run["id"], quiet=module.check_mode)
     executor = Executor(
         observer,
@@ -304,14 +303,19 @@ def work(module: AnsibleModule) -> dict[str, Any]:
         lock_wait=module.params["lock_wait"],
         task_timeout=module.params["task_timeout"],
         ready_timeout=module.params["ready_timeout"],
+        guard=(lambda: None) if module.check_mode else (lambda: leases.check(wanted.ctid, run)),
     )
-    keep = False
-    try:
-        outcome = executor.run(wanted, check=module.check_mode)
-        keep = bool(outcome.last.steps) and not outcome.last.error and not module.params["release"]
-    finally:
-        if not module.check_mode and not keep:
-            leases.release(wanted.ctid, run)
+    if module.check_mode:
+        outcome = executor.run(wanted, check=True)
+    else:
+        keep = False
+        try:
+            with leases.working(wanted.ctid, run, module.params["dead_runs"]):
+                outcome = executor.run(wanted)
+            keep = bool(outcome.last.steps) and not outcome.last.error and not module.params["release"]
+        finally:
+            if not keep:
+                leases.release(wanted.ctid, run)
     for warning in outcome.warnings:
         module.warn(warning)
     result = report(wanted, outcome, module.check_mode)
@@ -337,7 +341,7 @@ def main() -> None:
             journal=error.journal,
             changed=bool(error.journal),
         )
-    except (LeaseBusyError, ObserveError, StoreError, PveError, GuestError) as error:
+    except (LeaseBusyError, LeaseLostError, ObserveError, StoreError, PveError, GuestError) as error:
         module.fail_json(msg=f"container {module.params['ctid']}: {error}")
     module.exit_json(**result)
 

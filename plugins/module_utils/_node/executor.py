@@ -20,7 +20,7 @@ from .client import Client, PveError
 from .conf_edit import LOCKS, edit_raw_lines
 from .observe import Observer, conf_path, read_conf
 from .store import Store
-from .tasks import is_upid, pauses, wait_task, with_lock_wait
+from .tasks import is_upid, nothing, pauses, wait_task, with_lock_wait
 
 MAX_STEPS = 40
 MAX_STALE = 3
@@ -80,8 +80,10 @@ class Executor:
         task_timeout: float = TASK_TIMEOUT,
         ready_timeout: float = 60.0,
         locks: str = LOCKS,
+        guard: Callable[[], None] = nothing,
     ) -> None:
         self._locks = locks
+        self._guard = guard  # raises when another run has taken the container over
         self._observer = observer
         self._store = store
         self._audit = audit
@@ -127,7 +129,8 @@ class Executor:
             return
         self._store.update_record(wanted.ctid, creating={**record.creating, "upid": str(upid)})
         try:
-            wait_task(self.client, self._observer.node, str(upid), "the creation of an earlier run", self._task_timeout)
+            what = "the creation of an earlier run"
+            wait_task(self.client, self._observer.node, str(upid), what, self._task_timeout, self._guard)
         except PveError as error:
             # Failed or vanished with the node's reboot: the observation decides what is left to do.
             extras = {"error": error.reason}
@@ -191,6 +194,7 @@ class Executor:
         outcome.done.append(step.kind)
 
     def _entry(self, wanted: Wanted, step: Step, entry: Entry, seen: Observation, outcome: Outcome) -> None:
+        self._guard()
         if entry.op == "pve":
             outcome.warnings += self._call(wanted, entry, seen)
         elif entry.op == "conf":
@@ -222,11 +226,16 @@ class Executor:
         # Clones of one source take turns at its lock (PVE facts, 'Locks'): each may take as long as a task.
         patience = self._task_timeout if path.endswith("/clone") else self._lock_wait
         try:
-            answer = with_lock_wait(lambda: self.client.request(method, path, params), patience)
+            answer = with_lock_wait(lambda: self.client.request(method, path, params), patience, self._guard)
+            return self._follow(wanted, entry, path, answer, seen)
         except PveError as error:
+            # Somebody else, or the worker of an earlier, killed run, got there between our look and the call.
             if not any(path.endswith(end) and words in error.reason for end, words in ALREADY.items()):
                 raise
-            return []  # the worker of an earlier, killed run got there meanwhile
+            return []
+
+    def _follow(self, wanted: Wanted, entry: Entry, path: str, answer: Any, seen: Observation) -> list[str]:
+        """Wait for what a call has set going. Returns the worker's warnings."""
         if path.endswith("/template"):
             self._await_template(wanted)
             self._store.update_record(wanted.ctid, ledger=seen.ledger)  # nobody can look into a template
@@ -235,7 +244,7 @@ class Executor:
         creating = self._store.load(wanted.ctid).creating
         if creating is not None:
             self._store.update_record(wanted.ctid, creating={**creating, "upid": answer})
-        return wait_task(self.client, self._observer.node, answer, entry.what, self._task_timeout)
+        return wait_task(self.client, self._observer.node, answer, entry.what, self._task_timeout, self._guard)
 
     def _believe(self, wanted: Wanted, entry: Entry, seen: Observation) -> None:
         """Write a ledger that has the named features, and the application, as applied."""

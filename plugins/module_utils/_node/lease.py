@@ -4,9 +4,11 @@
 
 """The lease of a container: one run at a time.
 
-A run that is alive is never displaced: it keeps its lease fresh with every module call, and while a command of it is
-at work inside the container the kernel holds a lock for it (the connection plugin's busy file). A run that died is
-displaced at once when its own controller says that the process is gone, else after two minutes.
+A run that is alive is never displaced: it keeps its lease fresh with every module call, and while a module of it is at
+work on the node or a command inside the container the kernel holds a lock for it (the busy file, which the connection
+plugin holds too). A run that died is displaced at once when its own controller says that the process is gone, else
+after two minutes. What it left at work is awaited: a module on the node outlives its controller, but looks at the lease
+before each call and while it waits, and stops when the lease is another's.
 """
 
 from __future__ import annotations
@@ -39,7 +41,11 @@ class LeaseHeldError(Exception):
 
 
 class LeaseBusyError(Exception):
-    """A command that an earlier, dead run left inside the container doesn't end."""
+    """What an earlier, dead run left at work on the container doesn't end."""
+
+
+class LeaseLostError(Exception):
+    """Another run has taken the container over, since this one's controller is gone."""
 
 
 class Leases:
@@ -96,6 +102,35 @@ class Leases:
             if holder is not None and holder["id"] == run["id"]:
                 os.unlink(self._path(ctid))
 
+    def check(self, ctid: int, run: Mapping[str, Any]) -> None:
+        """Raise LeaseLostError unless the lease is still this run's."""
+        holder = self.holder(ctid) or {}
+        if holder.get("id") != run["id"]:
+            other = f"run {holder['id']} has taken container {ctid} over" if holder else "its lease is gone"
+            raise LeaseLostError(f"{other}; this run's controller was taken for dead")
+
+    @contextmanager
+    def working(self, ctid: int, run: Mapping[str, Any], dead: list[str]) -> Iterator[None]:
+        """Take or refresh the lease for a block of work, whose end whoever displaces this run awaits.
+
+        The lease outlives the block: it is the run's. Raises LeaseHeldError, LeaseBusyError, LeaseLostError.
+        """
+        self.acquire(ctid, run, dead)
+        with self._busily(ctid):
+            self.check(ctid, run)  # displaced before it was busy: nobody awaits it
+            yield
+
+    @contextmanager
+    def _busily(self, ctid: int) -> Iterator[None]:
+        private_directory(self._busy)
+        flags = os.O_RDONLY | os.O_CREAT | os.O_NOFOLLOW
+        handle = os.open(os.path.join(self._busy, f"{ctid}.busy"), flags, 0o600)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_SH)
+            yield
+        finally:
+            os.close(handle)
+
     def _alive(self, ctid: int, holder: Mapping[str, Any]) -> bool:
         """Whether a run elsewhere may live: the node's monotonic clock decides, which nobody can set back."""
         if holder.get("boot_of_node") != observe.node_boot():
@@ -105,7 +140,7 @@ class Leases:
         return age < STALE_AFTER or self._is_busy(ctid)
 
     def _is_busy(self, ctid: int) -> bool:
-        """Whether a command that came through the connection plugin is at work inside the container."""
+        """Whether a module on the node, or a command inside the container, is at work on it."""
         path = os.path.join(self._busy, f"{ctid}.busy")
         try:
             handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
@@ -124,7 +159,7 @@ class Leases:
         while self._is_busy(ctid):
             if time.monotonic() > deadline:
                 raise LeaseBusyError(
-                    f"a command that a dead run left inside container {ctid} still runs after {timeout:.0f} s; "
-                    f"look at it there (pct exec {ctid} -- ps axf) and end it, or wait"
+                    f"what a dead run left at work on container {ctid} still runs after {timeout:.0f} s; look at it "
+                    f"(pct exec {ctid} -- ps axf, and fuser -v {self._busy}/{ctid}.busy) and end it, or wait"
                 )
             time.sleep(0.5)

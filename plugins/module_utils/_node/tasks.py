@@ -36,10 +36,20 @@ def task_path(node: str, upid: str) -> str:
     return f"/nodes/{node}/tasks/{quote(upid, safe='')}"
 
 
-def wait_task(client: Client, node: str, upid: str, call: str, timeout: float) -> list[str]:
-    """Wait for a worker task. Returns its warnings. Raises PveError with the log's tail when it failed."""
+def nothing() -> None:
+    """The guard of a wait that nothing can call off."""
+
+
+def wait_task(
+    client: Client, node: str, upid: str, call: str, timeout: float, guard: Callable[[], None] = nothing
+) -> list[str]:
+    """Wait for a worker task. Returns its warnings. Raises PveError with the log's tail when it failed.
+
+    ``guard`` is called at each look; what it raises ends the wait, never the task.
+    """
     deadline = time.monotonic() + timeout
     for pause in pauses():
+        guard()
         status = _look(client, node, upid)
         if status.get("status") == "stopped":
             break
@@ -77,10 +87,14 @@ def log_tail(client: Client, node: str, upid: str) -> list[str]:
     return [str(line.get("t", "")) for line in lines if isinstance(line, dict)][-LOG_TAIL:]
 
 
-def with_lock_wait(act: Callable[[], Any], timeout: float) -> Any:
-    """Call ``act`` again with growing pauses while PVE says that the container is locked, up to ``timeout`` seconds."""
+def with_lock_wait(act: Callable[[], Any], timeout: float, guard: Callable[[], None] = nothing) -> Any:
+    """Call ``act`` again with growing pauses while PVE says that the container is locked, up to ``timeout`` seconds.
+
+    ``guard`` is called before each attempt; what it raises ends the wait.
+    """
     deadline = time.monotonic() + timeout
     for pause in pauses(0.2, 5.0):
+        guard()
         try:
             return act()
         except PveError as error:

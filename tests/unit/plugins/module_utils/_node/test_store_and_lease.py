@@ -176,6 +176,34 @@ def test_what_a_dead_run_left_at_work_inside_is_awaited(root, tmp_path):
             mine.acquire(950, OTHER, ["run-1"], busy_timeout=0.1)
 
 
+def test_a_module_that_outlives_its_controller_is_awaited_and_stops(root, tmp_path):
+    orphan, mine = Leases(root, str(tmp_path)), Leases(root, str(tmp_path))
+    with orphan.working(950, ME, []):
+        with pytest.raises(leases.LeaseBusyError, match="left at work"):
+            mine.acquire(950, OTHER, ["run-1"], busy_timeout=0.1)
+        with pytest.raises(leases.LeaseLostError, match="run run-2 has taken container 950 over"):
+            orphan.check(950, ME)
+    with mine.working(950, OTHER, []):
+        mine.check(950, OTHER)
+    assert mine.holder(950)["id"] == "run-2"
+
+
+def test_a_module_at_work_is_alive_however_long_its_task(root, tmp_path):
+    theirs = Leases(root, str(tmp_path))
+    with theirs.working(950, ME, []):
+        age(root, 4000)
+        with pytest.raises(LeaseHeldError):
+            Leases(root, str(tmp_path)).acquire(950, OTHER, [])
+    Leases(root, str(tmp_path)).acquire(950, OTHER, [])
+
+
+def test_a_run_displaced_before_it_was_at_work_does_nothing(root, tmp_path, monkeypatch):
+    mine = Leases(root, str(tmp_path))
+    monkeypatch.setattr(Leases, "acquire", lambda *_args: None)  # and another takes it in that moment
+    with pytest.raises(leases.LeaseLostError), mine.working(950, ME, []):
+        pytest.fail("at work without a lease")
+
+
 def test_a_lease_from_before_the_nodes_boot_is_void(root, tmp_path):
     mine = Leases(root, str(tmp_path))
     mine.acquire(950, ME, [])
