@@ -10,8 +10,7 @@ import re
 from dataclasses import dataclass
 from typing import Any, Union
 
-# Spelt so that it can be evaluated by Python 3.9 as well.
-Pointer = tuple[Union[str, int], ...]  # noqa: UP007
+Pointer = tuple[Union[str, int], ...]  # noqa: UP007 - evaluated when imported, by Python 3.9 as well
 
 _SECRET_KEY = re.compile(r"pass(word|phrase|wd)?|secret|token|credential|private_key|api_?key|_hash$", re.IGNORECASE)
 _SECRET_VALUE = re.compile(

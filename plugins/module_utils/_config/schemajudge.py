@@ -19,10 +19,11 @@ from typing import Any
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._config.explain import Explainer
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._config.finding import Finding, Pointer
 
+# Ignored: jsonschema carries no types, and where it isn't installed mypy has nothing to complain of.
 try:
-    from jsonschema import Draft202012Validator  # type: ignore[import-untyped, unused-ignore]
-    from jsonschema.exceptions import ValidationError  # type: ignore[import-untyped, unused-ignore]
-    from jsonschema.validators import extend  # type: ignore[import-untyped, unused-ignore]
+    from jsonschema import Draft202012Validator  # type: ignore[import-untyped, unused-ignore]  # see above
+    from jsonschema.exceptions import ValidationError  # type: ignore[import-untyped, unused-ignore]  # see above
+    from jsonschema.validators import extend  # type: ignore[import-untyped, unused-ignore]  # see above
 except ImportError:  # reported as a finding: the configuration can't be judged without it
     Draft202012Validator = None
     ValidationError = None

@@ -94,7 +94,7 @@ def lab_target() -> Target:
         "phoenix_node": env["PHOENIX_LAB_NODE"],
     }
     target = LabTarget("ssh", variables, FIRST_CTID, FIRST_CTID + 1, FIRST_CTID + 2)
-    target.ssh = ssh  # type: ignore[misc]
+    target.ssh = ssh  # type: ignore[misc]  # a ClassVar, for a class with one instance
     template = target.on_node("sh", "-c", "ls /var/lib/vz/template/cache | head -n 1").strip()
     network = f"name=eth0,bridge=vmbr0,ip={_guest_address(env)},gw={env['PHOENIX_LAB_GUEST_GATEWAY']}"
     common = ["--unprivileged", "1", "--rootfs", "local:2", "--memory", "512", "--features", "nesting=1"]

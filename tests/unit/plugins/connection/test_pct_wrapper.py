@@ -205,7 +205,7 @@ def test_no_trailer_is_no_answer(stderr: bytes) -> None:
 @pytest.mark.parametrize("ctid", ["950; reboot", "0950", "", "-1", "1234567890", "950\n"])
 def test_a_ctid_is_a_number(ctid: str) -> None:
     with pytest.raises(ValueError, match="not a container id"):
-        wrapper.NodeCall(ctid=ctid, nonce=NONCE, command="true").argv()  # type: ignore[arg-type]
+        wrapper.NodeCall(ctid=ctid, nonce=NONCE, command="true").argv()  # type: ignore[arg-type]  # bad on purpose
 
 
 NAMES = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), min_size=1, max_size=40)
