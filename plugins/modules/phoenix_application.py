@@ -227,12 +227,17 @@ def own_address() -> str:
         return ""
 
 
+def shown_name(params: Mapping[str, Any]) -> str:
+    """What the user calls the script."""
+    return str(params["name"] or os.path.basename(params["script"]))
+
+
 def run_script(params: Mapping[str, Any], environment: Mapping[str, str]) -> dict[str, Any]:
     """Install the delivered script, run it, and return how it ended."""
     with open(params["script"], "rb") as file:
         sha256 = hashlib.sha256(file.read()).hexdigest()
-    name = params["name"] or os.path.basename(params["script"])
-    target = node.install_script(PATHS, params["script"], f"{sha256[:12]}-{_NOT_IN_FILES.sub('_', name)}")
+    kept = f"{sha256[:12]}-{_NOT_IN_FILES.sub('_', shown_name(params))}"
+    target = node.install_script(PATHS, params["script"], kept)
     job = node.Job(
         script=target,
         digest=params["digest"] or sha256,
@@ -263,15 +268,17 @@ def last_lines(text: str, lines: int = 20, size: int = 2000) -> str:
     return f" Its last output:\n{end}" if end else " It wrote nothing."
 
 
-def script_failure(script: Mapping[str, Any], timeout: int) -> str:
+def script_failure(script: Mapping[str, Any], name: str, timeout: int) -> str:
     """What to say of a script that failed, or an empty text."""
     if script["timed_out"]:
         how = f"did not end within {timeout} s and was ended"
-        return f"application script {script['name']} {how}.{last_lines(script['stdout_tail'])}"
-    if script["rc"] != 0:
-        how = f"was killed by signal {-script['rc']}" if script["rc"] < 0 else f"ended with exit code {script['rc']}"
-        return f"application script {script['name']} {how}.{last_lines(script['stdout_tail'])}"
-    return ""
+    elif script["rc"] < 0:
+        how = f"was killed by signal {-script['rc']}"
+    elif script["rc"] > 0:
+        how = f"ended with exit code {script['rc']}"
+    else:
+        return ""
+    return f"application script {name} {how}.{last_lines(script['stdout_tail'])}"
 
 
 def health_failure(health: Mapping[str, Any]) -> str:
@@ -290,7 +297,7 @@ def act(params: Mapping[str, Any]) -> tuple[dict[str, Any], str]:
     if params["script"]:
         result["script"] = run_script(params, environment)
         result["changed"] = True
-        failure = script_failure(result["script"], params["timeout"])
+        failure = script_failure(result["script"], shown_name(params), params["timeout"])
         if failure:
             return dict(result, stage="script", rc=result["script"]["rc"]), failure
     if params["health_check"]:
@@ -337,7 +344,7 @@ def main() -> None:
     )
     invocation = hide(module)
     if module.check_mode:
-        name = module.params["name"] or os.path.basename(module.params["script"] or "")
+        name = shown_name(module.params) if module.params["script"] else ""
         module.exit_json(changed=bool(module.params["script"]), would_run=name, invocation=invocation)
     try:
         result, failure = act(module.params)

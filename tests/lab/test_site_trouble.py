@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 
 from support.site import TEMPLATE, Lab, Project, until
 
@@ -67,7 +68,8 @@ def test_a_failing_script_alone_is_tried_again(lab: Lab, project: Project) -> No
     project.containers(_950=values)
     run = project.play()
     assert run.rc != 0
-    assert '7' in run.of('phoenix.hypervisor.phoenix_application')[0]['msg']
+    told = run.of('phoenix.hypervisor.phoenix_application')[0]['msg']
+    assert f'application script {Path(script).name} ended with exit code 7' in told
     assert 'went wrong here' in run.output
     assert lab.word(950) == 'customizing'
     assert 'went wrong here' in lab.trail()
