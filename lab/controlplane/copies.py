@@ -51,6 +51,7 @@ class Copies:
             src.lock = 'disk'
             self.save(src)
             self.save(new)
+            self.copy_firewall(vmid, newid)
         except BaseException:
             self.reload(src)
             raise

@@ -114,6 +114,7 @@ class GuestFiles:
     def _drop(self, ct: LabCt) -> None:
         self.store.remove(ct.vmid)
         self._stamps.pop(ct.vmid, None)
+        self.drop_firewall(ct.vmid)
         super()._drop(ct)
 
     # ------------------------------------------------------------------ locks

@@ -15,6 +15,7 @@ from .backend import Backend
 from .configs import Configs
 from .confstore import ConfStore
 from .copies import Copies
+from .firewallfiles import FirewallFiles
 from .guests import GuestFiles
 from .lifecycle import Lifecycle
 from .nodeinfo import NodeInfo
@@ -40,7 +41,7 @@ def local_storage(path: str = '/var/lib/vz') -> dict[str, dict[str, Any]]:
     }
 
 
-class LabPve(Wire, Access, Worker, Record, Lifecycle, Copies, Configs, NodeInfo, GuestFiles, FakePve):
+class LabPve(Wire, Access, Worker, Record, Lifecycle, Copies, Configs, NodeInfo, FirewallFiles, GuestFiles, FakePve):
     """One node.
 
     backend: what runs the guests. conf_dir: /etc/pve/lxc of the node. lock_dir: its /run/lock/lxc.
@@ -67,6 +68,8 @@ class LabPve(Wire, Access, Worker, Record, Lifecycle, Copies, Configs, NodeInfo,
         self.pve_version = pve_version
         self.node = node
         self.store = ConfStore(Path(conf_dir), Path(lock_dir))
+        inside = Path(conf_dir).parent.parent.name == 'nodes'
+        self.firewall_dir = Path(conf_dir).parents[2] / 'firewall' if inside else None
         self.access_log = access_log
         self.request_log = request_log
         super().__init__(password=password, host=host, port=port)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from . import compare, ledger, properties, states
+from .firewall import Firewall
 from .model import Entry, Observation, Record, Wanted
 
 # Storage types whose volumes can be cloned without copying, and those that can take a snapshot of a container's
@@ -31,6 +32,7 @@ class Source:
     to_come: bool = False
     ledger: Mapping[str, Any] | None = None
     storages: Mapping[str, str] = field(default_factory=dict)
+    firewall: Firewall = field(default_factory=Firewall)
 
     @property
     def template(self) -> bool:
@@ -68,6 +70,7 @@ def find_source(wanted: Wanted, seen: Observation) -> Source | None:
             running=seen.source_running,
             ledger=seen.source_ledger,
             storages=seen.storages,
+            firewall=seen.source_firewall,
         )
     if wanted.source is None:
         return None
@@ -84,6 +87,7 @@ def _predict(wanted: Wanted, seen: Observation) -> Source:
     else:
         head = compare.created_config(wanted, above.head if above and ctid is not None else None)
         raw = above.raw if above else ()
+    filtered = seen.source_firewall if there is not None or above is None else above.firewall
     changed = dict(compare.config_changes(wanted, head, Record(), False).onto(head))
     add, _remove = compare.raw_changes(wanted, raw, Record())
     if wanted.config.get("is_template"):
@@ -104,6 +108,7 @@ def _predict(wanted: Wanted, seen: Observation) -> Source:
         to_come=True,
         ledger=known,
         storages=seen.storages,
+        firewall=compare.firewall_change(wanted, filtered, Record()).after,
     )
 
 

@@ -7,15 +7,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from . import mounts, properties, rawlines
+from . import firewall_changes, mounts, properties, rawlines
+from .firewall import Firewall
 from .model import HOT, NOTHING, RESTART, Record, Wanted
 from .options import AT_ONCE, Desired, desired_options, is_hot, new_value, undone_value
 
 GIB = 1024**3
 RAW = "lxc"  # the key under which the record keeps the raw lines that we applied
+ASIDE = frozenset({RAW, firewall_changes.KEY})  # in the record, and no options of the config
 DEFAULT_ROOTFS_GB = 4  # PVE's own default (PVE facts, 'How PVE rewrites what you send')
 
 
@@ -55,7 +57,18 @@ def container_needs(wanted: Wanted) -> dict[str, str]:
 
 def desired(wanted: Wanted, actual: Mapping[str, str]) -> dict[str, Desired]:
     """The PVE options that the container's configuration and its features ask for."""
-    return {**desired_options(wanted.config, container_needs(wanted)), **mounts.desired_mounts(wanted.config, actual)}
+    options = {
+        **desired_options(wanted.config, container_needs(wanted)),
+        **mounts.desired_mounts(wanted.config, actual),
+    }
+    if firewall_changes.is_filtered(wanted.config):
+        # PVE filters nothing on an interface without its own switch.
+        net0 = options.get("net0")
+        if net0 is not None:
+            options["net0"] = replace(net0, parts={**(net0.parts or {}), "firewall": "1"})
+        elif "net0" in actual:
+            options["net0"] = Desired("net0", "firewall/enabled", parts={"firewall": "1"})
+    return options
 
 
 def config_changes(wanted: Wanted, actual: Mapping[str, str], record: Record, running: bool) -> Changes:
@@ -70,7 +83,7 @@ def config_changes(wanted: Wanted, actual: Mapping[str, str], record: Record, ru
             to_set[key] = value
             reasons.append(f"{key}: {actual.get(key, 'not set')} -> {value} ({option.source})")
     for key, earlier in record.applied.items():
-        if key in options or key == RAW:
+        if key in options or key in ASIDE:
             continue
         undone = undone_value(key, actual.get(key), earlier)
         if undone and undone[0] == "set":
@@ -91,7 +104,15 @@ def config_changes(wanted: Wanted, actual: Mapping[str, str], record: Record, ru
 def _remembered(wanted: Wanted, options: Mapping[str, Desired]) -> dict[str, Any]:
     result = {key: option.remembered() for key, option in options.items()}
     lines = rawlines.wanted_lines(wanted.config)
-    return {**result, RAW: [list(line) for line in lines]} if lines else result
+    if lines:
+        result[RAW] = [list(line) for line in lines]
+    rules = firewall_changes.changes(wanted.config, Firewall(), None).applied
+    return {**result, firewall_changes.KEY: dict(rules)} if rules else result
+
+
+def firewall_change(wanted: Wanted, there: Firewall, record: Record) -> firewall_changes.Changes:
+    """What is to change in the container's firewall."""
+    return firewall_changes.changes(wanted.config, there, record.applied.get(firewall_changes.KEY))
 
 
 def raw_changes(wanted: Wanted, there: Iterable[rawlines.Line], record: Record) -> tuple[list[Any], list[Any]]:

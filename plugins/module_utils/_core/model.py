@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .conffile import ConfFile
+from .firewall import Firewall
 
 # What a step disrupts, in rising order. 'impossible' is reported, never tried.
 NOTHING = "nothing"
@@ -91,7 +92,10 @@ class Plan:
 
 @dataclass(frozen=True)
 class Observation:
-    """One container as the node shows it. ``boot`` names the container's current start (None when stopped)."""
+    """One container as the node shows it. ``boot`` names the container's current start (None when stopped).
+
+    ``firewall`` may be there before the container is: PVE looks after the file by the CTID alone.
+    """
 
     ctid: int
     exists: bool = False
@@ -109,6 +113,9 @@ class Observation:
     source_ledger: Mapping[str, Any] | None = None
     storages: Mapping[str, str] = field(default_factory=dict)
     creating: str | None = None
+    firewall: Firewall = field(default_factory=Firewall)
+    source_firewall: Firewall = field(default_factory=Firewall)
+    datacenter_firewall: bool = True
 
     @property
     def lock(self) -> str | None:

@@ -117,6 +117,8 @@ SOURCES = {option.key: option.source for option in TABLE}
 RESET = {"memory": "512"}
 KEPT = frozenset({"hostname"})
 WHOLE = frozenset({"net", "mp", "dev"})
+# A switch on somebody else's NIC: when it goes, the NIC stays.
+SWITCHES = frozenset({"firewall"})
 
 # PVE facts, 'Pending changes': applied at once, or hotplugged. Everything else waits for a restart.
 AT_ONCE = frozenset({"description", "onboot", "startup", "protection", "hostname", "hookscript", "cores", "tags"})
@@ -186,7 +188,7 @@ def undone_value(key: str, actual: str | None, applied: Any) -> tuple[str, str |
     there = properties.parse(actual, first)
     rest = {name: value for name, value in there.items() if name not in applied}
     # A NIC or a mount point without what we gave it is none: it goes as a whole. PVE keeps the volume as unusedN.
-    if rest and key.rstrip("0123456789") not in WHOLE:
+    if rest and (key.rstrip("0123456789") not in WHOLE or set(applied) <= SWITCHES):
         return None if len(rest) == len(there) else ("set", properties.compose(rest, first))
     return _deletion(key) if set(there) & set(applied) else None
 

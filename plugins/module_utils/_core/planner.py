@@ -12,8 +12,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from . import clones, compare, ledger, refusals, states
-from .model import HOT, NOTHING, RESTART, Entry, Observation, Plan, Record, Step, Wanted
+from . import clones, compare, configure, ledger, refusals, states
+from .firewall import Firewall
+from .model import RESTART, Entry, Observation, Plan, Record, Step, Wanted
 from .world import World
 
 HOLD_TAG = "phoenix-hold"
@@ -34,7 +35,7 @@ def plan(wanted: Wanted, seen: Observation, record: Record) -> Plan:
     target = states.rank(wanted.target)
     _adopt(wanted, seen, record, world)
     _create(wanted, seen, record, world, target)
-    waiting = _configure(wanted, seen, record, world, target)
+    waiting = configure.configure(wanted, seen, record, world, target)
     _start(wanted, seen, world, target, waiting)
     _identity(world)
     _believe(wanted, world)
@@ -65,7 +66,7 @@ def _observed(wanted: Wanted, seen: Observation, record: Record) -> World:
     if seen.template:
         due, application = [], None  # never entered again: what changed since is told as stale
     config = seen.conf.merged()
-    differs = seen.exists and _differs(wanted, config, seen.conf.raw, record, seen.running)
+    differs = seen.exists and configure.differs(wanted, config, seen.conf.raw, record, seen.running, seen.firewall)
     return World(
         exists=seen.exists,
         running=seen.running,
@@ -81,15 +82,7 @@ def _observed(wanted: Wanted, seen: Observation, record: Record) -> World:
         identity=record.identity_due,
         believe=record.believe,
         unfinished=_unfinished(wanted, seen),
-    )
-
-
-def _differs(wanted: Wanted, config: dict[str, str], raw: Any, record: Record, running: bool) -> bool:
-    """Whether the config is other than the desired one."""
-    return (
-        bool(compare.config_changes(wanted, config, record, running))
-        or bool(compare.disk_growth(wanted, config)[0])
-        or compare.raw_changes(wanted, raw, record) != ([], [])
+        firewall=seen.firewall,
     )
 
 
@@ -105,6 +98,7 @@ def _notes(wanted: Wanted, seen: Observation, record: Record) -> list[str]:
         notes.append(
             f"the ledger inside the container can't be read ({seen.ledger_error}): features count as not applied"
         )
+    notes += configure.filtering_notes(wanted, seen, record)
     if seen.lock:
         notes.append(f"locked by PVE ({seen.lock}): changes wait for it")
     return notes
@@ -139,7 +133,9 @@ def _create(wanted: Wanted, seen: Observation, record: Record, world: World, tar
     world.exists, world.template = True, False
     world.config = compare.created_config(wanted, source.head if source else None)
     world.raw = source.raw if source else ()
-    world.differs = _differs(wanted, world.config, world.raw, Record(), False)
+    if source:
+        world.firewall = source.firewall  # PVE copies it, and leaves alone what a create finds
+    world.differs = configure.differs(wanted, world.config, world.raw, Record(), False, world.firewall)
     # A clone starts with what its source has applied; what an earlier container of this CTID had is gone with it.
     world.due = ledger.due_features(wanted.features, source.ledger if source else None)
     world.application = ledger.application_due(wanted.ctid, wanted.application, None)
@@ -172,6 +168,7 @@ def _resume_create(wanted: Wanted, seen: Observation, world: World) -> None:
     if seen.creating == "failed":
         path = f"/nodes/{wanted.node}/lxc/{wanted.ctid}"
         world.exists = world.running = False
+        world.firewall = Firewall()  # PVE removes it with the container
         # The API refuses to destroy what is locked; only the node's own command takes the dead creation's lock away.
         unlock = Entry("pct", f"unlock {wanted.ctid}")
         # Until its end a creation's config names no volume: those have to be found by the CTID in their names.
@@ -183,58 +180,6 @@ def _resume_create(wanted: Wanted, seen: Observation, world: World) -> None:
         identity = {"identity": "due"} if world.identity else {}
         done = Entry("node", "record", {"creating": None, "ours": True, "applied": {}, **identity})
         world.add("adopt", "an earlier run created it and was cut off before it could say so", done)
-
-
-def _configure(wanted: Wanted, seen: Observation, record: Record, world: World, target: int) -> list[str]:
-    """Adds the config write, the raw lines and the disk growth. Returns what waits for a restart afterwards."""
-    waiting = sorted(seen.conf.pending) if world.exists and seen.running else []
-    if world.exists and seen.running and record.raw_boot is not None and record.raw_boot == seen.boot:
-        waiting.append("lxc")
-    if not world.exists or target < states.rank(states.CONFIGURED):
-        return waiting
-    path = f"/nodes/{wanted.node}/lxc/{wanted.ctid}"
-    created = any(step.kind in ("create", "clone") for step in world.steps)
-    earlier = Record() if created else record
-    changes = compare.config_changes(wanted, world.config, earlier, world.running)
-    growth = list(compare.disk_growth(wanted, world.config)[0].items())
-    add, remove = compare.raw_changes(wanted, world.raw, earlier)
-    world.differs = bool(growth or add or remove)
-    remember = Entry("node", "record", {"applied": dict(changes.applied)})
-    if changes:
-        before, world.config = world.config, changes.onto(world.config)
-        call = Entry("pve", f"PUT {path}/config", changes.params())
-        if add or remove:
-            # The record must not forget lines that are still to be removed, in case this run is cut off.
-            remember = Entry("node", "record", {"applied": {**changes.applied, **_kept_lines(earlier)}})
-        world.add("configure", "; ".join(changes.reasons), call, remember, disrupts=changes.disrupts)
-        if world.running:
-            waiting = sorted({*waiting, *compare.waits_for_restart(changes, before)})
-    if add or remove:
-        world.differs = bool(growth)
-        _raw_lines(wanted, seen, world, changes.applied, (add, remove))
-        waiting = sorted({*waiting, "lxc"}) if world.running else waiting
-    elif not changes and (created or dict(changes.applied) != dict(record.applied)):
-        world.add("record", "the values to compare with next time", remember)
-    for disk, size in growth:
-        world.differs = disk != growth[-1][0]
-        call = Entry("pve", f"PUT {path}/resize", {"disk": disk, "size": size})
-        world.add("resize", f"{disk} grows to {size}", call, disrupts=HOT if world.running else NOTHING)
-    return waiting
-
-
-def _kept_lines(record: Record) -> dict[str, Any]:
-    return {compare.RAW: record.applied[compare.RAW]} if compare.RAW in record.applied else {}
-
-
-def _raw_lines(wanted: Wanted, seen: Observation, world: World, applied: Any, lines: Any) -> None:
-    add, remove = lines
-    text = [f"+{key}: {value}" for key, value in add] + [f"-{key}: {value}" for key, value in remove]
-    edit = Entry("conf", "edit raw lines", {"add": [list(line) for line in add], "remove": [list(x) for x in remove]})
-    values: dict[str, Any] = {"applied": dict(applied)}
-    if world.running:
-        values["raw_boot"] = seen.boot
-    disrupts = RESTART if world.running else NOTHING
-    world.add("raw", f"lxc_options: {', '.join(text)}", edit, Entry("node", "record", values), disrupts=disrupts)
 
 
 def _start(wanted: Wanted, seen: Observation, world: World, target: int, waiting: list[str]) -> None:

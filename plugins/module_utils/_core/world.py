@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from . import states
+from .firewall import Firewall
 from .model import Entry, Step
 
 
@@ -31,6 +32,7 @@ class World:
     identity: bool
     believe: bool
     unfinished: bool
+    firewall: Firewall
     steps: list[Step] = field(default_factory=list)
 
     def state(self) -> str:

@@ -11,8 +11,9 @@ import time
 from dataclasses import dataclass, field, replace
 from typing import Any, Callable
 
+from .._core import firewall_changes, planner, states
 from .._core import ledger as ledgers
-from .._core import planner, states
+from .._core.firewall import Rule, rule_of_answer
 from .._core.model import Entry, Observation, Plan, Record, Step, Wanted
 from . import guest
 from .audit import Audit
@@ -94,6 +95,7 @@ class Executor:
         self._task_timeout = task_timeout
         self._ready_timeout = ready_timeout
         self._found: dict[int, str] = {}
+        self._rules: tuple[Rule, ...] = ()  # the firewall's, as the calls of the step under way leave them
 
     @property
     def client(self) -> Client:
@@ -181,6 +183,7 @@ class Executor:
         extras = {"step": step.kind}
         self._audit.write(wanted.ctid, event, "begin", extras=extras)
         started = time.monotonic()
+        self._rules = seen.firewall.rules
         try:
             for entry in step.entries:
                 self._entry(wanted, step, entry, seen, outcome)
@@ -223,16 +226,28 @@ class Executor:
         params = dict(entry.params)
         if method == "PUT" and path.endswith("/config") and seen.digest:
             params["digest"] = seen.digest  # refused when somebody changed it since we looked
+        if "/firewall/rules/" in path:
+            params["digest"] = self._rules_digest(path.rpartition("/")[0])
         # Clones of one source take turns at its lock (PVE facts, 'Locks'): each may take as long as a task.
         patience = self._task_timeout if path.endswith("/clone") else self._lock_wait
         try:
             answer = with_lock_wait(lambda: self.client.request(method, path, params), patience, self._guard)
+            if "/firewall/" in path:
+                rest = path.partition("/firewall/")[2]
+                self._rules = firewall_changes.follow(self._rules, method, rest, entry.params)
             return self._follow(wanted, entry, path, answer, seen)
         except PveError as error:
             # Somebody else, or the worker of an earlier, killed run, got there between our look and the call.
             if not any(path.endswith(end) and words in error.reason for end, words in ALREADY.items()):
                 raise
             return []
+
+    def _rules_digest(self, path: str) -> str:
+        """The digest under which the positions of the plan hold. Raises PveError when the rules are others by now."""
+        answer = self.client.request("GET", path) or []
+        if tuple(map(rule_of_answer, answer)) != self._rules:
+            raise PveError(f"GET {path}", 0, "detected modified configuration - its rules are not those of the file")
+        return str(answer[0].get("digest", ""))
 
     def _follow(self, wanted: Wanted, entry: Entry, path: str, answer: Any, seen: Observation) -> list[str]:
         """Wait for what a call has set going. Returns the worker's warnings."""

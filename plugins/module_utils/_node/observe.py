@@ -19,6 +19,7 @@ from typing import Any, Callable
 
 from .._core import ledger
 from .._core.conffile import ConfFile, parse_conf
+from .._core.firewall import Firewall, parse_file
 from .._core.model import Observation, Record
 from . import guest
 
@@ -73,6 +74,15 @@ def read_conf(node: str, ctid: int, pve: str = PVE) -> tuple[ConfFile | None, st
     return parse_conf(data.decode("utf-8", "replace")), digest
 
 
+def read_firewall(name: str, pve: str = PVE) -> Firewall:
+    """A firewall of PVE, empty when there is none: a container's by its CTID, or ``cluster``, the datacenter's."""
+    try:
+        with open(f"{pve}/firewall/{name}.fw", encoding="utf-8", errors="replace") as file:
+            return parse_file(file.read())
+    except FileNotFoundError:
+        return Firewall()
+
+
 def existing_ctids(node: str, pve: str = PVE) -> set[int]:
     """CTIDs of all containers of this node."""
     names = (os.path.basename(path)[:-5] for path in glob.glob(f"{pve}/nodes/{node}/lxc/*.conf"))
@@ -114,6 +124,7 @@ class Observer:
         self.boot = node_boot()
         self.storages = storage_types(f"{pve}/storage.cfg")
         self._look_inside = look_inside
+        self._filters = read_firewall("cluster", pve).options.get("enable", "0") != "0"
 
     def observe(
         self,
@@ -126,13 +137,18 @@ class Observer:
         """One container, and the head of its clone source when it has one."""
         running = self._running() if running is None else running
         conf, digest = read_conf(self.node, ctid, self.pve)
-        found: dict[str, Any] = {"storages": self.storages}
+        found: dict[str, Any] = {
+            "storages": self.storages,
+            "firewall": read_firewall(str(ctid), self.pve),
+            "datacenter_firewall": self._filters,
+        }
         if source is not None:
             if source_record is not None and source_record.ours:
                 found["source_word"] = source_record.word or "defined"
                 found["source_ledger"] = source_record.ledger
             found["source"] = read_conf(self.node, source, self.pve)[0]
             found["source_running"] = source in running
+            found["source_firewall"] = read_firewall(str(source), self.pve)
         if conf is None:
             return Observation(ctid=ctid, elsewhere=taken_elsewhere(self.node, ctid, self.pve), **found)
         is_running = ctid in running

@@ -1,0 +1,106 @@
+# Copyright (c) 2026, Phoenix Hypervisor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The steps that bring a container's config, raw lines, firewall and disks to what is wanted."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from . import compare, firewall_changes, states
+from .firewall import Firewall
+from .model import HOT, NOTHING, RESTART, Entry, Observation, Record, Wanted
+from .world import World
+
+
+def differs(
+    wanted: Wanted, config: dict[str, str], raw: Any, record: Record, running: bool, firewall: Firewall
+) -> bool:
+    """Whether the config is other than the desired one."""
+    return (
+        bool(compare.config_changes(wanted, config, record, running))
+        or bool(compare.disk_growth(wanted, config)[0])
+        or compare.raw_changes(wanted, raw, record) != ([], [])
+        or bool(compare.firewall_change(wanted, firewall, record))
+    )
+
+
+def filtering_notes(wanted: Wanted, seen: Observation, record: Record) -> list[str]:
+    """What is worth knowing of the container's firewall, when the configuration speaks of it."""
+    notes = []
+    if firewall_changes.KEY in wanted.config:
+        foreign = compare.firewall_change(wanted, seen.firewall, record).foreign
+        notes += [f"firewall: a rule that was not set from here is kept: {rule.line()}" for rule in foreign]
+    if firewall_changes.is_filtered(wanted.config) and not seen.datacenter_firewall:
+        notes.append(
+            "firewall: enabled, but the firewall of the datacenter is off, so nothing is filtered; switch that on "
+            "once your own access is in its rules (pvesh set /cluster/firewall/options --enable 1)"
+        )
+    return notes
+
+
+def configure(wanted: Wanted, seen: Observation, record: Record, world: World, target: int) -> list[str]:
+    """Adds the config write, the raw lines and the disk growth. Returns what waits for a restart afterwards."""
+    waiting = sorted(seen.conf.pending) if world.exists and seen.running else []
+    if world.exists and seen.running and record.raw_boot is not None and record.raw_boot == seen.boot:
+        waiting.append("lxc")
+    if not world.exists or target < states.rank(states.CONFIGURED):
+        return waiting
+    path = f"/nodes/{wanted.node}/lxc/{wanted.ctid}"
+    created = any(step.kind in ("create", "clone") for step in world.steps)
+    earlier = Record() if created else record
+    changes = compare.config_changes(wanted, world.config, earlier, world.running)
+    growth = list(compare.disk_growth(wanted, world.config)[0].items())
+    add, remove = compare.raw_changes(wanted, world.raw, earlier)
+    filtering = compare.firewall_change(wanted, world.firewall, earlier)
+    # The record must not forget what is still to be removed, in case this run is cut off.
+    aside = ((compare.RAW, bool(add or remove)), (firewall_changes.KEY, bool(filtering)))
+    to_come = {key for key, pending in aside if pending}
+    if changes:
+        world.differs = bool(growth or to_come)
+        before, world.config = world.config, changes.onto(world.config)
+        call = Entry("pve", f"PUT {path}/config", changes.params())
+        remember = _remember(changes.applied, earlier, to_come)
+        world.add("configure", "; ".join(changes.reasons), call, remember, disrupts=changes.disrupts)
+        if world.running:
+            waiting = sorted({*waiting, *compare.waits_for_restart(changes, before)})
+    if add or remove:
+        to_come.remove(compare.RAW)
+        world.differs = bool(growth or to_come)
+        _raw_lines(wanted, seen, world, _remember(changes.applied, earlier, to_come), (add, remove))
+        waiting = sorted({*waiting, "lxc"}) if world.running else waiting
+    if filtering:
+        world.differs = bool(growth)
+        world.firewall = filtering.after
+        calls = (Entry("pve", f"{c.method} {path}/firewall/{c.path}", c.params) for c in filtering.calls)
+        remember = _remember(changes.applied, earlier, set())
+        disrupts = HOT if world.running else NOTHING
+        world.add("firewall", "; ".join(filtering.reasons), *calls, remember, disrupts=disrupts)
+    elif not (changes or add or remove) and (created or dict(changes.applied) != dict(record.applied)):
+        world.differs = bool(growth)
+        remember = _remember(changes.applied, earlier, set())
+        world.add("record", "the values to compare with next time", remember)
+    for disk, size in growth:
+        world.differs = disk != growth[-1][0]
+        call = Entry("pve", f"PUT {path}/resize", {"disk": disk, "size": size})
+        world.add("resize", f"{disk} grows to {size}", call, disrupts=HOT if world.running else NOTHING)
+    return waiting
+
+
+def _remember(applied: Any, earlier: Record, to_come: set[str]) -> Entry:
+    """The write of the values last applied; of what is still to come as it was."""
+    kept = {key: earlier.applied[key] for key in to_come if key in earlier.applied}
+    values = {key: value for key, value in applied.items() if key not in to_come}
+    return Entry("node", "record", {"applied": {**values, **kept}})
+
+
+def _raw_lines(wanted: Wanted, seen: Observation, world: World, remember: Entry, lines: Any) -> None:
+    add, remove = lines
+    text = [f"+{key}: {value}" for key, value in add] + [f"-{key}: {value}" for key, value in remove]
+    edit = Entry("conf", "edit raw lines", {"add": [list(line) for line in add], "remove": [list(x) for x in remove]})
+    values = dict(remember.params)
+    if world.running:
+        values["raw_boot"] = seen.boot
+    disrupts = RESTART if world.running else NOTHING
+    world.add("raw", f"lxc_options: {', '.join(text)}", edit, Entry("node", "record", values), disrupts=disrupts)
