@@ -30,7 +30,7 @@ integration: ## tests/integration: plugins and modules against a control plane i
 build: ## the collection archive: its content, offline installation, playbooks by name
 	@$(TOOLS)/run_tests.py build
 
-demo: apt ## start the lab, run site.yml on two containers, show what came of it, run it again (root)
+demo: apt ## start the lab, build a fleet with site.yml, show what came of it, run it again (root)
 	@$(RUN) python lab/demo.py
 
 lab-up: apt ## start the lab: a Proxmox-shaped node in a container (root)

@@ -2,7 +2,9 @@
 # Copyright (c) 2026, Phoenix Hypervisor contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The demo: from two JSON files to a web service in a real container, on a machine without Proxmox. Needs root.
+"""The demo: from two JSON files to a fleet of real containers, on a machine without Proxmox. Needs root.
+
+A base template, a template with Docker cloned from it, and two services cloned from that; one runs under Docker.
 
 Run it with `make demo`, which sets up what it needs. The exit code is 0 only when all is as promised.
 """
@@ -19,10 +21,13 @@ import time
 import urllib.error
 import urllib.request
 from pathlib import Path
+from typing import Any
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 LAB = CHECKOUT / 'lab' / 'lab.py'
-CONTAINER = '950'
+TEMPLATES = ('900', '920')
+UNDER_DOCKER = '950'
+SERVICES = (UNDER_DOCKER, '951')
 PORT = 8080
 MUTATING = ('POST', 'PUT', 'DELETE')
 STARTED = time.monotonic()
@@ -113,11 +118,18 @@ def answer(address: str) -> dict[str, object]:
             time.sleep(0.25)
 
 
-def mutations() -> int:
-    """How often the control plane was asked to change something, by its own record."""
+def mutations() -> list[dict[str, Any]]:
+    """What the control plane was asked to change, by its own record."""
     lines = lab('ssh', 'cat /var/log/pveproxy/requests.jsonl').splitlines()
     requests = [json.loads(line) for line in lines]
-    return len([r for r in requests if r['method'] in MUTATING and not r['path'].startswith('/access/ticket')])
+    return [r for r in requests if r['method'] in MUTATING and not r['path'].startswith('/access/ticket')]
+
+
+def brief(request: dict[str, Any]) -> str:
+    """A request of the record in one line."""
+    names = ('vmid', 'newid', 'hostname', 'full')
+    shown = [f'{name}={request["params"][name]}' for name in names if name in request['params']]
+    return ' '.join([request['method'], request['path'], *shown])
 
 
 def expect(truth: bool, otherwise: str) -> None:
@@ -144,23 +156,29 @@ def demo() -> None:
     say(f'The node answers at {variables["PHOENIX_LAB_NODE_IP"]}')
 
     say()
-    say('ansible-playbook site.yml: two containers, 900 with the feature base_setup, 950 with a web service on top')
+    say('ansible-playbook site.yml: template 900, cloned from it template 920 with Docker, from that 950 and 951')
     playbook(inventory, 'site.yml', live=True)
-    say('The run is through. What is there now:')
+    say('The run is through. What the node was asked to do, by its own record:')
+    # Without those that met the lock of a source that was being cloned, and were made again.
+    show('\n'.join(brief(request) for request in mutations() if request['status'] == 200))
+    say('What is there now:')
     seen = containers(inventory)
-    for ctid in ('900', CONTAINER):
+    for ctid in (*TEMPLATES, *SERVICES):
         expect(seen.get(ctid, {}).get('STATE') == 'completed', f'container {ctid} is not completed')
+    for ctid in TEMPLATES:
+        expect('template: 1' in lab('ssh', f'pct config {ctid}').splitlines(), f'container {ctid} is no template')
 
     say()
-    say(f'The web service of container {CONTAINER}:')
-    address = seen[CONTAINER]['ADDRESS']
-    before = answer(address)
+    say(f'The services, {UNDER_DOCKER} from under Docker:')
+    before = {ctid: answer(seen[ctid]['ADDRESS']) for ctid in SERVICES}
+    shown = inside("docker ps --format '{{.Image}} {{.Ports}}'")
+    show(f'$ pct exec {UNDER_DOCKER} -- docker ps\n{shown}')
+    expect('->80/tcp' in shown, f'nothing runs under Docker in container {UNDER_DOCKER}')
     boot = boot_of_container()
-    say(f'pct reboot {CONTAINER} on the node, then once more:')
-    lab('ssh', f'pct reboot {CONTAINER}')
-    expect(boot != boot_of_container(), f'container {CONTAINER} did not reboot')
-    address = wait_for_address()
-    expect(answer(address).get('host') == before.get('host'), 'another container answered')
+    say(f'pct reboot {UNDER_DOCKER} on the node, then once more:')
+    lab('ssh', f'pct reboot {UNDER_DOCKER}')
+    expect(boot != boot_of_container(), f'container {UNDER_DOCKER} did not reboot')
+    expect(answer(wait_for_address()) == before[UNDER_DOCKER], 'another container answered')
 
     say()
     say('site.yml a second time: nothing is to change')
@@ -182,19 +200,25 @@ def demo() -> None:
     )
 
 
+def inside(command_line: str) -> str:
+    """A command in the container that runs Docker; its output."""
+    return lab('ssh', f'pct exec {UNDER_DOCKER} -- {command_line}').strip()
+
+
 def boot_of_container() -> str:
     """A word that differs after each boot."""
-    return lab('ssh', f'pct exec {CONTAINER} -- stat -c %Y /proc/1').strip()
+    return inside('stat -c %Y /proc/1')
 
 
 def wait_for_address() -> str:
     """The container's address after a boot; DHCP may take a moment."""
     deadline = time.monotonic() + ANSWER_SECONDS
     while True:
-        words = lab('ssh', f'pct exec {CONTAINER} -- hostname -I || true').split()
-        if words:
-            return words[0]
-        expect(time.monotonic() < deadline, f'container {CONTAINER} has no address after its reboot')
+        # Docker's own bridges have addresses too.
+        words = inside('ip -4 -oneline address show dev eth0 || true').split()
+        if len(words) > 3:
+            return words[3].partition('/')[0]
+        expect(time.monotonic() < deadline, f'container {UNDER_DOCKER} has no address after its reboot')
         time.sleep(0.25)
 
 
