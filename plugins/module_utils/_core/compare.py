@@ -55,11 +55,11 @@ def container_needs(wanted: Wanted) -> dict[str, str]:
     return needs
 
 
-def desired(wanted: Wanted, actual: Mapping[str, str]) -> dict[str, Desired]:
+def desired(wanted: Wanted, actual: Mapping[str, str], occupied: Iterable[str] = ()) -> dict[str, Desired]:
     """The PVE options that the container's configuration and its features ask for."""
     options = {
         **desired_options(wanted.config, container_needs(wanted)),
-        **mounts.desired_mounts(wanted.config, actual),
+        **mounts.desired_mounts(wanted.config, actual, occupied),
     }
     if firewall_changes.is_filtered(wanted.config):
         # PVE filters nothing on an interface without its own switch.
@@ -71,9 +71,14 @@ def desired(wanted: Wanted, actual: Mapping[str, str]) -> dict[str, Desired]:
     return options
 
 
-def config_changes(wanted: Wanted, actual: Mapping[str, str], record: Record, running: bool) -> Changes:
-    """What one PUT has to change. ``actual`` are the values with pending ones merged in."""
-    options = desired(wanted, actual)
+def config_changes(
+    wanted: Wanted, actual: Mapping[str, str], record: Record, running: bool, occupied: Iterable[str] = ()
+) -> Changes:
+    """What one PUT has to change.
+
+    ``actual`` are the values with pending ones merged in, ``occupied`` the options whose deletion is pending.
+    """
+    options = desired(wanted, actual, occupied)
     to_set: dict[str, str] = {}
     delete: list[str] = []
     reasons: list[str] = []

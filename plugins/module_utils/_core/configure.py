@@ -50,7 +50,8 @@ def configure(wanted: Wanted, seen: Observation, record: Record, world: World, t
     path = f"/nodes/{wanted.node}/lxc/{wanted.ctid}"
     created = any(step.kind in ("create", "clone") for step in world.steps)
     earlier = Record() if created else record
-    changes = compare.config_changes(wanted, world.config, earlier, world.running)
+    going = [key for key, value in seen.conf.pending.items() if value is None]
+    changes = compare.config_changes(wanted, world.config, earlier, world.running, going)
     growth = list(compare.disk_growth(wanted, world.config)[0].items())
     add, remove = compare.raw_changes(wanted, world.raw, earlier)
     filtering = compare.firewall_change(wanted, world.firewall, earlier)

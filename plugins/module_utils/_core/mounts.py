@@ -10,7 +10,7 @@ takes the first free one. A volume that exists is never asked for again: PVE wou
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from . import properties
@@ -49,12 +49,17 @@ def _wanted(config: Mapping[str, Any]) -> Iterator[tuple[str, str, dict[str, str
         yield path, "volumes", {"volume": f"{pool}:{item['size_gb']}", "mp": path}
 
 
-def desired_mounts(config: Mapping[str, Any], actual: Mapping[str, str]) -> dict[str, Desired]:
-    """The ``mpN`` options that the configuration asks for, each in its slot."""
+def desired_mounts(
+    config: Mapping[str, Any], actual: Mapping[str, str], occupied: Iterable[str] = ()
+) -> dict[str, Desired]:
+    """The ``mpN`` options that the configuration asks for, each in its slot.
+
+    ``occupied`` are slots whose deletion waits for a restart: a new mount point there would have to wait as well.
+    """
     slots = _slots(actual)
     result: dict[str, Desired] = {}
     for path, source, parts in _wanted(config):
-        key = slots.get(path) or next(_free(actual, set(result)))
+        key = slots.get(path) or next(_free(actual, {*result, *occupied}))
         there = source == "volumes" and path in slots
         result[key] = Desired(key, source, parts={"mp": path} if there else parts)
     return result
