@@ -28,7 +28,25 @@ def refusal(wanted: Wanted, seen: Observation, record: Record) -> str | None:
     if seen.creating == "failed":
         return _create(wanted, seen)  # what a dead creation of ours left is removed first, so it needn't fit
     config = seen.conf.merged()
-    return compare.fixed_error(wanted, config) or compare.disk_growth(wanted, config)[1]
+    return (
+        compare.fixed_error(wanted, config)
+        or compare.disk_growth(wanted, config)[1]
+        or _protected(wanted, seen, record, config)
+    )
+
+
+def _protected(wanted: Wanted, seen: Observation, record: Record, config: Mapping[str, str]) -> str | None:
+    """PVE changes no drive of a protected container, and says so only when it is asked to."""
+    if config.get("protection") != "1" or states.rank(wanted.target) < states.rank(states.CONFIGURED):
+        return None
+    changes = compare.config_changes(wanted, config, record, seen.running)
+    drives = sorted(key for key in (*changes.set, *changes.delete) if key.rstrip("0123456789") in ("mp", "rootfs"))
+    if not drives:
+        return None
+    return (
+        f"container {wanted.ctid} is protected, so PVE changes none of its drives ({', '.join(drives)}); remove the "
+        f"protection first (pct set {wanted.ctid} --protection 0)"
+    )
 
 
 def describe_foreign(wanted: Wanted, seen: Observation, record: Record) -> str:
