@@ -11,7 +11,7 @@ from typing import Any
 from ansible.errors import AnsibleActionFail, AnsibleError
 
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.node_action import NodeAction
-from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.wanted import wanted
+from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.wanted import templates_of, wanted
 
 
 class ActionModule(NodeAction):
@@ -28,7 +28,8 @@ class ActionModule(NodeAction):
             try:
                 in_play = task_vars.get("ansible_play_hosts_all", ()) if self._task.check_mode else ()
                 hostvars = task_vars.get("hostvars")
-                options = {**wanted(task_vars, self._templar.template, self._loader, hostvars, in_play), **options}
+                templates = templates_of(self._templar)
+                options = {**wanted(task_vars, templates, self._loader, hostvars, in_play), **options}
             except AnsibleError as error:
                 raise AnsibleActionFail(str(error)) from error
         result.update(self.run_on_node(options, task_vars))

@@ -17,6 +17,11 @@ from . import application, features
 Template = Callable[[Any], Any]
 
 
+def templates_of(templar: Any) -> Callable[[Mapping[str, Any]], Template]:
+    """What `wanted` takes for its templates, from an action plugin's templar."""
+    return lambda variables: templar.copy_with_new_env(available_variables=variables).template
+
+
 def search_of(variables: Mapping[str, Any]) -> features.Search:
     """Where features are looked for: beside the configuration and the playbook, then Ansible's own places."""
     folders = [str(variables.get(name) or "") for name in ("phoenix_config_dir", "playbook_dir")]
@@ -25,16 +30,20 @@ def search_of(variables: Mapping[str, Any]) -> features.Search:
 
 def wanted(
     variables: Mapping[str, Any],
-    template: Template,
+    templates: Callable[[Mapping[str, Any]], Template],
     loader: DataLoader,
     hostvars: Mapping[str, Any] | None = None,
     in_play: Collection[str] = (),
 ) -> dict[str, Any]:
     """The options of phoenix_lxc_state that follow from a container's variables. Raises AnsibleError with one text.
 
+    ``templates`` gives the templating of a container by its variables: a role's default is a template over those of the
+    container that it is applied in, not of the host whose task asks.
+
     ``in_play`` are the containers that this run works on: a clone source among them is described too, so that a plan
     can be made before it exists. The values are plain data; nothing of the configuration is ever templated.
     """
+    template = templates(variables)
     config = dict(variables.get("phoenix_config") or {})
     names = [str(name) for name in config.get("features") or ()]
     source = str(config["clone_from_ctid"]) if config.get("clone_from_ctid") is not None else None
@@ -64,7 +73,7 @@ def wanted(
     if parent is not None:
         result["clone_snapshot"] = (parent.get("phoenix_config") or {}).get("template_snapshot_name")
         if source in in_play:
-            result["source"] = wanted(parent, template, loader, hostvars, in_play)
+            result["source"] = wanted(parent, templates, loader, hostvars, in_play)
     return result
 
 
