@@ -1,6 +1,6 @@
 # Every target does the set-up that it needs on a fresh Debian 12 or 13: `make demo` and `make test` are all there is to know.
 .DEFAULT_GOAL := help
-.PHONY: help apt venv lint unit integration build lab-up lab-down molecule demo test clean
+.PHONY: help apt venv lint unit integration build lab-up lab-down molecule demo test test-long clean
 SHELL := /bin/bash
 
 # Only to start the toolchain; the tests' interpreters are chosen by tools/toolchain.py.
@@ -44,6 +44,9 @@ molecule: ## the molecule scenarios on the lab (root)
 
 test: ## everything: lint, unit, integration, build, lab, molecule
 	@$(TOOLS)/run_tests.py
+
+test-long: ## the proofs in full (docs/guarantees.md): 10,000 pairs, every kill point and many more, about an hour
+	@$(TOOLS)/run_tests.py proofs
 
 clean: ## forget the toolchain and all results; the lab stays
 	rm -rf .cache

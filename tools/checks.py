@@ -19,6 +19,9 @@ from toolchain import CACHE, ROOT, Toolchain
 LOGS = CACHE / 'logs'
 # Needs containers to connect to, so it runs with the lab.
 CONNECTION = 'tests/integration/connection'
+PROOFS = 'tests/integration/proofs'
+# How pytest's summary says what the proofs tried.
+COUNTS = re.compile(r'^=+ proofs =+$(.*?)^=', re.MULTILINE | re.DOTALL)
 PURE = ('_core', '_config')
 CORE_NAME = 'ansible_collections.phoenix.hypervisor.plugins.module_utils'
 
@@ -52,6 +55,13 @@ class Outcome:
     skipped: list[str]
     seconds: float
     code: int
+
+    @property
+    def counts(self) -> list[str]:
+        """What the proofs among the tests say that they tried."""
+        text = self.check.log.read_text(encoding='utf-8', errors='replace') if self.check.junit else ''
+        found = COUNTS.search(text)
+        return found.group(1).strip().splitlines() if found else []
 
     @property
     def good(self) -> bool:
@@ -177,6 +187,14 @@ def integration(toolchain: Toolchain) -> list[Check]:
     tree = worktree.make(f'unit-{toolchain.series.name}')
     options = ('--ansible-unit-inject-only', f'--ignore={CONNECTION}')
     return [pytest('integration', toolchain, tree, 'tests/integration', *options)]
+
+
+def proofs(toolchain: Toolchain) -> list[Check]:
+    """The proofs in their full form; the integration tier has their reduced one."""
+    tree = worktree.make(f'unit-{toolchain.series.name}')
+    check = pytest('proofs', toolchain, tree, PROOFS, '--ansible-unit-inject-only', timeout=7200.0)
+    check.env['PHOENIX_PROOFS'] = 'long'
+    return [check]
 
 
 def build(toolchain: Toolchain) -> list[Check]:

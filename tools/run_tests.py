@@ -2,7 +2,7 @@
 # Copyright (c) 2026, Phoenix Hypervisor contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Runs the tiers of the tests and says what came out: `run_tests.py [TIER …]`, all of them without an argument.
+"""Runs the tiers of the tests and says what came out: `run_tests.py [TIER …]`, all but the long ones without.
 
 Tiers that don't share anything run side by side. Each check's output goes to a file under `.cache/logs`; that of a
 failed one is printed when it ends. The last line is `N passed, N failed`; the exit code is 0 only when nothing failed.
@@ -51,6 +51,8 @@ TIERS = (
     Tier('build', checks.build, every_series=True),
     Tier('molecule', checks.molecule, every_series=False, needs_lab=True),
 )
+# Run only when asked for by name: longer than anybody waits for `make test`.
+LONG = (Tier('proofs', checks.proofs, every_series=False),)
 # Tiers that must not run at the same time: both start labs, and one measures how fast.
 EXCLUSIVE = {'lab': threading.Lock()}
 EXCLUSIVE['molecule'] = EXCLUSIVE['lab']
@@ -79,6 +81,7 @@ def report(outcome: checks.Outcome, strict: bool) -> str:
         counts += f', {len(outcome.skipped)} skipped'
     lines = [f'{"ok  " if outcome.good else "FAIL"} {check.name}: {outcome.seconds:.1f} s {counts}'.rstrip()]
     lines += [f'     skipped{" (a failure with CI=true)" if strict else ""}: {text}' for text in outcome.skipped]
+    lines += [f'     {text}' for text in outcome.counts]
     if not outcome.good:
         log = check.log.read_text(encoding='utf-8', errors='replace').splitlines()
         if len(log) > SHOWN_LINES:
@@ -113,14 +116,14 @@ def set_up(tiers: list[Tier]) -> list[toolchain.Toolchain]:
 
 def parse_arguments() -> list[Tier]:
     """The tiers asked for, in the order of starting."""
-    names = [tier.name for tier in TIERS]
+    names = [tier.name for tier in (*TIERS, *LONG)]
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('tiers', nargs='*', metavar='TIER', help=', '.join(names))
     wanted = parser.parse_args().tiers
     unknown = sorted(set(wanted) - set(names))
     if unknown:
         parser.error(f'no such tier: {", ".join(unknown)}; there are {", ".join(names)}')
-    return [tier for tier in TIERS if not wanted or tier.name in wanted]
+    return [tier for tier in (*TIERS, *LONG) if tier.name in wanted or (not wanted and tier in TIERS)]
 
 
 def main() -> int:

@@ -1,0 +1,21 @@
+# Copyright (c) 2026, Phoenix Hypervisor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""How much the proofs try, and how much they did."""
+
+from __future__ import annotations
+
+import collections
+import os
+
+COUNTS: collections.Counter[str] = collections.Counter()
+"""What was tried, summed over the versions of PVE."""
+
+LONG = os.environ.get("PHOENIX_PROOFS", "") == "long"
+"""The full form, `make test-long`."""
+
+
+def number(name: str, short: int, full: int) -> int:
+    """How many cases: PHOENIX_PROOF_<NAME>, else by the form."""
+    return int(os.environ.get(f"PHOENIX_PROOF_{name}") or (full if LONG else short))

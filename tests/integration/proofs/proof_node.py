@@ -1,0 +1,246 @@
+# Copyright (c) 2026, Phoenix Hypervisor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A node for the proofs: the lab's control plane in this process, with its own record of what it was asked.
+
+It is used again for many cases, so everything on it can be wiped. Guests exist on paper: a ledger each, and a start.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import importlib.util
+import json
+import re
+import shutil
+import ssl
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+REPO = Path(__file__).resolve().parents[3]
+sys.path[:0] = [str(REPO / "lab")]
+if importlib.util.find_spec("ansible_collections") is None:
+    sys.path[:0] = [str(REPO / "collections")]  # a plain clone resolves its own name through this folder
+
+pytest.importorskip("fakepve", reason="needs the PyPI package fakepve")
+
+from controlplane.backend import NullBackend
+from controlplane.pve import LabPve, local_storage
+from controlplane.wire import bare_path
+from fakepve.certs import make_cert
+
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core import ledger as ledgers
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.model import Wanted
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node import guest, local_client
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.audit import Audit
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.executor import Executor
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.observe import Observer
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.store import Store
+
+TEMPLATE = "local:vztmpl/debian-12-standard_12.7-1_amd64.tar.zst"
+MUTATING = ("POST", "PUT", "DELETE")
+MAC = re.compile(r"hwaddr=[0-9A-Fa-f:]{17}")
+
+
+class RecordingPve(LabPve):
+    """The control plane, with the calls that it answered kept in memory. ``hook`` sees each before and after."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.asked: list[tuple[str, str, dict[str, str], int]] = []
+
+    async def record(self, request: Any, response: Any) -> None:
+        """Every request, whoever sent it."""
+        params = {key: str(value) for key, value in (await self._shown(request)).items() if key != "digest"}
+        self.asked.append((request.method, bare_path(request.path), params, response.status))
+
+
+class ProofNode:
+    """One node, and the product's pieces on it."""
+
+    def __init__(self, directory: Path, version: int, time_scale: float = 0.0) -> None:
+        self.directory = directory
+        self.pve_dir = directory / "pve"
+        self.conf_dir = self.pve_dir / "nodes" / "pve" / "lxc"
+        self.conf_dir.mkdir(parents=True)
+        (self.pve_dir / "local").symlink_to("nodes/pve")
+        images = directory / "vz"
+        (images / "template" / "cache").mkdir(parents=True)
+        (images / "template" / "cache" / TEMPLATE.rpartition("/")[2]).write_bytes(b"template")
+        storages = local_storage(str(images))
+        storages["tank"] = {"type": "zfspool", "pool": "tank", "content": "rootdir,images", "active": 1, "shared": 0}
+        (self.pve_dir / "storage.cfg").write_text("dir: local\n\tpath /x\n\nzfspool: tank\n\tpool tank\n")
+        self.backend = NullBackend(bridges=("vmbr0", "vmbr1", "vmbr9"))
+        self.pve = RecordingPve(
+            self.backend, self.conf_dir, directory / "lock", pve_version=version, storages=storages, port=0
+        )
+        self.pve.time_scale = time_scale
+        cert, key, _der = make_cert(str(directory))
+        self.fingerprint = hashlib.sha256(ssl.PEM_cert_to_DER_cert(Path(cert).read_text(encoding="ascii"))).hexdigest()
+        self.books: dict[int, dict[str, Any]] = {}
+        self.identities: list[int] = []
+        self._client: local_client.LocalClient | None = None
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+        self._thread.start()
+        self.run(self.pve.start(cert, key))
+
+    # ------------------------------------------------------------------ the node
+    def run(self, coroutine: Any) -> Any:
+        """Run a coroutine on the control plane's loop."""
+        return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(60)
+
+    def close(self) -> None:
+        """Stop serving."""
+        self.run(self.pve.settled())
+        self.run(self.pve.stop())
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(10)
+
+    def wipe(self) -> None:
+        """A new node: no containers, no state, no record."""
+        self.run(self.pve.settled())
+        for path in self.conf_dir.glob("*.conf"):
+            path.unlink()
+        for name in ("state", "log"):
+            shutil.rmtree(self.directory / name, ignore_errors=True)
+        for kept in (self.backend.running, self.backend.volumes, self.backend.snapshots, self.backend.failures):
+            kept.clear()
+        self.backend.calls.clear()
+        # It tells files apart by time, inode and size, and a new file may get all three of one that is gone.
+        self.pve._stamps.clear()
+        self.pve.cts.clear()
+        self.pve.tasks.clear()
+        self.pve.tasklog.clear()
+        self.pve.asked.clear()
+        self.books.clear()
+        self.identities.clear()
+
+    def place(self, ctid: int, text: str, running: bool = False) -> None:
+        """A container as somebody else left it: its config file, its volumes, its power state."""
+        (self.conf_dir / f"{ctid}.conf").write_text(text, encoding="utf-8")
+        for volume in re.findall(r"^(?:rootfs|mp\d+|unused\d+): ([a-z]+:[^,\n]+)", text, re.MULTILINE):
+            self.backend.volumes[volume] = 1
+        if running:
+            self.backend.running[ctid] = ctid
+
+    def call(self, method: str, path: str, params: Any = None) -> Any:
+        """A call of somebody else, and the end of its task. It is not part of the record."""
+        before = list(self.pve.asked)
+        answer = local_client.LocalClient(port=self.pve.port).request(method, path, params)
+        self.run(self.pve.settled())
+        self.pve.asked[:] = before
+        return answer
+
+    def conf(self, ctid: int) -> str | None:
+        """The text of a container's config."""
+        path = self.conf_dir / f"{ctid}.conf"
+        return path.read_text(encoding="utf-8") if path.exists() else None
+
+    def mutations(self) -> list[tuple[str, str, dict[str, str]]]:
+        """What the control plane was asked to change: (method, path, params without digest)."""
+        return [(method, path, params) for method, path, params, _status in self.pve.asked if method in MUTATING]
+
+    def files(self) -> dict[str, tuple[int, bytes]]:
+        """Every file on the node that the product could have made: mode and content."""
+        found = {}
+        for root in (self.conf_dir, self.directory / "state", self.directory / "log", self.directory / "lock"):
+            for path in sorted(root.rglob("*")):
+                if path.is_file():
+                    found[str(path.relative_to(self.directory))] = (path.stat().st_mode & 0o7777, path.read_bytes())
+        return found
+
+    # --------------------------------------------------------------- the product
+    @property
+    def store(self) -> Store:
+        """The product's state directory."""
+        return Store(str(self.directory / "state"))
+
+    def client(self) -> local_client.LocalClient:
+        """A connection as the product makes it, kept for many cases."""
+        if self._client is None:
+            self._client = local_client.LocalClient(port=self.pve.port)
+        return self._client
+
+    def executor(self, check: bool = False, client: Any = None, **options: Any) -> Executor:
+        """The product's executor, as its module makes it."""
+        observer = Observer(str(self.pve_dir), running=lambda: set(self.backend.running))
+        audit = Audit("run-1", quiet=check, directory=str(self.directory / "log"))
+        settings = {"lock_wait": 1.0, "ready_timeout": 2.0, "locks": str(self.directory / "lock"), **options}
+        return Executor(observer, self.store, audit, client or self.client, "run-1", **settings)
+
+    def check(self, wanted: Wanted) -> Any:
+        """Check mode."""
+        return self.executor(check=True).run(wanted, check=True)
+
+    def drive(self, wanted: Wanted, client: Any = None, **options: Any) -> tuple[list[dict[str, Any]], Any]:
+        """A whole run for one container, the play's part done on paper: (journal, last outcome)."""
+        executor = self.executor(client=client, **options)
+        outcome = executor.run(wanted)
+        journal = list(outcome.journal)
+        for _turn in range(20):
+            step = outcome.last.steps[0] if outcome.last.steps else None
+            if outcome.last.error or step is None or not step.by_play:
+                break
+            journal += [entry.as_dict() for entry in step.entries]
+            self.play(wanted, step)
+            outcome = executor.run(wanted)
+            journal += outcome.journal
+        return journal, outcome
+
+    def play(self, wanted: Wanted, step: Any) -> None:
+        """What the play and the modules inside the container do for a step: the state word, the ledger."""
+        if self.store.load(wanted.ctid).word != "customizing" and step.entries:
+            self.store.write_word(wanted.ctid, "customizing")
+        book = self.books.setdefault(wanted.ctid, ledgers.empty())
+        if step.kind == "feature":
+            feature = next(item for item in wanted.features if item["name"] == step.name)
+            book["features"][step.name] = {"status": "applied", "digest": feature["digest"]}
+        elif step.kind == "application":
+            own = {"status": "applied", "digest": wanted.application["digest"], "ctid": wanted.ctid}
+            book["application"] = {**own, "boot": f"b{self.backend.running[wanted.ctid]}"}
+        self.store.update_record(wanted.ctid, ledger=json.loads(json.dumps(book)))
+
+
+def edges(node: ProofNode, patch: pytest.MonkeyPatch) -> None:
+    """Perl's ticket and lxc-attach are what this machine may lack; all else is the product's own."""
+    patch.setattr(local_client, "mint_ticket", lambda: node.pve.mint_ticket("root@pam"))
+    patch.setattr(local_client, "pinned_fingerprint", lambda: node.fingerprint)
+
+    def look(ctid: int, _node_boot: str) -> guest.GuestView:
+        if ctid not in node.backend.running:
+            return guest.GuestView(error="not running")
+        book = node.books.get(ctid)
+        text = ledgers.dump(book) if book else None
+        return guest.GuestView(boot=f"b{node.backend.running[ctid]}", address="10.0.0.9", ledger_text=text)
+
+    patch.setattr(guest, "look", look)
+    patch.setattr(guest, "renew_identity", node.identities.append)
+    patch.setattr(guest, "write_ledger", lambda ctid, text: node.books.update({ctid: ledgers.parse(text)}))
+
+
+def pve_calls(entries: Any) -> list[tuple[str, str, dict[str, str]]]:
+    """The API calls among journal entries, in the shape of the control plane's record."""
+    calls = []
+    for entry in entries:
+        if entry["op"] == "pve":
+            method, path = entry["what"].split(" ")
+            calls.append((method, path, {key: str(value) for key, value in entry["params"].items()}))
+    return calls
+
+
+def normal(calls: Any) -> str:
+    """Calls as a text that can be compared: MACs are drawn by chance."""
+    ordered = [(method, path, sorted(params.items())) for method, path, params in calls]
+    return MAC.sub("hwaddr=MAC", repr(ordered)).replace("hwaddr=MAC", "hwaddr=*")
+
+
+def predicted(plan: Any) -> list[dict[str, Any]]:
+    """What a plan says that a real run will journal."""
+    return [entry.as_dict() for step in plan.steps for entry in step.entries]

@@ -1,0 +1,137 @@
+# Copyright (c) 2026, Phoenix Hypervisor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Convergence: whatever is wanted and whatever is there, one apply leaves nothing to do and nothing foreign is lost.
+
+Each case is a pair of a desired config and the actual state of a container on the control plane, with drift, pending
+values, snapshots, raw lines and keys of somebody else. After one apply a second plan is empty and the control plane
+records no mutating call; what check mode predicted is what the control plane recorded.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from hypothesis import HealthCheck, Phase, event, given, settings
+from hypothesis import strategies as st
+from proof_counts import COUNTS, LONG, number
+from proof_node import normal, predicted, pve_calls
+from proof_states import FEATURES, adoptions, applied_features, configs, confs
+
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core import compare, ledger
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.conffile import ConfFile, parse_conf
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.model import Record, Wanted
+
+CTID = 950
+PAIRS = number("PAIRS", 500, 10_000)
+# Options that no key of the product manages: whatever happens, they stay as they are.
+FOREIGN = ("arch", "ostype", "cpulimit", "cpuunits", "net1", "unprivileged", "cmode", "console", "tty")
+FOREIGN += ("protection", "tags", "nameserver", "searchdomain", "timezone", "future_key", "description", "parent")
+
+
+def remember(node: Any, before: dict[str, Any], there: ConfFile, running: bool) -> None:
+    """The record of an earlier run with other values: what it applied is what is undone when its key is gone."""
+    earlier = Wanted(CTID, "pve", before, FEATURES)
+    changes = compare.config_changes(earlier, there.merged(), Record(), running)
+    node.store.update_record(CTID, ours=True, applied=dict(changes.applied))
+
+
+def stored_plainly(config: dict[str, Any], merged: dict[str, str]) -> list[str]:
+    """The keys whose value is not in the container's config: an oracle that shares no code with the planner."""
+    plain = {"name": "hostname", "memory_mb": "memory", "swap_mb": "swap", "cores": "cores", "start_at_boot": "onboot"}
+    wrong = []
+    for key, option in plain.items():
+        want = config.get(key)
+        text = str(int(want)) if isinstance(want, bool) else str(want)
+        if want is not None and merged.get(option) != text:
+            wrong.append(key)
+    net = merged.get("net0", "")
+    network = config.get("network_config") or {}
+    address = config.get("static_ip") or network.get("ip")
+    parts = [f"bridge={network['bridge']}"] if network else []
+    parts += [f"ip={address}"] if network and address else []
+    wrong += [part for part in parts if part not in net.split(",")]
+    flags = dict(item.split("=") for item in config.get("pct_options", []))
+    there = merged.get("features", "").split(",")
+    wrong += [f"{key}={value}" for key, value in flags.items() if f"{key}={value}" not in there]
+    for item in config.get("volumes", []):
+        slot = [text for key, text in merged.items() if key.startswith("mp") and f"mp={item['mount_point']}" in text]
+        sizes = (f"size={item['size_gb']}G", f"size={item['size_gb'] * 1024}M")
+        sizes += (f":{item['size_gb']},mp={item['mount_point']}",)  # pending: allocated at the restart
+        if len(slot) != 1 or not slot[0].endswith(sizes):
+            wrong.append(f"{item['mount_point']}: {slot}")
+    return wrong
+
+
+def kept(before: ConfFile, after: ConfFile, config: dict[str, Any]) -> None:
+    """Nothing of anybody else is lost."""
+    was, now = before.merged(), after.merged()
+    for key in FOREIGN:
+        assert (now.get(key) or "").strip() == (was.get(key) or "").strip(), key
+    assert after.snapshots == before.snapshots
+    volumes = [
+        set(re.findall(r"(?:local|tank):[^,\s]+", " ".join(head.values()))) for head in (before.head, after.head)
+    ]
+    assert volumes[0] - volumes[1] == set()
+    ours = {text.replace(" = ", ": ", 1) for text in config.get("lxc_options", [])}
+    foreign = [line for line in before.raw if ": ".join(line) not in ours and "THEIRS" in line[1]]
+    assert [line for line in foreign if line not in after.raw] == []
+
+
+@settings(
+    max_examples=PAIRS // 2,
+    deadline=None,
+    derandomize=not LONG,
+    database=None,
+    phases=[Phase.generate, Phase.shrink] if LONG else [Phase.generate],  # shrinking takes minutes
+    report_multiple_bugs=False,
+    suppress_health_check=list(HealthCheck),
+)
+@given(
+    config=configs,
+    actual=st.one_of(st.none(), confs(), confs(), confs()),
+    before=configs,
+    features=st.sampled_from([(), FEATURES[:1], FEATURES]),
+    applied=applied_features,
+    adoption=adoptions,
+)
+def test_one_apply_converges(node, config, actual, before, features, applied, adoption):
+    node.wipe()
+    COUNTS["pairs of desired config and actual state"] += 1
+    there = parse_conf(actual[0]) if actual else ConfFile()
+    if actual:
+        node.place(CTID, *actual)
+        node.books[CTID] = {**ledger.empty(), "features": {}}
+        for name in applied:
+            digest = next(item["digest"] for item in FEATURES if item["name"] == name)
+            node.books[CTID]["features"][name] = {"status": "applied", "digest": digest}
+        if adoption == "ours":
+            remember(node, before, there, actual[1])
+    wanted = Wanted(CTID, "pve", config, features, adopt=adoption if adoption != "ours" else "no")
+
+    check = node.check(wanted)
+    assert node.mutations() == []
+    if check.first.error:
+        event("refused")
+        COUNTS["pairs that are refused, which change nothing"] += 1
+        _journal, outcome = node.drive(wanted)
+        assert (outcome.first.error, node.mutations(), node.conf(CTID)) == (check.first.error, [], actual and actual[0])
+        return
+    journal, outcome = node.drive(wanted)
+    assert outcome.last.error is None
+    assert (outcome.last.steps, outcome.last.state) == ((), "completed")
+    assert normal(node.mutations()) == normal(pve_calls(journal)) == normal(pve_calls(predicted(check.first)))
+    after = parse_conf(node.conf(CTID))
+    assert stored_plainly(config, after.merged()) == []
+    if actual:
+        kept(there, after, config)
+    assert len(node.backend.volumes) == len(set(node.backend.volumes))
+
+    node.pve.asked.clear()
+    again_journal, again = node.drive(wanted)
+    assert (again_journal, again.first.steps, node.mutations()) == ([], (), [])
+    assert again.first.state == "completed"
+    waits = sorted(after.pending) if CTID in node.backend.running else []
+    assert [key for key in again.first.waiting if key != "lxc"] == waits
