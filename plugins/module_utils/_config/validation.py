@@ -14,6 +14,7 @@ from typing import Any
 
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._config import (
     checks_clones,
+    checks_firewall,
     checks_gpu,
     checks_network,
     checks_storage,
@@ -36,7 +37,14 @@ from ansible_collections.phoenix.hypervisor.plugins.module_utils._config.schemaj
     library_present,
 )
 
-ALL_CHECKS = (*CHECKS, *checks_clones.CHECKS, *checks_gpu.CHECKS, *checks_network.CHECKS, *checks_storage.CHECKS)
+ALL_CHECKS = (
+    *CHECKS,
+    *checks_clones.CHECKS,
+    *checks_firewall.CHECKS,
+    *checks_gpu.CHECKS,
+    *checks_network.CHECKS,
+    *checks_storage.CHECKS,
+)
 
 
 @dataclass(frozen=True)

@@ -116,9 +116,8 @@ def rule_of(item: Any) -> Rule:
         rule = parse_rule(item)
         return dataclasses.replace(rule, action=rule.action.upper()) if rule.type != "group" else rule
     names = {each.name for each in dataclasses.fields(Rule)} - {"type", "action", "enable", "comment"}
-    values = {name: str(item[name]).strip() for name in sorted(names) if item.get(name) not in (None, "")}
-    if "dport" not in values and item.get("port") not in (None, ""):
-        values["dport"] = str(item["port"]).strip()
+    given = {**item, "dport": item.get("dport") or item.get("port")}
+    values = {name: "".join(str(given[name]).split()) for name in sorted(names) if given.get(name) not in (None, "")}
     kind, action = str(item.get("type", "")).lower(), str(item.get("action", ""))
     comment = str(item.get("comment") or "").strip()
     enable = bool(item.get("enable", True))
@@ -131,6 +130,8 @@ def _checked(rule: Rule) -> Rule:
         raise ValueError(f"{rule.type} is none of in, out, group")
     if rule.type != "group" and rule.action.upper() not in ("ACCEPT", "DROP", "REJECT"):
         raise ValueError(f"{rule.action} is none of ACCEPT, DROP, REJECT")
+    if rule.type == "group" and any((*rule.key[2:3], *rule.key[4:], rule.log)):
+        raise ValueError("a group has its own rules, only iface, enable and comment stand beside its name")
     return rule
 
 
@@ -148,7 +149,7 @@ def parse_file(text: str) -> Firewall:
     options: dict[str, str] = {}
     rules: list[Rule] = []
     section = ""
-    for raw in text.splitlines():
+    for raw in text.split("\n"):  # a comment may hold what else Python takes for the end of a line
         line = raw.strip()
         if not line or line.startswith("#"):
             continue

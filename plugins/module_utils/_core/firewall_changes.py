@@ -213,11 +213,11 @@ class _Rules:
 
 def _longest_rising(values: Sequence[int]) -> set[int]:
     """The longest rising part of a list without repetitions: what need not be moved."""
-    best: list[list[int]] = []
+    best: list[list[int]] = [[]]
     for value in values:
-        longest = max((chain for chain in best if chain[-1] < value), key=len, default=[])
+        longest: list[int] = max((chain for chain in best if not chain or chain[-1] < value), key=len)
         best.append([*longest, value])
-    return set(max(best, key=len, default=[]))
+    return set(max(best, key=len))
 
 
 def follow(rules: Sequence[Rule], method: str, path: str, params: Mapping[str, Any]) -> tuple[Rule, ...]:

@@ -72,7 +72,16 @@ def test_a_new_container_gets_its_rules_in_order_and_its_switches(node):
 
 @pytest.mark.parametrize(
     "rules",
-    [[], [DROP], [WEB, SSH, DROP], [DROP, WEB, SSH], [SSH, PING, WEB, DROP], [PING, SSH, WEB], [PING], [SSH, DROP, WEB]],
+    [
+        [],
+        [DROP],
+        [WEB, SSH, DROP],
+        [DROP, WEB, SSH],
+        [SSH, PING, WEB, DROP],
+        [PING, SSH, WEB],
+        [PING],
+        [SSH, DROP, WEB],
+    ],
     ids=str,
 )
 def test_from_one_list_to_another(node, rules):
@@ -104,7 +113,9 @@ def test_what_was_turned_by_hand_is_turned_back(node):
     node.call("PUT", f"{RULES}/0", {"enable": 0, "comment": "by hand"})
     node.call("PUT", "/nodes/pve/lxc/950/firewall/options", {"enable": 0, "policy_in": "ACCEPT"})
     made, _plan = settle(node, walled(SSH, WEB))
-    assert (f"{RULES}/0", {"enable": "1", "comment": "from the office"}) in [(path, params) for _m, path, params in made]
+    assert (f"{RULES}/0", {"enable": "1", "comment": "from the office"}) in [
+        (path, params) for _m, path, params in made
+    ]
     assert "policy_in: ACCEPT" in file_of(node)
 
 

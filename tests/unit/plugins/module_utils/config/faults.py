@@ -83,7 +83,7 @@ def dump(document: Any) -> bytes:
 def container(key: str, value: Any, remedy: str, expected: str = "", at: str | None = None, **more: Any) -> Fault:
     """Container 950 with a key set; `key` may be a path with blanks between."""
     pointer = "/lxc_configs/950/" + key.replace(" ", "/") if at is None else at
-    name = "{}={}".format(key.replace(" ", "."), "removed" if value is REMOVE else json.dumps(value)[:40])
+    name = "{}={}".format(key.replace(" ", "."), "removed" if value is REMOVE else json.dumps(value)[:100])
     return Fault(name, pointer, remedy, expected, dump(set_path(GOOD, "lxc_configs 950 " + key, value)), **more)
 
 
@@ -309,6 +309,43 @@ KEY_FAULTS = [
         {"rules": [{"type": "inn", "action": "ACCEPT"}]},
         'Write "in"',
         at="/lxc_configs/950/firewall/rules/0/type",
+    ),
+    *(
+        container("firewall", {"rules": [rule]}, remedy, expected, at="/lxc_configs/950/firewall/rules/0" + inside)
+        for rule, inside, expected, remedy in (
+            ("IN ALLOW", "", "a rule such as", "ACCEPT, DROP or REJECT"),
+            ("IN ACCEPT -dports 80", "", "a rule such as", "Correct the rule"),
+            ("IN ACCEPT -p", "", "a rule such as", "Correct the rule"),
+            ("GROUP web -p tcp", "", "a rule such as", "security group"),
+            ("IN ACCEPT -dport 80", "", "a protocol that has ports", '"proto": "tcp"'),
+            ({"type": "in", "action": "ALLOW"}, "", "a rule such as", "ACCEPT, DROP or REJECT"),
+            ({"type": "in", "action": "ACCEPT", "macro": "HTPS"}, "/macro", "a macro of PVE", "macros"),
+            ({"type": "in", "action": "ACCEPT", "proto": "tpc"}, "/proto", "a protocol such as", "/etc/protocols"),
+            ({"type": "in", "action": "ACCEPT", "port": 80}, "/port", "a protocol that has ports", "macro"),
+            ({"type": "in", "action": "ACCEPT", "proto": "tcp", "dport": "80:70"}, "/dport", "low", "Write 70:80"),
+            ({"type": "in", "action": "ACCEPT", "proto": "tcp", "dport": "80,,90"}, "/dport", "ports", "Correct"),
+            ({"type": "in", "action": "ACCEPT", "proto": "tcp", "sport": "70000"}, "/sport", "65535", "Correct"),
+            (
+                {"type": "in", "action": "ACCEPT", "proto": "udp", "dport": ",".join(map(str, range(1, 17)))},
+                "/dport",
+                "at most 15",
+                "Write ranges",
+            ),
+            ({"type": "in", "action": "ACCEPT", "icmp_type": "any"}, "/icmp_type", "icmp", '"proto": "icmp"'),
+            ({"type": "in", "action": "ACCEPT", "source": "10.0.0.5/24"}, "/source", "networks", "10.0.0.0/24"),
+            ({"type": "in", "action": "ACCEPT", "source": "10.0.0.300"}, "/source", "addresses", "10.0.0.5"),
+            ({"type": "in", "action": "ACCEPT", "dest": "10.0.0.9-10.0.0.1"}, "/dest", "a range", "first to its last"),
+            ({"type": "in", "action": "ACCEPT", "dest": "10.0.0.0/255.0.0.0"}, "/dest", "networks", "prefix length"),
+            ({"type": "in", "action": "ACCEPT", "source": "10.0.0.1", "dest": "fe80::1"}, "", "one of", "for each"),
+            ({"type": "in", "action": "ACCEPT", "iface": "eth0"}, "/iface", "net0", "Correct"),
+            ({"type": "in", "action": "ACCEPT", "proto": "tcp", "port": 1, "dport": 2}, "/port", "one", "Remove port"),
+        )
+    ),
+    container(
+        "firewall",
+        {"rules": ["IN ACCEPT -p tcp -dport 80", {"type": "in", "action": "accept", "proto": "tcp", "port": 80}]},
+        "Remove one of the two",
+        at="/lxc_configs/950/firewall/rules/1",
     ),
     container("vllm_port", 0, "not lower than 1"),
     container("vllm_gpu_memory_utilization", 1.5, "not greater than 1"),

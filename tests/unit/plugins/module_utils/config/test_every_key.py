@@ -245,8 +245,5 @@ def test_changing_it_changes_the_application(key: str, tmp_path: Path):
 def test_what_is_not_acted_on_changes_no_plan(key: str, tmp_path: Path):
     folder = folder_with_scripts(tmp_path)
     under: dict[str, Any] = {"volumes": [DISK]} if key.startswith("volumes") else {}
-    if key.startswith("volumes"):
-        after = changed(under, key, "other")
-    else:
-        after = {"ports": [{"port": 8000, "name": "a"}]}
+    after = changed(under, key, "other") if key.startswith("volumes") else {"ports": [{"port": 8000, "name": "a"}]}
     assert plan_of(config_of(under), folder, False) == plan_of(config_of(after), folder, False)
