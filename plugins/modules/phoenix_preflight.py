@@ -1,0 +1,191 @@
+#!/usr/bin/python
+
+# Copyright (c) 2026, Phoenix Hypervisor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: phoenix_preflight
+short_description: Checks on a Proxmox VE node that what a run would do can be done, before anything is touched
+version_added: 0.1.0
+description:
+  - Takes the plans of all containers that a run would work on, and looks up on their node what those plans ask for.
+    Storages have to exist, to be enabled there, to hold containers or templates and to have room for the sum of all
+    new disks; bridges and the folders of bind mounts have to exist; templates have to be there, or in PVE's appliance
+    index. What the planner refuses is reported along with it.
+  - All faults of all containers are reported at once, each with the key of the file, the value and the remedy. Then the
+    module fails. It never changes anything while it checks, and takes no lease.
+  - Templates that are missing and that PVE can download are returned as RV(downloads). A second call with O(downloads)
+    fetches them.
+  - Too little room is a fault where a volume takes all of its size at once (LVM), or where not even the templates'
+    archives would fit. Elsewhere it is a warning.
+  - Runs on the node itself as root (delegate it there). Containers whose plans are empty cost nothing.
+author: Phoenix Hypervisor contributors (@phoenix-hypervisor)
+extends_documentation_fragment:
+  - phoenix.hypervisor.attributes
+options:
+  containers:
+    description:
+      - The containers that the run would work on, in its order, each with C(ctid), C(config) and C(plan) as
+        M(phoenix.hypervisor.phoenix_lxc_info) returns it.
+      - The action plugin completes it from O(ignore:hosts), inventory names of containers that have been observed.
+    type: list
+    elements: dict
+    default: []
+  downloads:
+    description: Templates to fetch, each with C(storage) and C(template). Nothing is checked then.
+    type: list
+    elements: dict
+    default: []
+  coming:
+    description:
+      - Names of storages, bridges and folders that the hypervisor's configuration makes. In check mode they need not
+        exist yet.
+      - Filled in by the action plugin.
+    type: list
+    elements: str
+    default: []
+  credential:
+    description:
+      - The user or API token (C(user@realm!name)) whose privileges are checked for what the run does.
+      - V(root@pam) has every privilege, and nothing is asked for it.
+    type: str
+    default: root@pam
+  task_timeout:
+    description: How long one download may take, in seconds.
+    type: int
+    default: 3600
+  run:
+    description: Who this run is. Filled in by the action plugin.
+    type: dict
+    default: {}
+seealso:
+  - module: phoenix.hypervisor.phoenix_lxc_info
+  - module: phoenix.hypervisor.phoenix_lxc_state
+"""
+
+EXAMPLES = r"""
+- name: Check what this run needs of the node
+  phoenix.hypervisor.phoenix_preflight:
+    hosts: "{{ hostvars['pve'].ansible_facts.phoenix_due }}"
+  delegate_to: pve
+  run_once: true
+  register: preflight
+
+- name: Download the missing templates
+  phoenix.hypervisor.phoenix_preflight:
+    downloads: "{{ preflight.downloads }}"
+  delegate_to: pve
+  run_once: true
+
+- name: Check whether a token may do it, too
+  phoenix.hypervisor.phoenix_preflight:
+    hosts: ['950']
+    credential: automation@pve!phoenix
+  delegate_to: pve
+"""
+
+RETURN = r"""
+findings:
+  description: All faults, each with C(pointer), C(got), C(expected), C(remedy) and C(nearest).
+  returned: when containers are checked
+  type: list
+  elements: dict
+  sample: [{"pointer": "/lxc_configs/950/storage_pool", "got": "got \"tnak\", which is no storage of node pve",
+    "expected": "a storage for containers (rootdir): local, tank", "remedy": "Write the storage that is meant …",
+    "nearest": "tank"}]
+downloads:
+  description: The templates that have to be downloaded first.
+  returned: when containers are checked
+  type: list
+  elements: dict
+  sample: [{"storage": "local", "template": "debian-12-standard_12.7-1_amd64.tar.zst"}]
+plan:
+  description: The downloads as a plan, with the same entries that a real run journals.
+  returned: always
+  type: dict
+journal:
+  description: The mutations that were made, in check mode those that would be made.
+  returned: always
+  type: list
+  elements: dict
+"""
+
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core import preflight, summary
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.demands import candidate_from
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.model import Plan
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.audit import Audit
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.client import PveError
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.observe import ObserveError
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.preflight import Downloads, Gatherer
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.pvesh import open_client
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.store import StoreError
+
+
+def check(module: AnsibleModule, gatherer: Gatherer) -> dict[str, Any]:
+    """Judge the plans. Fails with the report when something is wrong."""
+    candidates = [candidate_from(item) for item in module.params["containers"]]
+    facts = gatherer.gather(candidates, module.params["coming"], module.params["credential"])
+    verdict = preflight.judge(candidates, facts, module.check_mode)
+    for warning in verdict.warnings:
+        module.warn(warning)
+    result = {
+        "changed": False,
+        "findings": [finding.as_dict() for finding in verdict.findings],
+        "downloads": [dict(entry.params) for step in verdict.steps for entry in step.entries],
+        "plan": verdict.plan().as_dict(),
+        "journal": [],
+    }
+    if verdict.findings:
+        module.fail_json(msg=preflight.report(gatherer.node, verdict.findings), **result)
+    return result
+
+
+def fetch(module: AnsibleModule, gatherer: Gatherer) -> dict[str, Any]:
+    """Download what is named; in check mode tell the very calls."""
+    steps = [
+        preflight.download(gatherer.node, str(item["storage"]), str(item["template"]))
+        for item in module.params["downloads"]
+    ]
+    plan = Plan(state="", steps=tuple(steps))
+    journal = [entry.as_dict() for step in steps for entry in step.entries]
+    if not module.check_mode:
+        audit = Audit((module.params["run"] or {"id": "manual"})["id"])
+        journal, warnings = Downloads(gatherer, audit, module.params["task_timeout"]).run(steps)
+        for warning in warnings:
+            module.warn(warning)
+    lines = summary.summary(plan)
+    diff = [{"prepared": "\n".join([f"node {gatherer.node}:", *lines]) + "\n"}] if lines else []
+    return {"changed": bool(journal), "plan": plan.as_dict(), "journal": journal, "diff": diff}
+
+
+def main() -> None:
+    """Module entry point."""
+    module = AnsibleModule(
+        argument_spec={
+            "containers": {"type": "list", "elements": "dict", "default": []},
+            "downloads": {"type": "list", "elements": "dict", "default": []},
+            "coming": {"type": "list", "elements": "str", "default": []},
+            "credential": {"type": "str", "default": "root@pam"},
+            "task_timeout": {"type": "int", "default": 3600},
+            "run": {"type": "dict", "default": {}},
+        },
+        mutually_exclusive=[("containers", "downloads")],
+        supports_check_mode=True,
+    )
+    try:
+        gatherer = Gatherer(open_client)
+        result = fetch(module, gatherer) if module.params["downloads"] else check(module, gatherer)
+    except (ObserveError, StoreError, PveError) as error:
+        module.fail_json(msg=str(error))
+    module.exit_json(**result)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,58 @@
+# Copyright (c) 2026, Phoenix Hypervisor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The live preflight: every fault of every container in one report with nothing touched; nothing due, nothing asked."""
+
+from __future__ import annotations
+
+import pytest
+from support.site import STATE, WITH_PYTHON, Lab, Project
+
+PREFLIGHT = 'phoenix.hypervisor.phoenix_preflight'
+NETWORK = {'name': 'eth0', 'ip': 'dhcp'}
+
+
+@pytest.mark.parametrize('words', [(), ('--check',), ('--limit', '950,951,952,953')], ids=['run', 'check', 'limit'])
+def test_all_faults_are_in_one_report_and_nothing_is_touched(
+    lab: Lab, project: Project, words: tuple[str, ...]
+) -> None:
+    lab.sh(f'pct create 953 {WITH_PYTHON} --rootfs local:1 --hostname theirs --unprivileged 1')
+    faulty = {
+        '_950': {'storage_pool': 'locla'},
+        '_951': {'network_config': {**NETWORK, 'bridge': 'vmbr7'}},
+        '_952': {'template': 'local:vztmpl/debian-12-standrad_12.7-1_amd64.tar.zst'},
+        '_953': {},
+        '_954': {'target_state': 'created'},
+    }
+    project.containers(**{ctid: {'name': f'guest{ctid}'.replace('_', ''), **values} for ctid, values in faulty.items()})
+    before = lab.node_files()
+    lab.forget_requests()
+    run = project.play(*words)
+    assert run.rc != 0, run.output
+    (result,) = [
+        event['result'] for event in run.events if event.get('action') == PREFLIGHT and 'findings' in str(event)
+    ]
+    text = str(result)
+    for pointer in (
+        '/lxc_configs/950/storage_pool',
+        '/lxc_configs/951/network_config/bridge',
+        '/lxc_configs/952/template',
+        '/lxc_configs/953',
+    ):
+        assert pointer in text, run.output
+    for words_of_it in ('locla', 'vmbr7', 'debian-12-standard_12.7-1_amd64.tar.zst', 'theirs', 'phoenix_adopt'):
+        assert words_of_it in text
+    assert lab.mutations() == []
+    assert lab.node_files() == before
+    assert lab.sh(f'ls {STATE}/leases 2>/dev/null || true') == ''
+    assert [task for host in ('950', '954') for task in run.tasks(host) if task == 'Create, configure and start'] == []
+
+
+def test_a_settled_fleet_is_not_asked(lab: Lab, project: Project) -> None:
+    project.containers(_950={}, _951={'name': 'other'})
+    project.play().good()
+    lab.forget_requests()
+    run = project.play().good()
+    assert run.changed == 0
+    assert lab.requests() == []
+    assert [e for e in run.events if e.get('action') == PREFLIGHT and e['status'] != 'skipped'] == []
