@@ -60,7 +60,7 @@ class ActionModule(ActionBase):
     def _wanted(self, host: str, in_play: list[str], task_vars: dict[str, Any]) -> dict[str, Any]:
         """One element of ``containers``, from the variables of that host."""
         hostvars = task_vars["hostvars"]
-        return wanted(hostvars[host], templates_of(self._templar), self._loader, hostvars, in_play)
+        return wanted(hostvars[host], templates_of(self._templar, hostvars), self._loader, hostvars, in_play)
 
     def _observe(self, options: dict[str, Any], task_vars: dict[str, Any] | None) -> dict[str, Any]:
         """The module's answer; of a node that can't be observed, why."""

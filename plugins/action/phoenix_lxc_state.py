@@ -28,7 +28,7 @@ class ActionModule(NodeAction):
             try:
                 in_play = task_vars.get("ansible_play_hosts_all", ()) if self._task.check_mode else ()
                 hostvars = task_vars.get("hostvars")
-                templates = templates_of(self._templar)
+                templates = templates_of(self._templar, hostvars)
                 options = {**wanted(task_vars, templates, self._loader, hostvars, in_play), **options}
             except AnsibleError as error:
                 raise AnsibleActionFail(str(error)) from error

@@ -13,7 +13,7 @@ from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.run import run_identity
-from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.wanted import wanted
+from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.wanted import templates_of, wanted
 
 NAME = "phoenix.hypervisor.phoenix_preflight"
 # Mutations of the node; what happens inside a container, and our own records, ask nothing of it.
@@ -71,7 +71,7 @@ class ActionModule(ActionBase):
     def _fault(self, host: str, hostvars: Mapping[str, Any], in_play: list[str]) -> list[str]:
         """Why a container could not even be planned for."""
         try:
-            wanted(hostvars[host], self._templar.template, self._loader, hostvars, in_play)
+            wanted(hostvars[host], templates_of(self._templar, hostvars), self._loader, hostvars, in_play)
         except AnsibleError as error:
             return [f"/lxc_configs/{host}  {error}"]
         return []

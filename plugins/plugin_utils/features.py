@@ -277,6 +277,6 @@ def _components(
         else:
             continue
         values[name], vaulted = digests.effective_value(raw, template)
-        if (secret or vaulted) and values[name] not in (None, ""):
+        if (secret or vaulted) and values[name] not in (None, "", {}, []):
             secrets.add(name)
     return core_digest.components(feature.files, values, secrets, key, under)

@@ -17,9 +17,17 @@ from . import application, features
 Template = Callable[[Any], Any]
 
 
-def templates_of(templar: Any) -> Callable[[Mapping[str, Any]], Template]:
-    """What `wanted` takes for its templates, from an action plugin's templar."""
-    return lambda variables: templar.copy_with_new_env(available_variables=variables).template
+def templates_of(templar: Any, hostvars: Any) -> Callable[[Mapping[str, Any]], Template]:
+    """What `wanted` takes for its templates, from an action plugin's templar and all hosts' variables."""
+
+    def template(variables: Mapping[str, Any]) -> Template:
+        # Jinja takes no view of a host's variables; a plain mapping with the templates in it is what it wants.
+        if not isinstance(variables, dict):
+            variables = {**hostvars.raw_get(str(variables["phoenix_ctid"])), "hostvars": hostvars}
+        made: Template = templar.copy_with_new_env(available_variables=variables).template
+        return made
+
+    return template
 
 
 def search_of(variables: Mapping[str, Any]) -> features.Search:
