@@ -1,6 +1,6 @@
 # Every target does the set-up that it needs on a fresh Debian 12 or 13: `make demo` and `make test` are all there is to know.
 .DEFAULT_GOAL := help
-.PHONY: help apt venv lint unit integration build lab-up lab-down molecule demo test test-long clean
+.PHONY: help apt venv lint unit integration build lab-up lab-down molecule demo bench test test-long clean
 SHELL := /bin/bash
 
 # Only to start the toolchain; the tests' interpreters are chosen by tools/toolchain.py.
@@ -32,6 +32,9 @@ build: ## the collection archive: its content, offline installation, playbooks b
 
 demo: apt ## start the lab, build a fleet with site.yml, show what came of it, run it again (root)
 	@$(RUN) python lab/demo.py
+
+bench: apt ## the promised figures, measured side by side in one run (root)
+	@$(RUN) env PYTHONPATH=lab python -m bench
 
 lab-up: apt ## start the lab: a Proxmox-shaped node in a container (root)
 	@$(RUN) python lab/lab.py up

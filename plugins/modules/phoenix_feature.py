@@ -18,6 +18,7 @@ description:
 author: Phoenix Hypervisor contributors (@phoenix-hypervisor)
 extends_documentation_fragment:
   - phoenix.hypervisor.attributes
+  - phoenix.hypervisor.lease
 options:
   ctid:
     description: The container's id.
@@ -51,15 +52,6 @@ options:
   error:
     description: What went wrong, for the audit trail (O(operation=fail)).
     type: str
-  run:
-    description: Who this run is. Filled in by the action plugin.
-    type: dict
-    default: {}
-  dead_runs:
-    description: Runs that this controller knows to be gone. Filled in by the action plugin.
-    type: list
-    elements: str
-    default: []
 seealso:
   - module: phoenix.hypervisor.phoenix_lxc_state
 """

@@ -19,6 +19,7 @@ description:
 author: Phoenix Hypervisor contributors (@phoenix-hypervisor)
 extends_documentation_fragment:
   - phoenix.hypervisor.attributes
+  - phoenix.hypervisor.lease
 options:
   ctid:
     description: The container's id, from 100 to 999999999.
@@ -86,15 +87,6 @@ options:
     description: How long a started container may take to answer and to have its address, in seconds.
     type: int
     default: 60
-  run:
-    description: Who this run is. Filled in by the action plugin.
-    type: dict
-    default: {}
-  dead_runs:
-    description: Runs that this controller knows to be gone. Filled in by the action plugin.
-    type: list
-    elements: str
-    default: []
 seealso:
   - module: phoenix.hypervisor.phoenix_lxc_info
   - module: phoenix.hypervisor.phoenix_feature

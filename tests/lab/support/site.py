@@ -19,9 +19,12 @@ from typing import Any
 
 CHECKOUT = Path(__file__).resolve().parents[3]
 LAB = CHECKOUT / 'lab' / 'lab.py'
-INSTANCE = 's' + hashlib.sha256(bytes(CHECKOUT)).hexdigest()[:7]
+# One of their own for each checkout, and for each user of this file that says so.
+INSTANCE = os.environ.get('PHOENIX_LAB_TESTS', 's')[0] + hashlib.sha256(bytes(CHECKOUT)).hexdigest()[:7]
 TEMPLATE = 'local:vztmpl/debian-12-standard_12.7-1_amd64.tar.zst'
 WITH_PYTHON = 'local:vztmpl/debian-12-python_12.7-1_amd64.tar.zst'
+APT = 'DEBIAN_FRONTEND=noninteractive apt-get -q -y'
+PYTHON = f'{APT} update && {APT} install --no-install-recommends python3 python3-apt'
 MUTATING = ('POST', 'PUT', 'DELETE')
 STATE = '/var/lib/phoenix_hypervisor'
 TRAIL = '/var/log/phoenix_hypervisor'
@@ -64,6 +67,22 @@ class Lab:
     def has_template(self, volume: str) -> bool:
         """Whether the node's storage has it."""
         return volume.rpartition('/')[2] in self.sh('ls /var/lib/vz/template/cache')
+
+    def add_python_template(self) -> None:
+        """A second template, that has Python: only the tests of its absence need to install it."""
+        if self.has_template(WITH_PYTHON):
+            return
+        self.sh(f'''set -e
+pct create 999 {TEMPLATE} --rootfs local:2 --hostname python --unprivileged 0 --memory 512 \\
+  --net0 name=eth0,bridge=vmbr0,ip=dhcp --start 1
+left=300
+until pct exec 999 -- ip -4 addr show eth0 | grep -q inet; do left=$((left-1)); [ $left -gt 0 ]; sleep 0.1; done
+pct exec 999 -- sh -c '{PYTHON}' >/dev/null
+pct stop 999
+root=$(find /var/lib/vz/images/999 -maxdepth 2 -name etc -printf '%h\n')
+tar -C $root --numeric-owner -cf - . | zstd -q -1 -o /var/lib/vz/template/cache/{WITH_PYTHON.rpartition('/')[2]}
+pct destroy 999
+''')
 
     def sh(self, script: str, check: bool = True) -> str:
         """A shell script on the node; its standard output."""

@@ -1,0 +1,64 @@
+# Copyright (c) 2026, Phoenix Hypervisor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The figures that the design promises, measured side by side in one run: `make bench`. Needs root.
+
+Each is a ratio or a count, so that it means the same on a slow machine and on a busy one. The exit code is 0 only when
+all are reached. PHOENIX_BENCH_CONTAINERS changes the size of the large fleet.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(CHECKOUT / 'tests' / 'lab'))
+# A lab of its own: neither the user's nor the tests' is disturbed.
+os.environ.setdefault('PHOENIX_LAB_TESTS', 'bench')
+
+from ansible.plugins.loader import init_plugin_loader
+from support.site import Lab
+
+init_plugin_loader([str(CHECKOUT / 'collections')])
+
+from bench import fleet, inside, paper, provision
+from bench.figures import Figure
+
+SIZE = int(os.environ.get('PHOENIX_BENCH_CONTAINERS', '200'))
+Measure = Callable[[Lab, Path], list[Figure]]
+
+
+def main() -> int:
+    """Measure everything; say it as a table."""
+    figures = paper.measure(1000)
+    for figure in figures:
+        print(figure, flush=True)
+    lab = Lab()
+    measures: list[Measure] = [
+        provision.measure,
+        inside.measure,
+        lambda lab, folder: fleet.measure(lab, folder, SIZE),
+    ]
+    try:
+        for measure in measures:
+            lab.up()
+            with tempfile.TemporaryDirectory(prefix='phoenix-bench-') as folder:
+                started = time.monotonic()
+                for figure in measure(lab, Path(folder)):
+                    print(figure, flush=True)
+                    figures.append(figure)
+                print(f'     ({time.monotonic() - started:.0f} s for these)', flush=True)
+    finally:
+        lab.run('down')
+    missed = [figure for figure in figures if not figure.reached]
+    print(f'{len(figures) - len(missed)} of {len(figures)} figures reached, load {os.getloadavg()[0]:.1f}')
+    return 1 if missed else 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())

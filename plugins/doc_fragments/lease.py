@@ -1,0 +1,24 @@
+# Copyright (c) 2026, Phoenix Hypervisor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The options of modules that take the container's lease."""
+
+from __future__ import annotations
+
+
+class ModuleDocFragment:
+    """Who works on the container, as the action plugins tell the modules."""
+
+    DOCUMENTATION = r"""
+options:
+  run:
+    description: Who this run is. Filled in by the action plugin.
+    type: dict
+    default: {}
+  dead_runs:
+    description: Runs that this controller knows to be gone. Filled in by the action plugin.
+    type: list
+    elements: str
+    default: []
+"""
