@@ -78,7 +78,7 @@ def configure(wanted: Wanted, seen: Observation, record: Record, world: World, t
         remember = _remember(changes.applied, earlier, set())
         disrupts = HOT if world.running else NOTHING
         world.add("firewall", "; ".join(filtering.reasons), *calls, remember, disrupts=disrupts)
-    elif not (changes or add or remove) and (created or dict(changes.applied) != dict(record.applied)):
+    elif not (changes or add or remove) and _unrecorded(changes.applied, earlier, world, growth):
         world.differs = bool(growth)
         remember = _remember(changes.applied, earlier, set())
         world.add("record", "the values to compare with next time", remember)
@@ -87,6 +87,11 @@ def configure(wanted: Wanted, seen: Observation, record: Record, world: World, t
         call = Entry("pve", f"PUT {path}/resize", {"disk": disk, "size": size})
         world.add("resize", f"{disk} grows to {size}", call, disrupts=HOT if world.running else NOTHING)
     return waiting
+
+
+def _unrecorded(applied: Any, earlier: Record, world: World, growth: Any) -> bool:
+    """Whether nothing has to change, but what is remembered isn't that yet: the values, or the state's word."""
+    return dict(applied) != dict(earlier.applied) or (world.word == states.CREATED and not growth)
 
 
 def _remember(applied: Any, earlier: Record, to_come: set[str]) -> Entry:
