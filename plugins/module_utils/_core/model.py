@@ -95,6 +95,7 @@ class Observation:
     """One container as the node shows it. ``boot`` names the container's current start (None when stopped).
 
     ``firewall`` may be there before the container is: PVE looks after the file by the CTID alone.
+    ``above`` is the clone source, seen in the same way, where this run still has work on it.
     """
 
     ctid: int
@@ -111,11 +112,15 @@ class Observation:
     source_running: bool = False
     source_word: str | None = None
     source_ledger: Mapping[str, Any] | None = None
+    source_applied: Mapping[str, Any] = field(default_factory=dict)
+    above: Observation | None = None
     storages: Mapping[str, str] = field(default_factory=dict)
     creating: str | None = None
+    later_task: str | None = None
     firewall: Firewall = field(default_factory=Firewall)
     source_firewall: Firewall = field(default_factory=Firewall)
     datacenter_firewall: bool = True
+    linked_clones: tuple[int, ...] = ()
 
     @property
     def lock(self) -> str | None:
@@ -147,6 +152,8 @@ class Record:
     identity_due: bool = False
     believe: bool = False
     checked_boot: str | None = None
+    recreating: Mapping[str, Any] | None = None
+    origin: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -154,7 +161,8 @@ class Wanted:
     """The desired container: its JSON configuration, the features with their digests, and where to stop.
 
     ``source`` is the clone source when this run still has work on it; ``clone_snapshot`` the snapshot to clone from;
-    ``inherited`` names the features that only its sources list.
+    ``inherited`` names the features that only its sources list; ``recreate`` is the consent to destroy it and make it
+    anew, ``run`` who says so.
     """
 
     ctid: int
@@ -168,3 +176,5 @@ class Wanted:
     source: Wanted | None = None
     clone_snapshot: str | None = None
     inherited: tuple[str, ...] = ()
+    recreate: bool = False
+    run: str = ""

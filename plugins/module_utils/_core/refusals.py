@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from . import clones, compare, properties, states
+from . import clones, compare, states
+from .compare import volumes
 from .model import Observation, Record, Wanted
 
 
@@ -25,6 +26,12 @@ def refusal(wanted: Wanted, seen: Observation, record: Record) -> str | None:
         return describe_foreign(wanted, seen, record)
     if seen.lock == "create" and not seen.creating:
         return f"container {wanted.ctid} is being created by somebody else (lock: create); wait for it, then run again"
+    if seen.creating == "failed" and seen.later_task:
+        return (
+            f"container {wanted.ctid} is what a creation of ours that died left (lock: create), but somebody worked on it "
+            f"later: {seen.later_task}; nothing of it is removed. Look at it, then pct unlock {wanted.ctid} and "
+            f"pct destroy {wanted.ctid}, or finish it by hand and use phoenix_adopt"
+        )
     if seen.creating == "failed":
         return _create(wanted, seen)  # what a dead creation of ours left is removed first, so it needn't fit
     config = seen.conf.merged()
@@ -89,19 +96,19 @@ def _destroy(wanted: Wanted, seen: Observation, record: Record) -> str | None:
         )
     if not record.ours and not seen.creating:
         return f"{describe_foreign(wanted, seen, record)}. Only then may it be destroyed from here"
+    return indestructible(wanted, seen)
+
+
+def indestructible(wanted: Wanted, seen: Observation) -> str | None:
+    """Why a container of ours must not be destroyed: it is protected, or others live on its volumes."""
     if seen.conf.head.get("protection") == "1":
         return (
             f"container {wanted.ctid} is protected; remove the protection first (pct set {wanted.ctid} --protection 0)"
         )
+    if seen.linked_clones:
+        others = ", ".join(str(ctid) for ctid in seen.linked_clones)
+        return (
+            f"container {wanted.ctid} is the source of linked clones that live on its volumes ({others}); destroy "
+            "those first, or leave it"
+        )
     return None
-
-
-def volumes(config: Mapping[str, str]) -> list[str]:
-    """The volumes that PVE destroys with the container; bind and device mounts stay."""
-    result = []
-    for key in sorted(config):
-        if key == "rootfs" or key.rstrip("0123456789") in ("mp", "unused"):
-            volume = properties.parse(config[key], "volume").get("volume", "")
-            if volume and not volume.startswith("/"):
-                result.append(volume)
-    return result

@@ -21,12 +21,13 @@ from .client import Client, PveError
 from .conf_edit import LOCKS, edit_raw_lines
 from .observe import Observer, conf_path, read_conf
 from .store import Store
-from .tasks import is_upid, nothing, pauses, wait_task, with_lock_wait
+from .tasks import is_upid, nothing, pauses, started, wait_task, with_lock_wait
 
 MAX_STEPS = 40
 MAX_STALE = 3
 # What PVE says when the goal of a call has been reached already.
 ALREADY = {"/status/start": "already running", "/status/shutdown": "not running"}
+MISSING = "does not exist"  # of a container whose destruction had been asked for already
 # Only these wait for a worker; the time-outs are in seconds and generous, since a template may be large.
 TASK_TIMEOUT = 3600.0
 
@@ -95,6 +96,7 @@ class Executor:
         self._task_timeout = task_timeout
         self._ready_timeout = ready_timeout
         self._found: dict[int, str] = {}
+        self._later: dict[int, str] = {}
         self._rules: tuple[Rule, ...] = ()  # the firewall's, as the calls of the step under way leave them
 
     @property
@@ -110,10 +112,12 @@ class Executor:
         if record.creating is not None and not record.creating.get("upid") and wanted.ctid in self._found:
             record = replace(record, creating={**record.creating, "upid": self._found[wanted.ctid]})
         source = wanted.config.get("clone_from_ctid")
-        if source is None:
-            return self._observer.observe(wanted.ctid, None, record), record
-        source_record = self._store.load(int(source))
-        return self._observer.observe(wanted.ctid, int(source), record, source_record=source_record), record
+        ident = None if source is None else int(source)
+        source_record = None if ident is None else self._store.load(ident)
+        clones = wanted.recreate or wanted.target == states.ABSENT
+        seen = self._observer.observe(wanted.ctid, ident, record, source_record=source_record, clones=clones)
+        above = self.look(wanted.source)[0] if wanted.source is not None else None
+        return replace(seen, later_task=self._later.get(wanted.ctid), above=above), record
 
     def recall_creation(self, wanted: Wanted, check: bool) -> None:
         """When an earlier, killed run began to create this container, find its worker and wait for it.
@@ -128,6 +132,7 @@ class Executor:
             return
         self._found[wanted.ctid] = str(upid)
         if check:
+            self._later.update(self._later_tasks(wanted.ctid, str(upid)))
             return
         self._store.update_record(wanted.ctid, creating={**record.creating, "upid": str(upid)})
         try:
@@ -137,17 +142,28 @@ class Executor:
             # Failed or vanished with the node's reboot: the observation decides what is left to do.
             extras = {"error": error.reason}
             self._audit.write(wanted.ctid, "creation of an earlier run", "failed", level="WARNING", extras=extras)
+        self._later.update(self._later_tasks(wanted.ctid, str(upid)))
 
     def _find_creation(self, wanted: Wanted, record: Record) -> str | None:
         """The worker of a creation whose UPID was not recorded in time: killed between the call and its answer."""
         source = wanted.config.get("clone_from_ctid")
         kind, ident = ("vzclone", source) if source is not None else ("vzcreate", wanted.ctid)
         since = float((record.creating or {}).get("at", 0))
-        query = {"vmid": ident, "source": "all", "limit": 20}
-        for task in self.client.request("GET", f"/nodes/{self._observer.node}/tasks", query) or []:
+        for task in self._tasks({"vmid": ident, "source": "all", "limit": 20}):
             if task.get("type") == kind and float(task.get("starttime", 0)) >= since - 1:
                 return str(task.get("upid"))
         return None
+
+    def _later_tasks(self, ctid: int, upid: str) -> dict[int, str]:
+        """What somebody else did to the container after our creation began. Removing it by us doesn't count."""
+        began = started(upid)
+        for task in self._tasks({"vmid": ctid, "source": "all", "limit": 20}):
+            if task.get("upid") != upid and task.get("type") != "vzdestroy" and int(task.get("starttime", 0)) > began:
+                return {ctid: f"{task.get('type')} by {task.get('user')} ({task.get('upid')})"}
+        return {}
+
+    def _tasks(self, query: dict[str, Any]) -> list[dict[str, Any]]:
+        return self.client.request("GET", f"/nodes/{self._observer.node}/tasks", query) or []
 
     def run(self, wanted: Wanted, check: bool = False) -> Outcome:
         """Plan; in check mode return that plan, else execute it up to the first step that the play does."""
@@ -218,6 +234,8 @@ class Executor:
             values = dict(entry.params)
             if values.get("creating"):
                 values["creating"] = {"run": self._run, "at": int(time.time())}
+            if values.get("recreating"):
+                values["recreating"] = {"run": self._run, "at": int(time.time()), "stage": values["recreating"]}
             self._store.update_record(wanted.ctid, **values)
         outcome.journal.append(entry.as_dict())
 
@@ -238,7 +256,8 @@ class Executor:
             return self._follow(wanted, entry, path, answer, seen)
         except PveError as error:
             # Somebody else, or the worker of an earlier, killed run, got there between our look and the call.
-            if not any(path.endswith(end) and words in error.reason for end, words in ALREADY.items()):
+            gone = method == "DELETE" and path.endswith(f"/lxc/{wanted.ctid}") and MISSING in error.reason
+            if not gone and not any(path.endswith(end) and words in error.reason for end, words in ALREADY.items()):
                 raise
             return []
 

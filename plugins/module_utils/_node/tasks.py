@@ -23,6 +23,12 @@ def is_upid(value: Any) -> bool:
     return isinstance(value, str) and UPID.match(value) is not None
 
 
+def started(upid: str) -> int:
+    """When a worker task began, in seconds since the epoch: its id says so in hexadecimal."""
+    found = UPID.match(upid)
+    return int(found.group(2), 16) if found else 0
+
+
 def pauses(first: float = 0.05, most: float = 1.0) -> Any:
     """Seconds to pause between looks: short at first, so that a quick task costs little."""
     pause = first

@@ -180,6 +180,17 @@ def test_a_creation_that_dies_half_way_is_cleaned_up_with_our_record_only(node):
     assert node.drive(wanted(**FULL)).last.state == "completed"
 
 
+def test_what_somebody_did_after_a_creation_of_ours_is_found(node):
+    node.drive(wanted(**FULL))
+    tasks = node.call("GET", "/nodes/pve/tasks", {"vmid": 950, "source": "all"})
+    creation = next(task for task in tasks if task["type"] == "vzcreate")
+    executor = node.executor()
+    (found,) = executor._later_tasks(950, creation["upid"].replace(f"{creation['starttime']:08X}", "60000000")).items()
+    assert found[0] == 950
+    assert "vzstart" in found[1] or "vzcreate" in found[1]
+    assert executor._later_tasks(950, creation["upid"].replace(f"{creation['starttime']:08X}", "F0000000")) == {}
+
+
 def test_a_missing_template_shows_pves_words_the_call_and_the_log(node):
     with pytest.raises(StepError) as caught:
         node.drive(wanted(template="local:vztmpl/missing.tar.zst"))

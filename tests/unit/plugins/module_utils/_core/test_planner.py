@@ -284,6 +284,15 @@ def test_a_half_made_container_of_ours_is_cleaned_up_and_made_again():
     assert [entry.what for entry in plan.steps[0].entries][:2] == ["unlock 950", "DELETE /nodes/pve/lxc/950"]
 
 
+def test_a_half_made_container_that_somebody_worked_on_since_is_not_removed():
+    head = ConfFile(head={"lock": "create"})
+    observation = Observation(950, exists=True, conf=head, creating="failed", later_task="vzdump by root@pam (UPID:x)")
+    plan = planner.plan(wanted(), observation, Record(creating={"run": "r"}))
+    assert plan.steps == ()
+    assert "vzdump by root@pam (UPID:x); nothing of it is removed" in plan.error
+    assert "pct unlock 950" in plan.error
+
+
 def test_a_half_made_container_need_not_fit_the_configuration():
     """Its config holds little more than the lock: neither that it is to be unprivileged nor its disk."""
     observation = Observation(950, exists=True, conf=ConfFile(head={"lock": "create"}), creating="failed")
