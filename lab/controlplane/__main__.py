@@ -63,6 +63,8 @@ async def serve() -> None:
         access_log=LOGS / 'access.log',
         request_log=LOGS / 'requests.jsonl',
     )
+    pve.load_access(PVE)
+    pve.load_storages(PVE / 'storage.cfg')
     await pve.start(str(certificate), str(key))
     socket = RootSocket(pve, RUN / 'root.sock')
     await socket.start()

@@ -11,6 +11,7 @@ from typing import Any
 from fakepve.server import PORT, FakePve
 
 from .access import Access
+from .accessstore import AccessStore
 from .backend import Backend
 from .configs import Configs
 from .confstore import ConfStore
@@ -20,6 +21,7 @@ from .guests import GuestFiles
 from .lifecycle import Lifecycle
 from .nodeinfo import NodeInfo
 from .record import Record
+from .storagestore import StorageStore
 from .wire import Wire
 from .worker import Worker
 
@@ -41,7 +43,21 @@ def local_storage(path: str = '/var/lib/vz') -> dict[str, dict[str, Any]]:
     }
 
 
-class LabPve(Wire, Access, Worker, Record, Lifecycle, Copies, Configs, NodeInfo, FirewallFiles, GuestFiles, FakePve):
+class LabPve(
+    Wire,
+    AccessStore,
+    Access,
+    Worker,
+    Record,
+    Lifecycle,
+    Copies,
+    Configs,
+    NodeInfo,
+    FirewallFiles,
+    GuestFiles,
+    StorageStore,
+    FakePve,
+):
     """One node.
 
     backend: what runs the guests. conf_dir: /etc/pve/lxc of the node. lock_dir: its /run/lock/lxc.

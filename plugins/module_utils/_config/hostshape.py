@@ -1,0 +1,228 @@
+# Copyright (c) 2026, Phoenix Hypervisor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""`hypervisor_config.json` in one form: both dialects of the field become what the roles for a node read.
+
+Given a document that its schema has accepted; the keys are described there. Every part is computed from the file alone.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._config import hoststorage
+
+PVE_URI = "http://download.proxmox.com/debian"
+ENTERPRISE_URI = "https://enterprise.proxmox.com/debian"
+# Names of Proxmox's own repositories -> (file, address, components, the file with one-line entries of PVE 8). PVE 9 has
+# the same files with deb822 entries.
+KNOWN = {
+    "pve-no-subscription": ("proxmox", f"{PVE_URI}/pve", "pve-no-subscription", "pve-no-subscription.list"),
+    "pve-enterprise": ("pve-enterprise", f"{ENTERPRISE_URI}/pve", "pve-enterprise", "pve-enterprise.list"),
+    "ceph-no-subscription": ("ceph", f"{PVE_URI}/ceph-{{ceph}}", "no-subscription", "ceph.list"),
+    "ceph-enterprise": ("ceph", f"{ENTERPRISE_URI}/ceph-{{ceph}}", "enterprise", "ceph.list"),
+}
+CEPH_RELEASE = "squid"
+_ONE_LINE = re.compile(r"(?P<type>deb(?:-src)?)\s+(?:\[(?P<options>[^\]]*)\]\s+)?(?P<uri>\S+)\s+(?P<rest>\S.*)\Z")
+_MASK = {True: "yes", False: "no"}
+
+
+def host_config(config: Mapping[str, Any]) -> dict[str, Any]:
+    """All parts in one form: `repositories`, `users`, `pve`, `zfs`, `storages`, `nfs`, `samba`, `shared_volumes`, …"""
+    return {
+        "repositories": [repository(item) for item in config.get("repositories", ())],
+        "users": [account(item) for item in as_list(config.get("users"))],
+        "pve": pve(config.get("pve", {})),
+        "pools": hoststorage.pools(config),
+        "datasets": hoststorage.datasets(config),
+        "storages": hoststorage.storages(config),
+        "arc_max": hoststorage.arc_max(config.get("zfs", {})),
+        "exports": [export(item) for item in config.get("nfs", {}).get("exports", ())],
+        "shares": [share(item, config["samba"]) for item in config.get("samba", {}).get("shares", ())],
+        "samba_users": samba_users(config.get("samba", {})),
+        "shared_volumes": [volume(name, item) for name, item in config.get("shared_volumes", {}).items()],
+    }
+
+
+def as_list(value: Any) -> list[Any]:
+    """A list, one item as it is, or nothing."""
+    return [] if value is None else value if isinstance(value, list) else [value]
+
+
+def texts(value: Any) -> list[str]:
+    """A list of texts: as it is, or text with commas."""
+    items = value.split(",") if isinstance(value, str) else value or ()
+    return [str(item).strip() for item in items if str(item).strip()]
+
+
+# -- base ------------------------------------------------------------------------------------------------------------
+
+
+def repository(item: str | Mapping[str, Any]) -> dict[str, Any]:
+    """A repository for deb822: `file` without its ending, `replaces` the one-line files that would say the same."""
+    given = one_line(item) if isinstance(item, str) else dict(item)
+    known = KNOWN.get(given["name"])
+    file, uri, components, old = known or (given["name"], None, None, f"{given['name']}.list")
+    if uri:
+        uri = uri.format(ceph=given.get("ceph_release", CEPH_RELEASE))
+    return {
+        "name": given["name"],
+        "file": file,
+        "known": bool(known),
+        "types": given.get("types", ["deb"]),
+        "uri": given.get("uri", uri),
+        "suites": given.get("suites", []),
+        "components": given.get("components", [components] if components else []),
+        "architectures": given.get("architectures", []),
+        "signed_by": given.get("signed_by", ""),
+        "enabled": given.get("enabled", True),
+        "replaces": old,
+    }
+
+
+def _pattern(uri: str) -> re.Pattern[str]:
+    """A known address, whatever release of Ceph it names."""
+    return re.compile(re.escape(uri).replace(r"\{ceph\}", "[a-z]+") + r"/?\Z")
+
+
+def one_line(text: str) -> dict[str, Any]:
+    """A line of sources.list. Its name is the known one of a repository of Proxmox, else made of its address."""
+    match = _ONE_LINE.match(text.strip())
+    if match is None:
+        return {"name": "unreadable", "uri": text}
+    options = dict(part.partition("=")[::2] for part in (match["options"] or "").split())
+    suite, *components = match["rest"].split()
+    found = next(
+        (
+            name
+            for name, (_file, uri, component, _old) in KNOWN.items()
+            if component in components
+            and re.match(re.escape(uri).replace(r"\{ceph\}", r"[a-z]+") + r"/?\Z", match["uri"])
+        ),
+        None,
+    )
+    slug = re.sub(r"[^a-z0-9]+", "-", f"{match['uri'].partition('://')[2]}-{suite}".lower()).strip("-")
+    return {
+        "name": found or slug,
+        "types": [match["type"]],
+        "uri": match["uri"],
+        "suites": [suite],
+        "components": components,
+        "architectures": texts(options.get("arch")),
+        "signed_by": options.get("signed-by", ""),
+    }
+
+
+# -- users -----------------------------------------------------------------------------------------------------------
+
+
+def account(item: Mapping[str, Any]) -> dict[str, Any]:
+    """An account: `password` is '' when the file sets none, `keys` all public keys."""
+    password = item.get("password_hash", "NOT_SET")
+    return {
+        "username": item["username"],
+        "password": "" if password == "NOT_SET" else password,
+        "keys": [key for key in [item.get("ssh_public_key", ""), *item.get("ssh_public_keys", ())] if key],
+        "exclusive_keys": item.get("exclusive_keys", False),
+        "shell": item.get("shell", "/bin/bash"),
+        "groups": item.get("groups", []),
+        "sudo": item.get("sudo_access"),
+        "sudo_nopasswd": item.get("sudo_nopasswd", False),
+    }
+
+
+# Least privilege for this collection, in the order of a real node's refusals: containers, their storages, their bridge.
+TOKEN_ROLES = (
+    ("/vms", "PVEVMAdmin"),
+    ("/storage", "PVEDatastoreUser"),
+    ("/sdn/zones/localnetwork", "PVESDNUser"),
+)
+
+
+def pve(item: Mapping[str, Any]) -> dict[str, Any]:
+    """PVE's users and so on; `api_token` brings its user and what both may do."""
+    users = [{key: value for key, value in user.items() if key != "password"} for user in item.get("users", ())]
+    result: dict[str, Any] = {
+        "groups": list(item.get("groups", ())),
+        "roles": list(item.get("roles", ())),
+        "users": users,
+        "acls": list(item.get("acls", ())),
+        "passwords": {user["userid"]: user["password"] for user in item.get("users", ()) if user.get("password")},
+        "token": {},
+    }
+    token = item.get("api_token")
+    if token:
+        userid, tokenid = token["userid"], token["tokenid"]
+        if userid not in [user["userid"] for user in users]:
+            users.append({"userid": userid, "comment": "phoenix.hypervisor"})
+        for path, role in TOKEN_ROLES:
+            result["acls"] += [
+                {"path": path, "role": role, "user": userid},
+                {"path": path, "role": role, "token": f"{userid}!{tokenid}"},
+            ]
+        result["token"] = {
+            "userid": userid,
+            "tokenid": tokenid,
+            "file": token.get("file", "/root/.phoenix_hypervisor/api_token"),
+        }
+    return result
+
+
+# -- shares ----------------------------------------------------------------------------------------------------------
+
+
+def export(item: Mapping[str, Any]) -> dict[str, Any]:
+    """An NFS export with the options that exports(5) would otherwise choose by itself."""
+    options = texts(item.get("options"))
+    if not {"subtree_check", "no_subtree_check"} & set(options):
+        options.append("no_subtree_check")
+    return {"path": item["path"], "clients": texts(item.get("clients")) or ["*"], "options": options}
+
+
+def share(item: Mapping[str, Any], samba: Mapping[str, Any]) -> dict[str, Any]:
+    """A Samba share with its parameters in smb.conf's words, sorted."""
+    options: dict[str, str] = {}
+    given = item.get("options")
+    if isinstance(given, Mapping):
+        options = {key.replace("_", " "): _parameter(value) for key, value in given.items()}
+    elif given:
+        for part in re.split(r"[,;]\s*(?=[^,;=]+=)", given):
+            key, _equals, value = part.partition("=")
+            options[key.strip().replace("_", " ")] = value.strip()
+    if "read_only" in item:
+        options["read only"] = _parameter(item["read_only"])
+    users = item.get("valid_users") or ([samba["user"]] if samba.get("user") and "valid users" not in options else [])
+    if users:
+        options["valid users"] = " ".join(users)
+    return {"name": item["name"], "path": item["path"], "options": dict(sorted(options.items()))}
+
+
+def _parameter(value: Any) -> str:
+    return _MASK[value] if isinstance(value, bool) else str(value)
+
+
+def samba_users(samba: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The accounts with a Samba password: `name`, and `password`, which is '' when the file has none."""
+    users = {user["name"]: user.get("password", "") for user in samba.get("users", ())}
+    if samba.get("user"):
+        users.setdefault(samba["user"], "")
+    return [{"name": name, "password": password} for name, password in users.items()]
+
+
+# The first host ID of unprivileged containers, as PVE gives it (lxc.idmap u 0 100000 65536).
+FIRST_ID = 100000
+
+
+def volume(name: str, item: Mapping[str, Any]) -> dict[str, Any]:
+    """A folder that containers share: its owner as the host has it."""
+    first = FIRST_ID if item.get("unprivileged", True) else 0
+    return {
+        "name": name,
+        "path": item["host_path"],
+        "owner": first + item.get("owner_uid", 0),
+        "group": first + item.get("owner_gid", item.get("owner_uid", 0)),
+        "mode": item.get("mode", "0775"),
+    }

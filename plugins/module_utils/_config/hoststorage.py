@@ -1,0 +1,147 @@
+# Copyright (c) 2026, Phoenix Hypervisor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""ZFS and storages of `hypervisor_config.json` in one form; sizes in bytes, as `zfs get -p` tells them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+LEVELS = {
+    "single": "stripe",
+    "stripe": "stripe",
+    "RAID0": "stripe",
+    "mirror": "mirror",
+    "RAID1": "mirror",
+    "RAID10": "mirrors",
+    "raidz": "raidz1",
+}
+LEAST_DISKS = {"stripe": 1, "mirror": 2, "mirrors": 4, "raidz1": 2, "raidz2": 3, "raidz3": 4}
+# Properties that ZFS tells in bytes whatever unit they were set with.
+SIZES = ("quota", "refquota", "reservation", "refreservation", "recordsize", "volsize", "volblocksize")
+_SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?)([KMGTP]?)(?:i?B)?\Z", re.IGNORECASE)
+_UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40, "P": 1 << 50}
+
+
+def size(value: Any) -> int | None:
+    """A number of bytes, or text with a unit, in bytes; None for what is no size (`none`)."""
+    match = _SIZE.match(str(value).strip())
+    return int(float(match[1]) * _UNITS[match[2].upper()]) if match else None
+
+
+def properties(value: Any) -> dict[str, str]:
+    """ZFS properties, an object or `key=value,…`, as text; booleans are on and off, sizes bytes."""
+    if isinstance(value, str):
+        value = dict(part.partition("=")[::2] for part in value.split(",") if part)
+    result = {}
+    for key, item in (value or {}).items():
+        text = {True: "on", False: "off"}[item] if isinstance(item, bool) else str(item)
+        found = size(text) if key in SIZES else None
+        result[key] = str(found) if found is not None else ("0" if key in SIZES and text == "none" else text)
+    return result
+
+
+def arc_max(zfs: Mapping[str, Any]) -> int | None:
+    """The ARC's largest size in bytes."""
+    if "arc_max" in zfs:
+        return size(zfs["arc_max"])
+    return int(zfs["arc_max_gb"] * (1 << 30)) if "arc_max_gb" in zfs else None
+
+
+def level(text: str) -> str:
+    """stripe, mirror, mirrors (a stripe of pairs), raidz1, raidz2 or raidz3."""
+    return LEVELS.get(text) or LEVELS.get(text.lower(), text.lower())
+
+
+def device(name: str) -> str:
+    """A disk as a path: a bare name is one of /dev/disk/by-id."""
+    return name if name.startswith("/") else f"/dev/disk/by-id/{name}"
+
+
+def vdevs(kind: str, disks: list[str]) -> list[dict[str, Any]]:
+    """The groups of disks that ZFS makes a pool of."""
+    if kind == "stripe":
+        return [{"type": "stripe", "disks": disks}]
+    if kind == "mirrors":
+        return [{"type": "mirror", "disks": disks[at : at + 2]} for at in range(0, len(disks), 2)]
+    return [{"type": kind, "disks": disks}]
+
+
+def pools(config: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The pools: `vdevs`, `pool_properties` of `zpool create -o`, `properties` of the root dataset."""
+    result = []
+    for pool in config.get("zfs", {}).get("pools", ()):
+        disks = [device(disk) for disk in pool["disks"]]
+        kind = level(pool.get("raid_level", "single"))
+        ashift = {"ashift": str(pool["ashift"])} if "ashift" in pool else {}
+        result.append(
+            {
+                "name": pool["name"],
+                "level": kind,
+                "vdevs": vdevs(kind, disks),
+                "disks": disks,
+                "force_wipe": [device(disk) for disk in pool.get("force_wipe", ())],
+                "pool_properties": ashift,
+                "properties": properties(pool.get("properties")),
+            }
+        )
+    return result
+
+
+def datasets(config: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The datasets by their full names, parents first, with all properties."""
+    result = []
+    for item in config.get("zfs", {}).get("datasets", ()):
+        found = properties(item.get("properties"))
+        kind = storage_of(config, item).get("type")
+        if "mountpoint" in item:
+            found["mountpoint"] = item["mountpoint"]
+        elif "mountpoint" not in found and config.get("mount_point_base") and kind != "zfspool":
+            found["mountpoint"] = f"{config['mount_point_base'].rstrip('/')}/{item['name']}"
+        result.append({"name": f"{item['pool']}/{item['name']}", "properties": found})
+    return sorted(result, key=lambda row: row["name"].count("/"))
+
+
+def storage_of(config: Mapping[str, Any], dataset: Mapping[str, Any]) -> dict[str, Any]:
+    """The type and content of the PVE storage that a dataset becomes, in whichever dialect it is said; {} for none."""
+    if "proxmox_storage_type" in dataset:
+        return {"type": dataset["proxmox_storage_type"], "content": dataset.get("proxmox_content_type")}
+    types = config.get("zfs", {}).get("dataset_storage_types", {})
+    found = types.get(f"{dataset['pool']}/{dataset['name']}")
+    if isinstance(found, str):
+        kind, _colon, content = found.partition(":")
+        return {"type": kind, "content": content or None}
+    return dict(found or {})
+
+
+def storages(config: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The PVE storages with the keys of storage.cfg: those of `storage`, then those of datasets."""
+    result = []
+    for item in config.get("storage", ()):
+        row = {"storage": item["id"], **{key: value for key, value in item.items() if key not in ("id", "password")}}
+        result.append(row)
+    taken = {row["storage"] for row in result}
+    mounts = {row["name"]: row["properties"].get("mountpoint") for row in datasets(config)}
+    for dataset in config.get("zfs", {}).get("datasets", ()):
+        made = storage_of(config, dataset)
+        if not made:
+            continue
+        name = f"{dataset['pool']}/{dataset['name']}"
+        ids = config.get("proxmox_storage_ids", {})
+        sid = ids.get(name.replace("/", "_"), name.replace("/", "-"))
+        if sid in taken:
+            continue
+        row = {"storage": sid, "type": made["type"], "content": made.get("content")}
+        mount = mounts.get(name) or f"/{name}"
+        if made["type"] == "zfspool":
+            row["pool"] = name
+        elif made["type"] == "nfs":
+            row.update(server=config.get("network", {}).get("nfs_server", "127.0.0.1"), export=mount)
+        else:
+            # Without is_mountpoint PVE would fill the root file system while the dataset is not mounted.
+            row.update(path=mount, is_mountpoint="yes")
+        result.append({key: value for key, value in row.items() if value is not None})
+    return result

@@ -1,0 +1,113 @@
+#!/usr/bin/python
+
+# Copyright (c) 2026, Phoenix Hypervisor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: phoenix_pve_storage
+short_description: Keeps the storages of Proxmox VE as they are described
+version_added: 0.3.0
+description:
+  - Adds storages and corrects the options that Proxmox VE lets change. One call for all of them.
+  - What PVE never changes for a storage that is there (its type, path, pool, server, export, share) is reported in
+    RV(notes) as a warning and left.
+  - Storages that are not named are left alone, and so are options that are not given. Nothing is ever removed.
+  - C(proxmox_storage) of community.proxmox does not compare what is there, knows neither LVM-thin nor Btrfs, and needs
+    proxmoxer and a password or token; this module needs nothing on the node.
+author: Phoenix Hypervisor contributors (@phoenix-hypervisor)
+extends_documentation_fragment:
+  - phoenix.hypervisor.attributes
+options:
+  storages:
+    description:
+      - The storages, each with C(storage) (its ID), C(type), and options as in F(/etc/pve/storage.cfg).
+      - C(content) and C(nodes) are lists or texts with commas.
+    type: list
+    elements: dict
+    required: true
+  passwords:
+    description: Passwords by storage ID (cifs). One is sent when its storage is made, and never compared.
+    type: dict
+    default: {}
+"""
+
+EXAMPLES = r"""
+- name: Keep two storages
+  phoenix.hypervisor.phoenix_pve_storage:
+    storages:
+      - storage: fast-vms
+        type: zfspool
+        pool: fast/vms
+        content: [images, rootdir]
+      - storage: backups
+        type: nfs
+        server: 192.0.2.20
+        export: /tank/backups
+        content: backup
+"""
+
+RETURN = r"""
+calls:
+  description: The calls that were made, or would be in check mode, without secrets.
+  returned: success
+  type: list
+  elements: str
+notes:
+  description: What differs and can't be changed.
+  returned: success
+  type: list
+  elements: str
+"""
+
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core import pvestorage
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.client import PveError
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.local_client import UnavailableError
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.pvecalls import client_for, make
+
+
+def work(module: AnsibleModule) -> dict[str, Any]:
+    """Compare, and call unless in check mode."""
+    passwords = module.params["passwords"]
+    desired = [{**row, "password": passwords.get(row.get("storage"))} for row in module.params["storages"]]
+    for storage in desired:
+        if not storage.get("storage") or not storage.get("type"):
+            module.fail_json(msg="every storage needs its ID as `storage`, and its `type`")
+    client = client_for(bool(passwords))
+    plan = pvestorage.plan(desired, client.request("GET", "/storage"))
+    for note in plan.notes:
+        module.warn(note)
+    if not module.check_mode:
+        make(client, plan.calls)
+    return {
+        "changed": bool(plan.calls),
+        "calls": [call.text() for call in plan.calls],
+        "notes": plan.notes,
+        "diff": plan.diff(),
+    }
+
+
+def main() -> None:
+    """Module entry point."""
+    module = AnsibleModule(
+        argument_spec={
+            "storages": {"type": "list", "elements": "dict", "required": True},
+            "passwords": {"type": "dict", "default": {}, "no_log": True},
+        },
+        supports_check_mode=True,
+    )
+    try:
+        result = work(module)
+    except (PveError, UnavailableError) as error:
+        module.fail_json(msg=str(error))
+    module.exit_json(**result)
+
+
+if __name__ == "__main__":
+    main()
