@@ -22,6 +22,9 @@ CONNECTION = 'tests/integration/connection'
 PROOFS = 'tests/integration/proofs'
 # How pytest's summary says what the proofs tried.
 COUNTS = re.compile(r'^=+ proofs =+$(.*?)^=', re.MULTILINE | re.DOTALL)
+LAB = 'tests/lab'
+# Those of `fleets`; what isn't here belongs to `lab`.
+LONG_LAB = ('test_docker.py', 'test_site_fleet.py')
 PURE = ('_core', '_config')
 CORE_NAME = 'ansible_collections.phoenix.hypervisor.plugins.module_utils'
 
@@ -160,7 +163,7 @@ def lint(toolchain: Toolchain) -> list[Check]:
 
 def pytest(name: str, toolchain: Toolchain, tree: Path, folder: str, *options: str, timeout: float = 900.0) -> Check:
     """A pytest run over one folder of a copy of the tree, or of the checkout itself."""
-    junit = LOGS / f'junit-{folder.replace("/", "-")}-{toolchain.series.name}.xml'
+    junit = LOGS / f'junit-{name}-{toolchain.series.name}.xml'
     own = tree.parents[2] if tree != ROOT else ROOT / 'collections'
     env = toolchain.env(own)
     env['PYTHONDONTWRITEBYTECODE'] = '1'
@@ -214,12 +217,21 @@ def lab(toolchain: Toolchain) -> list[Check]:
     tree = worktree.make(f'connection-{toolchain.series.name}')
     connection = pytest('connection', toolchain, tree, CONNECTION, '--ansible-unit-inject-only')
     connection.env['PHOENIX_LAB_FILES'] = str(ROOT / '.lab')
+    ignored = [f'--ignore={LAB}/{name}' for name in LONG_LAB]
     return [
-        pytest('lab', toolchain, ROOT, 'tests/lab', '-p', 'no:pytest-ansible', timeout=2700.0),
+        pytest('lab', toolchain, ROOT, LAB, '-p', 'no:pytest-ansible', *ignored, timeout=2400.0),
         command('up'),
         connection,
         command('down'),
     ]
+
+
+def fleets(toolchain: Toolchain) -> list[Check]:
+    """The rest of the lab's tests, which take as long again, on a lab of their own."""
+    files = [f'{LAB}/{name}' for name in LONG_LAB]
+    check = pytest('fleets', toolchain, ROOT, files[0], '-p', 'no:pytest-ansible', *files[1:], timeout=2400.0)
+    check.env['PHOENIX_LAB_TESTS'] = 'fleets'
+    return [check]
 
 
 def molecule(toolchain: Toolchain) -> list[Check]:

@@ -45,6 +45,7 @@ class Tier:
 # In the order of starting: the longest first, so that the lanes end together.
 TIERS = (
     Tier('lab', checks.lab, every_series=False, needs_lab=True),
+    Tier('fleets', checks.fleets, every_series=False, needs_lab=True),
     Tier('lint', checks.lint, every_series=True),
     Tier('unit', checks.unit, every_series=True),
     Tier('integration', checks.integration, every_series=True),
@@ -53,7 +54,7 @@ TIERS = (
 )
 # Run only when asked for by name: longer than anybody waits for `make test`.
 LONG = (Tier('proofs', checks.proofs, every_series=False),)
-# Tiers that must not run at the same time: both start labs, and one measures how fast.
+# Tiers that must not run at the same time: both start the checkout's own lab.
 EXCLUSIVE = {'lab': threading.Lock()}
 EXCLUSIVE['molecule'] = EXCLUSIVE['lab']
 

@@ -4,7 +4,7 @@
 """The figures that the design promises, measured side by side in one run: `make bench`. Needs root.
 
 Each is a ratio or a count, so that it means the same on a slow machine and on a busy one. The exit code is 0 only when
-all are reached. PHOENIX_BENCH_CONTAINERS changes the size of the large fleet.
+all are reached. PHOENIX_BENCH_CONTAINERS changes the size of the large fleet; the names of parts as arguments measure those.
 """
 
 from __future__ import annotations
@@ -34,18 +34,21 @@ Measure = Callable[[Lab, Path], list[Figure]]
 
 
 def main() -> int:
-    """Measure everything; say it as a table."""
-    figures = paper.measure(1000)
-    for figure in figures:
-        print(figure, flush=True)
+    """Measure everything, or the parts that are named; say it line by line."""
+    parts: dict[str, Measure] = {
+        'provision': provision.measure,
+        'inside': inside.measure,
+        'fleet': lambda lab, folder: fleet.measure(lab, folder, SIZE),
+    }
+    wanted = sys.argv[1:] or ['paper', *parts]
+    if set(wanted) - {'paper', *parts}:
+        print(f'there are the parts paper, {", ".join(parts)}')
+        return 2
+    figures = paper.measure(1000) if 'paper' in wanted else []
+    print(*figures, sep='\n', flush=True)
     lab = Lab()
-    measures: list[Measure] = [
-        provision.measure,
-        inside.measure,
-        lambda lab, folder: fleet.measure(lab, folder, SIZE),
-    ]
     try:
-        for measure in measures:
+        for measure in [measure for name, measure in parts.items() if name in wanted]:
             lab.up()
             with tempfile.TemporaryDirectory(prefix='phoenix-bench-') as folder:
                 started = time.monotonic()

@@ -15,6 +15,7 @@ FIRST = 1000
 TEMPLATE = 'local:vztmpl/bench-1_amd64.tar.gz'
 # The smallest system that boots: so many containers are to run on one small machine.
 MAKE_TEMPLATE = """set -e
+apt-get -q update >/dev/null
 apt-get -q -y install busybox-static >/dev/null
 mkdir -p /tmp/tiny && cd /tmp/tiny
 mkdir -p bin sbin etc dev proc sys run tmp root var/lib usr/bin usr/sbin
