@@ -87,13 +87,14 @@ containers:
       type: dict
 """
 
+from dataclasses import replace
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core import planner
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.compare import volumes
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.model import Observation, Plan, Record, Wanted
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.refusals import volumes
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node import observe
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.store import Store, StoreError
 
@@ -112,7 +113,15 @@ def wanted_from(item: dict[str, Any], node: str) -> Wanted:
         clone_snapshot=item.get("clone_snapshot"),
         inherited=tuple(item.get("inherited") or ()),
         destroy_confirmed=int(item["ctid"]) in (item.get("confirm") or ()),
+        recreate=int(item["ctid"]) in (item.get("recreate") or ()),
     )
+
+
+def with_sources(wanted: Wanted, seen: dict[int, Observation]) -> Observation:
+    """The observation with those of the clone sources that this run works on, too."""
+    if wanted.source is None or wanted.source.ctid not in seen:
+        return seen[wanted.ctid]
+    return replace(seen[wanted.ctid], above=with_sources(wanted.source, seen))
 
 
 def describe(seen: Observation, record: Record, plan: Plan | None) -> dict[str, Any]:
@@ -153,14 +162,17 @@ def work(module: AnsibleModule) -> dict[str, Any]:
     records = {ctid: store.load(ctid) for ctid in wanted}
     sources = {ctid: want.config.get("clone_from_ctid") for ctid, want in wanted.items()}
     seen = observer.observe_all(
-        (ctid, int(source), records[ctid], store.load(int(source)))
-        if (source := sources[ctid]) is not None
-        else (ctid, None, records[ctid], None)
-        for ctid in wanted
+        (
+            (ctid, int(source), records[ctid], store.load(int(source)))
+            if (source := sources[ctid]) is not None
+            else (ctid, None, records[ctid], None)
+            for ctid in wanted
+        ),
+        clones={ctid for ctid, want in wanted.items() if want.recreate or want.target == "absent"},
     )
     containers = {}
     for ctid, want in wanted.items():
-        plan = planner.plan(want, seen[ctid], records[ctid]) if ctid in planned else None
+        plan = planner.plan(want, with_sources(want, seen), records[ctid]) if ctid in planned else None
         containers[str(ctid)] = describe(seen[ctid], records[ctid], plan)
     return {"changed": False, "node": observer.node, "containers": containers}
 

@@ -71,6 +71,16 @@ options:
     type: list
     elements: int
     default: []
+  recreate:
+    description:
+      - The containers that are to be destroyed and made anew. When O(ctid) is among them and the container exists,
+        it is destroyed with all its volumes first, whether or not anything is to change.
+      - Refused for containers that are not ours, protected, held, or the source of linked clones.
+      - What was cut off goes on and destroys nothing twice. The run that has recreated a container doesn't do it again,
+        another run that names it does.
+    type: list
+    elements: int
+    default: []
   release:
     description: Whether to give the container back at the end, although features are still due.
     type: bool
@@ -177,7 +187,7 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core import states, summary
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.model import Wanted
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.model import RECREATE, Wanted
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.audit import Audit
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.client import PveError
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.executor import Executor, Outcome, StepError
@@ -206,6 +216,7 @@ def argument_spec() -> dict[str, Any]:
         "inherited": {"type": "list", "elements": "str", "default": []},
         "adopt": {"type": "str", "choices": ["no", "record", "reapply"], "default": "no"},
         "confirm": {"type": "list", "elements": "int", "default": []},
+        "recreate": {"type": "list", "elements": "int", "default": []},
         "release": {"type": "bool", "default": False},
         "lock_wait": {"type": "int", "default": 120},
         "task_timeout": {"type": "int", "default": 3600},
@@ -224,6 +235,7 @@ def source_from(given: dict[str, Any], node: str) -> Wanted:
         features=tuple(given.get("features") or ()),
         target=given.get("state") or "completed",
         source=source_from(given["source"], node) if given.get("source") else None,
+        recreate=int(given["ctid"]) in (given.get("recreate") or ()),
     )
 
 
@@ -241,6 +253,8 @@ def wanted_from(params: dict[str, Any], node: str) -> Wanted:
         source=source_from(params["source"], node) if params["source"] else None,
         clone_snapshot=params["clone_snapshot"],
         inherited=tuple(params["inherited"]),
+        recreate=params["ctid"] in params["recreate"],
+        run=str((params["run"] or {}).get("id", "manual")),
     )
 
 
@@ -250,6 +264,8 @@ def report(wanted: Wanted, outcome: Outcome, check: bool) -> dict[str, Any]:
     journal = [entry.as_dict() for step in outcome.first.steps for entry in step.entries] if check else outcome.journal
     lines = summary.summary(outcome.first)
     seen = outcome.seen
+    # What is to be recreated is not there to be looked into: its new self is predicted whole.
+    remade = check and any(step.disrupts == RECREATE for step in outcome.first.steps)
     by_name = {feature["name"]: feature for feature in wanted.features}
     return {
         "changed": bool(journal),
@@ -261,9 +277,9 @@ def report(wanted: Wanted, outcome: Outcome, check: bool) -> dict[str, Any]:
         "application_due": shown.application_due,
         "application": wanted.application,
         "health_due": shown.health_due,
-        "exists": seen.exists,
-        "running": seen.running,
-        "address": seen.address,
+        "exists": seen.exists and not remade,
+        "running": seen.running and not remade,
+        "address": None if remade else seen.address,
         "waiting": list(shown.waiting),
         "notes": list(shown.notes),
         "diff": [

@@ -77,6 +77,7 @@ def wanted(
         "state": str(template(variables.get("phoenix_target_state")) or config.get("target_state") or "completed"),
         "adopt": _adopt(variables, template),
         "confirm": _confirmed(variables, template),
+        "recreate": _recreated(variables, template, hostvars),
     }
     if parent is not None:
         result["clone_snapshot"] = (parent.get("phoenix_config") or {}).get("template_snapshot_name")
@@ -90,6 +91,17 @@ def _confirmed(variables: Mapping[str, Any], template: Template) -> list[int]:
     value = template(variables.get("phoenix_destroy_confirm") or [])
     items = value if isinstance(value, (list, tuple)) else str(value).split(",")
     return [int(item) for item in items if str(item).strip().isdigit()]
+
+
+def _recreated(variables: Mapping[str, Any], template: Template, hostvars: Mapping[str, Any] | None) -> list[int]:
+    """``phoenix_recreate_ctids``: the CTIDs to destroy and make anew, a list or with commas between; each one known."""
+    value = template(variables.get("phoenix_recreate_ctids") or [])
+    items = value if isinstance(value, (list, tuple)) else str(value).split(",")
+    names = [str(item).strip() for item in items]
+    for name in names:
+        if not name.isdigit() or (hostvars is not None and name not in hostvars):
+            raise AnsibleError(f"phoenix_recreate_ctids: {name!r} is no container of the inventory; name exact CTIDs")
+    return [int(name) for name in names]
 
 
 def _inherited(variables: Mapping[str, Any], hostvars: Mapping[str, Any] | None) -> list[str]:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from . import compare, ledger, properties, states
+from .conffile import ConfFile
 from .firewall import Firewall
 from .model import Entry, Observation, Record, Wanted
 
@@ -18,6 +19,10 @@ from .model import Entry, Observation, Record, Wanted
 # volume (PVE facts, 'Clones'; pve-storage's plugins).
 LINKABLE = frozenset({"zfspool", "lvmthin", "rbd", "btrfs"})
 SNAPSHOTS = frozenset({"zfspool", "lvmthin", "rbd", "btrfs"})
+
+
+# What a snapshot holds of the config: options and raw lines.
+Saved = tuple[Mapping[str, str], tuple[tuple[str, str], ...]]
 
 
 @dataclass(frozen=True)
@@ -33,6 +38,7 @@ class Source:
     ledger: Mapping[str, Any] | None = None
     storages: Mapping[str, str] = field(default_factory=dict)
     firewall: Firewall = field(default_factory=Firewall)
+    saved: Mapping[str, Saved] = field(default_factory=dict)
 
     @property
     def template(self) -> bool:
@@ -71,45 +77,61 @@ def find_source(wanted: Wanted, seen: Observation) -> Source | None:
             ledger=seen.source_ledger,
             storages=seen.storages,
             firewall=seen.source_firewall,
+            saved=_saved(seen.source),
         )
     if wanted.source is None:
         return None
     return _predict(wanted.source, seen)
 
 
+def _saved(conf: ConfFile) -> dict[str, Saved]:
+    return {name: (head, conf.snapshot_raw.get(name, ())) for name, head in conf.snapshots.items()}
+
+
 def _predict(wanted: Wanted, seen: Observation) -> Source:
     """What a source will be once this run has finished it: its own plan, on paper."""
-    ctid = source_ctid(wanted)
-    there = seen.source if seen.source is not None else None
-    above = _predict(wanted.source, Observation(0, storages=seen.storages)) if wanted.source else None
+    there = None if wanted.recreate else seen.source
+    above = find_source(wanted, seen.above or Observation(0, storages=seen.storages))
     if there is not None:
-        head, raw = there.head, there.raw
+        head, raw, record = there.merged(), there.raw, Record(applied=seen.source_applied)
     else:
-        head = compare.created_config(wanted, above.head if above and ctid is not None else None)
-        raw = above.raw if above else ()
+        from_above, raw = copied(wanted, above) if above else (None, ())
+        head, record = compare.created_config(wanted, from_above), Record()
     filtered = seen.source_firewall if there is not None or above is None else above.firewall
-    changed = dict(compare.config_changes(wanted, head, Record(), False).onto(head))
-    add, _remove = compare.raw_changes(wanted, raw, Record())
-    if wanted.config.get("is_template"):
+    changed = dict(compare.config_changes(wanted, head, record, False).onto(head))
+    for disk, size in compare.disk_growth(wanted, changed)[0].items():
+        grown = {**properties.parse(changed[disk], "volume"), "size": size}
+        changed[disk] = properties.compose(grown, "volume")
+    add, remove = compare.raw_changes(wanted, raw, record)
+    complete = states.rank(wanted.target) >= states.rank(states.COMPLETED)
+    if wanted.config.get("is_template") and complete:
         changed["template"] = "1"
     snapshot = wanted.config.get("template_snapshot_name")
     entries = {str(f["name"]): {"status": ledger.APPLIED, "digest": f["digest"]} for f in wanted.features}
-    known = {
-        **ledger.empty(),
-        "features": {**(above.ledger or {}).get("features", {}), **entries} if above else entries,
-    }
-    running = not wanted.config.get("is_template") and states.rank(wanted.target) >= states.rank(states.RUNNING)
+    under = (above.ledger if above else None) or {}
+    own = seen.source_ledger if there is not None else None
+    features = {**under.get("features", {}), **(own or {}).get("features", {}), **entries}
+    running = states.rank(wanted.target) >= states.rank(states.RUNNING) or (there is not None and seen.source_running)
+    kept = frozenset(there.snapshots) if there is not None else frozenset()
     return Source(
         wanted.ctid,
         changed,
-        (*raw, *add),
-        frozenset([str(snapshot)] if snapshot else []),
-        running=running,
+        (*(line for line in raw if line not in remove), *add),
+        kept | ({str(snapshot)} if snapshot and complete else set()),
+        running=running and changed.get("template") != "1",
         to_come=True,
-        ledger=known,
+        ledger={**ledger.empty(), "features": features},
         storages=seen.storages,
-        firewall=compare.firewall_change(wanted, filtered, Record()).after,
+        firewall=compare.firewall_change(wanted, filtered, record).after,
+        saved=_saved(there) if there is not None else {},
     )
+
+
+def copied(wanted: Wanted, source: Source) -> Saved:
+    """The config that a clone is made from: that of the snapshot that it is cloned from, else the source's own."""
+    snapshot = snapshot_of(wanted, source)
+    own = (source.head, source.raw)
+    return own if snapshot in (None, temporary(wanted.ctid)) else source.saved.get(str(snapshot), own)
 
 
 def snapshot_of(wanted: Wanted, source: Source) -> str | None:
@@ -156,8 +178,13 @@ def refusal(wanted: Wanted, seen: Observation, source: Source | None) -> str | N
             "or create it first"
         )
     word = seen.source_word
-    if not source.to_come and word is not None and word != states.COMPLETED and not source.template:
-        return f"clone_from_ctid: container {ctid} is not complete yet (it is {word}); include it in the run ({limit})"
+    if wanted.source is not None and states.rank(wanted.source.target) >= states.rank(word):
+        word = wanted.source.target  # by the time of the clone
+    if word is not None and word != states.COMPLETED and not source.template:
+        return (
+            f"clone_from_ctid: container {ctid} is not complete yet (it is {word}); include it in the run ({limit}), "
+            "without a target_state that stops it before"
+        )
     for key in disks(source.head):
         volume = properties.parse(source.head[key], "volume").get("volume", "")
         if volume.startswith("/"):

@@ -6,11 +6,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from . import firewall_changes, mounts, properties, rawlines
+from .conffile import ConfFile
 from .firewall import Firewall
 from .model import HOT, NOTHING, RESTART, Record, Wanted
 from .options import AT_ONCE, Desired, desired_options, is_hot, new_value, undone_value
@@ -18,6 +20,9 @@ from .options import AT_ONCE, Desired, desired_options, is_hot, new_value, undon
 GIB = 1024**3
 RAW = "lxc"  # the key under which the record keeps the raw lines that we applied
 ASIDE = frozenset({RAW, firewall_changes.KEY})  # in the record, and no options of the config
+DEFAULT_POOL = "local"
+# What a clone does not take over from its source's config.
+_NOT_COPIED = re.compile(r"(lock|template|parent|snaptime|snapstate|unused\d+)$")
 DEFAULT_ROOTFS_GB = 4  # PVE's own default (PVE facts, 'How PVE rewrites what you send')
 
 
@@ -136,9 +141,17 @@ def _waiting(to_set: Mapping[str, str], delete: list[str], actual: Mapping[str, 
     return sorted(waiting + [key for key in delete if not is_hot(key, actual, deleted=True)])
 
 
-def waits_for_restart(changes: Changes, actual: Mapping[str, str]) -> list[str]:
-    """The options of a write to a running container that PVE keeps pending."""
-    return _waiting(changes.set, list(changes.delete), actual)
+def left_waiting(changes: Changes, conf: ConfFile) -> set[str]:
+    """What waits for a restart of a running container after this write.
+
+    PVE forgets what it held back of an option as soon as that is what the container runs with.
+    """
+    live = conf.head
+    touched = {*changes.set, *changes.delete}
+    waiting = _waiting(changes.set, list(changes.delete), live)
+    return {key for key in conf.pending if key not in touched} | {
+        key for key in waiting if changes.set.get(key) != live.get(key)
+    }
 
 
 def disk_size(actual: Mapping[str, str], disk: str) -> int | None:
@@ -164,10 +177,27 @@ def disk_growth(wanted: Wanted, actual: Mapping[str, str]) -> tuple[dict[str, st
         if int(size_gb) * GIB < there:
             return {}, (
                 f"{source}: {size_gb} is less than the {properties.format_size(there)} that {disk} has, and PVE can't "
-                f"shrink a disk; set it to {-(-there // GIB)} or recreate the container"
+                f"shrink a disk (impossible without recreating it); set it to {-(-there // GIB)}, or "
+                + _name_it(wanted, actual)
             )
         growth[disk] = f"{size_gb}G"
     return growth, None
+
+
+def _name_it(wanted: Wanted, actual: Mapping[str, str]) -> str:
+    gone = ", ".join(volumes(actual)) or "none"
+    return f"name {wanted.ctid} in phoenix_recreate_ctids: that destroys its volumes ({gone}) and makes it anew"
+
+
+def volumes(config: Mapping[str, str]) -> list[str]:
+    """The volumes that PVE destroys with the container; bind and device mounts stay."""
+    result = []
+    for key in sorted(config):
+        if key == "rootfs" or key.rstrip("0123456789") in ("mp", "unused"):
+            volume = properties.parse(config[key], "volume").get("volume", "")
+            if volume and not volume.startswith("/"):
+                result.append(volume)
+    return result
 
 
 def fixed_error(wanted: Wanted, actual: Mapping[str, str]) -> str | None:
@@ -181,28 +211,64 @@ def fixed_error(wanted: Wanted, actual: Mapping[str, str]) -> str | None:
     kind = "unprivileged" if there else "privileged"
     return (
         f"unprivileged: {str(bool(asked)).lower()} is asked for, but container {wanted.ctid} was created {kind}, which "
-        "PVE can't change (impossible without recreating it); put the value back or destroy the container first"
+        f"PVE can't change (impossible without recreating it); put the value back, or {_name_it(wanted, actual)}"
     )
+
+
+def origin(wanted: Wanted) -> dict[str, str]:
+    """What a container is made from, as its record keeps it: nothing in its config says so later."""
+    for key in ("clone_from_ctid", "template"):
+        if wanted.config.get(key) is not None:
+            return {key: str(wanted.config[key])}
+    return {}
+
+
+def fixed_notes(wanted: Wanted, actual: Mapping[str, str], record: Record) -> list[str]:
+    """What was decided when the container was made, and is other in the file by now. It runs on as it is."""
+    notes = []
+    made, asked = dict(record.origin or {}), origin(wanted)
+    if made and asked and made != asked:
+        (was, value), (key, new) = *made.items(), *asked.items()
+        notes.append((key, f"it was made from {was} {value}, and {new} is asked for"))
+    pool = wanted.config.get("storage_pool")
+    there = properties.parse(actual.get("rootfs", ""), "volume").get("volume", "").partition(":")[0]
+    if pool and there and pool != there:
+        notes.append(("storage_pool", f"its root disk is on {there}, and {pool} is asked for"))
+    notes += mounts.other_pools(wanted.config, actual)
+    ending = f"that takes effect only when it is made anew (phoenix_recreate_ctids: [{wanted.ctid}])"
+    return [f"{key}: {what}; {ending}" for key, what in notes]
 
 
 def created_config(wanted: Wanted, source: Mapping[str, str] | None) -> dict[str, str]:
     """The config that a create or a clone leaves, as far as it matters to what comes next.
 
     Recorded from a real node: a create without them writes memory and swap of 512 MiB; a clone copies everything
-    but the MACs, the lock and the template mark.
+    but the MACs, the lock, the unused volumes, the place in the snapshots' row and the template mark.
     """
     name = str(wanted.config["name"]) if wanted.config.get("name") else f"CT{wanted.ctid}"
+    pool = wanted.config.get("storage_pool")
     if source is not None:
-        keep = {key: value for key, value in source.items() if key not in ("lock", "template", "parent")}
-        for key in [key for key in keep if key.startswith("net") and key[3:].isdigit()]:
-            parts = properties.parse(keep[key])
-            keep[key] = properties.compose({**parts, "hwaddr": "MAC"})
-        return {**keep, "hostname": name}
+        copied = {key: _copied(key, value, pool) for key, value in source.items() if not _NOT_COPIED.match(key)}
+        return {**copied, "hostname": name}
     size = wanted.config.get("storage_size_gb", DEFAULT_ROOTFS_GB)
     return {
         "hostname": name,
         "memory": "512",
         "swap": "512",
-        "rootfs": f"new,size={size}G",
+        "rootfs": f"{pool or DEFAULT_POOL}:new,size={size}G",
         "unprivileged": str(int(bool(wanted.config.get("unprivileged", True)))),
     }
+
+
+def _copied(key: str, value: str, pool: Any) -> str:
+    """One option of a clone: a card with another MAC, a disk that has another name and may lie elsewhere."""
+    kind = key.rstrip("0123456789")
+    if kind == "net":
+        return properties.compose({**properties.parse(value), "hwaddr": "MAC"})
+    parts = properties.parse(value, "volume")
+    if kind not in ("rootfs", "mp") or parts.get("volume", "/").startswith("/"):
+        return value
+    storage, _separator, name = parts["volume"].partition(":")
+    if name.isdigit():  # asked for by this run, and made by the time of the clone
+        parts.setdefault("size", f"{name}G")
+    return properties.compose({**parts, "volume": f"{pool or storage}:new"}, "volume")

@@ -28,6 +28,7 @@ class ConfFile:
     raw: tuple[tuple[str, str], ...] = ()
     pending: Mapping[str, str | None] = field(default_factory=dict)
     snapshots: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    snapshot_raw: Mapping[str, tuple[tuple[str, str], ...]] = field(default_factory=dict)
 
     def merged(self) -> dict[str, str]:
         """Live values with the pending ones applied: what ``GET config`` shows."""
@@ -46,6 +47,7 @@ def parse_conf(text: str) -> ConfFile:
     raw: list[tuple[str, str]] = []
     pending: dict[str, str | None] = {}
     snapshots: dict[str, dict[str, str]] = {}
+    snapshot_raw: dict[str, tuple[tuple[str, str], ...]] = {}
     target: dict[str, str] | None = head
     description: list[str] = []
     section = ""
@@ -61,8 +63,11 @@ def parse_conf(text: str) -> ConfFile:
             continue
         raw_line = _RAW.match(line)
         if raw_line:
+            found_line = (raw_line.group(1), raw_line.group(2))
             if not section:
-                raw.append((raw_line.group(1), raw_line.group(2)))
+                raw.append(found_line)
+            elif section in snapshots:
+                snapshot_raw[section] = (*snapshot_raw.get(section, ()), found_line)
             continue
         option = _LINE.match(line)
         if option and target is not None:
@@ -71,7 +76,7 @@ def parse_conf(text: str) -> ConfFile:
             pending.update(_pending(option.group(1), option.group(2)))
     if description:
         head["description"] = "".join(part + "\n" for part in description)
-    return ConfFile(head=head, raw=tuple(raw), pending=pending, snapshots=snapshots)
+    return ConfFile(head=head, raw=tuple(raw), pending=pending, snapshots=snapshots, snapshot_raw=snapshot_raw)
 
 
 def _pending(key: str, value: str) -> dict[str, str | None]:

@@ -60,12 +60,12 @@ def configure(wanted: Wanted, seen: Observation, record: Record, world: World, t
     to_come = {key for key, pending in aside if pending}
     if changes:
         world.differs = bool(growth or to_come)
-        before, world.config = world.config, changes.onto(world.config)
+        world.config = changes.onto(world.config)
         call = Entry("pve", f"PUT {path}/config", changes.params())
         remember = _remember(changes.applied, earlier, to_come)
         world.add("configure", "; ".join(changes.reasons), call, remember, disrupts=changes.disrupts)
         if world.running:
-            waiting = sorted({*waiting, *compare.waits_for_restart(changes, before)})
+            waiting = sorted({*compare.left_waiting(changes, seen.conf), *(key for key in waiting if key == "lxc")})
     if add or remove:
         to_come.remove(compare.RAW)
         world.differs = bool(growth or to_come)

@@ -73,3 +73,16 @@ def volume_sizes(config: Mapping[str, Any], actual: Mapping[str, str]) -> dict[s
         for index, item in enumerate(config.get("volumes") or ())
         if str(item["mount_point"]) in slots
     }
+
+
+def other_pools(config: Mapping[str, Any], actual: Mapping[str, str]) -> list[tuple[str, str]]:
+    """(key, what is other) of the volumes that exist on another storage than the configuration's."""
+    slots = _slots(actual)
+    result = []
+    for index, item in enumerate(config.get("volumes") or ()):
+        slot = slots.get(str(item["mount_point"]))
+        there = properties.parse(actual[slot], "volume").get("volume", "").partition(":")[0] if slot else ""
+        if there and item.get("pool") and there != item["pool"]:
+            what = f"{item['mount_point']} is on {there}, and {item['pool']} is asked for"
+            result.append((f"volumes/{index}/pool", what))
+    return result

@@ -10,18 +10,19 @@ decides. Pure: no I/O, no clock.
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
-from . import clones, compare, configure, ledger, refusals, states
+from . import clones, compare, configure, ledger, recreate, refusals, states
 from .firewall import Firewall
 from .model import RESTART, Entry, Observation, Plan, Record, Step, Wanted
 from .world import World
 
-HOLD_TAG = "phoenix-hold"
-
 
 def plan(wanted: Wanted, seen: Observation, record: Record) -> Plan:
     """The one decision about one container."""
+    if recreate.is_due(wanted, seen, record):
+        return _anew(wanted, seen, record)
     error = refusals.refusal(wanted, seen, record)
     world = _observed(wanted, seen, record)
     state = world.state()
@@ -29,8 +30,8 @@ def plan(wanted: Wanted, seen: Observation, record: Record) -> Plan:
         return Plan(state=state, error=error, final_state=state)
     if wanted.target == states.ABSENT:
         return _absent(wanted, seen, record, state)
-    if seen.exists and HOLD_TAG in seen.tags:
-        return Plan(state=state, final_state=state, notes=(f"held by the tag {HOLD_TAG}: left alone",))
+    if seen.exists and recreate.HOLD_TAG in seen.tags:
+        return Plan(state=state, final_state=state, notes=(f"held by the tag {recreate.HOLD_TAG}: left alone",))
     notes = _notes(wanted, seen, record)
     target = states.rank(wanted.target)
     _adopt(wanted, seen, record, world)
@@ -43,6 +44,7 @@ def plan(wanted: Wanted, seen: Observation, record: Record) -> Plan:
     _finish(wanted, world, target)
     if not world.steps and (world.word or states.DEFINED) != world.state():
         world.add("record", f"the state file said {record.word or 'nothing'}")
+    recreate.end(wanted, record, world)
     final = world.state()
     if states.rank(state) > target and not world.steps:
         notes.append(f"is {state}, beyond its target state {wanted.target}: left alone")
@@ -57,6 +59,20 @@ def plan(wanted: Wanted, seen: Observation, record: Record) -> Plan:
         health_due=health,
         final_state=final,
     )
+
+
+def _anew(wanted: Wanted, seen: Observation, record: Record) -> Plan:
+    """The container that is there goes, then the plan is that of one that isn't there."""
+    state = _observed(wanted, seen, record).state()
+    error = recreate.refusal(wanted, seen, record)
+    if error:
+        return Plan(state=state, error=error, final_state=state)
+    steps, after, remembered = recreate.destroy(wanted, seen, record)
+    rest = plan(wanted, after, remembered)
+    if rest.error:
+        # Nothing is destroyed that can't be made again.
+        return Plan(state=state, error=rest.error, final_state=state)
+    return dataclasses.replace(rest, state=state, steps=(*steps, *rest.steps))
 
 
 def _observed(wanted: Wanted, seen: Observation, record: Record) -> World:
@@ -94,6 +110,10 @@ def _notes(wanted: Wanted, seen: Observation, record: Record) -> list[str]:
     if seen.template:
         stale = ledger.due_features(wanted.features, record.ledger)
         notes += [f"stale: feature {item['name']} of this template: {item['reason']}" for item in stale]
+        if stale:
+            notes.append(f"stale: name {wanted.ctid} in phoenix_recreate_ctids to have the template made anew")
+    if seen.exists:
+        notes += compare.fixed_notes(wanted, seen.conf.head, record)
     if seen.ledger_error:
         notes.append(
             f"the ledger inside the container can't be read ({seen.ledger_error}): features count as not applied"
@@ -131,8 +151,8 @@ def _create(wanted: Wanted, seen: Observation, record: Record, world: World, tar
         calls = (Entry("pve", f"POST {base}", _create_params(wanted, name)),)
         reason = f"no container {wanted.ctid}; created from {wanted.config.get('template')}"
     world.exists, world.template = True, False
-    world.config = compare.created_config(wanted, source.head if source else None)
-    world.raw = source.raw if source else ()
+    head, world.raw = clones.copied(wanted, source) if source else (None, ())
+    world.config = compare.created_config(wanted, head)
     if source:
         world.firewall = source.firewall  # PVE copies it, and leaves alone what a create finds
     world.differs = configure.differs(wanted, world.config, world.raw, Record(), False, world.firewall)
@@ -140,9 +160,10 @@ def _create(wanted: Wanted, seen: Observation, record: Record, world: World, tar
     world.due = ledger.due_features(wanted.features, source.ledger if source else None)
     world.application = ledger.application_due(wanted.ctid, wanted.application, None)
     world.identity = source is not None
-    intent = Entry("node", "record", {"creating": True})
+    intent = Entry("node", "record", {"creating": True, **recreate.intent(wanted, record)})
     identity = {"identity": "due"} if source else {}
-    done = Entry("node", "record", {"creating": None, "ours": True, "applied": {}, **identity})
+    made = {"creating": None, "ours": True, "applied": {}, "origin": compare.origin(wanted)}
+    done = Entry("node", "record", {**made, **identity})
     world.word = None
     differs, world.differs = world.differs, True  # after a create the state is 'created', whatever is left to configure
     world.add("clone" if source else "create", reason, intent, *calls, done)
@@ -178,7 +199,8 @@ def _resume_create(wanted: Wanted, seen: Observation, world: World) -> None:
     else:
         world.identity = clones.source_ctid(wanted) is not None
         identity = {"identity": "due"} if world.identity else {}
-        done = Entry("node", "record", {"creating": None, "ours": True, "applied": {}, **identity})
+        made = {"creating": None, "ours": True, "applied": {}, "origin": compare.origin(wanted)}
+        done = Entry("node", "record", {**made, **identity})
         world.add("adopt", "an earlier run created it and was cut off before it could say so", done)
 
 
@@ -289,7 +311,7 @@ def _absent(wanted: Wanted, seen: Observation, record: Record, state: str) -> Pl
         steps.append(Step("stop", "running", (call,), disrupts=RESTART))
     forget = Entry("node", "forget", {})
     if seen.exists:
-        volumes = refusals.volumes(seen.conf.head)
+        volumes = compare.volumes(seen.conf.head)
         call = Entry("pve", f"DELETE {path}", {"purge": 1})
         steps.append(
             Step(

@@ -13,7 +13,7 @@ import glob
 import hashlib
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Callable
 
@@ -112,6 +112,22 @@ def taken_elsewhere(node: str, ctid: int, pve: str = PVE) -> str | None:
     return None
 
 
+def linked_clones(ctid: int, pve: str = PVE) -> tuple[int, ...]:
+    """CTIDs of the containers whose volumes live on a base volume of this one (``STORE:base-900-disk-0/vm-950-…``)."""
+    base = re.compile(rf"^(?:rootfs|mp\d+|unused\d+):.*[:/](?:base|basevol|basedisk)-{ctid}-[^/,\s]+/", re.MULTILINE)
+    found = set()
+    for path in glob.glob(f"{pve}/nodes/*/lxc/*.conf"):
+        name = os.path.basename(path)[:-5]
+        try:
+            with open(path, encoding="utf-8", errors="replace") as file:
+                text = file.read()
+        except FileNotFoundError:
+            continue  # destroyed meanwhile
+        if name.isdigit() and int(name) != ctid and base.search(text):
+            found.add(int(name))
+    return tuple(sorted(found))
+
+
 class Observer:
     """Reads one node. ``look_inside`` is off where the ledger doesn't matter."""
 
@@ -133,8 +149,12 @@ class Observer:
         record: Record,
         running: set[int] | None = None,
         source_record: Record | None = None,
+        clones: bool = False,
     ) -> Observation:
-        """One container, and the head of its clone source when it has one."""
+        """One container, and the head of its clone source when it has one.
+
+        ``clones``: look for linked clones of it as well, in the configs of all guests of the node.
+        """
         running = self._running() if running is None else running
         conf, digest = read_conf(self.node, ctid, self.pve)
         found: dict[str, Any] = {
@@ -146,11 +166,14 @@ class Observer:
             if source_record is not None and source_record.ours:
                 found["source_word"] = source_record.word or "defined"
                 found["source_ledger"] = source_record.ledger
+                found["source_applied"] = source_record.applied
             found["source"] = read_conf(self.node, source, self.pve)[0]
             found["source_running"] = source in running
             found["source_firewall"] = read_firewall(str(source), self.pve)
         if conf is None:
             return Observation(ctid=ctid, elsewhere=taken_elsewhere(self.node, ctid, self.pve), **found)
+        if clones:
+            found["linked_clones"] = linked_clones(ctid, self.pve)
         is_running = ctid in running
         if is_running and self._look_inside:
             found.update(self._inside(ctid))
@@ -159,12 +182,14 @@ class Observer:
             found["creating"] = "failed" if conf.head.get("lock") == "create" else "done"
         return Observation(ctid=ctid, exists=True, running=is_running, conf=conf, digest=digest, **found)
 
-    def observe_all(self, wanted: Iterable[tuple[int, int | None, Record, Record | None]]) -> dict[int, Observation]:
-        """Many containers: the looks inside run side by side."""
+    def observe_all(
+        self, wanted: Iterable[tuple[int, int | None, Record, Record | None]], clones: Collection[int] = ()
+    ) -> dict[int, Observation]:
+        """Many containers: the looks inside run side by side. ``clones``: those whose linked clones matter."""
         running = self._running()
         with ThreadPoolExecutor(max_workers=WORKERS) as pool:
             jobs = [
-                pool.submit(self.observe, ctid, source, record, running, source_record)
+                pool.submit(self.observe, ctid, source, record, running, source_record, ctid in clones)
                 for ctid, source, record, source_record in wanted
             ]
             return {result.ctid: result for result in (job.result() for job in jobs)}

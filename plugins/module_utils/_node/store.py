@@ -116,6 +116,7 @@ class Store:
         data = self.read_record(ctid)
         applied = data.get("applied")
         creating = data.get("creating")
+        recreating, origin = data.get("recreating"), data.get("origin")
         cached = data.get("ledger")
         try:
             cached = ledger.parse(json.dumps(cached)) if cached else None
@@ -131,6 +132,8 @@ class Store:
             checked_boot=str(data["checked_boot"]) if data.get("checked_boot") else None,
             believe=data.get("believe") is True,
             raw_boot=str(data["raw_boot"]) if data.get("raw_boot") else None,
+            recreating=recreating if isinstance(recreating, dict) else None,
+            origin=origin if isinstance(origin, dict) and len(origin) == 1 else None,
         )
 
     def known(self) -> list[int]:

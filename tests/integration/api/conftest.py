@@ -106,24 +106,24 @@ class Node:
         """Start the record anew."""
         self.requests.write_text("", encoding="utf-8")
 
-    def executor(self, client=None, check=False):
+    def executor(self, client=None, check=False, run="run-1"):
         """The product's executor, as the module makes it."""
         observer = Observer(str(self.pve_dir), running=lambda: set(self.backend.running))
-        audit = Audit("run-1", quiet=check, directory=str(self.directory / "log"))
+        audit = Audit(run, quiet=check, directory=str(self.directory / "log"))
         connect = client or (lambda: local_client.LocalClient(port=self.pve.port))
         return Executor(
             observer,
             Store(str(self.directory / "state")),
             audit,
             connect,
-            "run-1",
+            run,
             lock_wait=1.0,
             locks=str(self.directory / "lock"),
         )
 
     def drive(self, wanted, check=False, client=None):
         """One run of the module, with the play's part (features, application) done on paper."""
-        executor = self.executor(client, check)
+        executor = self.executor(client, check, wanted.run or "run-1")
         outcome = executor.run(wanted, check=check)
         if not check and not outcome.last.error:
             book = self.books.setdefault(wanted.ctid, ledgers.empty())
