@@ -4,7 +4,7 @@
 """The figures that the design promises, measured side by side in one run: `make bench`. Needs root.
 
 Each is a ratio or a count, so that it means the same on a slow machine and on a busy one. The exit code is 0 only when
-all are reached. PHOENIX_BENCH_CONTAINERS changes the size of the large fleet; parts named as arguments are measured alone.
+all are reached. PHOENIX_BENCH_CONTAINERS changes the size of the large fleet; a part can be measured alone by its name.
 """
 
 from __future__ import annotations
