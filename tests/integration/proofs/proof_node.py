@@ -10,6 +10,7 @@ It is used again for many cases, so everything on it can be wiped. Guests exist 
 from __future__ import annotations
 
 import asyncio
+import copy
 import hashlib
 import importlib.util
 import json
@@ -61,6 +62,29 @@ class RecordingPve(LabPve):
         self.asked.append((request.method, bare_path(request.path), params, response.status))
 
 
+class PaperGuests(NullBackend):
+    """Guests on paper. What is recorded inside one is copied with its file system, and gone with it."""
+
+    def __init__(self, books: dict[int, dict[str, Any]]) -> None:
+        super().__init__(bridges=("vmbr0", "vmbr1", "vmbr9"))
+        self.books = books
+
+    async def create(self, vmid: int, *rest: Any) -> None:
+        """An empty guest."""
+        await super().create(vmid, *rest)
+        self.books.pop(vmid, None)
+
+    async def clone(self, src: int, dst: int, *rest: Any) -> None:
+        """A copy, its ledger included."""
+        await super().clone(src, dst, *rest)
+        self.books[dst] = copy.deepcopy(self.books.get(src, ledgers.empty()))
+
+    async def destroy(self, vmid: int, config: Any) -> None:
+        """Nothing is left of it."""
+        await super().destroy(vmid, config)
+        self.books.pop(vmid, None)
+
+
 class ProofNode:
     """One node, and the product's pieces on it."""
 
@@ -76,14 +100,14 @@ class ProofNode:
         storages = local_storage(str(images))
         storages["tank"] = {"type": "zfspool", "pool": "tank", "content": "rootdir,images", "active": 1, "shared": 0}
         (self.pve_dir / "storage.cfg").write_text("dir: local\n\tpath /x\n\nzfspool: tank\n\tpool tank\n")
-        self.backend = NullBackend(bridges=("vmbr0", "vmbr1", "vmbr9"))
+        self.books: dict[int, dict[str, Any]] = {}
+        self.backend = PaperGuests(self.books)
         self.pve = RecordingPve(
             self.backend, self.conf_dir, directory / "lock", pve_version=version, storages=storages, port=0
         )
         self.pve.time_scale = time_scale
         cert, key, _der = make_cert(str(directory))
         self.fingerprint = hashlib.sha256(ssl.PEM_cert_to_DER_cert(Path(cert).read_text(encoding="ascii"))).hexdigest()
-        self.books: dict[int, dict[str, Any]] = {}
         self.identities: list[int] = []
         self._client: local_client.LocalClient | None = None
         self._loop = asyncio.new_event_loop()
@@ -148,12 +172,12 @@ class ProofNode:
         return [(method, path, params) for method, path, params, _status in self.pve.asked if method in MUTATING]
 
     def files(self) -> dict[str, tuple[int, bytes]]:
-        """Every file on the node that the product could have made: mode and content."""
+        """Everything on the node that the product could have made or changed: mode, and a file's content."""
         found = {}
-        for root in (self.conf_dir, self.directory / "state", self.directory / "log", self.directory / "lock"):
+        for root in (self.pve_dir, self.directory / "state", self.directory / "log", self.directory / "lock"):
             for path in sorted(root.rglob("*")):
-                if path.is_file():
-                    found[str(path.relative_to(self.directory))] = (path.stat().st_mode & 0o7777, path.read_bytes())
+                text = path.read_bytes() if path.is_file() else b""
+                found[str(path.relative_to(self.directory))] = (path.stat().st_mode & 0o7777, text)
         return found
 
     # --------------------------------------------------------------- the product

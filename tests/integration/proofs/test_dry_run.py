@@ -1,0 +1,215 @@
+# Copyright (c) 2026, Phoenix Hypervisor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A dry run equals the real one: fleets of 1 to 12 containers, with chains, drift, and some of them there already.
+
+The predicted journal is the real one's, entry by entry, and its calls are those that the control plane recorded; check
+mode changes nothing on the control plane and no file on the node.
+"""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+from typing import Any
+
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+from proof_counts import COUNTS, LONG, number
+from proof_node import TEMPLATE, ProofNode, normal, predicted, pve_calls
+
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.model import Wanted
+
+FLEETS = number("FLEETS", 24, 1000)
+NAMES = ("base", "docker", "gpu", "serve")
+
+settable = st.fixed_dictionaries(
+    {},
+    optional={
+        "name": st.sampled_from(["web", "db"]),
+        "memory_mb": st.sampled_from([256, 1024, 4096]),
+        "swap_mb": st.sampled_from([0, 256]),
+        "cores": st.sampled_from([1, 4]),
+        "start_at_boot": st.booleans(),
+        "boot_order": st.sampled_from([1, 5]),
+        "boot_delay": st.sampled_from([0, 30]),
+        "pct_options": st.sampled_from([["nesting=1"], ["nesting=1", "keyctl=1"], []]),
+        "network_config": st.sampled_from(
+            [
+                {"name": "eth0", "bridge": "vmbr0", "ip": "dhcp"},
+                {"name": "eth0", "bridge": "vmbr1", "ip": "10.0.0.5/24", "gw": "10.0.0.1"},
+            ]
+        ),
+        "lxc_options": st.sampled_from([["lxc.environment: A=1"], ["lxc.environment: A=1", "lxc.cap.drop: sys_time"]]),
+        "volumes": st.sampled_from([[{"name": "data", "pool": "tank", "size_gb": 2, "mount_point": "/data"}]]),
+        "storage_size_gb": st.sampled_from([8, 10]),
+        "restart_policy": st.sampled_from(["if_needed", "never"]),
+        "target_state": st.sampled_from(["completed", "completed", "completed", "running", "configured", "created"]),
+    },
+)
+
+
+@dataclasses.dataclass
+class Member:
+    """A container of a fleet: what is wanted, and what it was like before."""
+
+    ctid: int
+    config: dict[str, Any]
+    earlier: dict[str, Any] | None
+    drift: str
+    application: str | None
+    digests: dict[str, str]
+
+
+@st.composite
+def fleets(draw: Any) -> list[Member]:
+    """Containers in the order of their creation: a clone stands after its source."""
+    members: list[Member] = []
+    for index in range(draw(st.integers(1, 12))):
+        config = draw(settable)
+        own: dict[str, Any] = {"storage_pool": draw(st.sampled_from(["tank", "local"]))}
+        source = draw(st.one_of(st.none(), st.sampled_from(members))) if members else None
+        under: list[str] = []
+        if source is None:
+            own["template"] = TEMPLATE
+        else:
+            own["clone_from_ctid"] = source.ctid
+            under = stacked(source, members)
+            if draw(st.booleans()):
+                del own["storage_pool"]
+        own["features"] = [name for name in NAMES if name not in under and draw(st.booleans())]
+        kind = draw(st.sampled_from(["plain", "plain", "template", "snapshot"]))
+        if kind == "template":
+            own["is_template"] = True
+        elif kind == "snapshot" and own.get("storage_pool") == "tank":
+            own["template_snapshot_name"] = "golden"
+        there = draw(st.booleans()) and (source is None or source.earlier is not None)
+        members.append(
+            Member(
+                ctid=900 + index,
+                config={**config, **own},
+                earlier={**draw(settable), **own, "target_state": "completed"} if there else None,
+                drift=draw(st.sampled_from(["none", "none", "stopped", "edited", "raw", "upgraded"])),
+                application=draw(st.sampled_from([None, "app1"])) if kind == "plain" else None,
+                digests={name: "d1" for name in NAMES},
+            )
+        )
+    return members
+
+
+def stacked(member: Member, members: list[Member]) -> list[str]:
+    """The features that a clone of this one inherits."""
+    by_id = {item.ctid: item for item in members}
+    source = by_id.get(member.config.get("clone_from_ctid"))
+    return [*(stacked(source, members) if source else []), *member.config["features"]]
+
+
+def digest(member: Member, members: list[Member], name: str) -> str:
+    """A feature's digest covers those under it."""
+    stack = stacked(member, members)
+    return "".join(member.digests[under] for under in stack[: stack.index(name) + 1])
+
+
+def wanted_of(member: Member, members: list[Member], config: dict[str, Any], in_play: Any = ()) -> Wanted:
+    """What the controller gives to the module for it."""
+    by_id = {item.ctid: item for item in members}
+    source = by_id.get(config.get("clone_from_ctid"))
+    return Wanted(
+        member.ctid,
+        "pve",
+        config,
+        features=tuple({"name": name, "digest": digest(member, members, name)} for name in config["features"]),
+        application={"name": "script", "digest": member.application} if member.application else None,
+        target=config.get("target_state", "completed"),
+        source=wanted_of(source, members, source.config, in_play) if source and source.ctid in in_play else None,
+        clone_snapshot=source.config.get("template_snapshot_name") if source else None,
+        inherited=tuple(stacked(source, members)) if source else (),
+    )
+
+
+def meddle(node: ProofNode, member: Member) -> None:
+    """What happens to a container between two runs."""
+    conf = node.conf(member.ctid) or ""
+    if not conf or "template: 1" in conf:
+        return
+    path = f"/nodes/pve/lxc/{member.ctid}"
+    if member.drift == "stopped" and member.ctid in node.backend.running:
+        node.call("POST", f"{path}/status/stop")
+    elif member.drift == "edited":
+        node.call("PUT", f"{path}/config", {"cores": 7, "description": "by hand", "nameserver": "1.1.1.1"})
+    elif member.drift == "raw":
+        head, mark, rest = conf.partition("\n[")
+        (node.conf_dir / f"{member.ctid}.conf").write_text(f"{head.rstrip()}\nlxc.signal.halt: SIGTERM\n{mark}{rest}")
+    elif member.drift == "upgraded":
+        member.digests["base"] = "d2"
+
+
+def settle(node: ProofNode, members: list[Member]) -> None:
+    """The node as an earlier run and other people left it."""
+    node.wipe()
+    failed: set[int] = set()
+    for member in members:
+        if member.earlier is None or member.earlier.get("clone_from_ctid") in failed:
+            failed.add(member.ctid)
+            continue
+        _journal, outcome = node.drive(wanted_of(member, members, member.earlier))
+        if outcome.last.error:
+            failed.add(member.ctid)
+    for member in members:
+        meddle(node, member)
+    node.pve.asked.clear()
+
+
+@settings(
+    max_examples=FLEETS // 2,
+    deadline=None,
+    derandomize=not LONG,
+    database=None,
+    phases=[Phase.generate, Phase.shrink] if LONG else [Phase.generate],
+    report_multiple_bugs=False,
+    suppress_health_check=list(HealthCheck),
+)
+@given(members=fleets())
+def test_the_predicted_journal_is_the_real_one(node, members):
+    members = copy.deepcopy(members)
+    settle(node, members)
+    COUNTS["fleets whose dry run equals the real one"] += 1
+
+    before = node.files()
+    everyone = {member.ctid for member in members}
+    due = {m.ctid for m in members if plan(node, m, members, everyone).steps}
+    plans = {member.ctid: plan(node, member, members, due) for member in members}
+    assert node.mutations() == []
+    assert node.files() == before
+
+    refused: set[int] = set()
+    for member in members:
+        COUNTS["containers in these fleets"] += 1
+        node.pve.asked.clear()
+        source = member.config.get("clone_from_ctid")
+        # The play skips what is cloned from a container that fails; a source that stops early refuses its clones.
+        if source in refused and plans[member.ctid].steps:
+            refused.add(member.ctid)
+            continue
+        journal, outcome = node.drive(wanted_of(member, members, member.config))
+        foreseen = plans[member.ctid]
+        assert outcome.first.error == foreseen.error
+        if foreseen.error:
+            refused.add(member.ctid)
+            assert node.mutations() == []
+            continue
+        assert journal == predicted(foreseen) or normal_entries(journal) == normal_entries(predicted(foreseen))
+        assert normal(node.mutations()) == normal(pve_calls(predicted(foreseen)))
+        assert outcome.last.state == foreseen.final_state
+        COUNTS["journal entries predicted and met"] += len(journal)
+
+
+def plan(node: ProofNode, member: Member, members: list[Member], in_play: Any) -> Any:
+    """Check mode's plan."""
+    return node.check(wanted_of(member, members, member.config, in_play)).first
+
+
+def normal_entries(entries: Any) -> str:
+    """Journal entries with the MACs, which are drawn by chance, made equal."""
+    return normal([(entry["op"], entry["what"], entry["params"]) for entry in entries])
