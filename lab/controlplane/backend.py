@@ -34,8 +34,8 @@ class Backend(Protocol):
     async def destroy(self, vmid: int, config: Config) -> None:
         """Remove the guest; it is stopped. The volumes follow one by one through free_volume."""
 
-    async def clone(self, src: int, dst: int, src_config: Config, config: Config) -> None:
-        """Copy the volumes of src_config into those of config (same keys, allocated), for a guest named dst."""
+    async def clone(self, src: int, dst: int, src_config: Config, config: Config, snapshot: str | None) -> None:
+        """Copy the volumes of src_config, or their snapshot, into those of config (same keys, allocated): guest dst."""
 
     async def to_template(self, vmid: int, old: Config, new: Config) -> None:
         """The volumes of old are called as in new from now on (vm-ID-disk-N became base-ID-disk-N)."""
@@ -138,7 +138,7 @@ class NullBackend:
         self._did('destroy', vmid)
         self.running.pop(vmid, None)
 
-    async def clone(self, src: int, dst: int, src_config: Config, config: Config) -> None:
+    async def clone(self, src: int, dst: int, src_config: Config, config: Config, snapshot: str | None) -> None:
         self._did('clone', src, dst)
 
     async def to_template(self, vmid: int, old: Config, new: Config) -> None:

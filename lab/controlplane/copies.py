@@ -70,8 +70,9 @@ class Copies:
                     volid = self._next_volume(newid, sid, gib, taken)
                     await self.backend.alloc_volume(newid, volid, self.mount_size(source[opt]))
                     made.append(volid)
-                    final[opt] = rewrite.mount(dict(mount, volume=volid), opt == 'rootfs')
-                await self.backend.clone(vmid, newid, dict(source), final)
+                    name = self._clone_name(mount['volume'], volid, full)
+                    final[opt] = rewrite.mount(dict(mount, volume=name), opt == 'rootfs')
+                await self.backend.clone(vmid, newid, dict(source), final, v.get('snapname'))
             except TaskError:
                 for volid in made:
                     await self.backend.free_volume(volid)
@@ -93,6 +94,11 @@ class Copies:
             'create {} clone of {} {} ({})'.format(kind, what, opt, mounts[opt][0]['volume']) for opt in sorted(mounts)
         ]
         return await self.task(node, 'vzclone', vmid, user, body, vm=new, log=log)
+
+    @staticmethod
+    def _clone_name(base: str, volid: str, full: bool) -> str:
+        """A linked clone's volume has its base's name before its own."""
+        return volid if full else '{}/{}'.format(base, volid.partition(':')[2])
 
     def _clone_source(self, src: LabCt, v: Any) -> tuple[dict[str, Any], bool]:
         """(the config to copy, whether volumes are copied in full)."""
@@ -203,11 +209,9 @@ class Copies:
             mount = parse_mount(ct.config[disk])
             if mount_type(mount['volume']) != 'volume':
                 raise PveError(500, "unable to parse volume ID '{}'".format(mount['volume']))
-            if volume_owner(mount['volume']) not in (None, ct.vmid):
-                raise PveError(
-                    500,
-                    "can't resize mount point owned by another container ({})".format(volume_owner(mount['volume'])),
-                )
+            owner = volume_owner(mount['volume'].rpartition('/')[2] or mount['volume'])
+            if owner not in (None, ct.vmid):
+                raise PveError(500, f"can't resize mount point owned by another container ({owner})")
             self.require(user, '/storage/' + mount['volume'].split(':')[0], 'Datastore.AllocateSpace')
             size = parse_size(mount.get('size', '')) or 0
             new = size + request if text.startswith('+') else request

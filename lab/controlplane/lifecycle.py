@@ -160,6 +160,7 @@ class Lifecycle:
                     raise TaskError(running_msg)
                 await self.backend.stop(vmid)
             doomed = dict(ct.config)
+            self.check_no_linked(ct)
             await self.pause(self.ct_secs['destroy'])
             await self.backend.destroy(vmid, doomed)
             await self.free_all(ct)

@@ -54,11 +54,12 @@ class LxcBackend:
         (LOGS / (f'ct-{vmid}.log')).unlink(missing_ok=True)
         self._pids.pop(vmid, None)
 
-    async def clone(self, src: int, dst: int, src_config: Config, config: Config) -> None:
+    async def clone(self, src: int, dst: int, src_config: Config, config: Config, snapshot: str | None) -> None:
         def work() -> None:
             for key, old in _volumes(src_config).items():
                 if key in config:
-                    volumes.copy(old, parse_mount(config[key])['volume'])
+                    contents = volumes.snapshot_path(old, snapshot) if snapshot else volumes.path(old)
+                    volumes.copy_tree(contents, volumes.path(parse_mount(config[key])['volume']))
             guest = GuestRoot(_root(config), lxc_config.shift_of(config))
             guest.forget_identity()
             guest.prepare(config)

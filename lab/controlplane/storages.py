@@ -125,6 +125,14 @@ class Storages:
         kind = self.storages.get(volid.split(':', maxsplit=1)[0], {}).get('type')
         return kind in _SNAPSHOTS and to_base(volid) == volid
 
+    def check_no_linked(self, ct: LabCt) -> None:
+        """A template whose volumes linked clones stand on can't be destroyed."""
+        used = self._used_volumes()
+        for _key, mount in ct.volumes():
+            if any(volid.startswith(mount['volume'] + '/') for volid in used):
+                name = mount['volume'].partition(':')[2]
+                raise TaskError(f"base volume '{name}' is still in use by linked cloned")  # PVE's own wording
+
     def base_volume(self, volid: str) -> str:
         """The name of the volume once its container is a template; a directory's subvol keeps its own."""
         if self.storages.get(volid.split(':', maxsplit=1)[0], {}).get('type', 'dir') == 'dir' and '/subvol-' in volid:

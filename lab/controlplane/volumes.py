@@ -58,7 +58,8 @@ def path(volid: str) -> Path:
     storage, _, name = volid.partition(':')
     if not name or '..' in name.split('/'):
         raise TaskError(f"unable to parse volume ID '{volid}'")
-    return _storage_path(storage) / 'images' / name
+    # A linked clone is called BASE/NAME; here it is a copy, which needs no base.
+    return _storage_path(storage) / 'images' / re.sub(r'^base(vol)?-\d+-disk-\d+/', '', name)
 
 
 def of_guest(storage: str, vmid: int) -> list[str]:
@@ -101,11 +102,6 @@ def empty_trash() -> None:
     if TRASH.is_dir():
         for tree in TRASH.iterdir():
             shutil.rmtree(tree, ignore_errors=True)
-
-
-def copy(source: str, target: str) -> None:
-    """Replace target's (empty) contents by a copy of source's, everything kept."""
-    copy_tree(path(source), path(target))
 
 
 def copy_tree(source: Path, target: Path) -> None:
