@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Callable
 
-from . import properties
+from . import properties, tags
 
 Config = Mapping[str, Any]
 Needs = Mapping[str, str]
@@ -71,6 +71,7 @@ def flags(items: Any) -> dict[str, str]:
 
 def _features(config: Config, needs: Needs) -> dict[str, str] | None:
     wanted = {**needs, **flags(config.get("pct_options"))}
+    wanted.pop(tags.KEY, None)  # no flag, see tags
     return wanted or None
 
 
@@ -109,6 +110,7 @@ TABLE = (
     Option("net0", "network_config", _network),
     Option("onboot", "start_at_boot", _flag("start_at_boot")),
     Option("startup", "boot_order", _startup),
+    Option(tags.KEY, "tags", lambda config, _needs: tags.wanted_tags(config) or None),
 )
 SOURCES = {option.key: option.source for option in TABLE}
 
@@ -152,6 +154,8 @@ def new_value(desired: Desired, actual: str | None, applied: Any) -> str | None:
 
     Three-way: sub-options that we applied earlier and no longer want go, foreign ones stay.
     """
+    if desired.key == tags.KEY:
+        return tags.changed(actual, (desired.parts or {}).values(), applied)
     if desired.parts is None:
         return None if actual is not None and actual.strip() == desired.text else desired.text
     first = properties.default_key(desired.key)
@@ -176,6 +180,9 @@ def undone_value(key: str, actual: str | None, applied: Any) -> tuple[str, str |
     """
     if actual is None or key in KEPT:
         return None
+    if key == tags.KEY:
+        rest = tags.changed(actual, (), applied)
+        return None if rest is None else ("set", rest) if rest else _deletion(key)
     if key.rstrip("0123456789") == "mp" and isinstance(applied, Mapping):
         # Somebody may have put another mount point into the slot since.
         same = properties.parse(actual, "volume").get("mp") == applied.get("mp")

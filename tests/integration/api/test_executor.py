@@ -83,6 +83,8 @@ def test_a_settled_container_costs_no_call_at_all(node):
         {"pct_options": ["nesting=1"]},
         {"pct_options": ["nesting=1", "fuse=1"], "restart_policy": "if_needed"},
         {"pct_options": None},
+        {"tags": ["llm", "GPU"]},
+        {"pct_options": ["nesting=1", "keyctl=1", "tags=a;b"], "tags": ["c"]},
         {"network_config": {**NET, "bridge": "vmbr1"}},
         {"network_config": {**NET, "ip": "10.0.0.5/24", "gw": "10.0.0.1"}},
         {"network_config": None},

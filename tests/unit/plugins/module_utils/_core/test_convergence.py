@@ -24,6 +24,7 @@ config_keys = {
     "boot_order": st.integers(0, 20),
     "boot_delay": st.integers(0, 60),
     "pct_options": st.lists(st.sampled_from(["nesting=1", "keyctl=1", "fuse=1"]), unique=True, max_size=3),
+    "tags": st.lists(st.sampled_from(["a", "LLM", "web"]), unique=True, max_size=3),
     "mac_address": st.sampled_from(["BC:24:11:AA:BB:CC", "bc:24:11:aa:bb:cc"]),
     "network_config": st.fixed_dictionaries(
         {"name": st.just("eth0"), "bridge": st.sampled_from(["vmbr0", "vmbr1"])},

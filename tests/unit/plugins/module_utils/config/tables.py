@@ -14,6 +14,7 @@ from typing import Any
 
 NOT_ACTED_ON = "accepted, not acted on"
 ENVIRONMENT = "environment of the application script"
+_DISRUPTS = "x-phoenix-disrupts"
 _MARK = re.compile(r"(<!-- table: (\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
@@ -52,10 +53,14 @@ def type_of(piece: Mapping[str, Any]) -> str:
 
 def table(schema: Mapping[str, Any]) -> str:
     """The table of all keys below a schema."""
-    rows = ["| Key | Type | Default | Meaning | Effect |", "| --- | --- | --- | --- | --- |"]
-    for name, piece in keys(schema):
+    found = list(keys(schema))
+    more = any(_DISRUPTS in piece for _name, piece in found)
+    titles = ["Key", "Type", "Default", "Meaning", "Effect", *(["Disrupts"] if more else [])]
+    rows = ["| " + " | ".join(titles) + " |", "| " + " | ".join(["---"] * len(titles)) + " |"]
+    for name, piece in found:
         default = f"`{json.dumps(piece['default'])}`" if "default" in piece else ""
         cells = (f"`{name}`", type_of(piece), default, piece["description"], piece.get("x-phoenix-effect", ""))
+        cells += (piece.get(_DISRUPTS, ""),) if more else ()
         rows.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
     return "\n".join(rows) + "\n"
 

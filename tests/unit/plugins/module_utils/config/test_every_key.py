@@ -18,8 +18,9 @@ from ansible.parsing.dataloader import DataLoader
 
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._config.fleet import load_fleet
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._config.lenient import settled
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._core import planner
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core import compare, planner, properties
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.conffile import ConfFile
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.firewall import Firewall
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.model import Observation, Record, Wanted
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils import application
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config_schemas import load_schema
@@ -69,6 +70,7 @@ PLAN: dict[str, tuple[dict[str, Any], Any]] = {
     "start_at_boot": ({}, True),
     "boot_order": ({}, 2),
     "boot_delay": ({}, 30),
+    "tags": ({}, ["llm"]),
     "pct_options": ({}, ["keyctl=1"]),
     "lxc_options": ({}, ["lxc.cap.drop: mknod"]),
     "mount_points": ({}, [BIND]),
@@ -247,3 +249,74 @@ def test_what_is_not_acted_on_changes_no_plan(key: str, tmp_path: Path):
     under: dict[str, Any] = {"volumes": [DISK]} if key.startswith("volumes") else {}
     after = changed(under, key, "other") if key.startswith("volumes") else {"ports": [{"port": 8000, "name": "a"}]}
     assert plan_of(config_of(under), folder, False) == plan_of(config_of(after), folder, False)
+
+
+DISRUPTS = "x-phoenix-disrupts"
+INSIDE = "work inside"
+ORDER = ("nothing", INSIDE, "hot", "restart", "recreate", "impossible")
+
+
+def settled_at(config: dict[str, Any], folder: Path) -> tuple[Wanted, Observation, Record]:
+    """A running container that has all that its configuration asks for, and what is remembered of it."""
+    options = options_of(variables_of(config, folder), lambda _own: lambda value: value, DataLoader())
+    work = options["application"]
+    work = work and {name: work[name] for name in ("name", "digest", "health")}
+    wanted = Wanted(950, "pve", options["config"], tuple(options["features"]), work, options["state"])
+    head = compare.created_config(
+        wanted, {"rootfs": "local:900/a.raw,size=8G"} if "clone_from_ctid" in config else None
+    )
+    changes = compare.config_changes(wanted, head, Record(), False)
+    head = changes.onto(head)
+    for key, value in head.items():
+        parts = properties.parse(value, "volume")
+        if key.startswith("mp") and parts["volume"].rpartition(":")[2].isdigit():
+            pool, _colon, size = parts["volume"].partition(":")
+            head[key] = f"{pool}:950/{key}.raw,mp={parts['mp']},size={size}G"
+        elif key == "rootfs":
+            head[key] = f"local:950/a.raw,size={parts['size']}"
+        elif key.startswith("net"):
+            head[key] = f"{value},hwaddr={config.get('mac_address', 'BC:24:11:00:00:01')}"
+    raw = tuple(compare.raw_changes(wanted, (), Record())[0])
+    walls = compare.firewall_change(wanted, Firewall(), Record()).after
+    features = {item["name"]: {"status": "applied", "digest": item["digest"]} for item in options["features"]}
+    done = {"status": "applied", "ctid": 950, "boot": "1", "digest": work["digest"]} if work else None
+    book = {"version": 1, "features": features, "application": done}
+    conf = ConfFile(head=head, raw=raw)
+    seen = Observation(950, exists=True, running=True, conf=conf, boot="1", ledger=book, firewall=walls)
+    record = Record("completed", True, changes.applied, origin=compare.origin(wanted))
+    return wanted, seen, record
+
+
+def disruption(before: dict[str, Any], after: dict[str, Any], folder: Path) -> str:
+    """What a change of the configuration does to the running container, from the planner's own words."""
+    wanted, seen, record = settled_at(before, folder)
+    plan = planner.plan(wanted, seen, record)
+    assert plan.steps == (), [step.as_dict() for step in plan.steps]
+    told = set(plan.notes)
+    wanted = settled_at(after, folder)[0]
+    if after.get("node") != before.get("node"):
+        seen = Observation(950, elsewhere="a container on node pve")
+    plan = planner.plan(wanted, seen, record)
+    if plan.error:
+        return "recreate" if "phoenix_recreate_ctids" in plan.error else "impossible"
+    if any("phoenix_recreate_ctids" in note for note in plan.notes if note not in told):
+        return "recreate"
+    return max((INSIDE if step.by_play else step.disrupts for step in plan.steps), key=ORDER.index, default="nothing")
+
+
+@pytest.mark.parametrize("key", [*PLAN, *APPLICATION])
+def test_what_it_does_to_a_running_container_is_what_the_schema_says(key: str, tmp_path: Path):
+    folder = folder_with_scripts(tmp_path)
+    if key in PLAN:  # what a script reads of its environment makes it run again, whatever else the key does
+        (folder / "app.sh").write_text("true\n")
+    under, value = {**PLAN, **APPLICATION}[key]
+    if key == "restart_policy":
+        under = {}  # alone it does nothing; with something that waits it is the restart itself
+    pieces = dict(keys(SCHEMA["$defs"]["container"]))
+    before, after = config_of(under), config_of(changed(under, key, value))
+    assert pieces[key][DISRUPTS] == disruption(before, after, folder)
+
+
+def test_the_keys_that_do_nothing_say_nothing_of_it():
+    for name, piece in keys(SCHEMA["$defs"]["container"]):
+        assert (DISRUPTS in piece) == (piece["x-phoenix-effect"] != NOT_ACTED_ON), name

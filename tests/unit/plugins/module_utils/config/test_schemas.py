@@ -63,6 +63,7 @@ CONTAINER_KEYS = {
     "start_at_boot",
     "boot_order",
     "boot_delay",
+    "tags",
     "pct_options",
     "lxc_options",
     "mount_points",
