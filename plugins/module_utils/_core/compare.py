@@ -228,8 +228,8 @@ def fixed_notes(wanted: Wanted, actual: Mapping[str, str], record: Record) -> li
     notes = []
     made, asked = dict(record.origin or {}), origin(wanted)
     if made and asked and made != asked:
-        (was, value), (key, new) = *made.items(), *asked.items()
-        notes.append((key, f"it was made from {was} {value}, and {new} is asked for"))
+        was, now = ((f"{key} {value}" for key, value in each.items()) for each in (made, asked))
+        notes.append((next(iter(asked)), f"it was made from {', '.join(was)}, and {', '.join(now)} is asked for"))
     pool = wanted.config.get("storage_pool")
     there = properties.parse(actual.get("rootfs", ""), "volume").get("volume", "").partition(":")[0]
     if pool and there and pool != there:

@@ -217,7 +217,8 @@ def _longest_rising(values: Sequence[int]) -> set[int]:
     for value in values:
         longest: list[int] = max((chain for chain in best if not chain or chain[-1] < value), key=len)
         best.append([*longest, value])
-    return set(max(best, key=len))
+    best.sort(key=len)
+    return set(best[-1])
 
 
 def follow(rules: Sequence[Rule], method: str, path: str, params: Mapping[str, Any]) -> tuple[Rule, ...]:

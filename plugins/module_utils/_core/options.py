@@ -181,8 +181,8 @@ def undone_value(key: str, actual: str | None, applied: Any) -> tuple[str, str |
     if actual is None or key in KEPT:
         return None
     if key == tags.KEY:
-        rest = tags.changed(actual, (), applied)
-        return None if rest is None else ("set", rest) if rest else _deletion(key)
+        left = tags.changed(actual, (), applied)
+        return None if left is None else ("set", left) if left else _deletion(key)
     if key.rstrip("0123456789") == "mp" and isinstance(applied, Mapping):
         # Somebody may have put another mount point into the slot since.
         same = properties.parse(actual, "volume").get("mp") == applied.get("mp")

@@ -21,6 +21,20 @@ CREATING = "creating"
 DONE = "done"
 # What the record has of the old container: gone with it, in one write.
 _FORGOTTEN = ("ours", "applied", "ledger", "identity", "believe", "checked_boot", "raw_boot", "creating", "origin")
+# What is seen besides the container itself, and still is when it is gone.
+_REMAINS = (
+    "ctid",
+    "elsewhere",
+    "source",
+    "source_running",
+    "source_word",
+    "source_ledger",
+    "source_applied",
+    "source_firewall",
+    "above",
+    "storages",
+    "datacenter_firewall",
+)
 
 
 def stage(record: Record) -> str | None:
@@ -71,9 +85,7 @@ def destroy(wanted: Wanted, seen: Observation, record: Record) -> tuple[tuple[St
     word = Entry("node", "state", {"word": states.DEFINED})
     reason = f"phoenix_recreate_ctids names it; destroys the volumes {volumes}"
     steps.append(Step("destroy", reason, (*begins, call, forget, word), disrupts=RECREATE, goes_to=states.DEFINED))
-    kept = ("ctid", "elsewhere", "source", "source_running", "source_word", "source_ledger", "source_firewall")
-    kept = (*kept, "storages", "datacenter_firewall")
-    after = Observation(**{name: getattr(seen, name) for name in kept})
+    after = Observation(**{name: getattr(seen, name) for name in _REMAINS})
     return tuple(steps), after, Record(word=states.DEFINED, recreating={"stage": CREATING, "run": wanted.run})
 
 

@@ -202,3 +202,22 @@ def test_what_was_decided_at_creation_is_told_when_it_is_other_in_the_file(node)
     assert outcome.journal == []
     told = [note.partition(":")[0] for note in outcome.first.notes if "phoenix_recreate_ctids: [950]" in note]
     assert told == ["template", "storage_pool", "volumes/0/pool"]
+
+
+def test_a_source_and_its_clone_made_anew_in_one_run_are_predicted(node):
+    source = dataclasses.replace(wanted(is_template=True, memory_mb=300), ctid=900)
+    node.drive(source)
+    clone = wanted(template=None, clone_from_ctid="900", storage_pool=None, storage_size_gb=None)
+    node.drive(clone)
+    node.books.clear()
+    source = dataclasses.replace(
+        source, config={**source.config, "memory_mb": 400, "storage_size_gb": 5}, recreate=True, run="second"
+    )
+    clone = dataclasses.replace(clone, recreate=True, run="second")
+    check = node.drive(dataclasses.replace(clone, source=source), check=True)
+    node.drive(source)
+    node.forget_requests()
+    node.drive(clone, client=lambda: Paper(node))
+    assert normal(node.mutations()) == normal(pve_calls(predicted(check)))
+    assert "memory: 400" in node.conf(950)
+    assert "size=5G" in node.conf(950)
