@@ -188,3 +188,11 @@ def test_it_is_switched_on_last_and_off_first(there, enabled, first):
     )
     assert change.calls[0].method == first
     assert len(change.calls) == 2
+
+
+def test_what_is_moved_stands_right_behind_the_one_before_it():
+    there = Firewall({}, tuple(Rule("in", "ACCEPT", source=name) for name in ("3", "4", "1", "2", "foreign")))
+    wanted = [f"IN ACCEPT -source {name}" for name in ("1", "2", "3", "4")]
+    change = firewall_changes.changes({"firewall": {"rules": wanted}}, there, None)
+    assert [rule.source for rule in change.after.rules] == ["1", "2", "3", "4", "foreign"]
+    assert obey(there, change.calls) == change.after
