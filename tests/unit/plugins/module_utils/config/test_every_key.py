@@ -235,6 +235,24 @@ def test_changing_it_changes_the_plan(key: str, tmp_path: Path):
     assert absent or key == "restart_policy"
 
 
+def test_a_default_changes_the_plan_of_every_container_without_the_key(tmp_path: Path):
+    folder = folder_with_scripts(tmp_path)
+    plans = []
+    for defaults in ({}, {"memory_mb": 4096, "tags": ["llm"]}):
+        document = settled({"lxc_defaults": defaults, "lxc_configs": {"950": MINIMAL}}, SCHEMA)
+        plans.append(plan_of(load_fleet(document).containers["950"].config, folder, False))
+    assert plans[0] != plans[1]
+    calls = [entry["params"] for step in plans[1]["steps"] for entry in step["entries"] if entry["op"] == "pve"]
+    assert {"memory": "4096", "tags": "llm"} in calls
+
+
+def test_the_keys_at_the_top_have_an_effect_or_say_that_they_have_none():
+    top = {name: piece["x-phoenix-effect"] for name, piece in keys(SCHEMA) if "." not in name}
+    acting = {name for name, effect in top.items() if effect != NOT_ACTED_ON}
+    assert {"$schema", "lxc_configs", "lxc_defaults"} <= acting
+    assert {name for name in set(top) - acting if not name.startswith("nvidia_")} == set()
+
+
 @pytest.mark.parametrize("key", APPLICATION)
 def test_changing_it_changes_the_application(key: str, tmp_path: Path):
     folder = folder_with_scripts(tmp_path)
