@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import tempfile
 from typing import Any
 
 from .._core import ledger, states
@@ -39,7 +38,11 @@ def write_atomic(path: str, text: str) -> None:
     """Write a 0600 file through a temporary one, fsync and rename."""
     private_directory(os.path.dirname(path))
     try:
-        handle, temporary = tempfile.mkstemp(prefix=".", dir=os.path.dirname(path))
+        # One name for each file: what a killed run left of it is replaced, and never heaps up.
+        temporary = os.path.join(os.path.dirname(path), f".{os.path.basename(path)}.new")
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(temporary)
+        handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
         try:
             with os.fdopen(handle, "w", encoding="utf-8") as file:
                 file.write(text)

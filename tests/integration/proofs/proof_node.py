@@ -19,6 +19,7 @@ import shutil
 import ssl
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -50,14 +51,20 @@ MAC = re.compile(r"hwaddr=[0-9A-Fa-f:]{17}")
 
 
 class RecordingPve(LabPve):
-    """The control plane, with the calls that it answered kept in memory. ``hook`` sees each before and after."""
+    """The control plane, with the calls that it answered kept in memory. ``around`` sees each before and after."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.asked: list[tuple[str, str, dict[str, str], int]] = []
+        self.around: Callable[[bool], None] = lambda _after: None
+
+    async def _refusal(self, request: Any) -> Any:
+        self.around(False)
+        return await super()._refusal(request)
 
     async def record(self, request: Any, response: Any) -> None:
-        """Every request, whoever sent it."""
+        """Every request, whoever sent it, before its answer goes out."""
+        self.around(True)
         params = {key: str(value) for key, value in (await self._shown(request)).items() if key != "digest"}
         self.asked.append((request.method, bare_path(request.path), params, response.status))
 
@@ -68,21 +75,42 @@ class PaperGuests(NullBackend):
     def __init__(self, books: dict[int, dict[str, Any]]) -> None:
         super().__init__(bridges=("vmbr0", "vmbr1", "vmbr9"))
         self.books = books
+        self.changed: Callable[[], None] = lambda: None
+        self.copied: Callable[[int, int | None], None] = lambda _ctid, _source: None
 
     async def create(self, vmid: int, *rest: Any) -> None:
         """An empty guest."""
         await super().create(vmid, *rest)
         self.books.pop(vmid, None)
+        self.copied(vmid, None)
 
     async def clone(self, src: int, dst: int, *rest: Any) -> None:
         """A copy, its ledger included."""
         await super().clone(src, dst, *rest)
         self.books[dst] = copy.deepcopy(self.books.get(src, ledgers.empty()))
+        self.copied(dst, src)
 
     async def destroy(self, vmid: int, config: Any) -> None:
         """Nothing is left of it."""
         await super().destroy(vmid, config)
         self.books.pop(vmid, None)
+        self.changed()
+
+    async def start(self, vmid: int, config: Any) -> Any:
+        """It runs."""
+        warnings = await super().start(vmid, config)
+        self.changed()
+        return warnings
+
+    async def stop(self, vmid: int) -> None:
+        """It runs no more."""
+        await super().stop(vmid)
+        self.changed()
+
+    async def shutdown(self, vmid: int, *rest: Any) -> None:
+        """It runs no more."""
+        await super().shutdown(vmid, *rest)
+        self.changed()
 
 
 class ProofNode:

@@ -92,7 +92,7 @@ def fleets(draw: Any) -> list[Member]:
                 earlier={**draw(settable), **own, "target_state": "completed"} if there else None,
                 drift=draw(st.sampled_from(["none", "none", "stopped", "edited", "raw", "upgraded"])),
                 application=draw(st.sampled_from([None, "app1"])) if kind == "plain" else None,
-                digests={name: "d1" for name in NAMES},
+                digests=dict.fromkeys(NAMES, "d1"),
             )
         )
     return members

@@ -1,0 +1,192 @@
+# Copyright (c) 2026, Phoenix Hypervisor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The child processes of the kill proofs: the product's own modules, run as the play runs them, in a process to kill.
+
+Started once, it loads everything; then each line of JSON on its input is one run, in a process forked for it. Only the
+edges of this machine are others: where the node's files lie, Perl's ticket, and lxc-attach, whose scripts run in a
+folder that stands for the guest. A run may be told to die, by SIGKILL, at the n-th thing that it does to a file.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from ansible.module_utils.testing import patch_module_args
+
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core import ledger
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node import (
+    application,
+    audit,
+    conf_edit,
+    guest,
+    lease,
+    local_client,
+    observe,
+    store,
+)
+from ansible_collections.phoenix.hypervisor.plugins.modules import (
+    phoenix_application,
+    phoenix_feature,
+    phoenix_lxc_state,
+)
+
+WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT
+CHANGES = ("os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.chmod", "os.truncate", "os.symlink", "os.link")
+
+
+class Deadly:
+    """Counts what this process does to files under a folder, and kills it at the chosen one."""
+
+    def __init__(self, folder: str, at: int | None, log: str) -> None:
+        self._folder, self._at, self._log, self._pid = folder, at, log, os.getpid()
+        self.count = 0
+        self._sync = os.fsync
+        os.fsync = self._fsync  # written, not yet safe: the audit events don't have it
+        sys.addaudithook(self._event)
+
+    def _fsync(self, handle: int) -> None:
+        self._happens("fsync")
+        self._sync(handle)
+
+    def _event(self, event: str, args: Any) -> None:
+        if event == "open":
+            path, _mode, flags = args
+            if isinstance(path, str) and path.startswith(self._folder) and isinstance(flags, int) and flags & WRITING:
+                self._happens(f"open {path}")
+        elif event in CHANGES and isinstance(args[0], str) and args[0].startswith(self._folder):
+            self._happens(f"{event} {args[0]}")
+        elif event == "subprocess.Popen":
+            self._happens("process")
+
+    def _happens(self, what: str) -> None:
+        if os.getpid() != self._pid:
+            return  # a worker of ours, which a dead run leaves behind
+        self.count += 1
+        if self._at == self.count:
+            os.kill(self._pid, signal.SIGKILL)
+
+
+def settle_edges(task: dict[str, Any]) -> None:
+    """Point the product to the folders of this node."""
+    root = Path(task["folder"])
+    pve, state, run = str(root / "pve"), str(root / "state"), str(root / "run")
+    observe.Observer.__init__.__defaults__ = (
+        pve,
+        True,
+        functools.partial(observe.running_ctids, str(root / "sockets")),
+    )
+    store.Store.__init__.__defaults__ = (state,)
+    lease.Leases.__init__.__defaults__ = (state, run)
+    audit.Audit.__init__.__defaults__ = (False, str(root / "log"))
+    local_client.mint_ticket = lambda: tuple(task["ticket"])
+    local_client.pinned_fingerprint = lambda: task["fingerprint"]
+    phoenix_lxc_state.open_client = lambda: local_client.LocalClient(port=task["port"])
+    phoenix_lxc_state.Executor = functools.partial(phoenix_lxc_state.Executor, locks=str(root / "lock"))
+    os.environ["PATH"] = f"{root / 'bin'}:{os.environ['PATH']}"
+    inside = root / "guests" / str(task["ctid"])
+
+    def attach(ctid: int, script: str, text: str | None = None, timeout: float = 15.0) -> Any:
+        home = root / "guests" / str(ctid)
+        script = script.replace(ledger.PATH, str(home / "ledger.json"))
+        script = script.replace("/etc/", f"{home}/etc/").replace("/var/lib/dbus", f"{home}/dbus")
+        data = None if text is None else text.encode()
+        return subprocess.run(["/bin/sh", "-c", script], input=data, capture_output=True, timeout=timeout, check=False)
+
+    guest.attach = attach
+    phoenix_application.PATHS = application.Paths(
+        str(inside / "application"), str(inside / "application.log"), str(inside / "lock")
+    )
+    conf_edit.LOCKS = str(root / "lock")
+
+
+def module(which: Any, **options: Any) -> dict[str, Any]:
+    """One module, with its result as Ansible reads it."""
+    output = io.StringIO()
+    given = {"ANSIBLE_MODULE_ARGS": options}
+    with patch_module_args(given["ANSIBLE_MODULE_ARGS"]), contextlib.redirect_stdout(output):
+        with contextlib.suppress(SystemExit):
+            which.main()
+    result = json.loads(output.getvalue().strip().splitlines()[-1])
+    if result.get("failed"):
+        raise RuntimeError(result["msg"])
+    return result
+
+
+def play(task: dict[str, Any]) -> dict[str, Any]:
+    """One container, in the order of playbooks/tasks/container.yml and inside.yml."""
+    who = {"run": {"id": task["run"], "user": "u", "controller": "c", "pid": 1}, "dead_runs": task["dead"]}
+    ctid = task["ctid"]
+    wanted = {key: task[key] for key in ("config", "features", "application")}
+    wanted = {"ctid": ctid, "lock_wait": 10, "ready_timeout": 1, **wanted, **who}
+    step = module(phoenix_lxc_state, **wanted)
+    journal = list(step["journal"])
+    for due in step["due_features"]:
+        this = {"ctid": ctid, "name": due["name"], "digest": due["digest"], **who}
+        journal += module(phoenix_feature, operation="begin", **this)["journal"]
+        with open(f"{task['folder']}/guests/{ctid}/features.log", "a", encoding="utf-8") as file:
+            file.write(f"{due['name']}\n")
+        journal += module(phoenix_feature, operation="record", **this)["journal"]
+    if step["application_due"]:
+        work = step["application"]
+        this = {"ctid": ctid, "kind": "application", "name": work["name"], "digest": work["digest"], **who}
+        journal += module(phoenix_feature, operation="begin", **this)["journal"]
+        own = {"script": task["script"], "digest": work["digest"], "config": task["config"]}
+        result = module(phoenix_application, ctid=ctid, environment=task["environment"], **own)
+        journal += module(phoenix_feature, operation="record", **this)["journal"]
+        step["adopted"] = result["script"]["adopted"]
+    if step["due_features"] or step["application_due"]:
+        end = module(phoenix_lxc_state, release=True, **wanted)
+        journal += end["journal"]
+        step["state"] = end["state"]
+    return {"journal": journal, "state": step["state"], "adopted": step.get("adopted")}
+
+
+def one_run(task: dict[str, Any]) -> None:
+    """The forked process: a run, and how it ended in a file."""
+    settle_edges(task)
+    deadly = Deadly(task["folder"] + "/", task.get("kill"), task["folder"])
+    try:
+        result: dict[str, Any] = play(task)
+    except RuntimeError as error:
+        result = {"failed": str(error)}
+    result["events"] = deadly.count
+    deadly._at = None
+    Path(task["result"]).write_text(json.dumps(result), encoding="utf-8")
+
+
+def main() -> None:
+    """Fork a process for each line, say its PID, then how it ended."""
+    for line in sys.stdin:
+        task = json.loads(line)
+        sys.stdout.flush()
+        pid = os.fork()
+        if pid == 0:
+            os.setsid()
+            status = 1
+            try:
+                one_run(task)
+                status = 0
+            except BaseException:
+                import traceback
+
+                traceback.print_exc()
+                raise
+            finally:
+                os._exit(status)
+        print(pid, flush=True)  # noqa: T201  # the answer on the pipe
+        print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), flush=True)  # noqa: T201  # the answer on the pipe
+
+
+if __name__ == "__main__":
+    main()

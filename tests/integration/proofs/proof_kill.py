@@ -1,0 +1,195 @@
+# Copyright (c) 2026, Phoenix Hypervisor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A node whose product runs in processes of its own, which are killed."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from proof_node import TEMPLATE, ProofNode
+
+CHILD = Path(__file__).with_name("proof_child.py")
+SOURCE, CTID = 900, 950
+FEATURES = [{"name": "one", "digest": "d1", "role": "r"}, {"name": "two", "digest": "d2", "role": "r"}]
+CONFIG = {
+    "name": "web",
+    "clone_from_ctid": SOURCE,
+    "memory_mb": 1024,
+    "cores": 2,
+    "storage_size_gb": 6,
+    "lxc_options": ["lxc.environment: A=1"],
+    "network_config": {"name": "eth0", "bridge": "vmbr0", "ip": "manual"},
+}
+SCRIPT = '#!/bin/sh\necho run >> "$COUNT"\n[ ! -e "$HOLD" ] || { : > "$STARTED"; while [ -e "$HOLD" ]; do sleep 0.05; done; }\n'
+SOURCE_CONF = "hostname: base\nmemory: 512\nswap: 512\nrootfs: local:900/vm-900-disk-0.raw,size=4G\nunprivileged: 1\n"
+
+
+class KillNode(ProofNode):
+    """The node, its guests as folders, and the processes of the product."""
+
+    def __init__(self, directory: Path, version: int) -> None:
+        super().__init__(directory, version, time_scale=0.005)
+        self.at_call: tuple[int, bool] | None = None
+        self.calls = 0
+        self.victim: int | None = None
+        self.dead: list[str] = []
+        self._runs = 0
+        bin_folder = directory / "bin"
+        bin_folder.mkdir()
+        pct = bin_folder / "pct"
+        pct.write_text(f'#!/bin/sh\n[ "$1" = unlock ] && sed -i "/^lock:/d" "{self.conf_dir}/$2.conf"\n')
+        pct.chmod(0o755)
+        (directory / "script.sh").write_text(SCRIPT)
+        self.backend.changed = self._sockets
+        self.backend.copied = self._guest
+        self.pve.around = self._around
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+        self._zygote = subprocess.Popen(
+            [sys.executable, str(CHILD)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=open(directory / "stderr", "w", encoding="utf-8"),  # noqa: SIM115  # the process's, for its life
+            text=True,
+            env=environment,
+        )
+
+    def close(self) -> None:
+        """End the processes too."""
+        self._zygote.stdin.close()
+        self._zygote.wait(20)
+        super().close()
+
+    def fresh(self) -> None:
+        """A node with the clone source on it, as somebody else made it."""
+        self.at_call, self.victim, self.calls, self.dead = None, None, 0, []
+        self.wipe()
+        for name in ("guests", "run", "lock"):
+            shutil.rmtree(self.directory / name, ignore_errors=True)
+            (self.directory / name).mkdir(mode=0o750)
+        (self.directory / "guests" / str(SOURCE) / "etc" / "ssh").mkdir(parents=True)
+        self.place(SOURCE, SOURCE_CONF)
+        self._sockets()
+
+    def _guest(self, ctid: int, source: int | None) -> None:
+        """A guest's file system: a copy of another one's, or a new one."""
+        home = self.directory / "guests" / str(ctid)
+        shutil.rmtree(home, ignore_errors=True)
+        if source is None:
+            (home / "etc" / "ssh").mkdir(parents=True)
+        else:
+            shutil.copytree(self.directory / "guests" / str(source), home)
+
+    def _sockets(self) -> None:
+        """The kernel's list of sockets, of which each running container has one."""
+        lines = [
+            f"0000: 00000002 00000000 00010000 0001 01 1 @/var/lib/lxc/{ctid}/command" for ctid in self.backend.running
+        ]
+        path = self.directory / "sockets"
+        path.with_suffix(".new").write_text("".join(f"{line}\n" for line in lines))
+        path.with_suffix(".new").rename(path)
+
+    def _around(self, after: bool) -> None:
+        """Called before and after each request is answered: the place to kill who sent it."""
+        if not after:
+            self.calls += 1
+        if self.at_call == (self.calls, after) and self.victim is not None:
+            os.kill(self.victim, signal.SIGKILL)
+
+    def start(self, kill: int | None = None, **changes: Any) -> Callable[[], dict[str, Any]]:
+        """Begin a run. What comes back waits for its end, and gives its result ({} when it was killed)."""
+        self._runs += 1
+        run = f"run-{self._runs}"
+        result = self.directory / "result.json"
+        result.unlink(missing_ok=True)
+        inside = self.directory / "guests" / str(CTID)
+        task = {
+            "folder": str(self.directory),
+            "result": str(result),
+            "port": self.pve.port,
+            "ticket": self.pve.mint_ticket("root@pam"),
+            "fingerprint": self.fingerprint,
+            "run": run,
+            "dead": list(self.dead),
+            "kill": kill,
+            "ctid": CTID,
+            "config": CONFIG,
+            "features": FEATURES,
+            "application": {"name": "serve", "digest": "a1"},
+            "script": str(self.directory / "script.sh"),
+            "environment": {name.upper(): str(inside / name) for name in ("count", "hold", "started")},
+            **changes,
+        }
+        self.calls = 0
+        self._zygote.stdin.write(json.dumps(task) + "\n")
+        self._zygote.stdin.flush()
+        self.victim = int(self._zygote.stdout.readline())
+
+        def finish() -> dict[str, Any]:
+            code = int(self._zygote.stdout.readline())
+            self.victim, self.at_call = None, None
+            self.dead.append(run)
+            if code == -signal.SIGKILL:
+                return {}
+            assert code == 0, (self.directory / "stderr").read_text()
+            return json.loads(result.read_text())
+
+        return finish
+
+    def run_once(self, kill: int | None = None, **changes: Any) -> dict[str, Any]:
+        """A whole run."""
+        return self.start(kill, **changes)()
+
+    # ------------------------------------------------------------------ what is there
+    def counted(self) -> dict[str, int]:
+        """How often each feature and the application's script ran."""
+        inside = self.directory / "guests" / str(CTID)
+        found = {"one": 0, "two": 0, "run": 0}
+        for name in ("features.log", "count"):
+            path = inside / name
+            for word in path.read_text().split() if path.exists() else ():
+                found[word] += 1
+        return found
+
+    def ledger(self) -> dict[str, str]:
+        """Status and digest of what the guest's ledger has."""
+        path = self.directory / "guests" / str(CTID) / "ledger.json"
+        try:
+            book = json.loads(path.read_text())
+        except (OSError, ValueError):
+            return {}
+        entries = {**book["features"], "application": book["application"]}
+        return {name: f"{entry['status']} {entry['digest']}" for name, entry in entries.items() if entry}
+
+    def end_state(self) -> dict[str, Any]:
+        """What two runs that came to the same end have in common."""
+        conf = {ctid: re.sub(r"hwaddr=\S+?,", "", self.conf(ctid) or "") for ctid in self.ctids()}
+        record = json.loads((self.directory / "state" / "records" / f"{CTID}.json").read_text())
+        return {
+            "configs": conf,
+            "running": sorted(self.backend.running),
+            "volumes": sorted(self.backend.volumes),
+            "snapshots": sorted(self.backend.snapshots),
+            "word": (self.directory / "state" / "state" / f"{CTID}.state").read_text(),
+            "record": {key: value for key, value in record.items() if key != "ledger" and key != "raw_boot"},
+            "ledger": self.ledger(),
+            "left": sorted(path.name for path in (self.directory / "state").rglob("*") if path.is_file()),
+            "leases": sorted(path.name for path in (self.directory / "state" / "leases").glob("*.json")),
+        }
+
+    def ctids(self) -> list[int]:
+        """The containers of the node."""
+        return sorted(int(path.stem) for path in self.conf_dir.glob("*.conf"))
+
+
+__all__ = ["CONFIG", "CTID", "FEATURES", "SOURCE", "TEMPLATE", "KillNode"]

@@ -1,0 +1,181 @@
+# Copyright (c) 2026, Phoenix Hypervisor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Kill anywhere: a process killed at any call or file write is resumed to the end state of an undisturbed run.
+
+Provisioning a clone with two features and an application. The process is killed by SIGKILL: by the control plane at
+each call, before it is done and after it was done and before its answer, and at each thing that it does to a file.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+
+import pytest
+from proof_counts import COUNTS, LONG
+from proof_kill import CTID, KillNode
+
+# Of the things done to files, every n-th is a kill point in the reduced form.
+STRIDE = 1 if LONG else 7
+
+
+@pytest.fixture(scope="module")
+def kills(tmp_path_factory, version):
+    """A node whose product runs in other processes."""
+    made = KillNode(tmp_path_factory.mktemp("kill"), version)
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="module")
+def calm(kills):
+    """An undisturbed run: its end state, how many calls and file events it took."""
+    kills.fresh()
+    result = kills.run_once()
+    assert result.get("state") == "completed", result
+    assert kills.counted() == {"one": 1, "two": 1, "run": 1}
+    calls = kills.calls
+    again = kills.run_once()
+    assert (again["journal"], again["state"]) == ([], "completed")
+    return {"end": kills.end_state(), "calls": calls, "events": result["events"]}
+
+
+def resume(kills: KillNode, calm: dict, what: str) -> None:
+    """After the kill: run again, and everything is as if nothing had happened."""
+    COUNTS[f"kill points: {what}"] += 1
+    kills.run(kills.pve.settled())
+    begun = [name for name, entry in kills.ledger().items() if entry.startswith("begun")]
+    result = kills.run_once()
+    assert result.get("state") == "completed", (what, result)
+    end = kills.end_state()
+    replaced_next_time = (f".{CTID}.json.new", f".{CTID}.state.new")
+    leftovers = [name for name in end["left"] if name not in (*calm["end"]["left"], *replaced_next_time)]
+    assert leftovers == [], f"{what}: files left in the state directory"
+    assert {**end, "left": []} == {**calm["end"], "left": []}, what
+    clones = [call for call in kills.mutations() if call[1].endswith("/clone")]
+    assert len(clones) == 1, f"{what}: cloned again"
+    ran = kills.counted()
+    for name, key in (("one", "one"), ("two", "two"), ("application", "run")):
+        assert 1 <= ran[key] <= 1 + (name in begun), f"{what}: {name} ran {ran[key]} times"
+    kills.pve.asked.clear()
+    settled = kills.run_once()
+    assert (settled["journal"], kills.mutations()) == ([], []), what
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+def test_killed_at_every_call(kills, calm, after):
+    for number in range(1, calm["calls"] + 1):
+        kills.fresh()
+        kills.at_call = (number, after)
+        if kills.run_once() == {}:
+            resume(kills, calm, f"{'after' if after else 'before'} a call")
+
+
+def test_killed_at_every_change_of_a_file(kills, calm):
+    for number in range(1, calm["events"] + 1, STRIDE):
+        kills.fresh()
+        assert kills.run_once(kill=number) == {}, f"event {number} of {calm['events']} did not kill"
+        resume(kills, calm, "a change of a file, a process started")
+
+
+def test_a_worker_of_a_killed_run_is_adopted(kills, calm):
+    """PVE's worker: the clone goes on at the node, and the next run waits for it instead of cloning again."""
+    kills.fresh()
+    kills.pve.task_delay["vzclone"] = 100  # 0.5 s
+    kills.at_call = (1, True)
+    assert kills.run_once() == {}
+    assert "lock: create" in kills.conf(CTID)
+    result = kills.run_once()
+    kills.pve.task_delay.clear()
+    assert result.get("state") == "completed", result
+    assert len([call for call in kills.mutations() if call[1].endswith("/clone")]) == 1
+    assert {**kills.end_state(), "left": []} == {**calm["end"], "left": []}
+
+
+def test_a_running_application_is_adopted(kills, calm):
+    """The script goes on inside, and the next run waits for it and takes its result."""
+    kills.fresh()
+    kills.run_once(features=[], application=None)
+    inside = kills.directory / "guests" / str(CTID)
+    (inside / "hold").touch()
+    finish = kills.start()
+    wait_for(lambda: (inside / "started").exists())
+    os.kill(kills.victim, 9)
+    assert finish() == {}
+    later = kills.start()
+    (inside / "hold").unlink()
+    assert later()["adopted"] is True
+    assert kills.counted()["run"] == 1
+    assert {**kills.end_state(), "left": []} == {**calm["end"], "left": []}
+
+
+def wait_for(condition) -> None:
+    """Until it is so; a minute at most."""
+    import time
+
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+# ------------------------------------------------------------------------------------- what a kill may leave of files
+def completed(kills: KillNode) -> None:
+    kills.fresh()
+    assert kills.run_once()["state"] == "completed"
+    kills.pve.asked.clear()
+
+
+@pytest.mark.parametrize("text", [None, "", "comp", "completed-v9\n", "\x00\x00", "defined\n"], ids=repr)
+def test_a_state_file_lost_truncated_or_from_the_future(kills, calm, text):
+    """The file records; it never overrules what is there."""
+    COUNTS["damaged files on the node or in the guest"] += 1
+    completed(kills)
+    path = kills.directory / "state" / "state" / f"{CTID}.state"
+    path.unlink() if text is None else path.write_text(text)
+    result = kills.run_once()
+    assert (result.get("state"), kills.mutations()) == ("completed", [])
+    assert kills.end_state() == calm["end"]
+    assert kills.counted() == {"one": 1, "two": 1, "run": 1}
+
+
+@pytest.mark.parametrize("text", [None, "", '{"ours": tr', "[]", "\x00"], ids=repr)
+def test_a_record_lost_or_truncated_makes_the_container_foreign_not_ours(kills, calm, text):
+    """Without our record it may be somebody else's: it is refused, told how to adopt it, and nothing is changed."""
+    COUNTS["damaged files on the node or in the guest"] += 1
+    completed(kills)
+    path = kills.directory / "state" / "records" / f"{CTID}.json"
+    path.unlink() if text is None else path.write_text(text)
+    result = kills.run_once()
+    assert "phoenix_adopt" in result["failed"]
+    assert kills.mutations() == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "{", '{"version": 99, "features": {}}', "\x00" * 10, "[" * 100000, '{"version":1,"features":{"../x":{}}}'],
+    ids=["empty", "truncated", "later version", "zeros", "deep", "forged name"],
+)
+def test_a_ledger_unreadable_or_forged_costs_its_guest_the_features_again(kills, calm, text):
+    COUNTS["damaged files on the node or in the guest"] += 1
+    completed(kills)
+    (kills.directory / "guests" / str(CTID) / "ledger.json").write_text(text)
+    result = kills.run_once()
+    assert result.get("state") == "completed", result
+    assert kills.mutations() == []
+    assert kills.end_state() == calm["end"]
+    assert kills.counted()["one"] == kills.counted()["two"] == 2
+
+
+def test_a_lease_of_a_clock_that_was_set_back_holds_nobody_up(kills, calm):
+    """A lease's age is the kernel's monotonic clock; the times in the record and the ledger are for people."""
+    completed(kills)
+    path = kills.directory / "state" / "records" / f"{CTID}.json"
+    record = json.loads(path.read_text())
+    text = json.dumps(record).replace('"at": "20', '"at": "29')
+    path.write_text(text)
+    book = kills.directory / "guests" / str(CTID) / "ledger.json"
+    book.write_text(book.read_text().replace('"at": "20', '"at": "29'))
+    assert kills.run_once()["journal"] == []
