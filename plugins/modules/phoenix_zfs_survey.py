@@ -1,0 +1,119 @@
+#!/usr/bin/python
+
+# Copyright (c) 2026, Phoenix Hypervisor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: phoenix_zfs_survey
+short_description: Compares disks, pools and datasets with what is desired, and refuses what would lose data
+version_added: 0.3.0
+description:
+  - Says which pools are to be made and which properties are to be set; M(community.general.zpool) and
+    M(community.general.zfs) then do it. Those look at no disk before they use it, would add and remove disks of a pool
+    that is there, and cost a second for every dataset that is settled already.
+  - Fails, before anything has been changed, with all of what is refused. A new pool's disk with any signature or
+    partition on it is, unless the pool names that very disk in C(force_wipe). One that is mounted, swap, held by
+    another device or member of a pool is refused in any case. So is a quota below what a dataset uses.
+  - A pool that is there with another layout is reported in RV(notes) as a warning, never rebuilt.
+author: Phoenix Hypervisor contributors (@phoenix-hypervisor)
+extends_documentation_fragment:
+  - phoenix.hypervisor.attributes
+options:
+  pools:
+    description: The pools, as the filter P(phoenix.hypervisor.host_config#filter) gives them.
+    type: list
+    elements: dict
+    default: []
+  datasets:
+    description: The datasets, as that filter gives them.
+    type: list
+    elements: dict
+    default: []
+  wipe:
+    description: Whether disks that C(force_wipe) names are wiped now, once nothing has been refused.
+    type: bool
+    default: true
+"""
+
+EXAMPLES = r"""
+- name: Compare with what is there
+  phoenix.hypervisor.phoenix_zfs_survey:
+    pools: "{{ (phoenix_hypervisor_config | phoenix.hypervisor.host_config).pools }}"
+    datasets: "{{ (phoenix_hypervisor_config | phoenix.hypervisor.host_config).datasets }}"
+  register: survey
+"""
+
+RETURN = r"""
+create:
+  description: The pools to make, with C(name), C(vdevs) and C(properties).
+  returned: success
+  type: list
+  elements: dict
+pool_properties:
+  description: Properties to set, by pool.
+  returned: success
+  type: dict
+datasets:
+  description: The datasets to make or to set, with C(name) and the C(properties) that differ.
+  returned: success
+  type: list
+  elements: dict
+notes:
+  description: What differs and is left.
+  returned: success
+  type: list
+  elements: str
+"""
+
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core import zpools
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node import disks
+
+
+def work(module: AnsibleModule) -> dict[str, Any]:
+    """Look, compare, and wipe where that is allowed and asked for."""
+    pools, wanted = module.params["pools"], module.params["datasets"]
+    look = disks.Look()
+    found = {path: look.disk(path) for pool in pools for path in pool["disks"]}
+    names = [pool["name"] for pool in pools] + [dataset["name"] for dataset in wanted]
+    plan = zpools.survey(pools, wanted, look.pools, disks.datasets(names), found)
+    for note in plan.notes:
+        module.warn(note)
+    if plan.errors:
+        module.fail_json(msg="Nothing has been changed. " + "; ".join(plan.errors), errors=plan.errors)
+    if module.params["wipe"] and not module.check_mode:
+        for path in plan.wipe:
+            disks.wipe(path)
+    return {
+        # What is still to be made is the change of the tasks that make it; in check mode there are none.
+        "changed": plan.changed if module.check_mode else bool(plan.wipe and module.params["wipe"]),
+        "create": plan.create,
+        "pool_properties": plan.pool_properties,
+        "datasets": plan.datasets,
+        "notes": plan.notes,
+        "diff": {"prepared": "".join(f"{line}\n" for line in plan.lines())},
+    }
+
+
+def main() -> None:
+    """Module entry point."""
+    rows: dict[str, Any] = {"type": "list", "elements": "dict", "default": []}
+    module = AnsibleModule(
+        argument_spec={"pools": rows, "datasets": rows, "wipe": {"type": "bool", "default": True}},
+        supports_check_mode=True,
+    )
+    try:
+        result = work(module)
+    except disks.DiskError as error:
+        module.fail_json(msg=str(error))
+    module.exit_json(**result)
+
+
+if __name__ == "__main__":
+    main()
