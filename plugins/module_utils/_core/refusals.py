@@ -28,8 +28,8 @@ def refusal(wanted: Wanted, seen: Observation, record: Record) -> str | None:
         return f"container {wanted.ctid} is being created by somebody else (lock: create); wait for it, then run again"
     if seen.creating == "failed" and seen.later_task:
         return (
-            f"container {wanted.ctid} is what a creation of ours that died left (lock: create), but somebody worked on it "
-            f"later: {seen.later_task}; nothing of it is removed. Look at it, then pct unlock {wanted.ctid} and "
+            f"container {wanted.ctid} is what a creation of ours that died left (lock: create), but somebody worked on "
+            f"it later: {seen.later_task}; nothing of it is removed. Look at it, then pct unlock {wanted.ctid} and "
             f"pct destroy {wanted.ctid}, or finish it by hand and use phoenix_adopt"
         )
     if seen.creating == "failed":

@@ -35,7 +35,9 @@ if command -v systemd-machine-id-setup >/dev/null; then systemd-machine-id-setup
 elif command -v dbus-uuidgen >/dev/null; then dbus-uuidgen > /etc/machine-id
 else head -c 16 /dev/urandom | od -An -tx1 | tr -d ' \\n' > /etc/machine-id; fi
 if [ -d /var/lib/dbus ]; then ln -sf /etc/machine-id /var/lib/dbus/machine-id; fi
-if command -v systemctl >/dev/null; then systemctl try-restart systemd-journald systemd-networkd >/dev/null 2>&1 || :; fi
+if command -v systemctl >/dev/null; then
+  systemctl try-restart systemd-journald systemd-networkd >/dev/null 2>&1 || :
+fi
 for key in /etc/ssh/ssh_host_*_key; do
   [ -e "$key" ] || continue
   rm -f /etc/ssh/ssh_host_*_key /etc/ssh/ssh_host_*_key.pub

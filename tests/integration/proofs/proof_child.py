@@ -113,10 +113,8 @@ def settle_edges(task: dict[str, Any]) -> None:
 def module(which: Any, **options: Any) -> dict[str, Any]:
     """One module, with its result as Ansible reads it."""
     output = io.StringIO()
-    given = {"ANSIBLE_MODULE_ARGS": options}
-    with patch_module_args(given["ANSIBLE_MODULE_ARGS"]), contextlib.redirect_stdout(output):
-        with contextlib.suppress(SystemExit):
-            which.main()
+    with patch_module_args(options), contextlib.redirect_stdout(output), contextlib.suppress(SystemExit):
+        which.main()
     result = json.loads(output.getvalue().strip().splitlines()[-1])
     if result.get("failed"):
         raise RuntimeError(result["msg"])

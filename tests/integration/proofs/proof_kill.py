@@ -31,7 +31,10 @@ CONFIG = {
     "lxc_options": ["lxc.environment: A=1"],
     "network_config": {"name": "eth0", "bridge": "vmbr0", "ip": "manual"},
 }
-SCRIPT = '#!/bin/sh\necho run >> "$COUNT"\n[ ! -e "$HOLD" ] || { : > "$STARTED"; while [ -e "$HOLD" ]; do sleep 0.05; done; }\n'
+SCRIPT = """#!/bin/sh
+echo run >> "$COUNT"
+[ ! -e "$HOLD" ] || { : > "$STARTED"; while [ -e "$HOLD" ]; do sleep 0.05; done; }
+"""
 SOURCE_CONF = "hostname: base\nmemory: 512\nswap: 512\nrootfs: local:900/vm-900-disk-0.raw,size=4G\nunprivileged: 1\n"
 
 

@@ -101,7 +101,7 @@ def test_a_running_application_is_adopted(kills, calm):
     inside = kills.directory / "guests" / str(CTID)
     (inside / "hold").touch()
     finish = kills.start()
-    wait_for(lambda: (inside / "started").exists())
+    wait_for((inside / "started").exists)
     os.kill(kills.victim, 9)
     assert finish() == {}
     later = kills.start()
