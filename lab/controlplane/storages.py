@@ -126,10 +126,14 @@ class Storages:
         return kind in _SNAPSHOTS and to_base(volid) == volid
 
     def check_no_linked(self, ct: LabCt) -> None:
-        """A template whose volumes linked clones stand on can't be destroyed."""
+        """A template whose volumes linked clones stand on can't be destroyed.
+
+        Of images in a directory the recorded node destroyed the base nevertheless (pct_session_1, step 26).
+        """
         used = self._used_volumes()
         for _key, mount in ct.volumes():
-            if any(volid.startswith(mount['volume'] + '/') for volid in used):
+            image = mount['volume'].endswith(('.raw', '.qcow2'))
+            if not image and any(volid.startswith(mount['volume'] + '/') for volid in used):
                 name = mount['volume'].partition(':')[2]
                 raise TaskError(f"base volume '{name}' is still in use by linked cloned")  # PVE's own wording
 

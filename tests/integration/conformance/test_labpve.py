@@ -263,8 +263,8 @@ def test_clone_locks_both_files_while_it_runs(lab: Lab) -> None:
 
 def test_what_is_not_simulated_is_refused(lab: Lab) -> None:
     """No write is answered with 200 and forgotten."""
-    answer = call(lab, 'POST', '/access/users', userid='x@pve')
-    assert (answer['status'], answer['reason']) == (501, 'lab: POST /access/users is not simulated')
+    answer = call(lab, 'POST', '/cluster/replication', id='100-0', target='x', type='local')
+    assert (answer['status'], answer['reason']) == (501, 'lab: POST /cluster/replication is not simulated')
 
 
 def test_hotplug_error_writes_nothing(lab: Lab) -> None:
