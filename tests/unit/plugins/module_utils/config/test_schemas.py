@@ -162,6 +162,8 @@ def test_a_key_with_an_effect_is_read_by_the_code():
             words |= {
                 node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)
             }
+    for file in (COLLECTION / "roles").glob("*/defaults/main.yml"):
+        words |= set(re.findall(r"phoenix_config \| default\(\{\}\)\)\.(\w+)", file.read_text(encoding="utf-8")))
     for name, piece in container_keys().items():
         if piece["x-phoenix-effect"] not in (NOT_ACTED_ON, ENVIRONMENT) and "x-phoenix-renamed-to" not in piece:
             assert name in words, f"{name} is said to have an effect, and no code reads it"
