@@ -137,7 +137,8 @@ def named_features(root: Path) -> list[str]:
     found = []
     for folder in ('plugins', 'playbooks'):
         for path in sorted((root / folder).rglob('*')):
-            if not path.is_file() or '__pycache__' in path.parts:
+            # A schema's texts say which feature reads a key of the file; they decide nothing.
+            if not path.is_file() or '__pycache__' in path.parts or path.name.endswith('.schema.json'):
                 continue
             text = path.read_text(encoding='utf-8')
             if path.suffix == '.py':
