@@ -8,13 +8,9 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from . import host
-from .instance import STATE_ROOT, Instance, write_atomically
+from . import host, kernel
+from .instance import Instance
 from .run import run
-
-IP_FORWARD = Path('/proc/sys/net/ipv4/ip_forward')
-# What ip_forward was before the first lab of this machine came up.
-FORWARD_BEFORE = STATE_ROOT / 'ip_forward.before'
 
 
 def up(lab: Instance) -> None:
@@ -25,10 +21,7 @@ def up(lab: Instance) -> None:
     run(['ip', 'link', 'set', lab.bridge, 'mtu', mtu, 'up'])
     run(['ip', 'address', 'replace', f'{lab.host_ip}/24', 'dev', lab.bridge])
     run(['ip', 'route', 'replace', str(lab.guests), 'via', lab.node_ip, 'dev', lab.bridge])
-    if IP_FORWARD.read_text().strip() != '1':
-        if not FORWARD_BEFORE.exists():
-            write_atomically(FORWARD_BEFORE, IP_FORWARD.read_text())
-        IP_FORWARD.write_text('1\n')
+    kernel.up()
     # One transaction: declare, empty, fill; so it can be repeated.
     run(
         ['nft', '-f', '-'],
@@ -56,10 +49,7 @@ def down(lab: Instance) -> None:
     for link in (lab.veth, lab.bridge):
         if Path('/sys/class/net', link).exists():
             run(['ip', 'link', 'delete', link], check=False)
-    others = [facts for facts in STATE_ROOT.glob('*/instance.json') if facts.parent != lab.state]
-    if FORWARD_BEFORE.exists() and not others:
-        IP_FORWARD.write_text(FORWARD_BEFORE.read_text())
-        FORWARD_BEFORE.unlink()
+    kernel.down(lab)
 
 
 def leftovers(lab: Instance) -> list[str]:

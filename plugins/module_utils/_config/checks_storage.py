@@ -36,19 +36,6 @@ def no_bind_mount_on_a_source(subject: Subject) -> Iterator[Finding]:
 
 
 @check
-def template_or_snapshot(subject: Subject) -> Iterator[Finding]:
-    """A container becomes a template or gets a snapshot: PVE converts none that has snapshots."""
-    for container in subject.fleet.containers.values():
-        if container.config.get("is_template") is True and container.text("template_snapshot_name"):
-            yield subject.at(
-                container.place("template_snapshot_name"),
-                "template_snapshot_name together with is_template",
-                "one of the two: PVE makes no template of a container with snapshots",
-                "Remove template_snapshot_name: clones of a template need none.",
-            )
-
-
-@check
 def one_mount_per_path(subject: Subject) -> Iterator[Finding]:
     """No two mount points or volumes of a container are mounted at the same place, and none over its root."""
     for container in subject.fleet.containers.values():

@@ -40,8 +40,8 @@ def host_config(config: Mapping[str, Any]) -> dict[str, Any]:
         "datasets": hoststorage.datasets(config),
         "storages": hoststorage.storages(config),
         "arc_max": hoststorage.arc_max(config.get("zfs", {})),
-        "exports": [export(item) for item in config.get("nfs", {}).get("exports", ())],
-        "shares": [share(item, config["samba"]) for item in config.get("samba", {}).get("shares", ())],
+        "exports": [export(item, config) for item in nfs_exports(config.get("nfs", {}))],
+        "shares": [share(item, config) for item in config.get("samba", {}).get("shares", ())],
         "samba_users": samba_users(config.get("samba", {})),
         "shared_volumes": [volume(name, item) for name, item in config.get("shared_volumes", {}).items()],
     }
@@ -174,22 +174,29 @@ def pve(item: Mapping[str, Any]) -> dict[str, Any]:
 # -- shares ----------------------------------------------------------------------------------------------------------
 
 
-def export(item: Mapping[str, Any]) -> dict[str, Any]:
+def nfs_exports(nfs: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The exports under both of their names."""
+    return [*nfs.get("exports", ()), *nfs.get("shares", ())]
+
+
+def export(item: Mapping[str, Any], config: Mapping[str, Any]) -> dict[str, Any]:
     """An NFS export with the options that exports(5) would otherwise choose by itself."""
     options = texts(item.get("options"))
     if not {"subtree_check", "no_subtree_check"} & set(options):
         options.append("no_subtree_check")
-    return {"path": item["path"], "clients": texts(item.get("clients")) or ["*"], "options": options}
+    clients = texts(item.get("clients")) or [config.get("network", {}).get("default_subnet", "*")]
+    return {"path": hoststorage.folder(config, item["path"]), "clients": clients, "options": options}
 
 
-def share(item: Mapping[str, Any], samba: Mapping[str, Any]) -> dict[str, Any]:
+def share(item: Mapping[str, Any], config: Mapping[str, Any]) -> dict[str, Any]:
     """A Samba share with its parameters in smb.conf's words, sorted."""
+    samba = config["samba"]
     options: dict[str, str] = {}
     given = item.get("options")
     if isinstance(given, Mapping):
         options = {key.replace("_", " "): _parameter(value) for key, value in given.items()}
     elif given:
-        for part in re.split(r"[,;]\s*(?=[^,;=]+=)", given):
+        for part in re.split(r"[,;\s]\s*(?=[^,;=\s]+(?: [^,;=\s]+)*=)", given):
             key, _equals, value = part.partition("=")
             options[key.strip().replace("_", " ")] = value.strip()
     if "read_only" in item:
@@ -197,7 +204,8 @@ def share(item: Mapping[str, Any], samba: Mapping[str, Any]) -> dict[str, Any]:
     users = item.get("valid_users") or ([samba["user"]] if samba.get("user") and "valid users" not in options else [])
     if users:
         options["valid users"] = " ".join(users)
-    return {"name": item["name"], "path": item["path"], "options": dict(sorted(options.items()))}
+    name = item.get("name") or item["path"].rstrip("/").rpartition("/")[2]
+    return {"name": name, "path": hoststorage.folder(config, item["path"]), "options": dict(sorted(options.items()))}
 
 
 def _parameter(value: Any) -> str:

@@ -74,7 +74,7 @@ def pools(config: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The pools: `vdevs`, `pool_properties` of `zpool create -o`, `properties` of the root dataset."""
     result = []
     for pool in config.get("zfs", {}).get("pools", ()):
-        disks = [device(disk) for disk in pool["disks"]]
+        disks = [device(disk) for disk in pool.get("disks", ())]
         kind = level(pool.get("raid_level", "single"))
         ashift = {"ashift": str(pool["ashift"])} if "ashift" in pool else {}
         result.append(
@@ -91,6 +91,19 @@ def pools(config: Mapping[str, Any]) -> list[dict[str, Any]]:
     return result
 
 
+def full_name(dataset: Mapping[str, Any]) -> str:
+    """A dataset as pool/name, which one dialect writes in one key and the other in two."""
+    return f"{dataset['pool']}/{dataset['name']}" if "pool" in dataset else str(dataset["name"])
+
+
+def folder(config: Mapping[str, Any], path: str) -> str:
+    """An absolute path as it is; a dataset's is where it is mounted."""
+    if path.startswith("/"):
+        return path
+    mounts = {row["name"]: row["properties"].get("mountpoint") for row in datasets(config)}
+    return str(mounts.get(path) or f"/{path}")
+
+
 def datasets(config: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The datasets by their full names, parents first, with all properties."""
     result = []
@@ -100,8 +113,8 @@ def datasets(config: Mapping[str, Any]) -> list[dict[str, Any]]:
         if "mountpoint" in item:
             found["mountpoint"] = item["mountpoint"]
         elif "mountpoint" not in found and config.get("mount_point_base") and kind != "zfspool":
-            found["mountpoint"] = f"{config['mount_point_base'].rstrip('/')}/{item['name']}"
-        result.append({"name": f"{item['pool']}/{item['name']}", "properties": found})
+            found["mountpoint"] = f"{config['mount_point_base'].rstrip('/')}/{full_name(item)}"
+        result.append({"name": full_name(item), "properties": found})
     return sorted(result, key=lambda row: row["name"].count("/"))
 
 
@@ -110,7 +123,9 @@ def storage_of(config: Mapping[str, Any], dataset: Mapping[str, Any]) -> dict[st
     if "proxmox_storage_type" in dataset:
         return {"type": dataset["proxmox_storage_type"], "content": dataset.get("proxmox_content_type")}
     types = config.get("zfs", {}).get("dataset_storage_types", {})
-    found = types.get(f"{dataset['pool']}/{dataset['name']}")
+    if isinstance(types, list):
+        types = {item["dataset"]: item["storage_type"] for item in types}
+    found = types.get(full_name(dataset))
     if isinstance(found, str):
         kind, _colon, content = found.partition(":")
         return {"type": kind, "content": content or None}
@@ -129,7 +144,7 @@ def storages(config: Mapping[str, Any]) -> list[dict[str, Any]]:
         made = storage_of(config, dataset)
         if not made:
             continue
-        name = f"{dataset['pool']}/{dataset['name']}"
+        name = full_name(dataset)
         ids = config.get("proxmox_storage_ids", {})
         sid = ids.get(name.replace("/", "_"), name.replace("/", "-"))
         if sid in taken:

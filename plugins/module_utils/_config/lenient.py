@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What files in the field write differently and mean the same, brought to one form before anything judges or reads it.
 
-Only where the meaning is clear: an empty text or object as `not set` (keys whose schema has `x-phoenix-empty`), 0 and 1
-as false and true, and 2048.0 as 2048. Everything else is left for the schema to refuse.
+Only where the meaning is clear: an empty text or object, or null, as `not set` (keys whose schema has
+`x-phoenix-empty`), 0 and 1 as false and true, and 2048.0 as 2048. Everything else is left for the schema to refuse.
 """
 
 from __future__ import annotations
@@ -42,6 +42,6 @@ def _object(value: dict[str, Any], piece: Mapping[str, Any], root: Mapping[str, 
     for key, item in value.items():
         below = properties.get(key, others)
         new = _settled(item, below, root) if isinstance(below, dict) else item
-        if not (isinstance(below, dict) and EMPTY in below and (new == "" or new == {})):
+        if not (isinstance(below, dict) and EMPTY in below and (new in ("", {}) or new is None)):
             result[key] = new
     return result

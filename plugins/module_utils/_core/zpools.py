@@ -132,7 +132,10 @@ def survey(
     """
     result = Survey()
     for pool in pools:
-        if pool["name"] in there:
+        if not pool["disks"]:
+            if pool["name"] not in there:
+                result.errors.append(f"pool {pool['name']}: not there, and the file names no disks to make it of")
+        elif pool["name"] in there:
             _compare(pool, there[pool["name"]], disks, result)
         else:
             _check_new(pool, disks, result)

@@ -192,13 +192,6 @@ STORAGE = [
         "Move mount_points",
     ),
     several(
-        "template and snapshot",
-        {"950 is_template": True, "950 template_snapshot_name": "ready"},
-        "/lxc_configs/950/template_snapshot_name",
-        "Remove template_snapshot_name",
-        "one of the two",
-    ),
-    several(
         "two mount points at one path",
         {"950 mount_points": [*BIND, {"host_path": "/srv/other", "container_path": "/models/"}]},
         "/lxc_configs/950/mount_points/1/container_path",
@@ -246,10 +239,10 @@ STORAGE = [
     several("boot order", {"950 boot_order": 1000001}, "/lxc_configs/950/boot_order", "not greater than 1000000"),
     several("boot delay", {"950 boot_delay": -5}, "/lxc_configs/950/boot_delay", "not lower than 0"),
     several(
-        "template as a path of the node",
-        {"900 template": "/fast-templates/debian-12.tar.zst"},
+        "template as a relative path",
+        {"900 template": "fast-templates/debian-12.tar.zst"},
         "/lxc_configs/900/template",
-        "A path of the node won't do",
+        "Name it as `pveam list STORAGE` does",
         "STORAGE:vztmpl/FILE",
     ),
 ]

@@ -72,7 +72,7 @@ def test_numbers_and_truth_have_one_form():
         (("unprivileged",), 1.0),
         (("memory_mb",), 2048.5),
         (("cores",), True),
-        (("gpu_assignment",), None),
+        (("memory_mb",), None),
     ],
 )
 def test_what_is_not_clear_is_refused(path: tuple[str, ...], value: Any):
