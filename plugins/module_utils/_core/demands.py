@@ -21,6 +21,7 @@ from .compare import GIB, disk_size
 Path = tuple[Union[str, int], ...]
 
 DISK = "disk"
+FREED = "freed"
 TEMPLATE = "template"
 BRIDGE = "bridge"
 FOLDER = "folder"
@@ -29,7 +30,8 @@ PVE_DEFAULT_STORAGE = "local"  # where PVE puts a root disk when the call names 
 PVE_DEFAULT_SIZE = 4 * GIB
 _NEW_VOLUME = re.compile(r"^([A-Za-z][A-Za-z0-9._-]*):(\d+(?:\.\d+)?)$")
 _TEMPLATE = re.compile(r"^([A-Za-z][A-Za-z0-9._-]*):vztmpl/(.+)$")
-_LXC = re.compile(r"^(POST|PUT) /nodes/[^/]+/lxc(?:/(\d+)/(clone|config|resize))?$")
+_LXC = re.compile(r"^(?:POST|PUT) /nodes/[^/]+/lxc(?:/(\d+)/(clone|config|resize))?$")
+_DESTROY = re.compile(r"^DELETE /nodes/[^/]+/lxc/(\d+)$")
 
 
 @dataclass(frozen=True)
@@ -104,9 +106,9 @@ def heads_needed(candidates: Iterable[Candidate]) -> frozenset[int]:
     needed = set()
     for candidate in candidates:
         for op, what, _params in candidate.calls():
-            match = _LXC.match(what) if op == "pve" else None
-            if match and match.group(3) in ("clone", "resize"):
-                needed.add(int(match.group(2)))
+            match = (_LXC.match(what) or _DESTROY.match(what)) if op == "pve" else None
+            if match and match.group(1) and not what.endswith("/config"):
+                needed.add(int(match.group(1)))
     return frozenset(needed)
 
 
@@ -120,15 +122,18 @@ def demands(candidates: Iterable[Candidate], heads: Mapping[int, Mapping[str, st
     known = {ctid: _disks(head) for ctid, head in heads.items()}
     for candidate in candidates:
         for op, what, params in candidate.calls():
+            gone = _DESTROY.match(what) if op == "pve" else None
+            if gone:
+                found += _freed(candidate, known.pop(int(gone.group(1)), {}))
             match = _LXC.match(what) if op == "pve" else None
             if match is None:
                 continue
-            kind = match.group(3)
+            kind = match.group(2)
             if kind is None:
                 known[candidate.ctid] = {}
                 found += _creation(candidate, params, known)
             elif kind == "clone":
-                found += _clone(candidate, int(match.group(2)), params, known)
+                found += _clone(candidate, int(match.group(1)), params, known)
             elif kind == "resize":
                 found += _growth(candidate, params, known)
             if kind in (None, "config"):
@@ -158,6 +163,12 @@ def _disks(head: Mapping[str, str]) -> dict[str, tuple[str, int]]:
         if ":" in volume and not volume.startswith("/"):
             result[key] = (volume.partition(":")[0], disk_size(head, key) or 0)
     return result
+
+
+def _freed(candidate: Candidate, disks_gone: Mapping[str, tuple[str, int]]) -> Iterator[Demand]:
+    """What a container that is made anew gives back before."""
+    for key, (storage, size) in disks_gone.items():
+        yield Demand(FREED, storage, candidate.ctid, candidate.place("storage_pool"), key, -size)
 
 
 def _creation(candidate: Candidate, params: Mapping[str, Any], known: _Known) -> Iterator[Demand]:

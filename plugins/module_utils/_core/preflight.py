@@ -15,7 +15,7 @@ from difflib import get_close_matches
 from typing import Any
 
 from . import privileges
-from .demands import BRIDGE, DISK, FOLDER, TEMPLATE, Candidate, Demand, Path, demands
+from .demands import BRIDGE, DISK, FOLDER, FREED, TEMPLATE, Candidate, Demand, Path, demands
 from .model import Entry, Plan, Step
 from .storagecfg import ROOTDIR, TEMPLATES, Storage
 
@@ -117,7 +117,7 @@ def judge(candidates: Iterable[Candidate], facts: Facts, check: bool = False) ->
     judgement.refusals(items)
     for item in wanted:
         judgement.demand(item)
-    judgement.room([item for item in wanted if item.kind == DISK])
+    judgement.room([item for item in wanted if item.kind in (DISK, FREED)])
     judgement.privileges(items, wanted)
     return judgement.verdict()
 
@@ -244,7 +244,7 @@ class _Judgement:
 
     def room(self, disks: list[Demand]) -> None:
         """The sum of all that goes to a storage. Only where a volume takes its whole size is too little a fault."""
-        for name in dict.fromkeys(item.name for item in disks):
+        for name in dict.fromkeys(item.name for item in disks if item.kind == DISK):
             storage, room = self._facts.storages.get(name), self._facts.rooms.get(name)
             if storage is None or name in self._unusable or room is None or room.free is None:
                 continue
@@ -257,9 +257,10 @@ class _Judgement:
                 per_container[item.ctid] = per_container.get(item.ctid, 0) + item.size
             who = ", ".join(f"{ctid}: {_gib(size)}" for ctid, size in per_container.items())
             if least > room.free:
-                place = (*here[0].path[:2], "storage_size_gb") if here[0].detail == "rootfs" else here[0].path
+                first = next(item for item in here if item.kind == DISK)
+                place = (*first.path[:2], "storage_size_gb") if first.detail == "rootfs" else first.path
                 self._fault(
-                    here[0],
+                    first,
                     f"storage {name} has {_gib(room.free)} free, this run's new disks take {_gib(least)} at least "
                     f"({who})",
                     "room for all of them",

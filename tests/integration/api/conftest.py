@@ -34,6 +34,7 @@ from ansible_collections.phoenix.hypervisor.plugins.module_utils._node import gu
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.audit import Audit
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.executor import Executor
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.observe import Observer
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.preflight import Gatherer, Places
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.store import Store
 
 TEMPLATE = "local:vztmpl/debian-12-standard_12.7-1_amd64.tar.zst"
@@ -120,6 +121,12 @@ class Node:
             lock_wait=1.0,
             locks=str(self.directory / "lock"),
         )
+
+    def gatherer(self, client=None):
+        """The product's preflight, as the module makes it; bridges are folders of the test."""
+        places = Places(str(self.pve_dir), str(self.directory / "net"))
+        connect = client or (lambda: local_client.LocalClient(port=self.pve.port))
+        return Gatherer(connect, places, Store(str(self.directory / "state")))
 
     def drive(self, wanted, check=False, client=None):
         """One run of the module, with the play's part (features, application) done on paper."""
