@@ -209,7 +209,7 @@ def test_clone_has_an_identity_of_its_own(clean: None) -> None:
 def test_service_in_a_guest_is_reached_from_the_host(clean: None) -> None:
     create(950, 1)
     ip = address(950)
-    script = (CHECKOUT / 'lab' / 'demo' / 'phoenix_hypervisor_lxc_950.sh').read_text()
+    script = (CHECKOUT / 'lab' / 'demo' / 'phoenix_hypervisor_lxc_951.sh').read_text()
     good(
         'ssh',
         'cat > /root/app.sh && pct push 950 /root/app.sh /root/app.sh && pct exec 950 -- sh /root/app.sh',
