@@ -1,6 +1,6 @@
 # Every target does the set-up that it needs on a fresh Debian 12 or 13: `make demo` and `make test` are all there is to know.
 .DEFAULT_GOAL := help
-.PHONY: help apt venv lint unit integration build lab-up lab-down molecule demo bench test test-long clean
+.PHONY: help apt venv lint unit integration build lab-up lab-down molecule demo bench test test-long test-vllm clean
 SHELL := /bin/bash
 
 # Only to start the toolchain; the tests' interpreters are chosen by tools/toolchain.py.
@@ -50,6 +50,9 @@ test: ## everything: lint, unit, integration, build, lab, fleets, molecule
 
 test-long: ## the proofs in full (docs/guarantees.md): 10,000 pairs, every kill point and many more, about an hour
 	@$(TOOLS)/run_tests.py proofs
+
+test-vllm: ## a real vLLM on the CPU, served and asked in the lab (root): 6 GB of disk, eight minutes
+	@$(TOOLS)/run_tests.py vllm
 
 clean: ## forget the toolchain and all results; the lab stays
 	rm -rf .cache

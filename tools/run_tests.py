@@ -53,7 +53,10 @@ TIERS = (
     Tier('molecule', checks.molecule, every_series=False, needs_lab=True),
 )
 # Run only when asked for by name: longer than anybody waits for `make test`.
-LONG = (Tier('proofs', checks.proofs, every_series=False),)
+LONG = (
+    Tier('proofs', checks.proofs, every_series=False),
+    Tier('vllm', checks.vllm, every_series=False, needs_lab=True),
+)
 # Tiers that must not run at the same time: both start the checkout's own lab.
 EXCLUSIVE = {'lab': threading.Lock()}
 EXCLUSIVE['molecule'] = EXCLUSIVE['lab']

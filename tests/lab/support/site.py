@@ -277,9 +277,14 @@ class Project:
         return self.folder / f'results-{self.count}.jsonl'
 
     def play(
-        self, *words: str, playbook: str = 'site.yml', cwd: Path = CHECKOUT, env: Mapping[str, str] | None = None
+        self,
+        *words: str,
+        playbook: str = 'site.yml',
+        cwd: Path = CHECKOUT,
+        env: Mapping[str, str] | None = None,
+        timeout: float = 500,
     ) -> Run:
-        """Run a playbook to its end."""
+        """Run a playbook to its end, which has to come within so many seconds."""
         variables = self.environment(**(env or {}))
         command = self.command(*words, playbook=playbook)
         done = subprocess.run(
@@ -290,7 +295,7 @@ class Project:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            timeout=500,
+            timeout=timeout,
             check=False,
         )
         return Run(done.returncode, done.stdout, self.results)
