@@ -214,9 +214,9 @@ def fleet(size: int) -> dict[str, dict[str, object]]:
 
 def test_a_thousand_containers_in_less_than_two_seconds():
     data = dump({"lxc_configs": fleet(1000)})
-    start = time.perf_counter()
+    start = time.process_time()
     assert judge(data).findings == ()
-    assert time.perf_counter() - start < 2
+    assert time.process_time() - start < 2
 
 
 def test_many_faults_in_three_hundred_containers():
@@ -234,8 +234,8 @@ def test_five_megabytes_in_less_than_two_seconds(tail: bytes):
     data = dump({"lxc_configs": fleet(11000)})
     assert len(data) > 5_000_000
     data = data[:-4] + tail if tail != b"}" * 3 else data + tail
-    start = time.perf_counter()
+    start = time.process_time()
     text = parse(data)
-    assert time.perf_counter() - start < 2
+    assert time.process_time() - start < 2
     assert len(text.errors) == 1
     assert text.errors[0].line > 100_000
