@@ -22,30 +22,30 @@ ARCHIVE = "debian-12-standard_12.7-1_amd64.tar.zst"
 TEMPLATE = f"local:vztmpl/{ARCHIVE}"
 STORAGES = parse_storages(
     """dir: local
-	path /var/lib/vz
-	content iso,vztmpl,backup
+    path /var/lib/vz
+    content iso,vztmpl,backup
 
 lvm: thick
-	vgname data
-	content rootdir,images
+    vgname data
+    content rootdir,images
 
 zfspool: tank
-	pool tank/data
+    pool tank/data
 
 zfspool: off
-	pool off
-	disable
+    pool off
+    disable
 
 dir: there
-	path /srv
-	nodes other,third
-	content rootdir,vztmpl
+    path /srv
+    nodes other,third
+    content rootdir,vztmpl
 
 nfs: share
-	server nas
-	export /x
-	content vztmpl,rootdir
-"""
+    server nas
+    export /x
+    content vztmpl,rootdir
+""".replace("    ", "\t")
 )
 ROOMS = {name: Room(100 * GIB) for name in STORAGES}
 FACTS = Facts(

@@ -11,30 +11,30 @@ import pytest
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.storagecfg import parse_storages
 
 TEXT = """dir: local
-	path /var/lib/vz
-	content vztmpl,backup,iso
-	nodes elsewhere
+    path /var/lib/vz
+    content vztmpl,backup,iso
+    nodes elsewhere
 
 # a comment
 lvmthin: local-lvm
-	thinpool data
-	vgname pve
-	content rootdir,images
+    thinpool data
+    vgname pve
+    content rootdir,images
 
 zfspool: tank
-	pool tank
-	disable
-	nodes a,b
-	sparse 1
+    pool tank
+    disable
+    nodes a,b
+    sparse 1
 
 dir: here
-	path /srv
-	content none
-	content-dirs vztmpl=/images,iso=/isos
+    path /srv
+    content none
+    content-dirs vztmpl=/images,iso=/isos
 
 pbs: backups
-	server x
-"""
+    server x
+""".replace("    ", "\t")
 
 
 def test_types_and_contents():
