@@ -318,8 +318,8 @@ def work(module: AnsibleModule) -> dict[str, Any]:
     else:
         keep = False
         try:
-            with leases.working(wanted.ctid, run, module.params["dead_runs"]):
-                outcome = executor.run(wanted)
+            with leases.working(wanted.ctid, run, module.params["dead_runs"]) as displaced:
+                outcome = executor.run(wanted, resumes=bool(displaced))
             keep = bool(outcome.last.steps) and not outcome.last.error and not module.params["release"]
         finally:
             if not keep:

@@ -162,11 +162,27 @@ class Executor:
                 return {ctid: f"{task.get('type')} by {task.get('user')} ({task.get('upid')})"}
         return {}
 
+    def _await_workers(self, ctid: int) -> None:
+        """Wait for the workers that a killed run left at work on the container; what they reached is looked at then."""
+        for task in self._tasks({"vmid": ctid, "source": "active", "limit": 20}):
+            upid = str(task.get("upid"))
+            try:
+                what = f"{task.get('type')} of an earlier run"
+                wait_task(self.client, self._observer.node, upid, what, self._task_timeout, self._guard)
+            except PveError as error:
+                extras = {"error": error.reason}
+                self._audit.write(ctid, what, "failed", level="WARNING", extras=extras)
+
     def _tasks(self, query: dict[str, Any]) -> list[dict[str, Any]]:
         return self.client.request("GET", f"/nodes/{self._observer.node}/tasks", query) or []
 
-    def run(self, wanted: Wanted, check: bool = False) -> Outcome:
-        """Plan; in check mode return that plan, else execute it up to the first step that the play does."""
+    def run(self, wanted: Wanted, check: bool = False, resumes: bool = False) -> Outcome:
+        """Plan; in check mode return that plan, else execute it up to the first step that the play does.
+
+        ``resumes``: an earlier run on the container was killed; its workers may still be at work.
+        """
+        if resumes:
+            self._await_workers(wanted.ctid)
         self.recall_creation(wanted, check)
         seen, record = self.look(wanted)
         plan = planner.plan(wanted, seen, record)

@@ -110,15 +110,16 @@ class Leases:
             raise LeaseLostError(f"{other}; this run's controller was taken for dead")
 
     @contextmanager
-    def working(self, ctid: int, run: Mapping[str, Any], dead: list[str]) -> Iterator[None]:
+    def working(self, ctid: int, run: Mapping[str, Any], dead: list[str]) -> Iterator[str | None]:
         """Take or refresh the lease for a block of work, whose end whoever displaces this run awaits.
 
+        Yields the id of the run that was displaced, if any.
         The lease outlives the block: it is the run's. Raises LeaseHeldError, LeaseBusyError, LeaseLostError.
         """
-        self.acquire(ctid, run, dead)
+        displaced = self.acquire(ctid, run, dead)
         with self._busily(ctid):
             self.check(ctid, run)  # displaced before it was busy: nobody awaits it
-            yield
+            yield displaced
 
     @contextmanager
     def _busily(self, ctid: int) -> Iterator[None]:

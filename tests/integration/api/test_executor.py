@@ -14,7 +14,7 @@ import shutil
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from conftest import Cut, wanted
+from paper_node import Cut, wanted
 
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node import local_client
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.client import PveError

@@ -10,7 +10,7 @@ import contextlib
 import dataclasses
 
 import pytest
-from conftest import Cut, wanted
+from paper_node import Cut, wanted
 from test_executor import Cutting, normal, predicted, pve_calls
 
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.executor import StepError

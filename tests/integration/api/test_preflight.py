@@ -12,9 +12,9 @@ import json
 from pathlib import Path
 
 import pytest
-from conftest import Cut, wanted
 from controlplane.pve import LabPve, local_storage
 from fakepve.model import TaskError
+from paper_node import Cut, wanted
 
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core import planner, preflight, storagecfg
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.demands import candidate_from
@@ -60,8 +60,8 @@ class AppliancePve(LabPve):
 @pytest.fixture
 def indexed(monkeypatch):
     """The nodes of these tests have an appliance index and more storages than one."""
-    monkeypatch.setattr("conftest.LabPve", AppliancePve)
-    monkeypatch.setattr("conftest.local_storage", storages)
+    monkeypatch.setattr("paper_node.LabPve", AppliancePve)
+    monkeypatch.setattr("paper_node.local_storage", storages)
 
 
 @pytest.fixture

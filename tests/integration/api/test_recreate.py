@@ -11,7 +11,7 @@ import dataclasses
 import json
 
 import pytest
-from conftest import Cut, wanted
+from paper_node import Cut, wanted
 from test_executor import Cutting, normal, predicted, pve_calls
 
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node import observe
