@@ -46,7 +46,7 @@ def _row(ctid: str, seen: dict[str, Any]) -> tuple[str, ...]:
     notes = [f"waits for a restart: {key}" for key in plan.get("waiting", [])] + list(plan.get("notes", []))
     return (
         str(ctid),
-        str(seen.get("hostname") or "-"),
+        str(seen.get("hostname") or seen.get("name") or "-"),
         str(state),
         str(seen.get("address") or "-"),
         ",".join(seen.get("features") or []) or "-",

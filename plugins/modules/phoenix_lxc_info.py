@@ -68,6 +68,9 @@ containers:
     hostname:
       description: Its host name.
       type: str
+    name:
+      description: The name in its configuration, for a container given with it.
+      type: str
     address:
       description: Its first IPv4 address.
       type: str
@@ -124,7 +127,7 @@ def with_sources(wanted: Wanted, seen: dict[int, Observation]) -> Observation:
     return replace(seen[wanted.ctid], above=with_sources(wanted.source, seen))
 
 
-def describe(seen: Observation, record: Record, plan: Plan | None) -> dict[str, Any]:
+def describe(wanted: Wanted, seen: Observation, record: Record, plan: Plan | None) -> dict[str, Any]:
     """One container's part of the result."""
     # A template or a stopped container shows what was cached of its ledger.
     entries = (seen.ledger or record.ledger or {}).get("features", {})
@@ -143,7 +146,9 @@ def describe(seen: Observation, record: Record, plan: Plan | None) -> dict[str, 
         "protected": seen.conf.head.get("protection") == "1",
     }
     if plan is not None:
-        result.update(state=plan.state, plan=plan.as_dict(), due=bool(plan.steps or plan.error))
+        result.update(
+            name=wanted.config.get("name"), state=plan.state, plan=plan.as_dict(), due=bool(plan.steps or plan.error)
+        )
     return result
 
 
@@ -173,7 +178,7 @@ def work(module: AnsibleModule) -> dict[str, Any]:
     containers = {}
     for ctid, want in wanted.items():
         plan = planner.plan(want, with_sources(want, seen), records[ctid]) if ctid in planned else None
-        containers[str(ctid)] = describe(seen[ctid], records[ctid], plan)
+        containers[str(ctid)] = describe(want, seen[ctid], records[ctid], plan)
     return {"changed": False, "node": observer.node, "containers": containers}
 
 

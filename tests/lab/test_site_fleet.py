@@ -119,7 +119,7 @@ def test_status_of_the_fleet(fleet: Project) -> None:
     # Ansible folds long lines of its output.
     rows = ' '.join(fleet.play(playbook='playbooks/status.yml').good().output.split())
     assert re.search(r'920 middle (created|completed) \S+ (extra,plain|plain,extra)', rows)
-    assert re.search(r'930 - defined ', rows)  # the name is the node's, and there is none yet
+    assert re.search(r'930 aside defined ', rows)  # not there yet: its name is the file's
 
 
 # -- a failing parent --------------------------------------------------------------------------------------------------

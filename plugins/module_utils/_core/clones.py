@@ -198,4 +198,4 @@ def refusal(wanted: Wanted, seen: Observation, source: Source | None) -> str | N
             f"storage can't take one; stop it (pct shutdown {ctid}), make it a template (is_template), or put it on "
             f"one of {', '.join(sorted(SNAPSHOTS))}"
         )
-    return None
+    return compare.clone_too_small(wanted, source.ctid, compare.created_config(wanted, copied(wanted, source)[0]))

@@ -163,25 +163,52 @@ def disk_size(actual: Mapping[str, str], disk: str) -> int | None:
         return None
 
 
-def disk_growth(wanted: Wanted, actual: Mapping[str, str]) -> tuple[dict[str, str], str | None]:
-    """({disk: new size for ``PUT resize``}, error). PVE can't shrink a disk, so neither do we."""
+def _sizes(wanted: Wanted, actual: Mapping[str, str]) -> dict[str, tuple[Any, str]]:
+    """{disk: (size in GiB, the key that asks for it)}."""
     asked: dict[str, tuple[Any, str]] = {}
     if wanted.config.get("storage_size_gb") is not None:
         asked["rootfs"] = (wanted.config["storage_size_gb"], "storage_size_gb")
     asked.update(mounts.volume_sizes(wanted.config, actual))
+    return asked
+
+
+def disk_growth(wanted: Wanted, actual: Mapping[str, str]) -> tuple[dict[str, str], str | None]:
+    """({disk: new size for ``PUT resize``}, error).
+
+    PVE can't shrink a disk, and it makes the files of a template read-only.
+    """
     growth: dict[str, str] = {}
-    for disk, (size_gb, source) in asked.items():
+    for disk, (size_gb, source) in _sizes(wanted, actual).items():
         there = disk_size(actual, disk)
         if there is None or int(size_gb) * GIB == there:
             continue
         if int(size_gb) * GIB < there:
+            return {}, f"{_too_small(source, size_gb, disk, there)}, or {_name_it(wanted, actual)}"
+        volume = properties.parse(actual[disk], "volume").get("volume", "")
+        if actual.get("template") == "1" and "/base-" in volume:  # a volume in a file, whatever the storage
             return {}, (
-                f"{source}: {size_gb} is less than the {properties.format_size(there)} that {disk} has, and PVE can't "
-                f"shrink a disk (impossible without recreating it); set it to {-(-there // GIB)}, or "
-                + _name_it(wanted, actual)
+                f"{source}: container {wanted.ctid} is a template, whose disks in files ({volume}) PVE can't grow; put "
+                f"{-(-there // GIB)} back and write the larger size at its clones, or {_name_it(wanted, actual)}"
             )
         growth[disk] = f"{size_gb}G"
     return growth, None
+
+
+def _too_small(source: str, size_gb: Any, disk: str, there: int) -> str:
+    """Says which key asks for less than a disk has, in bytes."""
+    return (
+        f"{source}: {size_gb} is less than the {properties.format_size(there)} that {disk} has, and PVE can't "
+        f"shrink a disk (impossible without recreating it); set it to {-(-there // GIB)}"
+    )
+
+
+def clone_too_small(wanted: Wanted, ctid: int, copied: Mapping[str, str]) -> str | None:
+    """Why a clone's disks can't be as the file says: the source's, which are copied, are larger. None when they can."""
+    for disk, (size_gb, source) in _sizes(wanted, copied).items():
+        there = disk_size(copied, disk)
+        if there is not None and int(size_gb) * GIB < there:
+            return f"{_too_small(source, size_gb, f'{disk} of its source {ctid}', there)}, or clone from another"
+    return None
 
 
 def _name_it(wanted: Wanted, actual: Mapping[str, str]) -> str:

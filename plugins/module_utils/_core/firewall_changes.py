@@ -77,7 +77,7 @@ def changes(config: Mapping[str, Any], there: Firewall, applied: Any) -> Changes
     work = _Rules(there.rules)
     wanted = wanted_rules(config)
     work.remove({key for key in earlier if key not in {rule.key for rule in wanted}})
-    work.match(wanted)
+    work.match(wanted, earlier)
     foreign = tuple(item.rule for item in work.items if item.index is None)
     work.adapt(wanted, earlier)
     work.arrange(wanted)
@@ -125,6 +125,23 @@ def _switch(enabled: Any, options: Mapping[str, str], applied: Any) -> tuple[dic
     return dict(options), None, ""
 
 
+def _in_place(want: Rule, there: Rule, before: Rule | None) -> tuple[dict[str, Any], Rule]:
+    """(parameters of the call that makes ``there`` as ``want``, the rule after it); {} when nothing has to change."""
+    params: dict[str, Any] = {} if want.enable == there.enable else {"enable": int(want.enable)}
+    values = {name: getattr(there, name) for name in _IN_PLACE}
+    delete = []
+    for name in _IN_PLACE:
+        new, old = getattr(want, name), values[name]
+        if new and new != old:
+            params[name] = values[name] = new
+        elif not new and old and before is not None and getattr(before, name) == old:
+            delete.append(name)
+            values[name] = ""
+    if delete:
+        params["delete"] = ",".join(delete)
+    return params, Rule(**{**vars(there), **values, "enable": want.enable})
+
+
 class _Rules:
     """The list of rules as the calls change it."""
 
@@ -146,33 +163,37 @@ class _Rules:
                 self._call("DELETE", f"rules/{position}", {}, f"removed, we set it earlier: {rule.line()}")
                 del self.items[position]
 
-    def match(self, wanted: Sequence[Rule]) -> None:
-        """Say which of the rules that are there are wanted: of equal ones the first."""
-        open_keys = {rule.key: index for index, rule in enumerate(wanted)}
-        for item in self.items:
-            item.index = open_keys.pop(item.rule.key, None)
+    def match(self, wanted: Sequence[Rule], earlier: Mapping[tuple[str, ...], Rule]) -> None:
+        """Say which of the rules that are there are wanted.
+
+        Of equal ones those that stand in order already, and among these those that need no change: so a list that has
+        been brought into order once is found in order again, whatever equal rules of others are in it.
+        """
+        indices = {rule.key: index for index, rule in enumerate(wanted)}
+        places = [(place, indices[item.rule.key]) for place, item in enumerate(self.items) if item.rule.key in indices]
+        best: list[tuple[int, int, tuple[int, ...]]] = []  # the best chain that ends at each place: length, unchanged
+        for at, (place, index) in enumerate(places):
+            before = [best[other] for other in range(at) if places[other][1] < index]
+            length, same, chain = max(before, key=lambda one: one[:2], default=(0, 0, ()))
+            rule = self.items[place].rule
+            as_wanted = not _in_place(wanted[index], rule, earlier.get(rule.key))[0]
+            best.append((length + 1, same + int(as_wanted), (*chain, at)))
+        chosen = max(best, key=lambda one: one[:2], default=(0, 0, ()))[2]
+        missing = set(indices.values())
+        for at in (*chosen, *range(len(places))):
+            place, index = places[at]
+            if index in missing:
+                self.items[place].index = index
+                missing.discard(index)
 
     def adapt(self, wanted: Sequence[Rule], earlier: Mapping[tuple[str, ...], Rule]) -> None:
         """What can be changed in place: on or off, log level, comment; the last two only where we have a say."""
         for position, item in enumerate(self.items):
             if item.index is None:
                 continue
-            want, there, before = wanted[item.index], item.rule, earlier.get(item.rule.key)
-            params: dict[str, Any] = {} if want.enable == there.enable else {"enable": int(want.enable)}
-            values = {"log": there.log, "comment": there.comment}
-            delete = []
-            for name in _IN_PLACE:
-                new, old = getattr(want, name), values[name]
-                if new and new != old:
-                    params[name] = values[name] = new
-                elif not new and old and before is not None and getattr(before, name) == old:
-                    delete.append(name)
-                    values[name] = ""
-            if delete:
-                params["delete"] = ",".join(delete)
+            there = item.rule
+            params, item.rule = _in_place(wanted[item.index], there, earlier.get(there.key))
             if params:
-                fields = {**vars(there), **values, "enable": want.enable}
-                item.rule = Rule(**fields)
                 self._call("PUT", f"rules/{position}", params, f"changed: {there.line()} -> {item.rule.line()}")
 
     def arrange(self, wanted: Sequence[Rule]) -> None:

@@ -418,3 +418,30 @@ def test_a_boot_after_which_the_application_was_seen_healthy_is_done_with():
     looks = planner.plan(wanted(), seen(known=known), OURS)
     assert [entry for step in looks.steps for entry in step.entries] == []
     assert planner.plan(wanted(), seen(known=known), dataclasses.replace(OURS, checked_boot="b1")).steps == ()
+
+
+def test_a_clone_with_a_smaller_disk_than_its_source_is_refused_before_it_is_made():
+    source = ConfFile(head={"hostname": "base", "template": "1", "rootfs": "local:920/base-920-disk-0.raw,size=8G"})
+    there = Observation(950, source=source, source_word="completed")
+    small = planner.plan(
+        wanted(config={"template": None, "clone_from_ctid": "920", "storage_size_gb": 4}), there, Record()
+    )
+    assert not small.steps
+    assert "storage_size_gb: 4 is less than the 8G that rootfs of its source 920 has" in small.error
+    assert "set it to 8, or clone from another" in small.error
+    large = planner.plan(
+        wanted(config={"template": None, "clone_from_ctid": "920", "storage_size_gb": 9}), there, Record()
+    )
+    assert "resize" in kinds(large)
+
+
+def test_a_finished_templates_disk_in_a_file_does_not_grow():
+    config = {"is_template": True, "storage_size_gb": 9}
+    head = {"template": "1", "rootfs": "local:950/base-950-disk-0.raw,size=4G"}
+    plan = planner.plan(wanted(config=config), seen(head, running=False), OURS)
+    assert not plan.steps
+    assert (
+        "is a template, whose disks in files (local:950/base-950-disk-0.raw) PVE can't grow; put 4 back" in plan.error
+    )
+    dataset = planner.plan(wanted(config=config), seen({**head, "rootfs": "tank:base-950-disk-0,size=4G"}, False), OURS)
+    assert "resize" in kinds(dataset)
