@@ -35,6 +35,7 @@ class Source:
     snapshots: frozenset[str] = frozenset()
     running: bool = False
     to_come: bool = False
+    changes: bool = False  # this run has something to configure
     ledger: Mapping[str, Any] | None = None
     storages: Mapping[str, str] = field(default_factory=dict)
     firewall: Firewall = field(default_factory=Firewall)
@@ -98,11 +99,21 @@ def _predict(wanted: Wanted, seen: Observation) -> Source:
         from_above, raw = copied(wanted, above) if above else (None, ())
         head, record = compare.created_config(wanted, from_above), Record()
     filtered = seen.source_firewall if there is not None or above is None else above.firewall
-    changed = dict(compare.config_changes(wanted, head, record, False).onto(head))
-    for disk, size in compare.disk_growth(wanted, changed)[0].items():
+    live = there is not None and seen.source_running
+    going = [key for key, value in there.pending.items() if value is None] if there else []
+    changes = compare.config_changes(wanted, head, record, live, going)
+    filtering = compare.firewall_change(wanted, filtered, record)
+    changed = dict(changes.onto(head))
+    growth = compare.disk_growth(wanted, changed)[0]
+    for disk, size in growth.items():
         grown = {**properties.parse(changed[disk], "volume"), "size": size}
         changed[disk] = properties.compose(grown, "volume")
     add, remove = compare.raw_changes(wanted, raw, record)
+    if there is not None and live and not _restarts(wanted):
+        # It runs on with the old values, and those are what PVE copies.
+        for key in compare.left_waiting(changes, there):
+            changed.pop(key, None)
+            changed.update({key: there.head[key]} if key in there.head else {})
     complete = states.rank(wanted.target) >= states.rank(states.COMPLETED)
     if wanted.config.get("is_template") and complete:
         changed["template"] = "1"
@@ -120,11 +131,20 @@ def _predict(wanted: Wanted, seen: Observation) -> Source:
         kept | ({str(snapshot)} if snapshot and complete else set()),
         running=running and changed.get("template") != "1",
         to_come=True,
+        changes=bool(changes or growth or add or remove or filtering),
         ledger={**ledger.empty(), "features": features},
         storages=seen.storages,
-        firewall=compare.firewall_change(wanted, filtered, record).after,
+        firewall=filtering.after,
         saved=_saved(there) if there is not None else {},
     )
+
+
+def _restarts(wanted: Wanted) -> bool:
+    """Whether a running source takes on what waits for a restart before it is cloned."""
+    if states.rank(wanted.target) < states.rank(states.RUNNING):
+        return False
+    becomes_template = wanted.config.get("is_template") and states.rank(wanted.target) >= states.rank(states.COMPLETED)
+    return bool(becomes_template) or wanted.config.get("restart_policy") == "if_needed"
 
 
 def copied(wanted: Wanted, source: Source) -> Saved:
@@ -178,7 +198,7 @@ def refusal(wanted: Wanted, seen: Observation, source: Source | None) -> str | N
             "or create it first"
         )
     word = seen.source_word
-    if wanted.source is not None and states.rank(wanted.source.target) >= states.rank(word):
+    if wanted.source is not None and (states.rank(wanted.source.target) >= states.rank(word) or source.changes):
         word = wanted.source.target  # by the time of the clone
     if word is not None and word != states.COMPLETED and not source.template:
         return (
