@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import time
 from typing import Any
@@ -148,6 +149,9 @@ class Lifecycle:
             self._ct_check_lock(ct)
 
         early()
+        if ct.ha_managed and not v.get('purge'):
+            words = f'unable to remove CT {vmid} - used in HA resources and purge parameter not set.'
+            raise PveError(500, words)
         if ct.status == 'running' and not v.get('force'):
             raise PveError(500, running_msg)
 
@@ -173,6 +177,29 @@ class Lifecycle:
         return await self._ct_task(ct, 'vzdestroy', user, body, log=log)
 
     # ------------------------------------------------------------ power state
+    async def _ct_ha(self, ct: LabCt, user: str, state: str, timeout: Any = None) -> str:
+        """The task asks the HA manager and ends; that acts ha_delay later (fault: ct.ha_state, None without HA)."""
+
+        async def act() -> None:
+            await self.pause(self.ha_delay)
+            if state == 'started':
+                await self._start_steps(ct, user)
+            else:
+                await self._halt(ct, self.shutdown_default_timeout, True)
+            ct.ha_state = state
+
+        async def body() -> None:
+            if self.time_scale:
+                later = asyncio.ensure_future(act())
+                self._running.add(later)
+                later.add_done_callback(self._running.discard)
+            else:
+                await act()
+
+        verb = 'start' if state == 'started' else 'stop'
+        log = [f'Requesting HA {verb} for CT {ct.vmid}']
+        return await self._ct_task(ct, 'ha' + verb, user, body, lock=False, log=log)
+
     async def _start_steps(self, ct: LabCt, user: str, skiplock: bool = False) -> list[str] | None:
         """What the vzstart worker does once it holds the lock; the warnings of the start."""
         if ct.template:
@@ -197,6 +224,8 @@ class Lifecycle:
         if ct is not None and ct.status == 'running':
             raise PveError(500, 'CT {} already running'.format(v['vmid']))
         self.need_quorum()
+        if ct is not None and ct.ha_managed:
+            return await self._ct_ha(ct, user, 'started')
 
         async def body() -> list[str] | None:
             here = self._here(v)
@@ -212,6 +241,8 @@ class Lifecycle:
         skiplock = self._skiplock(user, v)
         ct = self._here(v)
         self._ct_running(ct, 'CT {} not running'.format(v['vmid']))
+        if ct.ha_managed:
+            return await self._ct_ha(ct, user, 'stopped')
 
         async def body() -> None:
             if not skiplock:
@@ -239,6 +270,8 @@ class Lifecycle:
     async def _lxc_shutdown(self, user: str, v: Any) -> str:
         ct = self._here(v)
         self._ct_running(ct, 'CT {} not running'.format(v['vmid']))
+        if ct.ha_managed:
+            return await self._ct_ha(ct, user, 'stopped')
 
         async def body() -> None:
             self._task_lock(ct)

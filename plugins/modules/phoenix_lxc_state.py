@@ -190,7 +190,7 @@ from ansible_collections.phoenix.hypervisor.plugins.module_utils._core import st
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.model import RECREATE, Wanted
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.audit import Audit
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.client import PveError
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.executor import Executor, Outcome, StepError
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.executor import Executor, Outcome, StepError, next_step
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.guest import GuestError
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.lease import (
     LeaseBusyError,
@@ -350,7 +350,7 @@ def main() -> None:
             changed=bool(error.journal),
         )
     except (LeaseBusyError, LeaseLostError, ObserveError, StoreError, PveError, GuestError) as error:
-        module.fail_json(msg=f"container {module.params['ctid']}: {error}")
+        module.fail_json(msg=f"container {module.params['ctid']}: {error}{next_step(module.params['ctid'], error)}")
     module.exit_json(**result)
 
 

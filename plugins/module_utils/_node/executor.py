@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 import time
 from dataclasses import dataclass, field, replace
@@ -13,6 +14,7 @@ from typing import Any, Callable
 
 from .._core import firewall_changes, planner, states
 from .._core import ledger as ledgers
+from .._core.advice import advice
 from .._core.firewall import Rule, rule_of_answer
 from .._core.model import Entry, Observation, Plan, Record, Step, Wanted
 from . import guest
@@ -20,8 +22,8 @@ from .audit import Audit
 from .client import Client, PveError
 from .conf_edit import LOCKS, edit_raw_lines
 from .observe import Observer, conf_path, read_conf
-from .store import Store
-from .tasks import is_upid, nothing, pauses, started, wait_task, with_lock_wait
+from .store import Store, StoreError
+from .tasks import handed_to_ha, is_upid, nothing, pauses, started, wait_task, with_lock_wait
 
 MAX_STEPS = 40
 MAX_STALE = 3
@@ -44,13 +46,20 @@ class Outcome:
     warnings: list[str] = field(default_factory=list)
 
 
-class StepError(Exception):
-    """A step failed. The text names the step, PVE's words, and the state that was reached."""
+def next_step(ctid: int, error: Exception) -> str:
+    """What the reader of a failure can do about it, as the end of a sentence; '' when its words say it all."""
+    text = advice(ctid, str(error), error.status if isinstance(error, PveError) else None)
+    return f"; {text}" if text else ""
 
-    def __init__(self, step: Step, state: str, error: Exception, journal: list[dict[str, Any]]) -> None:
+
+class StepError(Exception):
+    """A step failed. The text names the step, PVE's words, the state that was reached, and what helps."""
+
+    def __init__(self, ctid: int, step: Step, state: str, error: Exception, journal: list[dict[str, Any]]) -> None:
         self.state = state
         self.journal = journal
-        super().__init__(f"{step.kind} failed in state {state}: {error}")
+        reached = "before there was a container" if state == states.DEFINED else f"in state {state}"
+        super().__init__(f"{step.kind} failed {reached}: {error}{next_step(ctid, error)}")
 
 
 def node_command(what: str) -> None:
@@ -195,7 +204,7 @@ class Executor:
             if step is None or step.by_play or plan.error:
                 break
             try:
-                self._step(wanted, step, seen, outcome)
+                self._step(wanted, step, plan.state, seen, outcome)
             except StepError as failure:
                 stale += 1
                 if not _is_stale(failure) or stale > MAX_STALE:
@@ -206,10 +215,10 @@ class Executor:
             outcome.last, outcome.seen = plan, seen
             if step and plan.steps and plan.steps[0].kind == step.kind and plan.steps[0].entries == step.entries:
                 error = PveError(step.kind, 0, "PVE accepted it, but the container looks the same as before")
-                raise StepError(step, plan.state, error, outcome.journal)
+                raise StepError(wanted.ctid, step, plan.state, error, outcome.journal)
         return outcome
 
-    def _step(self, wanted: Wanted, step: Step, seen: Observation, outcome: Outcome) -> None:
+    def _step(self, wanted: Wanted, step: Step, state: str, seen: Observation, outcome: Outcome) -> None:
         before = self._store.load(wanted.ctid).word or states.DEFINED
         event = f"{before}->{step.goes_to}" if step.goes_to and step.goes_to != before else step.kind
         extras = {"step": step.kind}
@@ -223,8 +232,10 @@ class Executor:
                 self._await_ready(wanted, outcome)
         except Exception as error:
             seconds = time.monotonic() - started
-            self._audit.write(wanted.ctid, event, "failed", seconds, "ERROR", {**extras, "error": str(error)[:2000]})
-            raise StepError(step, before, error, outcome.journal) from error
+            with contextlib.suppress(StoreError):  # where the disk is full, what failed is still to be told
+                told = {**extras, "error": str(error)[:2000]}
+                self._audit.write(wanted.ctid, event, "failed", seconds, "ERROR", told)
+            raise StepError(wanted.ctid, step, state, error, outcome.journal) from error
         self._audit.write(wanted.ctid, event, "ok", time.monotonic() - started, extras=extras)
         outcome.done.append(step.kind)
 
@@ -265,11 +276,12 @@ class Executor:
         # Clones of one source take turns at its lock (PVE facts, 'Locks'): each may take as long as a task.
         patience = self._task_timeout if path.endswith("/clone") else self._lock_wait
         try:
-            answer = with_lock_wait(lambda: self.client.request(method, path, params), patience, self._guard)
-            if "/firewall/" in path:
-                rest = path.partition("/firewall/")[2]
-                self._rules = firewall_changes.follow(self._rules, method, rest, entry.params)
-            return self._follow(wanted, entry, path, answer, seen)
+            # A worker may be the one to meet the lock (PVE facts, 'HTTP answers'), so its end is part of the attempt.
+            return with_lock_wait(
+                lambda: self._follow(wanted, entry, path, self.client.request(method, path, params), seen),
+                patience,
+                self._guard,
+            )
         except PveError as error:
             # Somebody else, or the worker of an earlier, killed run, got there between our look and the call.
             gone = method == "DELETE" and path.endswith(f"/lxc/{wanted.ctid}") and MISSING in error.reason
@@ -286,6 +298,9 @@ class Executor:
 
     def _follow(self, wanted: Wanted, entry: Entry, path: str, answer: Any, seen: Observation) -> list[str]:
         """Wait for what a call has set going. Returns the worker's warnings."""
+        if "/firewall/" in path:
+            method, rest = entry.what.partition(" ")[0], path.partition("/firewall/")[2]
+            self._rules = firewall_changes.follow(self._rules, method, rest, entry.params)
         if path.endswith("/template"):
             self._await_template(wanted)
             self._store.update_record(wanted.ctid, ledger=seen.ledger)  # nobody can look into a template
@@ -294,7 +309,22 @@ class Executor:
         creating = self._store.load(wanted.ctid).creating
         if creating is not None:
             self._store.update_record(wanted.ctid, creating={**creating, "upid": answer})
-        return wait_task(self.client, self._observer.node, answer, entry.what, self._task_timeout, self._guard)
+        warnings = wait_task(self.client, self._observer.node, answer, entry.what, self._task_timeout, self._guard)
+        if handed_to_ha(answer):
+            self._await_ha(wanted, entry, running=path.endswith("/start"))
+        return warnings
+
+    def _await_ha(self, wanted: Wanted, entry: Entry, running: bool) -> None:
+        """The task of a guest that HA manages ends with the request; the HA manager acts on it seconds later."""
+        deadline = time.monotonic() + self._lock_wait
+        for pause in pauses():
+            self._guard()
+            if self._observer.is_running(wanted.ctid) == running:
+                return
+            if time.monotonic() > deadline:
+                words = f"the HA manager has not {'started' if running else 'stopped'} it in {self._lock_wait:.0f} s"
+                raise PveError(entry.what, 200, words)
+            time.sleep(pause)
 
     def _believe(self, wanted: Wanted, entry: Entry, seen: Observation) -> None:
         """Write a ledger that has the named features, and the application, as applied."""

@@ -142,6 +142,10 @@ class Observer:
         self._look_inside = look_inside
         self._filters = read_firewall("cluster", pve).options.get("enable", "0") != "0"
 
+    def is_running(self, ctid: int) -> bool:
+        """Whether one container runs now."""
+        return ctid in self._running()
+
     def observe(
         self,
         ctid: int,

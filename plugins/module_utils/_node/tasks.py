@@ -23,6 +23,12 @@ def is_upid(value: Any) -> bool:
     return isinstance(value, str) and UPID.match(value) is not None
 
 
+def handed_to_ha(upid: str) -> bool:
+    """Whether a task only asks the HA manager, which acts later (PVE facts, 'Tasks': hastart, hastop)."""
+    found = UPID.match(upid)
+    return found is not None and found.group(3).startswith("ha")
+
+
 def started(upid: str) -> int:
     """When a worker task began, in seconds since the epoch: its id says so in hexadecimal."""
     found = UPID.match(upid)
