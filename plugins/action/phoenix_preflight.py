@@ -12,6 +12,7 @@ from typing import Any
 from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
 
+from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.places import located
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.run import run_identity
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.wanted import templates_of, wanted
 
@@ -34,7 +35,7 @@ class ActionModule(ActionBase):
         result = super().run(tmp, task_vars)
         options = dict(self._task.args)
         hosts = options.pop("hosts", None)
-        faults: list[str] = []
+        faults: list[tuple[str, str]] = []
         if hosts is not None:
             node = str(self._task.delegate_to)
             options["containers"], faults = self._candidates(hosts, node, task_vars)
@@ -44,14 +45,18 @@ class ActionModule(ActionBase):
             result.update(self._execute_module(module_name=NAME, module_args=options, task_vars=task_vars))
         if faults:
             result["failed"] = True
-            result["msg"] = "\n".join([*faults, str(result.get("msg") or "")]).rstrip()
+            result["msg"] = "\n".join(
+                [*(f"{pointer}  {text}" for pointer, text in faults), str(result.get("msg") or "")]
+            )
+            result["msg"] = result["msg"].rstrip()
+        self._place(result, [pointer for pointer, _text in faults], task_vars)
         if hosts is not None:
             result["ansible_facts"] = {"phoenix_downloads": result.get("downloads") or []}
         return result
 
     def _candidates(
         self, hosts: Iterable[str], node: str, task_vars: Mapping[str, Any]
-    ) -> tuple[list[dict[str, Any]], list[str]]:
+    ) -> tuple[list[dict[str, Any]], list[tuple[str, str]]]:
         """The containers with something to do on the node, and what is wrong with a container's own description."""
         hostvars = task_vars["hostvars"]
         observed = hostvars[node].get("ansible_facts", {}).get("phoenix_observed") or {}
@@ -68,12 +73,28 @@ class ActionModule(ActionBase):
                 found.append({"ctid": variables.get("phoenix_ctid"), "config": config, "plan": plan})
         return found, faults
 
-    def _fault(self, host: str, hostvars: Mapping[str, Any], in_play: list[str]) -> list[str]:
+    def _place(self, result: dict[str, Any], pointers: list[str], task_vars: Mapping[str, Any]) -> None:
+        """Put file, line and column in front of each fault, as the offline report has them."""
+        findings = result.get("findings") or []
+        pointers = list(dict.fromkeys([*pointers, *(str(finding["pointer"]) for finding in findings)]))
+        if not pointers:
+            return
+        places = located(self._loader, task_vars.get("phoenix_config_file"), pointers)
+        for finding in findings:
+            finding["place"] = places.get(str(finding["pointer"]), "")
+        lines = str(result.get("msg") or "").split("\n")
+        starts = [(f"{pointer}  ", f"{place}  {pointer}  ") for pointer, place in places.items()]
+        for number, line in enumerate(lines):
+            new = next((placed + line[len(start) :] for start, placed in starts if line.startswith(start)), line)
+            lines[number] = new
+        result["msg"] = "\n".join(lines)
+
+    def _fault(self, host: str, hostvars: Mapping[str, Any], in_play: list[str]) -> list[tuple[str, str]]:
         """Why a container could not even be planned for."""
         try:
             wanted(hostvars[host], templates_of(self._templar, hostvars), self._loader, hostvars, in_play)
         except AnsibleError as error:
-            return [f"/lxc_configs/{host}  {error}"]
+            return [(f"/lxc_configs/{host}", str(error))]
         return []
 
     def _hypervisor(self, node: str, task_vars: Mapping[str, Any]) -> Mapping[str, Any]:

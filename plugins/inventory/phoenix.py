@@ -231,6 +231,7 @@ class InventoryModule(BaseInventoryPlugin):
         self._set("all", "phoenix_config_report", text)
         self._set("all", "phoenix_config_warnings", list(configuration.warnings))
         self._set("all", "phoenix_config_dir", configuration.folder)
+        self._set("all", "phoenix_config_file", configuration.file)
         if configuration.feature_collections:
             self._set("all", "phoenix_feature_collections", list(configuration.feature_collections))
         for warning in configuration.warnings:

@@ -89,7 +89,9 @@ EXAMPLES = r"""
 
 RETURN = r"""
 findings:
-  description: All faults, each with C(pointer), C(got), C(expected), C(remedy) and C(nearest).
+  description:
+    - All faults, each with C(pointer), C(got), C(expected), C(remedy) and C(nearest).
+    - In a play also C(place), which is file, line and column of the key.
   returned: when containers are checked
   type: list
   elements: dict

@@ -44,6 +44,7 @@ class Configuration:
 
     Attributes:
         folder: folder of the containers' file.
+        file: the containers' file: its path, and its label in reports; empty when the source names none.
         nodes: variables of the nodes by name.
         fleet: the containers.
         hypervisor: the hypervisor configuration.
@@ -55,6 +56,7 @@ class Configuration:
     """
 
     folder: str
+    file: dict[str, str] = field(default_factory=dict)
     nodes: dict[str, dict[str, Any]] = field(default_factory=dict)
     fleet: Fleet = field(default_factory=lambda: Fleet({}))
     hypervisor: dict[str, Any] = field(default_factory=dict)
@@ -86,7 +88,9 @@ class ConfigurationReader:
         findings: list[Finding] = []
         data, chosen = self._read_source(findings)
         lxc_path = self._absolute(data.get("lxc_config"))
-        result = Configuration(os.path.dirname(lxc_path) if lxc_path else self._base, _nodes(data))
+        result = Configuration(os.path.dirname(lxc_path) if lxc_path else self._base, nodes=_nodes(data))
+        if lxc_path:
+            result.file = {"path": lxc_path, "label": self._label(lxc_path)}
         lxc = self._json(lxc_path, "phoenix_lxc_configs", findings)
         host = self._json(self._absolute(data.get("hypervisor_config")), "hypervisor_config", findings)
         if lxc is None:

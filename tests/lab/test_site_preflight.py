@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from support.site import STATE, WITH_PYTHON, Lab, Project
 
@@ -39,7 +41,7 @@ def test_all_faults_are_in_one_report_and_nothing_is_touched(
         '/lxc_configs/952/template',
         '/lxc_configs/953',
     ):
-        assert pointer in text, run.output
+        assert re.search(rf'phoenix_lxc_configs.json:\d+:\d+  {pointer}', text), run.output
     for words_of_it in ('locla', 'vmbr7', 'debian-12-standard_12.7-1_amd64.tar.zst', 'theirs', 'phoenix_adopt'):
         assert words_of_it in text
     assert lab.mutations() == []
