@@ -36,11 +36,12 @@ def started(upid: str) -> int:
 
 
 def pauses(first: float = 0.05, most: float = 1.0) -> Any:
-    """Seconds to pause between looks: short at first, so that a quick task costs little."""
-    pause = first
+    """Seconds to pause between looks: a tenth of what has been waited, so that this is the most that is lost."""
+    waited = 0.0
     while True:
+        pause = min(max(first, waited / 10), most)
+        waited += pause
         yield pause
-        pause = min(pause * 1.5, most)
 
 
 def task_path(node: str, upid: str) -> str:
