@@ -90,7 +90,6 @@ containers:
       type: dict
 """
 
-from dataclasses import replace
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
@@ -120,11 +119,24 @@ def wanted_from(item: dict[str, Any], node: str) -> Wanted:
     )
 
 
-def with_sources(wanted: Wanted, seen: dict[int, Observation]) -> Observation:
-    """The observation with those of the clone sources that this run works on, too."""
-    if wanted.source is None or wanted.source.ctid not in seen:
-        return seen[wanted.ctid]
-    return replace(seen[wanted.ctid], above=with_sources(wanted.source, seen))
+class Planned:
+    """The plans of a run's containers, each made once, with those of the clone sources that the run works on, too."""
+
+    def __init__(self, wanted: dict[int, Wanted], seen: dict[int, Observation], records: dict[int, Record]) -> None:
+        self._wanted, self._seen, self._records = wanted, seen, records
+        self._plans: dict[int, Plan] = {}
+
+    def of(self, ctid: int) -> Plan:
+        """The plan of one container."""
+        if ctid not in self._plans:
+            self._plans[ctid] = planner.plan(self._wanted[ctid], self._with_source(ctid), self._records[ctid])
+        return self._plans[ctid]
+
+    def _with_source(self, ctid: int) -> Observation:
+        source = self._wanted[ctid].source
+        if source is None or source.ctid not in self._seen:
+            return self._seen[ctid]
+        return planner.below(self._seen[ctid], self._with_source(source.ctid), self.of(source.ctid))
 
 
 def describe(wanted: Wanted, seen: Observation, record: Record, plan: Plan | None) -> dict[str, Any]:
@@ -176,8 +188,9 @@ def work(module: AnsibleModule) -> dict[str, Any]:
         clones={ctid for ctid, want in wanted.items() if want.recreate or want.target == "absent"},
     )
     containers = {}
+    plans = Planned(wanted, seen, records)
     for ctid, want in wanted.items():
-        plan = planner.plan(want, with_sources(want, seen), records[ctid]) if ctid in planned else None
+        plan = plans.of(ctid) if ctid in planned else None
         containers[str(ctid)] = describe(want, seen[ctid], records[ctid], plan)
     return {"changed": False, "node": observer.node, "containers": containers}
 

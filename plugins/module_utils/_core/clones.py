@@ -35,7 +35,6 @@ class Source:
     snapshots: frozenset[str] = frozenset()
     running: bool = False
     to_come: bool = False
-    changes: bool = False  # this run has something to configure
     ledger: Mapping[str, Any] | None = None
     storages: Mapping[str, str] = field(default_factory=dict)
     firewall: Firewall = field(default_factory=Firewall)
@@ -104,8 +103,7 @@ def _predict(wanted: Wanted, seen: Observation) -> Source:
     changes = compare.config_changes(wanted, head, record, live, going)
     filtering = compare.firewall_change(wanted, filtered, record)
     changed = dict(changes.onto(head))
-    growth = compare.disk_growth(wanted, changed)[0]
-    for disk, size in growth.items():
+    for disk, size in compare.disk_growth(wanted, changed)[0].items():
         grown = {**properties.parse(changed[disk], "volume"), "size": size}
         changed[disk] = properties.compose(grown, "volume")
     add, remove = compare.raw_changes(wanted, raw, record)
@@ -131,7 +129,6 @@ def _predict(wanted: Wanted, seen: Observation) -> Source:
         kept | ({str(snapshot)} if snapshot and complete else set()),
         running=running and changed.get("template") != "1",
         to_come=True,
-        changes=bool(changes or growth or add or remove or filtering),
         ledger={**ledger.empty(), "features": features},
         storages=seen.storages,
         firewall=filtering.after,
@@ -198,8 +195,6 @@ def refusal(wanted: Wanted, seen: Observation, source: Source | None) -> str | N
             "or create it first"
         )
     word = seen.source_word
-    if wanted.source is not None and (states.rank(wanted.source.target) >= states.rank(word) or source.changes):
-        word = wanted.source.target  # by the time of the clone
     if word is not None and word != states.COMPLETED and not source.template:
         return (
             f"clone_from_ctid: container {ctid} is not complete yet (it is {word}); include it in the run ({limit}), "

@@ -61,6 +61,11 @@ def plan(wanted: Wanted, seen: Observation, record: Record) -> Plan:
     )
 
 
+def below(seen: Observation, above: Observation, plan_above: Plan) -> Observation:
+    """The observation of a clone whose source this run works on before it, with what that leaves."""
+    return dataclasses.replace(seen, above=above, source_word=plan_above.final_state)
+
+
 def _anew(wanted: Wanted, seen: Observation, record: Record) -> Plan:
     """The container that is there goes, then the plan is that of one that isn't there."""
     state = _observed(wanted, seen, record).state()

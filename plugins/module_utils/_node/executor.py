@@ -125,8 +125,11 @@ class Executor:
         source_record = None if ident is None else self._store.load(ident)
         clones = wanted.recreate or wanted.target == states.ABSENT
         seen = self._observer.observe(wanted.ctid, ident, record, source_record=source_record, clones=clones)
-        above = self.look(wanted.source)[0] if wanted.source is not None else None
-        return replace(seen, later_task=self._later.get(wanted.ctid), above=above), record
+        seen = replace(seen, later_task=self._later.get(wanted.ctid))
+        if wanted.source is not None:
+            above, record_above = self.look(wanted.source)
+            seen = planner.below(seen, above, planner.plan(wanted.source, above, record_above))
+        return seen, record
 
     def recall_creation(self, wanted: Wanted, check: bool) -> None:
         """When an earlier, killed run began to create this container, find its worker and wait for it.
