@@ -24,7 +24,7 @@ PROOFS = 'tests/integration/proofs'
 COUNTS = re.compile(r'^=+ proofs =+$(.*?)^=', re.MULTILINE | re.DOTALL)
 LAB = 'tests/lab'
 # Those of `fleets`; what isn't here belongs to `lab`.
-LONG_LAB = ('test_docker.py', 'test_site_fleet.py')
+LONG_LAB = ('test_docker.py', 'test_site_fleet.py', 'test_site_kills.py')
 VLLM = 'test_vllm.py'
 PURE = ('_core', '_config')
 CORE_NAME = 'ansible_collections.phoenix.hypervisor.plugins.module_utils'
