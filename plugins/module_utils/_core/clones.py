@@ -47,8 +47,18 @@ class Source:
 
     def volumes_on(self, kinds: frozenset[str]) -> bool:
         """Whether all of its volumes lie on storages of these types."""
-        names = [properties.parse(self.head[key], "volume").get("volume", "") for key in disks(self.head)]
+        names = self._volumes()
         return bool(names) and all(self.storages.get(name.partition(":")[0]) in kinds for name in names)
+
+    def _volumes(self) -> list[str]:
+        return [properties.parse(self.head[key], "volume").get("volume", "") for key in disks(self.head)]
+
+    @property
+    def linkable(self) -> bool:
+        """Whether PVE clones it without copying: a template whose volumes were all there when it became one."""
+        bases = [name.partition(":")[2].rpartition("/")[2].startswith("base-") for name in self._volumes()]
+        # None of them is a base yet where the conversion is still to come.
+        return self.template and self.volumes_on(LINKABLE) and (all(bases) or not any(bases))
 
 
 def disks(head: Mapping[str, str]) -> list[str]:
@@ -169,7 +179,7 @@ def clone_entries(wanted: Wanted, source: Source, name: str) -> tuple[Entry, ...
     base = f"/nodes/{wanted.node}/lxc/{source.ctid}"
     snapshot = snapshot_of(wanted, source)
     params: dict[str, Any] = {"newid": wanted.ctid, "hostname": name}
-    linked = source.template and source.volumes_on(LINKABLE) and not wanted.config.get("storage_pool")
+    linked = source.linkable and not wanted.config.get("storage_pool")
     params["full"] = int(not linked)
     if wanted.config.get("storage_pool") and not linked:
         params["storage"] = wanted.config["storage_pool"]
