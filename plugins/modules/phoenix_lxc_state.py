@@ -190,7 +190,7 @@ from ansible_collections.phoenix.hypervisor.plugins.module_utils._core import st
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.model import RECREATE, Wanted
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.audit import Audit
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.client import PveError
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.executor import Executor, Outcome, StepError, next_step
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.executor import Executor
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.guest import GuestError
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.lease import (
     LeaseBusyError,
@@ -199,6 +199,7 @@ from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.lease imp
     Leases,
 )
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.observe import ObserveError, Observer
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.outcome import Outcome, StepError, next_step
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.pvesh import open_client
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.store import Store, StoreError
 

@@ -16,8 +16,10 @@ _WORDS: tuple[tuple[str, str], ...] = (
     ),
     (
         r"CT is locked|can't lock file",
-        "somebody else kept it locked for longer than lock_wait: wait for that task (pvesh get "
-        "/nodes/localhost/tasks --vmid {ctid} --source active); when none runs, pct unlock {ctid}",
+        (
+            "somebody else kept it locked for longer than lock_wait: wait for that task (pvesh get "
+            "/nodes/localhost/tasks --vmid {ctid} --source active); when none runs, pct unlock {ctid}"
+        ),
     ),
     (
         r"no quorum",

@@ -9,19 +9,19 @@ from __future__ import annotations
 import contextlib
 import subprocess
 import time
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any, Callable
 
 from .._core import firewall_changes, planner, states
 from .._core import ledger as ledgers
-from .._core.advice import advice
 from .._core.firewall import Rule, rule_of_answer
-from .._core.model import Entry, Observation, Plan, Record, Step, Wanted
+from .._core.model import Entry, Observation, Record, Step, Wanted
 from . import guest
 from .audit import Audit
 from .client import Client, PveError
 from .conf_edit import LOCKS, edit_raw_lines
 from .observe import Observer, conf_path, read_conf
+from .outcome import Outcome, StepError
 from .store import Store, StoreError
 from .tasks import handed_to_ha, is_upid, nothing, pauses, started, wait_task, with_lock_wait
 
@@ -32,34 +32,6 @@ ALREADY = {"/status/start": "already running", "/status/shutdown": "not running"
 MISSING = "does not exist"  # of a container whose destruction had been asked for already
 # Only these wait for a worker; the time-outs are in seconds and generous, since a template may be large.
 TASK_TIMEOUT = 3600.0
-
-
-@dataclass
-class Outcome:
-    """What a run of the executor did."""
-
-    first: Plan
-    last: Plan
-    seen: Observation
-    journal: list[dict[str, Any]] = field(default_factory=list)
-    done: list[str] = field(default_factory=list)
-    warnings: list[str] = field(default_factory=list)
-
-
-def next_step(ctid: int, error: Exception) -> str:
-    """What the reader of a failure can do about it, as the end of a sentence; '' when its words say it all."""
-    text = advice(ctid, str(error), error.status if isinstance(error, PveError) else None)
-    return f"; {text}" if text else ""
-
-
-class StepError(Exception):
-    """A step failed. The text names the step, PVE's words, the state that was reached, and what helps."""
-
-    def __init__(self, ctid: int, step: Step, state: str, error: Exception, journal: list[dict[str, Any]]) -> None:
-        self.state = state
-        self.journal = journal
-        reached = "before there was a container" if state == states.DEFINED else f"in state {state}"
-        super().__init__(f"{step.kind} failed {reached}: {error}{next_step(ctid, error)}")
 
 
 def node_command(what: str) -> None:
@@ -106,6 +78,7 @@ class Executor:
         self._ready_timeout = ready_timeout
         self._found: dict[int, str] = {}
         self._later: dict[int, str] = {}
+        self._converted: str | None = None  # the newest conversion to a template before the call for one
         self._rules: tuple[Rule, ...] = ()  # the firewall's, as the calls of the step under way leave them
 
     @property
@@ -217,7 +190,9 @@ class Executor:
             plan = planner.plan(wanted, seen, record)
             outcome.last, outcome.seen = plan, seen
             if step and plan.steps and plan.steps[0].kind == step.kind and plan.steps[0].entries == step.entries:
-                error = PveError(step.kind, 0, "PVE accepted it, but the container looks the same as before")
+                calls = ", ".join(entry.what for entry in step.entries if entry.op == "pve")
+                words = "PVE accepted it, but the container looks the same as before"
+                error = PveError(calls or step.kind, 200, words)
                 raise StepError(wanted.ctid, step, plan.state, error, outcome.journal)
         return outcome
 
@@ -276,21 +251,37 @@ class Executor:
             params["digest"] = seen.digest  # refused when somebody changed it since we looked
         if "/firewall/rules/" in path:
             params["digest"] = self._rules_digest(path.rpartition("/")[0])
-        # Clones of one source take turns at its lock (PVE facts, 'Locks'): each may take as long as a task.
-        patience = self._task_timeout if path.endswith("/clone") else self._lock_wait
+        self._converted = self._newest_conversion(wanted) if path.endswith("/template") else None
         try:
             # A worker may be the one to meet the lock (PVE facts, 'HTTP answers'), so its end is part of the attempt.
             return with_lock_wait(
                 lambda: self._follow(wanted, entry, path, self.client.request(method, path, params), seen),
-                patience,
+                self._lock_wait,
                 self._guard,
+                self._turns(path.split("/")[-2]) if path.endswith("/clone") else None,
             )
         except PveError as error:
             # Somebody else, or the worker of an earlier, killed run, got there between our look and the call.
             gone = method == "DELETE" and path.endswith(f"/lxc/{wanted.ctid}") and MISSING in error.reason
+            gone = gone and read_conf(self._observer.node, wanted.ctid, self._observer.pve)[0] is None
             if not gone and not any(path.endswith(end) and words in error.reason for end, words in ALREADY.items()):
                 raise
             return []
+
+    def _turns(self, source: str) -> Callable[[], bool]:
+        """Whether the workers of a clone source still take turns at its lock, each of which may take long.
+
+        A lock under which no worker runs, and none has run since the last look, is what a dead one left.
+        """
+        last = ""
+
+        def look() -> bool:
+            nonlocal last
+            newest = next(iter(self._tasks({"vmid": source, "source": "all", "limit": 1})), {})
+            before, last = last, str(newest.get("upid", ""))
+            return last != before or (bool(newest) and not newest.get("endtime"))
+
+        return look
 
     def _rules_digest(self, path: str) -> str:
         """The digest under which the positions of the plan hold. Raises PveError when the rules are others by now."""
@@ -304,17 +295,17 @@ class Executor:
         if "/firewall/" in path:
             method, rest = entry.what.partition(" ")[0], path.partition("/firewall/")[2]
             self._rules = firewall_changes.follow(self._rules, method, rest, entry.params)
+        warnings = []
+        if is_upid(answer):
+            creating = self._store.load(wanted.ctid).creating
+            if creating is not None:
+                self._store.update_record(wanted.ctid, creating={**creating, "upid": answer})
+            warnings = wait_task(self.client, self._observer.node, answer, entry.what, self._task_timeout, self._guard)
+            if handed_to_ha(answer):
+                self._await_ha(wanted, entry, running=path.endswith("/start"))
         if path.endswith("/template"):
             self._await_template(wanted)
             self._store.update_record(wanted.ctid, ledger=seen.ledger)  # nobody can look into a template
-        if not is_upid(answer):
-            return []
-        creating = self._store.load(wanted.ctid).creating
-        if creating is not None:
-            self._store.update_record(wanted.ctid, creating={**creating, "upid": answer})
-        warnings = wait_task(self.client, self._observer.node, answer, entry.what, self._task_timeout, self._guard)
-        if handed_to_ha(answer):
-            self._await_ha(wanted, entry, running=path.endswith("/start"))
         return warnings
 
     def _await_ha(self, wanted: Wanted, entry: Entry, running: bool) -> None:
@@ -346,15 +337,27 @@ class Executor:
         self._store.update_record(wanted.ctid, ledger=book)
 
     def _await_template(self, wanted: Wanted) -> None:
-        """The conversion forks a worker without naming it (PVE facts, 'Tasks'); the config tells when it has ended."""
+        """The conversion forks a worker without naming it (PVE facts, 'Tasks'): the task list does, the config tells.
+
+        Raises PveError with the worker's log when it failed.
+        """
+        call = f"POST /nodes/{self._observer.node}/lxc/{wanted.ctid}/template"
         deadline = time.monotonic() + self._task_timeout
         for pause in pauses():
+            self._guard()
             conf, _digest = read_conf(self._observer.node, wanted.ctid, self._observer.pve)
             if conf is not None and conf.head.get("template") == "1" and not conf.head.get("lock"):
                 return
+            upid = self._newest_conversion(wanted)
+            if upid is not None and upid != self._converted:
+                wait_task(self.client, self._observer.node, upid, call, self._task_timeout, self._guard)
             if time.monotonic() > deadline:
-                raise PveError("the conversion to a template", 0, f"not done after {self._task_timeout:.0f} s")
+                raise PveError(call, 200, f"the conversion to a template is not done after {self._task_timeout:.0f} s")
             time.sleep(pause)
+
+    def _newest_conversion(self, wanted: Wanted) -> str | None:
+        query = {"vmid": wanted.ctid, "typefilter": "vztemplate", "source": "all", "limit": 1}
+        return next((str(task.get("upid")) for task in self._tasks(query)), None)
 
     def _await_ready(self, wanted: Wanted, outcome: Outcome) -> None:
         """Wait until a started container answers and has its address. Slow networks are told, not failed on."""

@@ -63,7 +63,7 @@ def wait_task(
     deadline = time.monotonic() + timeout
     for pause in pauses():
         guard()
-        status = _look(client, node, upid)
+        status: Mapping[str, Any] = client.request("GET", f"{task_path(node, upid)}/status") or {}
         if status.get("status") == "stopped":
             break
         if time.monotonic() > deadline:
@@ -79,18 +79,6 @@ def wait_task(
     raise PveError(call, 200, f"task failed: {outcome}", log=tail)
 
 
-def _look(client: Client, node: str, upid: str) -> Mapping[str, Any]:
-    """A task's status; the proxy's own hiccups (595, 596, a lost connection) are looked through a few times."""
-    for attempt in range(5):
-        try:
-            return client.request("GET", f"{task_path(node, upid)}/status") or {}
-        except PveError as error:
-            if attempt == 4 or error.status not in (0, 595, 596):
-                raise
-            time.sleep(0.2 * (attempt + 1))
-    return {}
-
-
 def log_tail(client: Client, node: str, upid: str) -> list[str]:
     """The last lines of a task's log, for people."""
     try:
@@ -100,10 +88,16 @@ def log_tail(client: Client, node: str, upid: str) -> list[str]:
     return [str(line.get("t", "")) for line in lines if isinstance(line, dict)][-LOG_TAIL:]
 
 
-def with_lock_wait(act: Callable[[], Any], timeout: float, guard: Callable[[], None] = nothing) -> Any:
+def with_lock_wait(
+    act: Callable[[], Any],
+    timeout: float,
+    guard: Callable[[], None] = nothing,
+    at_work: Callable[[], bool] | None = None,
+) -> Any:
     """Call ``act`` again with growing pauses while PVE says that the container is locked, up to ``timeout`` seconds.
 
-    ``guard`` is called before each attempt; what it raises ends the wait.
+    After that only while ``at_work`` says that a worker holds the lock, which so will end. ``guard`` is called before
+    each attempt; what it raises ends the wait.
     """
     deadline = time.monotonic() + timeout
     for pause in pauses(0.2, 5.0):
@@ -111,7 +105,7 @@ def with_lock_wait(act: Callable[[], Any], timeout: float, guard: Callable[[], N
         try:
             return act()
         except PveError as error:
-            if not error.locked or time.monotonic() + pause > deadline:
+            if not error.locked or (time.monotonic() + pause > deadline and not (at_work and at_work())):
                 raise
         time.sleep(pause)
     return None

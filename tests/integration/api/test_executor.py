@@ -18,7 +18,7 @@ from paper_node import Cut, wanted
 
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node import local_client
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.client import PveError
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.executor import StepError
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.outcome import StepError
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.store import Store
 
 NET = {"name": "eth0", "bridge": "vmbr0", "ip": "dhcp"}
@@ -176,7 +176,9 @@ def test_a_volume_comes_grows_and_is_detached_never_deleted(node):
 
 def test_a_creation_that_dies_half_way_is_cleaned_up_with_our_record_only(node):
     node.backend.failures[("create", 950, None)] = "archive is broken"
-    with pytest.raises(StepError, match=r"create failed before there was a container: task failed: .*archive is broken"):
+    with pytest.raises(
+        StepError, match=r"create failed before there was a container: task failed: .*archive is broken"
+    ):
         node.drive(wanted(**FULL))
     node.backend.failures.clear()
     assert node.drive(wanted(**FULL)).last.state == "completed"

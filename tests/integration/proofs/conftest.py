@@ -7,8 +7,17 @@
 from __future__ import annotations
 
 import pytest
-from proof_counts import COUNTS
+from fault_node import FaultNode
+from proof_counts import COUNTS, LONG
 from proof_node import ProofNode, edges
+
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node import local_client
+
+
+@pytest.fixture(scope="module", params=[9, 8] if LONG else [9], ids=lambda number: f"pve{number}")
+def fault_version(request: pytest.FixtureRequest) -> int:
+    """The version of PVE whose faults are played: what they do differs little."""
+    return request.param
 
 
 @pytest.fixture(scope="module", params=[8, 9], ids=["pve8", "pve9"])
@@ -25,6 +34,26 @@ def node(tmp_path_factory: pytest.TempPathFactory, version: int):
         edges(made, patch)
         yield made
     made.close()
+
+
+@pytest.fixture(scope="module")
+def fault_node(tmp_path_factory: pytest.TempPathFactory, fault_version: int):
+    """A node that plays faults."""
+    made = FaultNode(tmp_path_factory.mktemp("faults"), fault_version)
+    with pytest.MonkeyPatch.context() as patch:
+        edges(made, patch)
+        patch.setattr(local_client, "mint_ticket", made.mint)
+        patch.setattr(local_client, "RETRIES", (0.02, 0.05, 0.1, 0.2))
+        yield made
+    made.calm()
+    made.close()
+
+
+@pytest.fixture
+def faults(fault_node: FaultNode):
+    """The same, in peace before and after."""
+    yield fault_node
+    fault_node.calm()
 
 
 def pytest_terminal_summary(terminalreporter) -> None:

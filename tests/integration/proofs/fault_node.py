@@ -1,0 +1,183 @@
+# Copyright (c) 2026, Phoenix Hypervisor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A node whose control plane plays faults, and what a user is told of them."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from aiohttp import web
+from proof_node import TEMPLATE, ProofNode
+
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.model import Wanted
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.client import PveError
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.outcome import StepError, next_step
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.store import StoreError
+
+DISK = "local:950/vm-950-disk-0.raw"
+FEATURES = ({"name": "one", "digest": "d1"},)
+NET = {"name": "eth0", "bridge": "vmbr0", "ip": "manual"}
+
+
+def wanted(ctid: int = 950, target: str = "completed", **config: Any) -> Wanted:
+    """A container as the inventory gives it; a value None takes the key away."""
+    base = {"name": "web", "template": TEMPLATE, "storage_pool": "local", "storage_size_gb": 4, "memory_mb": 1024}
+    merged = {key: value for key, value in {**base, "network_config": NET, **config}.items() if value is not None}
+    return Wanted(ctid, "pve", merged, FEATURES, None, target, destroy_confirmed=target == "absent")
+
+
+class FaultNode(ProofNode):
+    """The node, its faults and their end."""
+
+    def __init__(self, directory: Path, version: int) -> None:
+        super().__init__(directory, version, time_scale=0.005)
+        self._who = "root@pam"
+        self.minted = 0
+        self.warnings: list[str] = []
+        self._start = self.backend.start
+        self.backend.warn = []
+        self.backend.start = self._started
+        self._peace = {name: getattr(self.pve, name) for name in ("ticket_ttl", "ha_delay", "acl", "around")}
+        self._drops = False
+
+    async def _started(self, vmid: int, config: Any) -> Any:
+        return await self._start(vmid, config) or list(self.backend.warn)
+
+    def mint(self) -> tuple[str, str]:
+        """A ticket of whoever the product runs as."""
+        self.minted += 1
+        return self.pve.mint_ticket(self._who)
+
+    @contextlib.contextmanager
+    def user(self, who: str) -> Iterator[None]:
+        """Let the product's calls come from somebody else than root@pam."""
+        self._who = who
+        self.forget_client()
+        try:
+            yield
+        finally:
+            self._who = "root@pam"
+            self.forget_client()
+
+    def forget_client(self) -> None:
+        """The next call opens a connection of its own."""
+        self._client = None
+
+    # ------------------------------------------------------------------ faults
+    def calm(self) -> None:
+        """All faults end."""
+        for name, value in self._peace.items():
+            setattr(self.pve, name, value)
+        for kept in (self.pve.failures, self.backend.failures):
+            kept.clear()
+        self.backend.warn = []
+        self.pve.regain_quorum()
+        self.pve.set_node_offline("pve", False)
+        self.pve.slow_network(0.0)
+        self.pve.flaky_network()
+        self.run(self.pve.clear_delays())
+        for ct in self.pve.cts:
+            ct.ha_state = None
+            ct.shutdown_secs = 0
+            if ct.lock_holder == "scenario":
+                self.run(self._release(ct.vmid))
+        self.run(self.pve.settled())
+
+    async def _release(self, ctid: int) -> None:
+        self.pve.release_config_lock(ctid)
+
+    def fresh(self) -> None:
+        """A new node in peace."""
+        self.calm()
+        self.forget_client()
+        self.warnings.clear()
+        self.wipe()
+
+    def edit(self, ctid: int, change: Callable[[str], str]) -> None:
+        """Somebody edits a config file on the node."""
+        path = self.conf_dir / f"{ctid}.conf"
+        if path.exists():
+            path.write_text(change(path.read_text(encoding="utf-8")), encoding="utf-8")
+
+    def proxy_down(self, seconds: float) -> None:
+        """pveproxy restarts: for a while nothing listens at its port."""
+        runner, port = self.pve.runner, self.pve.port
+
+        async def down() -> None:
+            (site,) = list(runner.sites)
+            context = site._ssl_context
+            await site.stop()
+            for connection in list(runner.server.connections):
+                connection.transport.close()
+
+            def up() -> None:
+                again = web.TCPSite(runner, self.pve.host, port, ssl_context=context, reuse_address=True)
+                self._loop.create_task(again.start())
+
+            self._loop.call_later(seconds, up)
+
+        self.run(down())
+
+    def close_idle_connections(self) -> None:
+        """What pveproxy does after 5 seconds."""
+
+        async def close() -> None:
+            for connection in list(self.pve.runner.server.connections):
+                connection.transport.close()
+
+        self.run(close())
+
+    # ------------------------------------------------------------- what a user sees
+    def attempt(self, want: Wanted, resumes: bool = False, **options: Any) -> str | None:
+        """A whole run: None when it came to its end, else what the module says."""
+        try:
+            if resumes:
+                self.executor(**options).run(want, resumes=True)
+            _journal, outcome = self.drive(want, **options)
+        except StepError as error:
+            return f"container {want.ctid}: {error}. Run it again to resume from there"
+        except (PveError, StoreError) as error:
+            return f"container {want.ctid}: {error}{next_step(want.ctid, error)}"
+        return outcome.last.error
+
+    def executor(self, check: bool = False, client: Any = None, **options: Any) -> Any:
+        """The product's, with its warnings kept."""
+        made = super().executor(check, client, **{"task_timeout": 20.0, **options})
+        original = made.run
+
+        def run(*args: Any, **more: Any) -> Any:
+            outcome = original(*args, **more)
+            self.warnings += outcome.warnings
+            return outcome
+
+        made.run = run
+        return made
+
+    def settled(self, want: Wanted) -> None:
+        """The end is that of a run without faults: one container, one volume, nothing more to do."""
+        gone = want.target == "absent"
+        before = len(self.mutations())
+        journal, outcome = self.drive(want)
+        assert journal == [], journal
+        assert len(self.mutations()) == before
+        assert outcome.last.state == want.target
+        assert sum(f"-{want.ctid}-disk-" in volume for volume in self.backend.volumes) == (not gone)
+        assert (self.conf(want.ctid) is None) == gone
+        assert gone or "lock:" not in self.conf(want.ctid)
+
+    def mutations_done(self) -> list[tuple[str, str]]:
+        """The calls that changed something and were answered with 200."""
+        return [
+            (method, path)
+            for method, path, _params, status in self.pve.asked
+            if status == 200 and method in ("POST", "PUT", "DELETE")
+        ]
+
+    def made(self, call: str) -> int:
+        """How often a call was carried out."""
+        return [f"{method} {path}" for method, path in self.mutations_done()].count(call)
