@@ -20,6 +20,8 @@ from .model import Entry, Observation, Record, Wanted
 LINKABLE = frozenset({"zfspool", "lvmthin", "rbd", "btrfs"})
 SNAPSHOTS = frozenset({"zfspool", "lvmthin", "rbd", "btrfs"})
 
+# How the volumes of templates are called: ZFS's datasets are base volumes of another name.
+BASES = ("base-", "basevol-")
 
 # What a snapshot holds of the config: options and raw lines.
 Saved = tuple[Mapping[str, str], tuple[tuple[str, str], ...]]
@@ -56,7 +58,7 @@ class Source:
     @property
     def linkable(self) -> bool:
         """Whether PVE clones it without copying: a template whose volumes were all there when it became one."""
-        bases = [name.partition(":")[2].rpartition("/")[2].startswith("base-") for name in self._volumes()]
+        bases = [name.partition(":")[2].rpartition("/")[2].startswith(BASES) for name in self._volumes()]
         # None of them is a base yet where the conversion is still to come.
         return self.template and self.volumes_on(LINKABLE) and (all(bases) or not any(bases))
 

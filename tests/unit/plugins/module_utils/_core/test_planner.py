@@ -447,9 +447,14 @@ def test_a_finished_templates_disk_in_a_file_does_not_grow():
     assert "resize" in kinds(dataset)
 
 
-@pytest.mark.parametrize(("added", "full"), [("tank:base-920-disk-1", 0), ("tank:subvol-920-disk-1", 1)])
+@pytest.mark.parametrize(("added", "full"), [("tank:basevol-920-disk-1", 0), ("tank:subvol-920-disk-1", 1)])
 def test_a_template_with_a_volume_of_later_is_copied(added, full):
-    head = {"hostname": "base", "template": "1", "rootfs": "tank:base-920-disk-0,size=4G", "mp0": f"{added},mp=/data"}
+    head = {
+        "hostname": "base",
+        "template": "1",
+        "rootfs": "tank:basevol-920-disk-0,size=4G",
+        "mp0": f"{added},mp=/data",
+    }
     there = Observation(950, source=ConfFile(head=head), source_word="completed", storages={"tank": "zfspool"})
     plan = planner.plan(wanted(config={"template": None, "clone_from_ctid": "920"}), there, Record())
     assert next(call for call in calls(plan) if call[0].endswith("/clone"))[1]["full"] == full
