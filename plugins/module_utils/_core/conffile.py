@@ -51,7 +51,7 @@ def parse_conf(text: str) -> ConfFile:
     target: dict[str, str] | None = head
     description: list[str] = []
     section = ""
-    for line in text.splitlines():
+    for line in text.split("\n"):  # as PVE does; what else Python takes for a line's end is text to it
         found = _SECTION.match(line)
         if found:
             section = found.group(1)

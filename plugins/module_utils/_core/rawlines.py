@@ -13,12 +13,14 @@ from typing import Any
 Line = tuple[str, str]
 
 _LINE = re.compile(r"^\s*(lxc\.[a-z0-9_.\-]+)\s*[:=]\s*(.*?)\s*$")
+# A line break to PVE, to Python or to a terminal; none of them belongs into a line.
+_BREAKS = re.compile(r"[\x00-\x08\x0a-\x1f\x7f\x85\u2028\u2029]")
 _SECTION = re.compile(r"^\[[^\]]+\]\s*$")
 
 
 def parse_line(text: str) -> Line | None:
     """``lxc.key: value`` or ``lxc.key = value`` -> (key, value); None for anything else, line breaks included."""
-    found = None if "\n" in text or "\r" in text else _LINE.match(text)
+    found = None if _BREAKS.search(text) else _LINE.match(text)
     return (found.group(1), found.group(2)) if found else None
 
 
@@ -41,7 +43,7 @@ def edit(text: str, add: Iterable[Line], remove: Iterable[Line]) -> str:
 
     Lines appended to the end of a config with snapshots would land in the last snapshot (PVE facts, 'Clones').
     """
-    lines = text.splitlines()
+    lines = text.removesuffix("\n").split("\n")  # as PVE does; what else Python takes for a line's end is text to it
     end = next((index for index, line in enumerate(lines) if _SECTION.match(line)), len(lines))
     gone = set(remove)
     head = [line for line in lines[:end] if parse_line(line) not in gone]

@@ -6,11 +6,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
 
-from . import clones, compare, states
+from . import clones, compare, rawlines, states
 from .compare import volumes
 from .model import Observation, Record, Wanted
+
+# Keys whose texts become values of a container's config. A comma would end one within a property string.
+_VALUES = ("network_config", "mac_address", "static_ip", "storage_pool", "volumes", "mount_points", "name", "template")
+_LINES = ("tags", "pct_options")
+_COMMA, _CONTROL = re.compile(r"[,\x00-\x1f\x7f\x85\u2028\u2029]"), re.compile(r"[\x00-\x1f\x7f\x85\u2028\u2029]")
+
+
+def _texts(value: Any) -> Iterator[str]:
+    if isinstance(value, Mapping):
+        value = list(value.values())
+    if isinstance(value, (list, tuple)):
+        for item in value:
+            yield from _texts(item)
+    elif isinstance(value, str):
+        yield value
+
+
+def unfit(config: Mapping[str, Any]) -> str | None:
+    """Why a text can't be a value of PVE's config: it would be read as another option, or as another line."""
+    for key in (*_VALUES, *_LINES):
+        pattern = _CONTROL if key in _LINES else _COMMA
+        for text in _texts(config.get(key)):
+            if pattern.search(text):
+                return f"{key}: {text!r} has a comma or a control character, which no value of PVE's config can hold"
+    for text in config.get("lxc_options") or ():
+        if rawlines.parse_line(str(text)) is None:
+            return f"lxc_options: {str(text)!r} is not one line of the form 'lxc.key: value'"
+    return None
 
 
 def refusal(wanted: Wanted, seen: Observation, record: Record) -> str | None:
@@ -19,6 +49,9 @@ def refusal(wanted: Wanted, seen: Observation, record: Record) -> str | None:
         return f"CTID {wanted.ctid} is taken by {seen.elsewhere}; choose another CTID or move that guest away"
     if wanted.target == states.ABSENT:
         return _destroy(wanted, seen, record)
+    error = unfit(wanted.config)
+    if error:
+        return error
     if not seen.exists:
         return _create(wanted, seen)
     ours = record.ours or bool(seen.creating)

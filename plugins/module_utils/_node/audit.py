@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import datetime
+import errno
 import os
 from collections.abc import Mapping
 from typing import Any
@@ -53,9 +54,15 @@ class Audit:
         private_directory(self._directory)
         path = os.path.join(self._directory, f"orchestrator_{now:%Y%m%d}.log")
         try:
-            handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+            flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK
+            handle = os.open(path, flags, 0o600)
             try:
-                os.write(handle, (line + "\n").encode("utf-8"))
+                data = (line + "\n").encode("utf-8")
+                size = os.fstat(handle).st_size
+                if size and os.pread(handle, 1, size - 1) != b"\n":
+                    data = b"\n" + data  # a disk that was full, or a kill, cut the last line off
+                if os.write(handle, data) != len(data):
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             finally:
                 os.close(handle)
         except OSError as error:

@@ -22,7 +22,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from . import observe
-from .store import ROOT, private_directory, read_private, write_atomic
+from .store import ROOT, lock_file, private_directory, read_private, write_atomic
 
 STALE_AFTER = 120.0
 BUSY = "/run/phoenix_hypervisor"
@@ -62,7 +62,7 @@ class Leases:
     def _guard(self) -> Iterator[None]:
         private_directory(os.path.dirname(self._directory))
         private_directory(self._directory)
-        handle = os.open(os.path.join(self._directory, ".lock"), os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+        handle = lock_file(os.path.join(self._directory, ".lock"), os.O_RDWR)
         try:
             fcntl.flock(handle, fcntl.LOCK_EX)
             yield
@@ -124,8 +124,7 @@ class Leases:
     @contextmanager
     def _busily(self, ctid: int) -> Iterator[None]:
         private_directory(self._busy)
-        flags = os.O_RDONLY | os.O_CREAT | os.O_NOFOLLOW
-        handle = os.open(os.path.join(self._busy, f"{ctid}.busy"), flags, 0o600)
+        handle = lock_file(os.path.join(self._busy, f"{ctid}.busy"), os.O_RDONLY)
         try:
             fcntl.flock(handle, fcntl.LOCK_SH)
             yield

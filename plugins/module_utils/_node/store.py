@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import stat
 from typing import Any
 
 from .._core import ledger, states
@@ -64,13 +65,25 @@ def write_atomic(path: str, text: str) -> None:
 def read_private(path: str, limit: int = 1024 * 1024) -> str | None:
     """The text of a file of ours, or None when there is none. A link is not followed."""
     try:
-        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
+        if os.path.islink(os.path.dirname(path)):
+            raise StoreError(f"{os.path.dirname(path)} is a link; move it away")
+        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     except FileNotFoundError:
         return None
     except OSError as error:
         raise StoreError(f"{path}: {error.strerror}") from None
     with os.fdopen(handle, "rb") as file:
+        if not stat.S_ISREG(os.fstat(handle).st_mode):
+            raise StoreError(f"{path} is not a regular file; move it away")
         return file.read(limit).decode("utf-8", "replace")
+
+
+def lock_file(path: str, flags: int) -> int:
+    """Open a file (0600) whose lock matters, made when it isn't there. A link is not followed. Raises StoreError."""
+    try:
+        return os.open(path, flags | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK, 0o600)
+    except OSError as error:
+        raise StoreError(f"{path}: {error.strerror}") from None
 
 
 class Store:
@@ -89,6 +102,7 @@ class Store:
 
     def write_word(self, ctid: int, word: str) -> None:
         """Write the bare state word."""
+        private_directory(self.root)
         write_atomic(self.state_path(ctid), f"{word}\n")
 
     def read_record(self, ctid: int) -> dict[str, Any]:
@@ -106,13 +120,18 @@ class Store:
         after = {**before, **values}
         after = {key: value for key, value in after.items() if value is not None}
         if after != before:
+            private_directory(self.root)
             write_atomic(self.record_path(ctid), json.dumps(after, indent=1, sort_keys=True) + "\n")
 
     def forget(self, ctid: int) -> None:
         """Remove what is remembered of a container."""
         for path in (self.state_path(ctid), self.record_path(ctid)):
-            with contextlib.suppress(FileNotFoundError):
+            try:
                 os.unlink(path)
+            except FileNotFoundError:
+                pass
+            except OSError as error:
+                raise StoreError(f"{path}: {error.strerror}") from None
 
     def load(self, ctid: int) -> Record:
         """Everything the planner wants to know."""

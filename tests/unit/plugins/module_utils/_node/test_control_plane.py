@@ -83,13 +83,6 @@ def test_warnings_are_a_success_that_is_shown():
     assert tasks.wait_task(client, "pve", UPID, "c", 5) == ["WARN: old systemd", "TASK WARNINGS: 1"]
 
 
-def test_a_hiccup_of_the_proxy_does_not_lose_the_task():
-    client = Scripted(
-        PveError("GET", 596, "timed out"), PveError("GET", 0, "reset"), {"status": "stopped", "exitstatus": "OK"}
-    )
-    assert tasks.wait_task(client, "pve", UPID, "c", 5) == []
-
-
 def test_a_task_that_outlasts_its_time_is_left_to_the_node_and_told():
     client = Scripted({"status": "running"}, {"status": "running"}, [{"t": "still at it"}])
     with pytest.raises(PveError, match="goes on at the node"):
