@@ -254,12 +254,13 @@ class Executor:
         self._converted = self._newest_conversion(wanted) if path.endswith("/template") else None
         try:
             # A worker may be the one to meet the lock (PVE facts, 'HTTP answers'), so its end is part of the attempt.
-            return with_lock_wait(
+            warnings: list[str] = with_lock_wait(
                 lambda: self._follow(wanted, entry, path, self.client.request(method, path, params), seen),
                 self._lock_wait,
                 self._guard,
                 self._turns(path.split("/")[-2]) if path.endswith("/clone") else None,
             )
+            return warnings
         except PveError as error:
             # Somebody else, or the worker of an earlier, killed run, got there between our look and the call.
             gone = method == "DELETE" and path.endswith(f"/lxc/{wanted.ctid}") and MISSING in error.reason
