@@ -79,7 +79,7 @@ def find_source(wanted: Wanted, seen: Observation) -> Source | None:
     ctid = source_ctid(wanted)
     if ctid is None:
         return None
-    if seen.source is not None and wanted.source is None:
+    if seen.source is not None and (wanted.source is None or _stays(wanted.source)):
         return Source(
             ctid,
             seen.source.head,
@@ -94,6 +94,11 @@ def find_source(wanted: Wanted, seen: Observation) -> Source | None:
     if wanted.source is None:
         return None
     return _predict(wanted.source, seen)
+
+
+def _stays(source: Wanted) -> bool:
+    """Whether this run changes nothing of a source that is there: its target state is below the configuration."""
+    return states.rank(source.target) < states.rank(states.CONFIGURED) and not source.recreate
 
 
 def _saved(conf: ConfFile) -> dict[str, Saved]:
@@ -128,7 +133,10 @@ def _predict(wanted: Wanted, seen: Observation) -> Source:
     if wanted.config.get("is_template") and complete:
         changed["template"] = "1"
     snapshot = wanted.config.get("template_snapshot_name")
-    entries = {str(f["name"]): {"status": ledger.APPLIED, "digest": f["digest"]} for f in wanted.features}
+    customized = states.rank(wanted.target) >= states.rank(states.CUSTOMIZING)
+    customized = customized and (there is None or there.head.get("template") != "1")  # nobody works in a template
+    applied = wanted.features if customized else ()
+    entries = {str(f["name"]): {"status": ledger.APPLIED, "digest": f["digest"]} for f in applied}
     under = (above.ledger if above else None) or {}
     own = seen.source_ledger if there is not None else None
     features = {**under.get("features", {}), **(own or {}).get("features", {}), **entries}
