@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-import pure_parts  # noqa: F401  # imported early, see there
+import pure_parts  # noqa: F401  # pylint: disable=unused-import  # imported early, see there
 import pytest
 from fault_node import FaultNode
 from proof_counts import COUNTS, LONG

@@ -140,7 +140,7 @@ def test_a_link_inside_a_guest_leads_nowhere_outside(
 
     def inside(argv: list[str], **options: Any) -> Any:
         seen.append(argv)
-        return real(argv[argv.index("--") + 1 :], **options)
+        return real(argv[argv.index("--") + 1 :], check=bool(options.pop("check", False)), **options)
 
     real = subprocess.run
     monkeypatch.setattr(guest.subprocess, "run", inside)
