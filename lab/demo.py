@@ -75,7 +75,7 @@ def playbook(inventory: str, *words: str, live: bool = False) -> str:
     with subprocess.Popen(
         [command('ansible-playbook'), '-i', inventory, *words],
         cwd=CHECKOUT, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-    ) as process:  # fmt: skip
+    ) as process:  # fmt: skip  # laid out to be read
         task = ''
         assert process.stdout is not None
         for line in process.stdout:

@@ -224,7 +224,7 @@ def make_venv(toolchain: Toolchain) -> None:
         if stamp.is_file() and stamp.read_text(encoding='utf-8') == toolchain.fingerprint():
             return
         print(f'venv: {toolchain.label}', flush=True)
-        shutil.rmtree(toolchain.venv, ignore_errors=True)
+        shutil.rmtree(toolchain.venv, ignore_errors=True)  # not there the first time
         run(toolchain.python, '-m', 'venv', toolchain.venv)
         core = f'ansible-core=={toolchain.series.core}'
         run(toolchain.bin / 'python', '-m', 'pip', 'install', '-q', '-r', REQUIREMENTS, core)

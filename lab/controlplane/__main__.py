@@ -10,6 +10,7 @@ import json
 import secrets
 import signal
 from pathlib import Path
+from typing import Any
 
 from . import certificates
 from .lxc_backend import LxcBackend
@@ -86,10 +87,10 @@ async def start_at_boot(pve: LabPve, socket: RootSocket) -> None:
         ct for ct in pve.cts if str(ct.config.get('onboot', 0)) == '1' and ct.status != 'running' and not ct.template
     ]
 
-    def order(ct: object) -> tuple[int, int]:
-        properties = dict(part.partition('=')[::2] for part in str(ct.config.get('startup', '')).split(','))  # type: ignore[attr-defined]
+    def order(ct: Any) -> tuple[int, int]:
+        properties = dict(part.partition('=')[::2] for part in str(ct.config.get('startup', '')).split(','))
         number = properties.get('order') or next((key for key in properties if key.isdigit()), '')
-        return (int(number) if number.isdigit() else 1 << 30, ct.vmid)  # type: ignore[attr-defined]
+        return (int(number) if number.isdigit() else 1 << 30, ct.vmid)
 
     for ct in sorted(wanted, key=order):
         await socket.handle({'op': 'call', 'method': 'POST', 'path': f'/nodes/{pve.node}/lxc/{ct.vmid}/status/start'})

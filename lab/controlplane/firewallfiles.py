@@ -146,10 +146,11 @@ class FirewallFiles:
             return call
 
         async def filed(v: Any, user: str) -> Any:
-            self.read_firewall('cluster', self.firewall_config('cluster'))  # type: ignore[attr-defined]
-            name, conf = 'cluster', self.firewall_config('cluster')  # type: ignore[attr-defined]
+            self.read_firewall('cluster', self.firewall_config('cluster'))  # type: ignore[attr-defined]  # fakepve's
+            name, conf = 'cluster', self.firewall_config('cluster')  # type: ignore[attr-defined]  # fakepve's
             if '{vmid}' in path:
-                name, conf = str(v['vmid']), self.firewall_config('ct', vmid=v['vmid'])  # type: ignore[attr-defined]
+                conf = self.firewall_config('ct', vmid=v['vmid'])  # type: ignore[attr-defined]  # fakepve's
+                name = str(v['vmid'])
                 self.read_firewall(name, conf)
             result = await call(v, user)
             if method != 'GET':

@@ -101,7 +101,7 @@ def empty_trash() -> None:
     """Delete the files of freed volumes, those of an earlier control plane too."""
     if TRASH.is_dir():
         for tree in TRASH.iterdir():
-            shutil.rmtree(tree, ignore_errors=True)
+            shutil.rmtree(tree, ignore_errors=True)  # what stays is tried again at the next start
 
 
 def copy_tree(source: Path, target: Path) -> None:
@@ -138,7 +138,7 @@ def _run(argv: list[str], stdin: object = None) -> str:
     done = subprocess.run(
         argv,
         stdin=stdin or subprocess.DEVNULL,
-        capture_output=True,  # type: ignore[call-overload]
+        capture_output=True,  # type: ignore[call-overload]  # stdin is any file, which the overloads don't say
         text=True,
         check=False,
     )

@@ -283,7 +283,7 @@ def _node(target: Path, wheels: object) -> None:
     for name in ('subuid', 'subgid'):
         (building / 'etc' / name).write_text('root:100000:65536\n')
     packages = building / 'opt/phoenix-lab/wheels'
-    shutil.copytree(wheels.result(), packages)  # type: ignore[attr-defined]
+    shutil.copytree(wheels.result(), packages)  # type: ignore[attr-defined]  # a Future of Path
     chroot = ['chroot', str(building), '/usr/bin/env', '-i', 'PATH=/usr/sbin:/usr/bin:/sbin:/bin', 'HOME=/root']
     run([*chroot, 'python3', '-m', 'venv', '/opt/phoenix-lab/venv'])
     run(

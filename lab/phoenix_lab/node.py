@@ -137,7 +137,7 @@ def push(lab: Instance, pve_version: str) -> None:
         attach(lab, ['rm', '-rf', '/' + payload.SOURCE])
         attach(lab, [*unpack, '--directory=/'], stdin=archive)
     else:
-        shutil.rmtree(lab.upper / payload.SOURCE, ignore_errors=True)
+        shutil.rmtree(lab.upper / payload.SOURCE, ignore_errors=True)  # not there the first time
         run([*unpack, '--directory=' + str(lab.upper)], stdin=archive)
         (lab.upper / 'root/.ssh').chmod(0o700)
         (lab.upper / 'root').chmod(0o700)

@@ -42,7 +42,7 @@ PURE_LIBRARY = {
     '__future__', 'abc', 'bisect', 'collections', 'contextlib', 'copy', 'dataclasses', 'difflib', 'enum', 'functools',
     'graphlib', 'hashlib', 'heapq', 'hmac', 'ipaddress', 'itertools', 'json', 'math', 'operator', 're', 'shlex',
     'string', 'textwrap', 'types', 'typing', 'unicodedata', 'urllib.parse',
-}  # fmt: skip
+}  # fmt: skip  # laid out to be read
 IMPURE_CALLS = {'__import__', 'breakpoint', 'compile', 'eval', 'exec', 'input', 'open', 'print'}
 
 

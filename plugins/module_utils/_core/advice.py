@@ -54,7 +54,7 @@ _WORDS: tuple[tuple[str, str], ...] = (
         "somebody else keeps changing this container: let that end first",
     ),
     (
-        r"couldn't connect to the cluster|storage '[^']*' is not (?:online|active)|is not available",
+        r"couldn't connect to the cluster|storage '[^']*' is not (?:online|active|available)",
         "its storage can't be reached: look at pvesm status",
     ),
 )

@@ -251,7 +251,7 @@ def _script(paths: Paths, job: Job) -> None:
         "state": "running", "digest": job.digest, "ctid": job.ctid, "attempt": job.attempt, "token": job.token,
         "told": False, "rc": None, "timed_out": False, "started": time.time(),
         "log_offset": os.lseek(log, 0, os.SEEK_END),
-    }  # fmt: skip
+    }  # fmt: skip  # laid out to be read
     write_result(paths, result)
     begun = time.monotonic()
     try:
@@ -259,7 +259,7 @@ def _script(paths: Paths, job: Job) -> None:
             argv(job.script),
             stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=job.environment.get("HOME", "/"),
             env=dict(job.environment), start_new_session=True,
-        )  # fmt: skip
+        )  # fmt: skip  # laid out to be read
     except (OSError, ValueError, subprocess.SubprocessError) as error:
         result.update(rc=127 if isinstance(error, FileNotFoundError) else 126)
         os.write(log, f"can't start {job.script}: {error}\n".encode(errors="replace"))
@@ -376,7 +376,7 @@ def _check_once(health: Health, environment: Mapping[str, str]) -> dict[str, Any
             ["/bin/sh", "-c", health.command],
             stdin=subprocess.DEVNULL, stdout=output, stderr=output, cwd=environment.get("HOME", "/"),
             env=dict(environment), start_new_session=True,
-        )  # fmt: skip
+        )  # fmt: skip  # laid out to be read
         timed_out = not wait_for(process, health.timeout, grace=1.0)
         output.seek(max(0, output.seek(0, os.SEEK_END) - TAIL_BYTES))
         return {"rc": process.returncode, "timed_out": timed_out, "output": printable(output.read(TAIL_BYTES))}

@@ -43,4 +43,4 @@ def control_dir() -> c.Iterator[pathlib.Path]:
     """A directory of our own for SSH's master sockets, with a path short enough for them."""
     directory = pathlib.Path(tempfile.mkdtemp(prefix="pct"))
     yield directory
-    shutil.rmtree(directory, ignore_errors=True)
+    shutil.rmtree(directory, ignore_errors=True)  # a master may still hold its socket

@@ -126,7 +126,7 @@ class LocalTarget(Target):
     def remove(self) -> None:
         for ctid in (self.running, self.stopped):
             _run(["lxc-stop", "-k", "-n", str(ctid)], check=False)
-            shutil.rmtree(LXC / str(ctid), ignore_errors=True)
+            shutil.rmtree(LXC / str(ctid), ignore_errors=True)  # half made, where a set-up failed
 
 
 def local_target() -> Target:

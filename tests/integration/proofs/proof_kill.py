@@ -78,7 +78,7 @@ class KillNode(ProofNode):
         self.at_call, self.victim, self.calls, self.dead = None, None, 0, []
         self.wipe()
         for name in ("guests", "run", "lock"):
-            shutil.rmtree(self.directory / name, ignore_errors=True)
+            shutil.rmtree(self.directory / name, ignore_errors=True)  # not there the first time
             (self.directory / name).mkdir(mode=0o750)
         (self.directory / "guests" / str(SOURCE) / "etc" / "ssh").mkdir(parents=True)
         self.place(SOURCE, SOURCE_CONF)
@@ -87,7 +87,7 @@ class KillNode(ProofNode):
     def _guest(self, ctid: int, source: int | None) -> None:
         """A guest's file system: a copy of another one's, or a new one."""
         home = self.directory / "guests" / str(ctid)
-        shutil.rmtree(home, ignore_errors=True)
+        shutil.rmtree(home, ignore_errors=True)  # there only after an earlier case
         if source is None:
             (home / "etc" / "ssh").mkdir(parents=True)
         else:

@@ -161,7 +161,7 @@ class ProofNode:
         for path in self.conf_dir.glob("*.conf"):
             path.unlink()
         for name in ("state", "log"):
-            shutil.rmtree(self.directory / name, ignore_errors=True)
+            shutil.rmtree(self.directory / name, ignore_errors=True)  # not there the first time
         for kept in (self.backend.running, self.backend.volumes, self.backend.snapshots, self.backend.failures):
             kept.clear()
         self.backend.calls.clear()

@@ -282,7 +282,7 @@ ROWS = [
     Row("a proxy's page instead of JSON", answered("PUT", "/950/config", 502, "<html>Bad Gateway</html>", html=True),
         ("Bad Gateway", "(502)", CONFIG, "in state created")),
     Row("a refusal without a word", answered("PUT", "/950/config", 500, " "), ("(500)", CONFIG, "in state created")),
-]  # fmt: skip
+]  # fmt: skip  # laid out to be read
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)

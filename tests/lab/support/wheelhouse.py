@@ -40,7 +40,7 @@ def wheels() -> Path:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not folder.is_dir():
             building = CACHE / f'vllm-{key}.new'
-            shutil.rmtree(building, ignore_errors=True)
+            shutil.rmtree(building, ignore_errors=True)  # there only after a killed run
             building.mkdir()
             _download(building)
             _shim(building)
@@ -50,7 +50,7 @@ def wheels() -> Path:
 
 def _download(folder: Path) -> None:
     tools = folder.with_suffix('.tools')
-    shutil.rmtree(tools, ignore_errors=True)
+    shutil.rmtree(tools, ignore_errors=True)  # there only after a killed run
     tools.mkdir()
     _run([sys.executable, '-m', 'venv', str(tools / 'venv')])
     pip = [str(tools / 'venv/bin/python'), '-m', 'pip']

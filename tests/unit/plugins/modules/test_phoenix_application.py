@@ -111,7 +111,7 @@ def test_environment_is_clean_and_holds_the_configuration(container, monkeypatch
         "PHOENIX_CTID=950", "PHOENIX_NAME=web", "PHOENIX_NODE=pve", "PHOENIX_IP=10.0.0.5", "PHOENIX_MEMORY_MB=2048",
         "PHOENIX_FEATURES=a b", "PHOENIX_VLLM_PORT=8000", "PHOENIX_START_AT_BOOT=true", "OWN=x y",
         "PHOENIX_VLLM_ARGS=--x 'two words'", f"PHOENIX_CONFIG={container.paths.config}",
-    ):  # fmt: skip
+    ):  # fmt: skip  # laid out to be read
         assert line in lines
     assert not {"LEAK", "PHOENIX_GPU", "PYTHONPATH"} & names
     assert json.loads(pathlib.Path(container.paths.config).read_text()) == config

@@ -41,7 +41,7 @@ def test_types_and_contents():
     found = parse_storages(TEXT)
     assert {name: storage.kind for name, storage in found.items()} == {
         "local": "dir", "local-lvm": "lvmthin", "tank": "zfspool", "here": "dir", "backups": "pbs"
-    }  # fmt: skip
+    }  # fmt: skip  # laid out to be read
     assert found["local-lvm"].content == {"rootdir", "images"}
     assert found["tank"].content == {"rootdir", "images"}
     assert found["here"].content == frozenset()

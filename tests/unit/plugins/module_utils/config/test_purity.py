@@ -18,7 +18,7 @@ ALLOWED = {
     "fnmatch", "functools", "hashlib", "heapq", "hmac", "ipaddress", "itertools", "json", "math", "operator", "re",
     "shlex", "string", "textwrap", "types", "typing", "unicodedata", "urllib",
     "jsonschema",  # its references are local: nothing is fetched
-}  # fmt: skip
+}  # fmt: skip  # laid out to be read
 FORBIDDEN_CALLS = {
     "open",
     "print",
