@@ -112,6 +112,8 @@ class Worker:
         """Wait for all running tasks."""
         while self._running:
             await asyncio.gather(*list(self._running), return_exceptions=True)
+            # One that has ended is in the set until its callback ran: a gather of such ones doesn't yield by itself.
+            await asyncio.sleep(0)
 
     def _get_task(self, request: web.Request) -> Any:
         upid = request.match_info['upid']

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from typing import Any
 import pytest
 from controlplane import conffile
 from controlplane.rootsocket import RootSocket
+from controlplane.worker import Worker
 from labnode import TEMPLATE, Lab
 
 LXC = '/nodes/pve/lxc'
@@ -287,3 +289,31 @@ def test_create_defaults_of_the_versions(tmp_path: Path, version: int) -> None:
         assert ('unprivileged: 1' in node.conf('950')) is (version == 9)
     finally:
         node.close()
+
+
+def test_waiting_for_tasks_ends_though_one_has_just_ended() -> None:
+    """Its callback has still to run, and the wait must let it: a wait that never yields can only be interrupted."""
+
+    class Alone(Worker):
+        def __init__(self) -> None:
+            self._running = set()
+
+    async def wait() -> None:
+        node = Alone()
+        ended = asyncio.get_running_loop().create_future()
+        node._running.add(ended)  # type: ignore[arg-type]  # a Future does for a Task here
+        ended.add_done_callback(node._running.discard)  # type: ignore[arg-type]  # as above
+        ended.set_result(None)
+        await node.settled()
+        assert not node._running
+
+    def too_long(*_args: object) -> None:
+        raise AssertionError('it never yields')
+
+    before = signal.signal(signal.SIGALRM, too_long)
+    signal.setitimer(signal.ITIMER_REAL, 5)
+    try:
+        asyncio.run(wait())
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
