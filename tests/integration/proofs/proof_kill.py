@@ -19,8 +19,6 @@ from typing import Any
 
 from proof_node import TEMPLATE, ProofNode
 
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._node import application
-
 CHILD = Path(__file__).with_name("proof_child.py")
 SOURCE, CTID = 900, 950
 FEATURES = [{"name": "one", "digest": "d1", "role": "r"}, {"name": "two", "digest": "d2", "role": "r"}]
@@ -168,8 +166,8 @@ class KillNode(ProofNode):
 
     def application(self) -> dict[str, Any]:
         """What the application's supervisor has recorded, {} for nothing yet."""
-        paths = application.Paths(str(self.directory / "guests" / str(CTID) / "application"), "", "")
-        return application.read_result(paths)
+        path = self.directory / "guests" / str(CTID) / "application" / "result.json"
+        return json.loads(path.read_text()) if path.exists() else {}
 
     def ledger(self) -> dict[str, str]:
         """Status and digest of what the guest's ledger has."""

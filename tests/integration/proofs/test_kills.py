@@ -101,7 +101,7 @@ def test_a_running_application_is_adopted(kills, calm):
     inside = kills.directory / "guests" / str(CTID)
     (inside / "hold").touch()
     finish = kills.start()
-    # Both are asked: a script of an earlier test that is still at its end leaves the same mark, but no result of this run.
+    # Both are asked: the straggler of an earlier test leaves the same mark, but no record of this run.
     wait_for(lambda: (inside / "started").exists() and kills.application().get("state") == "running")
     os.kill(kills.victim, 9)
     assert finish() == {}
