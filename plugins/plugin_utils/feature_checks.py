@@ -16,10 +16,8 @@ from ansible_collections.phoenix.hypervisor.plugins.module_utils._config.checks_
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._config.finding import Finding
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._config.fleet import Container, Fleet
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core import features as core
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.gpus import CLASS
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils import features
-
-GPU = "gpu"
-"""The word in a manifest's `container.devices` for the container's GPUs."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +70,7 @@ def feature_checks(search: features.Search) -> tuple[Check, ...]:
             if container.absent or gpus(subject.fleet, ctid) != ():
                 continue
             for name in _own(container):
-                if GPU not in features.container_needs([name], search)["devices"]:
+                if CLASS not in features.container_needs([name], search)["devices"]:
                     continue
                 shown = "a feature that needs GPUs" if subject.lxc_file in subject.hidden else f"the feature {name}"
                 own = "gpu_assignment" in container.config

@@ -417,7 +417,7 @@ FEATURE_FAULTS = {
 def features_site(site: Path) -> Path:
     """A folder with further features."""
     role(site, "under", "{}\n")
-    role(site, "gpus", "requires: [under]\ncontainer: {devices: [gpu]}\n")
+    role(site, "gpus", "requires: [under]\ncontainer: {devices: [nvidia-gpu]}\n")
     role(site, "faulty", "requirse: []\n")
     return site
 

@@ -139,9 +139,9 @@ def test_faulty_manifests(roles, manifest, text):
 
 
 def test_manifest_is_passed_on(roles):
-    roles.add("acme", "container: {features: {nesting: true}, devices: [gpu]}\ncheck: {command: 'true'}")
+    roles.add("acme", "container: {features: {nesting: true}, devices: [nvidia-gpu]}\ncheck: {command: 'true'}")
     entry = roles.one("acme")
-    assert entry["container"] == {"features": {"nesting": True}, "devices": ["gpu"]}
+    assert entry["container"] == {"features": {"nesting": True}, "devices": ["nvidia-gpu"]}
     assert entry["check"] == {"command": "true"}
     assert features.container_needs(["acme", "nobody"], roles.search) == entry["container"]
 

@@ -60,11 +60,11 @@ def test_nearest():
 
 def test_needs_of_the_host_side_are_joined():
     manifests = [
-        {"container": {"features": {"nesting": True}, "devices": ["gpu"]}},
+        {"container": {"features": {"nesting": True}, "devices": ["nvidia-gpu"]}},
         {},
-        {"container": {"features": {"nesting": False, "keyctl": True}, "devices": ["gpu", "/dev/fuse"]}},
+        {"container": {"features": {"nesting": False, "keyctl": True}, "devices": ["nvidia-gpu", "/dev/fuse"]}},
     ]
     assert features.merge_container_needs(manifests) == {
         "features": {"nesting": True, "keyctl": True},
-        "devices": ["gpu", "/dev/fuse"],
+        "devices": ["nvidia-gpu", "/dev/fuse"],
     }
