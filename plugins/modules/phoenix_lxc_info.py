@@ -97,7 +97,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core import planner
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.compare import volumes
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.model import Observation, Plan, Record, Wanted
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._node import observe
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node import gpus, observe
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.store import Store, StoreError
 
 
@@ -116,6 +116,8 @@ def wanted_from(item: dict[str, Any], node: str) -> Wanted:
         inherited=tuple(item.get("inherited") or ()),
         destroy_confirmed=int(item["ctid"]) in (item.get("confirm") or ()),
         recreate=int(item["ctid"]) in (item.get("recreate") or ()),
+        classes=tuple(item.get("classes") or ()),
+        assignment=item.get("assignment"),
     )
 
 
@@ -174,7 +176,7 @@ def work(module: AnsibleModule) -> dict[str, Any]:
     if items is None:
         known = sorted(observe.existing_ctids(observer.node) | set(store.known()))
         items = [{"ctid": ctid} for ctid in known]
-    wanted = {int(item["ctid"]): wanted_from(item, observer.node) for item in items}
+    wanted = {int(item["ctid"]): gpus.complete(wanted_from(item, observer.node)) for item in items}
     planned = {int(item["ctid"]) for item in items if item.get("config") is not None}
     records = {ctid: store.load(ctid) for ctid in wanted}
     sources = {ctid: want.config.get("clone_from_ctid") for ctid, want in wanted.items()}

@@ -56,6 +56,16 @@ options:
     type: list
     elements: str
     default: []
+  classes:
+    description: Classes of devices that the container's features need, those of its clone sources included.
+    type: list
+    elements: str
+    default: []
+  assignment:
+    description:
+      - "The GPUs that the container sees: V(none), or indices, PCI addresses or UUIDs with commas between them."
+      - Without it all of the node's. It matters only with the class C(nvidia-gpu).
+    type: str
   clone_snapshot:
     description: The snapshot of the clone source to clone from, if it has it.
     type: str
@@ -188,6 +198,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core import states, summary
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.model import RECREATE, Wanted
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node import gpus
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.audit import Audit
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.client import PveError
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.executor import Executor
@@ -215,6 +226,8 @@ def argument_spec() -> dict[str, Any]:
         "source": {"type": "dict"},
         "clone_snapshot": {"type": "str"},
         "inherited": {"type": "list", "elements": "str", "default": []},
+        "classes": {"type": "list", "elements": "str", "default": []},
+        "assignment": {"type": "str"},
         "adopt": {"type": "str", "choices": ["no", "record", "reapply"], "default": "no"},
         "confirm": {"type": "list", "elements": "int", "default": []},
         "recreate": {"type": "list", "elements": "int", "default": []},
@@ -237,6 +250,8 @@ def source_from(given: dict[str, Any], node: str) -> Wanted:
         target=given.get("state") or "completed",
         source=source_from(given["source"], node) if given.get("source") else None,
         recreate=int(given["ctid"]) in (given.get("recreate") or ()),
+        classes=tuple(given.get("classes") or ()),
+        assignment=given.get("assignment"),
     )
 
 
@@ -255,6 +270,8 @@ def wanted_from(params: dict[str, Any], node: str) -> Wanted:
         clone_snapshot=params["clone_snapshot"],
         inherited=tuple(params["inherited"]),
         recreate=params["ctid"] in params["recreate"],
+        classes=tuple(params["classes"]),
+        assignment=params["assignment"],
         run=str((params["run"] or {}).get("id", "manual")),
     )
 
@@ -299,7 +316,7 @@ def report(wanted: Wanted, outcome: Outcome, check: bool) -> dict[str, Any]:
 def work(module: AnsibleModule) -> dict[str, Any]:
     """Lease, plan, act, report."""
     observer = Observer()
-    wanted = wanted_from(module.params, observer.node)
+    wanted = gpus.complete(wanted_from(module.params, observer.node))
     run = module.params["run"] or {"id": "manual"}
     leases = Leases()
     audit = Audit(run["id"], quiet=module.check_mode)

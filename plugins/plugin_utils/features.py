@@ -269,7 +269,10 @@ def _components(
     """Return the components of a feature's digest in one container. A variable without any value takes no part."""
     values: dict[str, Any] = {}
     secrets: set[str] = set()
+    from_node = feature.manifest.get("container", {}).get("facts", {})
     for name, secret in feature.options.items():
+        if name in from_node:
+            continue  # the node puts it in
         if name in variables:
             raw = variables[name]
         elif name in feature.defaults:

@@ -72,6 +72,8 @@ def wanted(
             for feature in stack
             if feature["listed"]
         ],
+        "classes": sorted({device for feature in stack for device in feature["container"]["devices"]}),
+        "assignment": _assignment(variables, hostvars),
         "inherited": [feature["name"] for feature in stack if not feature["listed"]],
         "application": {name: work[name] for name in ("name", "digest", "components", "health")} if work else None,
         "state": str(template(variables.get("phoenix_target_state")) or config.get("target_state") or "completed"),
@@ -113,6 +115,19 @@ def _inherited(variables: Mapping[str, Any], hostvars: Mapping[str, Any] | None)
         config = hostvars[ctid].get("phoenix_config") or {}
         names += [str(name) for name in config.get("features") or () if str(name) not in names]
     return names
+
+
+def _assignment(variables: Mapping[str, Any], hostvars: Mapping[str, Any] | None) -> str | None:
+    """The container's ``gpu_assignment``, else that of the nearest clone source; None for all GPUs."""
+    config = variables.get("phoenix_config") or {}
+    seen: set[str] = set()
+    while config.get("gpu_assignment") is None:
+        source = str(config.get("clone_from_ctid"))
+        if hostvars is None or source in seen or source not in hostvars:
+            return None
+        seen.add(source)
+        config = hostvars[source].get("phoenix_config") or {}
+    return str(config["gpu_assignment"])
 
 
 def _adopt(variables: Mapping[str, Any], template: Template) -> str:

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from . import firewall_changes, mounts, properties, rawlines
+from . import firewall_changes, hostneeds, mounts, properties, rawlines
 from .conffile import ConfFile
 from .firewall import Firewall
 from .model import HOT, NOTHING, RESTART, Record, Wanted
@@ -65,6 +65,7 @@ def desired(wanted: Wanted, actual: Mapping[str, str], occupied: Iterable[str] =
     options = {
         **desired_options(wanted.config, container_needs(wanted)),
         **mounts.desired_mounts(wanted.config, actual, occupied),
+        **hostneeds.desired_devices(wanted, actual, occupied),
     }
     if firewall_changes.is_filtered(wanted.config):
         # PVE filters nothing on an interface without its own switch.
@@ -102,6 +103,10 @@ def config_changes(
             delete.append(key)
         if undone:
             reasons.append(f"{key}: we set it earlier and its key is gone from the file")
+    for key in hostneeds.not_assigned(wanted, actual, options):
+        if key not in delete:
+            delete.append(key)
+            reasons.append(f"{key}: {actual[key]} is not assigned ({hostneeds.SOURCE})")
     return Changes(
         set=to_set,
         delete=tuple(sorted(delete)),
@@ -113,7 +118,7 @@ def config_changes(
 
 def _remembered(wanted: Wanted, options: Mapping[str, Desired]) -> dict[str, Any]:
     result = {key: option.remembered() for key, option in options.items()}
-    lines = rawlines.wanted_lines(wanted.config)
+    lines = _raw_lines(wanted)
     if lines:
         result[RAW] = [list(line) for line in lines]
     rules = firewall_changes.changes(wanted.config, Firewall(), None).applied
@@ -127,7 +132,11 @@ def firewall_change(wanted: Wanted, there: Firewall, record: Record) -> firewall
 
 def raw_changes(wanted: Wanted, there: Iterable[rawlines.Line], record: Record) -> tuple[list[Any], list[Any]]:
     """Raw lines to add and to remove."""
-    return rawlines.changes(rawlines.wanted_lines(wanted.config), there, record.applied.get(RAW))
+    return rawlines.changes(_raw_lines(wanted), there, record.applied.get(RAW))
+
+
+def _raw_lines(wanted: Wanted) -> list[rawlines.Line]:
+    return list(dict.fromkeys([*rawlines.wanted_lines(wanted.config), *hostneeds.raw_lines(wanted)]))
 
 
 def _disruption(to_set: Mapping[str, str], delete: list[str], actual: Mapping[str, str], running: bool) -> str:

@@ -75,16 +75,19 @@ def nearest(name: str, known: Iterable[str]) -> str:
 def merge_container_needs(manifests: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
     """Return what all of these manifests need of the container's host side, together.
 
-    A flag that one of them wants is wanted; devices are collected in order.
+    A flag that one of them wants is wanted; devices are collected in order. ``facts`` (variable -> the node's
+    fact) is there only when one wants some.
     """
     flags: dict[str, bool] = {}
     devices: list[str] = []
+    facts: dict[str, str] = {}
     for manifest in manifests:
         container = manifest.get("container", {})
         for flag, wanted in container.get("features", {}).items():
             flags[flag] = flags.get(flag, False) or wanted
+        facts.update(container.get("facts", {}))
         devices.extend(device for device in container.get("devices", ()) if device not in devices)
-    return {"features": flags, "devices": devices}
+    return {"features": flags, "devices": devices, **({"facts": facts} if facts else {})}
 
 
 def _short(name: str) -> str:

@@ -12,6 +12,7 @@ from typing import Any
 
 from .conffile import ConfFile
 from .firewall import Firewall
+from .gpus import Device
 
 # What a step disrupts, in rising order. 'impossible' is reported, never tried.
 NOTHING = "nothing"
@@ -162,7 +163,9 @@ class Wanted:
 
     ``source`` is the clone source when this run still has work on it; ``clone_snapshot`` the snapshot to clone from;
     ``inherited`` names the features that only its sources list; ``recreate`` is the consent to destroy it and make it
-    anew, ``run`` who says so.
+    anew, ``run`` who says so. ``classes`` are the devices that features of the sources need, ``assignment`` the GPUs,
+    None for all; ``devices`` and ``device_error`` follow from both on the node (see hostneeds), None
+    where none is needed.
     """
 
     ctid: int
@@ -178,3 +181,7 @@ class Wanted:
     inherited: tuple[str, ...] = ()
     recreate: bool = False
     run: str = ""
+    classes: tuple[str, ...] = ()
+    assignment: str | None = None
+    devices: tuple[Device, ...] | None = None
+    device_error: str | None = None

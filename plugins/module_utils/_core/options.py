@@ -187,6 +187,9 @@ def undone_value(key: str, actual: str | None, applied: Any) -> tuple[str, str |
         # Somebody may have put another mount point into the slot since.
         same = properties.parse(actual, "volume").get("mp") == applied.get("mp")
         return _deletion(key) if same else None
+    if key.rstrip("0123456789") == "dev" and isinstance(applied, Mapping):
+        # Somebody may have put another device into the slot since.
+        return _deletion(key) if properties.parse(actual, "path").get("path") == applied.get("path") else None
     if not isinstance(applied, Mapping):
         if actual.strip() != str(applied):
             return None  # somebody changed it since: it is theirs now

@@ -52,6 +52,8 @@ def refusal(wanted: Wanted, seen: Observation, record: Record) -> str | None:
     error = unfit(wanted.config)
     if error:
         return error
+    if wanted.device_error and states.rank(wanted.target) >= states.rank(states.CONFIGURED):
+        return wanted.device_error
     if not seen.exists:
         return _create(wanted, seen)
     ours = record.ours or bool(seen.creating)

@@ -1,0 +1,121 @@
+# Copyright (c) 2026, Phoenix Hypervisor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What only the node knows of a wanted container: the device nodes behind a class, and the facts in its digests.
+
+The controller describes a container without having seen its node. Before the planning, the node completes that
+description with what its driver tells, in the one call that observes it anyway.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+from . import digest, gpus, properties
+from .model import Wanted
+from .options import Desired
+
+SOURCE = "gpu_assignment"
+KEY = "gpu_passthrough"
+RAW, DEVICES = "raw", "devices"
+DRIVER = "nvidia-driver"
+"""The word in a manifest's ``container.facts`` for the version of the node's loaded driver."""
+SLOTS = 256  # dev0 to dev255
+# What an assignment decides on, whoever passed it on: a clone has its source's devices (PVE facts, 'Clones').
+_ASSIGNED = re.compile(r"/dev/nvidia\d+\Z|/dev/nvidia-caps/nvidia-cap\d+\Z")
+
+
+def classes(wanted: Wanted) -> set[str]:
+    """The classes of devices that the container's features need, those of its clone sources too."""
+    own = ((feature.get("container") or {}).get("devices") or () for feature in wanted.features)
+    return {*wanted.classes, *(name for names in own for name in names)}
+
+
+def looks(wanted: Wanted) -> bool:
+    """Whether anything has to be known of the node's GPUs for this container, or for a source of it."""
+    facts = any((feature.get("container") or {}).get("facts") for feature in wanted.features)
+    return gpus.CLASS in classes(wanted) or facts or (wanted.source is not None and looks(wanted.source))
+
+
+def complete(wanted: Wanted, node: gpus.Gpus) -> Wanted:
+    """The container with the devices of its assignment, and with digests that count the node's facts."""
+    source = complete(wanted.source, node) if wanted.source is not None else None
+    features, changed = _features(wanted.features, {DRIVER: node.version})
+    application = wanted.application
+    if application and changed:
+        application = _above(application, changed)
+    completed = replace(wanted, source=source, features=features, application=application)
+    if gpus.CLASS not in classes(wanted):
+        return completed
+    try:
+        return replace(completed, devices=tuple(gpus.devices(node, wanted.assignment)))
+    except gpus.GpuError as error:
+        return replace(completed, device_error=f"{SOURCE}: {error}")
+
+
+def desired_devices(wanted: Wanted, actual: Mapping[str, str], occupied: Iterable[str] = ()) -> dict[str, Desired]:
+    """The ``devN`` options of the container's devices: what is there keeps its slot, what is new takes a free one."""
+    if wanted.config.get(KEY) == RAW:
+        return {}
+    slots = {path: key for key, path in _there(actual)}
+    result: dict[str, Desired] = {}
+    for device in wanted.devices or ():
+        key = slots.get(device.path) or next(_free(actual, {*result, *occupied}))
+        result[key] = Desired(key, SOURCE, parts=gpus.passthrough(device))
+    return result
+
+
+def not_assigned(wanted: Wanted, actual: Mapping[str, str], options: Mapping[str, Any]) -> list[str]:
+    """The ``devN`` of GPUs that the container's assignment doesn't name. Other devices are somebody else's and stay."""
+    if wanted.devices is None:
+        return []
+    return [key for key, path in _there(actual) if key not in options and _ASSIGNED.match(path)]
+
+
+def raw_lines(wanted: Wanted) -> list[tuple[str, str]]:
+    """The raw lines that pass the devices on, where the configuration chooses them."""
+    return gpus.raw_lines(wanted.devices or ()) if wanted.config.get(KEY) == RAW else []
+
+
+def _features(
+    features: Iterable[Mapping[str, Any]], facts: Mapping[str, str]
+) -> tuple[tuple[Mapping[str, Any], ...], dict[str, str]]:
+    """The features with their facts, and name -> digest of those whose digest is another one by that."""
+    result: list[Mapping[str, Any]] = []
+    changed: dict[str, str] = {}
+    for feature in features:
+        names = (feature.get("container") or {}).get("facts") or {}
+        feature = _above(feature, changed) if changed else feature
+        if names:
+            values = {str(name): facts.get(str(fact), "") for name, fact in names.items()}
+            parts = dict(feature["components"])
+            hashes = {name: digest.value_hash(name, value) for name, value in values.items()}
+            parts["variables"] = {**parts["variables"], **hashes}
+            feature = {**feature, "components": parts, "digest": digest.digest(parts), "variables": values}
+        if names or changed:
+            changed[str(feature["name"])] = str(feature["digest"])
+        result.append(feature)
+    return tuple(result), changed
+
+
+def _above(item: Mapping[str, Any], changed: Mapping[str, str]) -> Mapping[str, Any]:
+    """A feature or an application on top of features that have other digests by now."""
+    parts = dict(item.get("components") or {})
+    if not parts.get("under"):
+        return item
+    parts["under"] = [[name, changed.get(name, under)[: digest.SHORT]] for name, under in parts["under"]]
+    return {**item, "components": parts, "digest": digest.digest(parts)}
+
+
+def _there(actual: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    for key, value in actual.items():
+        if key != "dev" and key.rstrip("0123456789") == "dev":
+            yield key, properties.parse(value, "path").get("path", "")
+
+
+def _free(actual: Mapping[str, str], taken: set[str]) -> Iterator[str]:
+    return (key for key in (f"dev{number}" for number in range(SLOTS)) if key not in actual and key not in taken)
