@@ -15,7 +15,8 @@ from ansible_collections.phoenix.hypervisor.plugins.module_utils._config.fleet i
 
 CHECKS = check = Checks()
 
-_ASSIGNMENT = re.compile(r"(?:0|[1-9][0-9]?)(?:, ?(?:0|[1-9][0-9]?))*\Z")
+_GPU = r"(?:[1-9]?[0-9]|(?:[0-9A-Fa-f]{4,8}:)?[0-9A-Fa-f]{2}:[0-9A-Fa-f]{2}[.][0-7]|GPU-[0-9A-Fa-f-]{8,36})"
+_ASSIGNMENT = re.compile(rf"{_GPU}(?:, ?{_GPU})*\Z")
 _RUNFILE_VERSION = re.compile(r"-([0-9]+(?:\.[0-9]+)+)[^/]*\Z")
 _BELOW_RUNNING = ("defined", "created", "configured")
 
@@ -136,7 +137,7 @@ def _users(fleet: Fleet, shares: dict[str, float]) -> dict[tuple[str, str], list
     users: dict[tuple[str, str], list[str]] = {}
     for ctid, indices in assigned.items():
         node = _node(fleet, ctid)
-        everything = sorted(named[node], key=int) or [""]
+        everything = sorted(named[node], key=lambda gpu: (len(gpu), gpu)) or [""]
         for gpu in dict.fromkeys(everything if indices is None else indices):
             users.setdefault((node, gpu), []).append(ctid)
     return users
