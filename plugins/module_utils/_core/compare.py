@@ -118,7 +118,7 @@ def config_changes(
 
 def _remembered(wanted: Wanted, options: Mapping[str, Desired]) -> dict[str, Any]:
     result = {key: option.remembered() for key, option in options.items()}
-    lines = _raw_lines(wanted)
+    lines = rawlines.wanted_lines(wanted.config)
     if lines:
         result[RAW] = [list(line) for line in lines]
     rules = firewall_changes.changes(wanted.config, Firewall(), None).applied
@@ -132,11 +132,7 @@ def firewall_change(wanted: Wanted, there: Firewall, record: Record) -> firewall
 
 def raw_changes(wanted: Wanted, there: Iterable[rawlines.Line], record: Record) -> tuple[list[Any], list[Any]]:
     """Raw lines to add and to remove."""
-    return rawlines.changes(_raw_lines(wanted), there, record.applied.get(RAW))
-
-
-def _raw_lines(wanted: Wanted) -> list[rawlines.Line]:
-    return list(dict.fromkeys([*rawlines.wanted_lines(wanted.config), *hostneeds.raw_lines(wanted)]))
+    return rawlines.changes(rawlines.wanted_lines(wanted.config), there, record.applied.get(RAW))
 
 
 def _disruption(to_set: Mapping[str, str], delete: list[str], actual: Mapping[str, str], running: bool) -> str:

@@ -11,7 +11,7 @@ MIG, and all nodes exist only after ``nvidia-modprobe -u -c 0`` or the first use
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 CLASS = "nvidia-gpu"
@@ -22,6 +22,8 @@ shut out every service that runs as a user of its own; a group's number is not k
 CAPS_MODE = "0444"
 """Of a MIG capability: the driver's DeviceFileMode is 292, which is 0444. Opening one is the right itself."""
 NODE_TOOL = "nvidia-modprobe -u -c 0"
+_INSTALL = "install it on the node, or take the features that need GPUs off the container's list"
+_CHOOSE = "assign what nvidia-smi -L lists there"
 
 # /dev/nvidiactl, the control node, is minor 255 of 195 and always needed; so are the two of nvidia-uvm, for CUDA.
 CONTROL = "/dev/nvidiactl"
@@ -54,8 +56,6 @@ class Device:
     """One device node of the node."""
 
     path: str
-    major: int
-    minor: int
     mode: str = MODE
 
 
@@ -115,9 +115,12 @@ def chosen(node: Gpus, assignment: str | None) -> list[Gpu]:
     if assignment is not None and assignment.strip() == "none":
         return []
     if not node.version:
-        raise GpuError("the node has no NVIDIA driver loaded: /proc/driver/nvidia/version is missing")
+        raise GpuError(f"the node has no NVIDIA driver loaded: /proc/driver/nvidia/version is missing; {_INSTALL}")
     if not node.gpus:
-        raise GpuError(f"the node's NVIDIA driver {node.version} has found no GPU: /proc/driver/nvidia/gpus is empty")
+        raise GpuError(
+            f"the node's NVIDIA driver {node.version} has found no GPU: /proc/driver/nvidia/gpus is empty; see what "
+            "the node's kernel log says of it (dmesg | grep NVRM)"
+        )
     if assignment is None:
         return list(node.gpus)
     result: list[Gpu] = []
@@ -149,21 +152,8 @@ def devices(node: Gpus, assignment: str | None) -> list[Device]:
 
 
 def passthrough(device: Device) -> dict[str, str]:
-    """The parts of the ``devN`` value that passes a device node on (PVE 8.2 and later)."""
-    return {"path": device.path, "mode": device.mode}
-
-
-def raw_lines(wanted: Iterable[Device]) -> list[tuple[str, str]]:
-    """The raw lines that do the same as devN without PVE's help: the cgroup's leave, and a bind mount of the node.
-
-    The mount keeps the owner and the mode that the node itself has.
-    """
-    items = list(wanted)
-    allow = dict.fromkeys(("lxc.cgroup2.devices.allow", f"c {item.major}:{item.minor} rwm") for item in items)
-    mounts = [
-        ("lxc.mount.entry", f"{item.path} {item.path.lstrip('/')} none bind,optional,create=file") for item in items
-    ]
-    return [*allow, *mounts]
+    """The parts of the ``devN`` value that passes a device node on (PVE 8.2 and later). Without a mode PVE's own."""
+    return {"path": device.path, "mode": device.mode} if device.mode else {"path": device.path}
 
 
 def _gpu(address: str, text: str) -> Gpu | None:
@@ -190,35 +180,35 @@ def _find(node: Gpus, word: str) -> Gpu:
         if int(word) < len(node.gpus):
             return node.gpus[int(word)]
         have = "GPU 0" if len(node.gpus) == 1 else f"GPUs 0 to {len(node.gpus) - 1}"
-        raise GpuError(f"GPU {word} is assigned, but the node has {have} only")
+        raise GpuError(f"GPU {word} is assigned, but the node has {have} only; {_CHOOSE}")
     for gpu in node.gpus:
         if gpu.uuid.lower() == word.lower() or (_PCI.match(word) and _pci(gpu.address) == _pci(word)):
             return gpu
     known = ", ".join(f"{gpu.address} {gpu.uuid}".strip() for gpu in node.gpus)
-    raise GpuError(f"GPU {word} is assigned, but the node doesn't have it; it has {known}")
+    raise GpuError(f"GPU {word} is assigned, but the node has only {known}; {_CHOOSE}")
 
 
 def _check_modules(node: Gpus) -> None:
     for name, version in sorted(node.modules.items()):
         if version and version != node.version:
             raise GpuError(
-                f"the node has loaded version {node.version} of the NVIDIA driver, but {version} of its module {name}: "
+                f"the node has loaded version {node.version} of the NVIDIA driver, but {version} of its module {name}; "
                 "reboot the node, or load the modules of one version"
             )
     if "nvidia-uvm" not in node.majors:
-        raise GpuError(f"the node's kernel module nvidia-uvm is not loaded: run {NODE_TOOL} on the node")
+        raise GpuError(f"the node's kernel module nvidia-uvm is not loaded; run {NODE_TOOL} on the node")
 
 
 def _device(node: Gpus, path: str, mode: str) -> Device:
     there = node.devices.get(path)
     if there is None:
-        raise GpuError(f"the node's device {path} is missing: run {NODE_TOOL} on the node")
-    major, minor = there
+        raise GpuError(f"the node's device {path} is missing; run {NODE_TOOL} on the node")
+    major, _minor = there
     driver = "nvidia-uvm" if path in UVM else "nvidia-caps" if path.startswith("/dev/nvidia-caps/") else ""
     current = node.majors.get(driver, major)
     if major != current:
         raise GpuError(
-            f"the node's device {path} has the major number {major}, but the driver {driver} has {current}: "
+            f"the node's device {path} has the major number {major}, but the driver {driver} has {current}; "
             f"remove it and run {NODE_TOOL} on the node"
         )
-    return Device(path, major, minor, mode)
+    return Device(path, mode)

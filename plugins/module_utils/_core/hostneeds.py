@@ -20,8 +20,6 @@ from .model import Wanted
 from .options import Desired
 
 SOURCE = "gpu_assignment"
-KEY = "gpu_passthrough"
-RAW, DEVICES = "raw", "devices"
 DRIVER = "nvidia-driver"
 """The word in a manifest's ``container.facts`` for the version of the node's loaded driver."""
 SLOTS = 256  # dev0 to dev255
@@ -49,18 +47,19 @@ def complete(wanted: Wanted, node: gpus.Gpus) -> Wanted:
     if application and changed:
         application = _above(application, changed)
     completed = replace(wanted, source=source, features=features, application=application)
-    if gpus.CLASS not in classes(wanted):
-        return completed
+    needed = classes(wanted)
+    # A device that a manifest names by its path: PVE itself says so when it is missing.
+    named = tuple(gpus.Device(path, mode="") for path in sorted(needed) if path.startswith("/"))
+    if gpus.CLASS not in needed:
+        return replace(completed, devices=named or None)
     try:
-        return replace(completed, devices=tuple(gpus.devices(node, wanted.assignment)))
+        return replace(completed, devices=(*named, *gpus.devices(node, wanted.assignment)))
     except gpus.GpuError as error:
         return replace(completed, device_error=f"{SOURCE}: {error}")
 
 
 def desired_devices(wanted: Wanted, actual: Mapping[str, str], occupied: Iterable[str] = ()) -> dict[str, Desired]:
     """The ``devN`` options of the container's devices: what is there keeps its slot, what is new takes a free one."""
-    if wanted.config.get(KEY) == RAW:
-        return {}
     slots = {path: key for key, path in _there(actual)}
     result: dict[str, Desired] = {}
     for device in wanted.devices or ():
@@ -71,14 +70,9 @@ def desired_devices(wanted: Wanted, actual: Mapping[str, str], occupied: Iterabl
 
 def not_assigned(wanted: Wanted, actual: Mapping[str, str], options: Mapping[str, Any]) -> list[str]:
     """The ``devN`` of GPUs that the container's assignment doesn't name. Other devices are somebody else's and stay."""
-    if wanted.devices is None:
+    if wanted.devices is None or gpus.CLASS not in classes(wanted):
         return []
     return [key for key, path in _there(actual) if key not in options and _ASSIGNED.match(path)]
-
-
-def raw_lines(wanted: Wanted) -> list[tuple[str, str]]:
-    """The raw lines that pass the devices on, where the configuration chooses them."""
-    return gpus.raw_lines(wanted.devices or ()) if wanted.config.get(KEY) == RAW else []
 
 
 def _features(

@@ -35,13 +35,16 @@ def read_gpus(root: str = "/") -> Gpus:
 
 def complete(wanted: Wanted, root: str = "/") -> Wanted:
     """A container completed by what only the node knows; its files are read only for one that needs that."""
-    return hostneeds.complete(wanted, read_gpus(root)) if hostneeds.looks(wanted) else wanted
+    return hostneeds.complete(wanted, read_gpus(root) if hostneeds.looks(wanted) else Gpus())
 
 
 def _devices(folder: str) -> dict[str, tuple[int, int]]:
     found = {}
     for path in (*glob.glob(f"{folder}/nvidia*"), *glob.glob(f"{folder}/nvidia-caps/*")):
-        status = os.stat(path)
+        try:
+            status = os.lstat(path)
+        except OSError:
+            continue  # gone since it was listed
         if stat.S_ISCHR(status.st_mode):
             number = status.st_rdev
             found["/dev" + path[len(folder) :]] = (os.major(number), os.minor(number))

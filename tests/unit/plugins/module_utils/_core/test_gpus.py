@@ -52,13 +52,20 @@ def information(number: int, **more: str) -> str:
     return "".join(f"{name}:\t{value}\n" for name, value in values.items())
 
 
-def node(count: int, version: str = OPEN, proc: str = PROC_DEVICES, mig: str = "", **more: object) -> gpus.Gpus:
+def node(
+    count: int,
+    version: str = OPEN,
+    proc: str = PROC_DEVICES,
+    mig: str = "",
+    devices: dict[str, tuple[int, int]] | None = None,
+    without: str = "",
+    modules: dict[str, str] | None = None,
+) -> gpus.Gpus:
     found = {f"0000:{number + 1:02x}:00.0": information(number) for number in reversed(range(count))}
     there = {**COMMON, **{f"/dev/nvidia{number}": (195, number) for number in range(count)}}
-    there.update(more.pop("devices", {}))  # type: ignore[call-overload]
-    for path in more.pop("without", ()):  # type: ignore[attr-defined]
-        del there[path]
-    return gpus.parse(version, found, proc, there, mig, **more)  # type: ignore[arg-type]
+    there.update(devices or {})
+    there.pop(without, None)
+    return gpus.parse(version, found, proc, there, mig, modules)
 
 
 def paths(found: gpus.Gpus, assignment: str | None) -> list[str]:
@@ -130,15 +137,15 @@ def test_mig_gives_the_capabilities_of_the_assigned_card_only() -> None:
 @pytest.mark.parametrize(
     ("found", "assignment", "words"),
     [
-        (node(1, version=""), None, "no NVIDIA driver loaded"),
-        (node(0), "0", "0000|has found no GPU"),
+        (node(1, version=""), None, "no NVIDIA driver loaded.*; install it"),
+        (node(0), "0", "570.124.06 has found no GPU.*; see"),
         (node(1), "1", "GPU 1 is assigned, but the node has GPU 0 only"),
         (node(2), "5", "GPU 5 is assigned, but the node has GPUs 0 to 1 only"),
         (node(1), "0000:99:00.0", "GPU 0000:99:00.0 is assigned.*0000:01:00.0"),
         (node(1), "GPU-1234", "GPU GPU-1234 is assigned"),
-        (node(1, without=["/dev/nvidia0"]), None, "device /dev/nvidia0 is missing: run nvidia-modprobe -u -c 0"),
-        (node(1, without=["/dev/nvidiactl"]), None, "device /dev/nvidiactl is missing"),
-        (node(1, without=["/dev/nvidia-uvm"]), None, "device /dev/nvidia-uvm is missing"),
+        (node(1, without="/dev/nvidia0"), None, "device /dev/nvidia0 is missing; run nvidia-modprobe -u -c 0"),
+        (node(1, without="/dev/nvidiactl"), None, "device /dev/nvidiactl is missing"),
+        (node(1, without="/dev/nvidia-uvm"), None, "device /dev/nvidia-uvm is missing"),
         (node(1, proc="Character devices:\n195 nvidia\n"), None, "nvidia-uvm is not loaded"),
         (node(1, devices={"/dev/nvidia-uvm": (510, 0)}), None, "nvidia-uvm has the major number 510.*has 511"),
         (node(1, mig=MIG), None, "nvidia-cap12 is missing"),
@@ -157,13 +164,4 @@ def test_what_is_missing_is_named(found: gpus.Gpus, assignment: str, words: str)
 
 def test_the_modeset_node_is_passed_only_when_it_is_there() -> None:
     """CUDA does without it."""
-    assert "/dev/nvidia-modeset" not in paths(node(1, without=["/dev/nvidia-modeset"]), None)
-
-
-def test_raw_lines() -> None:
-    """The leave of the cgroup once for each device, then the mounts; no leading slash in the container's path."""
-    lines = gpus.raw_lines(gpus.devices(node(1), "0"))
-    assert lines[0] == ("lxc.cgroup2.devices.allow", "c 195:0 rwm")
-    assert ("lxc.cgroup2.devices.allow", "c 511:0 rwm") in lines
-    assert ("lxc.mount.entry", "/dev/nvidia-uvm dev/nvidia-uvm none bind,optional,create=file") in lines
-    assert len(lines) == 10
+    assert "/dev/nvidia-modeset" not in paths(node(1, without="/dev/nvidia-modeset"), None)

@@ -77,16 +77,14 @@ def test_the_feature_is_gone_and_so_are_its_devices() -> None:
     assert changes.delete == ("dev0", "dev2", "dev3")
 
 
-def test_raw_lines_by_choice() -> None:
-    """And back: the lines that were set go."""
-    want = wanted("0", gpu_passthrough="raw")
-    assert not write(want, {}).set
-    add, remove = compare.raw_changes(want, (), Record())
-    assert ("lxc.cgroup2.devices.allow", "c 195:0 rwm") in add
-    assert not remove
-    remembered = Record(applied=dict(write(want, {}).applied))
-    assert compare.raw_changes(want, add, remembered) == ([], [])
-    assert compare.raw_changes(wanted("0"), add, remembered)[1] == add
+def test_a_device_that_a_manifest_names_by_its_path() -> None:
+    """It needs nothing of GPUs, and takes none away that somebody passed on."""
+    want = Wanted(950, "pve", {}, (feature("base", [], devices=["/dev/fuse"]),))
+    assert not hostneeds.looks(want)
+    want = hostneeds.complete(want, gpus.Gpus())
+    changes = write(want, {"dev0": "/dev/nvidia0"})
+    assert (dict(changes.set), changes.delete) == ({"dev1": "/dev/fuse"}, ())
+    assert not write(want, changes.onto({"dev0": "/dev/nvidia0"}), dict(changes.applied))
 
 
 def test_the_devices_of_a_clone_source_count() -> None:
@@ -100,7 +98,10 @@ def test_what_is_missing_refuses_the_plan(exists: bool) -> None:
     """Before anything is created or started."""
     want = replace(wanted("3"), config={"template": "local:vztmpl/x.tar.zst"})
     plan = planner.plan(want, Observation(950, exists=exists), Record(ours=exists))
-    assert plan.error == "gpu_assignment: GPU 3 is assigned, but the node has GPUs 0 to 1 only"
+    assert (
+        plan.error
+        == "gpu_assignment: GPU 3 is assigned, but the node has GPUs 0 to 1 only; assign what nvidia-smi -L lists there"
+    )
     assert not plan.steps
 
 
