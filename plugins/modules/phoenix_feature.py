@@ -83,8 +83,8 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core import guard, states
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core import ledger as ledgers
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._core import states
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node import guest, observe
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.audit import Audit
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.lease import (
@@ -144,10 +144,18 @@ def tail(params: dict[str, Any]) -> dict[str, str]:
     return {"output": params["output"][-MAX_OUTPUT:]} if params["output"] else {}
 
 
+def prove(store: Store, params: dict[str, Any]) -> None:
+    """A change that is guarded by a snapshot has been seen healthy; without one there is nothing to note."""
+    guarding = store.read_record(params["ctid"]).get("guarding")
+    if isinstance(guarding, dict) and params["operation"] == "record" and params["kind"] != "feature":
+        store.update_record(params["ctid"], guarding={**guarding, "stage": guard.PROVED})
+
+
 def healthy(module: AnsibleModule, ledger: dict[str, Any], boot: str, store: Store, audit: Audit) -> dict[str, Any]:
     """Remember on the node that the application was seen healthy: what was seen, not what was done."""
     if module.params["operation"] == "record" and not module.check_mode:
         store.update_record(module.params["ctid"], checked_boot=boot)
+        prove(store, module.params)
         audit.write(module.params["ctid"], "health check", "ok")
     return {"changed": False, "ledger": ledger, "journal": []}
 
@@ -193,6 +201,7 @@ def act(module: AnsibleModule, hold: contextlib.ExitStack) -> dict[str, Any]:
         if after != ledger:
             guest.write_ledger(ctid, ledgers.dump(after))
             store.update_record(ctid, ledger=after)
+        prove(store, params)
         audit.write(ctid, what, "ok" if operation == "record" else operation, seconds, extras=tail(params))
     return {"changed": bool(journal), "ledger": after, "journal": journal}
 

@@ -95,6 +95,10 @@ options:
     description: Whether to give the container back at the end, although features are still due.
     type: bool
     default: false
+  failed:
+    description: The change that was begun has failed. One that was guarded is rolled back, or RV(guarded) tells how.
+    type: bool
+    default: false
   lock_wait:
     description: How long to wait for somebody else's lock on the container, in seconds.
     type: int
@@ -137,6 +141,11 @@ state:
   returned: always
   type: str
   sample: completed
+guarded:
+  description: What became of a guarded change that has failed. Empty when it was not guarded.
+  returned: when O(failed=true)
+  type: str
+  sample: "What was there before the change is back (guard: rollback)"
 previous_state:
   description: The effective state before.
   returned: always
@@ -232,6 +241,7 @@ def argument_spec() -> dict[str, Any]:
         "confirm": {"type": "list", "elements": "int", "default": []},
         "recreate": {"type": "list", "elements": "int", "default": []},
         "release": {"type": "bool", "default": False},
+        "failed": {"type": "bool", "default": False},
         "lock_wait": {"type": "int", "default": 120},
         "task_timeout": {"type": "int", "default": 3600},
         "ready_timeout": {"type": "int", "default": 60},
@@ -313,6 +323,18 @@ def report(wanted: Wanted, outcome: Outcome, check: bool) -> dict[str, Any]:
     }
 
 
+def undo(module: AnsibleModule, wanted: Wanted, executor: Executor, leases: Leases, run: dict[str, Any]) -> Any:
+    """After the failure of a change: the way back of a guarded one, or that way taken."""
+    if module.check_mode:
+        return {"changed": False, "guarded": "", "journal": []}
+    try:
+        with leases.working(wanted.ctid, run, module.params["dead_runs"]):
+            text, journal = executor.undo(wanted)
+    finally:
+        leases.release(wanted.ctid, run)
+    return {"changed": bool(journal), "guarded": text, "journal": journal}
+
+
 def work(module: AnsibleModule) -> dict[str, Any]:
     """Lease, plan, act, report."""
     observer = Observer()
@@ -331,6 +353,8 @@ def work(module: AnsibleModule) -> dict[str, Any]:
         ready_timeout=module.params["ready_timeout"],
         guard=(lambda: None) if module.check_mode else (lambda: leases.check(wanted.ctid, run)),
     )
+    if module.params["failed"]:
+        return undo(module, wanted, executor, leases, run)
     if module.check_mode:
         outcome = executor.run(wanted, check=True)
     else:

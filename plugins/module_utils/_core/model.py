@@ -155,6 +155,7 @@ class Record:
     checked_boot: str | None = None
     recreating: Mapping[str, Any] | None = None
     origin: Mapping[str, Any] | None = None
+    guarding: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from . import clones, compare, configure, ledger, recreate, refusals, states
+from . import clones, compare, configure, guard, ledger, recreate, refusals, states
 from .firewall import Firewall
 from .model import RESTART, Entry, Observation, Plan, Record, Step, Wanted
 from .world import World
@@ -45,6 +45,10 @@ def plan(wanted: Wanted, seen: Observation, record: Record) -> Plan:
     if not world.steps and (world.word or states.DEFINED) != world.state():
         world.add("record", f"the state file said {record.word or 'nothing'}")
     recreate.end(wanted, record, world)
+    health = guard.wrap(wanted, seen, record, world) or health
+    error = guard.refusal(wanted, seen, world)
+    if error:
+        return Plan(state=state, error=error, final_state=state)
     final = world.state()
     if states.rank(state) > target and not world.steps:
         notes.append(f"is {state}, beyond its target state {wanted.target}: left alone")
@@ -124,6 +128,7 @@ def _notes(wanted: Wanted, seen: Observation, record: Record) -> list[str]:
             f"the ledger inside the container can't be read ({seen.ledger_error}): features count as not applied"
         )
     notes += configure.filtering_notes(wanted, seen, record)
+    notes += guard.notes(wanted, seen, record)
     if seen.lock:
         notes.append(f"locked by PVE ({seen.lock}): changes wait for it")
     return notes

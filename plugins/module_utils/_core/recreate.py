@@ -20,7 +20,18 @@ DESTROYING = "destroying"
 CREATING = "creating"
 DONE = "done"
 # What the record has of the old container: gone with it, in one write.
-_FORGOTTEN = ("ours", "applied", "ledger", "identity", "believe", "checked_boot", "raw_boot", "creating", "origin")
+_FORGOTTEN = (
+    "ours",
+    "applied",
+    "ledger",
+    "identity",
+    "believe",
+    "checked_boot",
+    "raw_boot",
+    "creating",
+    "origin",
+    "guarding",
+)
 # What is seen besides the container itself, and still is when it is gone.
 _REMAINS = (
     "ctid",

@@ -12,7 +12,7 @@ import time
 from dataclasses import replace
 from typing import Any, Callable
 
-from .._core import firewall_changes, planner, states
+from .._core import firewall_changes, guard, planner, states
 from .._core import ledger as ledgers
 from .._core.firewall import Rule, rule_of_answer
 from .._core.model import Entry, Observation, Record, Step, Wanted
@@ -241,8 +241,30 @@ class Executor:
                 values["creating"] = {"run": self._run, "at": int(time.time())}
             if values.get("recreating"):
                 values["recreating"] = {"run": self._run, "at": int(time.time()), "stage": values["recreating"]}
+            if values.get("guarding"):
+                values["guarding"] = {"run": self._run, "at": int(time.time()), **self._before(wanted.ctid, values)}
             self._store.update_record(wanted.ctid, **values)
         outcome.journal.append(entry.as_dict())
+
+    def _before(self, ctid: int, values: dict[str, Any]) -> dict[str, Any]:
+        """What a guarded change that fails takes back of the record."""
+        known = self._store.read_record(ctid)
+        return {"stage": values["guarding"], "applied": known.get("applied") or {}, "ledger": known.get("ledger")}
+
+    def undo(self, wanted: Wanted) -> tuple[str, list[dict[str, Any]]]:
+        """After the failure of a guarded change: (what became of it, in words; the journal). ('', []) for any other.
+
+        Rolled back only where the container says so, and where the plan could be made: a refusal changed nothing.
+        """
+        seen, record = self.look(wanted)
+        if not guard.is_kept(seen, record):
+            return "", []
+        plan = planner.plan(wanted, seen, record)
+        if guard.policy(wanted) != guard.ROLLBACK or plan.error:
+            return f"What was there before the change comes back with: {guard.command(wanted.ctid)}", []
+        outcome = Outcome(first=plan, last=plan, seen=seen)
+        self._step(wanted, guard.rollback(wanted, record), plan.state, seen, outcome)
+        return "What was there before the change is back (guard: rollback)", outcome.journal
 
     def _call(self, wanted: Wanted, entry: Entry, seen: Observation) -> list[str]:
         method, _space, path = entry.what.partition(" ")

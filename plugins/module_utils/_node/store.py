@@ -138,7 +138,7 @@ class Store:
         data = self.read_record(ctid)
         applied = data.get("applied")
         creating = data.get("creating")
-        recreating, origin = data.get("recreating"), data.get("origin")
+        recreating, origin, guarding = data.get("recreating"), data.get("origin"), data.get("guarding")
         cached = data.get("ledger")
         try:
             cached = ledger.parse(json.dumps(cached)) if cached else None
@@ -156,6 +156,7 @@ class Store:
             raw_boot=str(data["raw_boot"]) if data.get("raw_boot") else None,
             recreating=recreating if isinstance(recreating, dict) else None,
             origin=origin if isinstance(origin, dict) and len(origin) == 1 else None,
+            guarding=guarding if isinstance(guarding, dict) else None,
         )
 
     def known(self) -> list[int]:

@@ -258,6 +258,11 @@ class ProofNode:
             own = {"status": "applied", "digest": wanted.application["digest"], "ctid": wanted.ctid}
             book["application"] = {**own, "boot": f"b{self.backend.running[wanted.ctid]}"}
         self.store.update_record(wanted.ctid, ledger=json.loads(json.dumps(book)))
+        guarding = self.store.read_record(wanted.ctid).get("guarding")
+        if step.kind in ("application", "health") and guarding:
+            self.store.update_record(wanted.ctid, guarding={**guarding, "stage": "proved"})
+        if step.kind == "health":
+            self.store.update_record(wanted.ctid, checked_boot=f"b{self.backend.running[wanted.ctid]}")
 
 
 def edges(node: ProofNode, patch: pytest.MonkeyPatch) -> None:

@@ -45,6 +45,7 @@ settable = st.fixed_dictionaries(
         "volumes": st.sampled_from([[{"name": "data", "pool": "tank", "size_gb": 2, "mount_point": "/data"}]]),
         "storage_size_gb": st.sampled_from([8, 10]),
         "restart_policy": st.sampled_from(["if_needed", "never"]),
+        "guard": st.sampled_from(["none", "none", "report"]),
         "target_state": st.sampled_from(["completed", "completed", "completed", "running", "configured", "created"]),
     },
 )

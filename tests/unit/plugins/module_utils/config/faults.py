@@ -250,6 +250,7 @@ KEY_FAULTS = [
     container("application_script", "a b.sh", "searched folders"),
     container("target_state", "finished", "one of the values", "completed"),
     container("target_state", "complete", 'Write "completed"', nearest="completed"),
+    container("guard", "always", "one of the values", "none, report, rollback"),
     container("restart_policy", "always", "one of the values", "if_needed, never"),
     container("storage_pool", "local/zfs", "local-zfs", "the ID of a storage"),
     container("storage_size_gb", "64G", "Write 64"),

@@ -54,6 +54,7 @@ PLAN: dict[str, tuple[dict[str, Any], Any]] = {
     "health_check": ({"application_script": None}, HEALTH),
     "target_state": ({}, "configured"),
     "restart_policy": ({"pct_options": ["nesting=1"]}, "if_needed"),
+    "guard": ({"pct_options": ["nesting=1"]}, "report"),
     "node": ({}, "pve2"),
     "storage_pool": ({}, "fast"),
     "storage_size_gb": ({}, 9),
@@ -194,7 +195,9 @@ def plan_of(config: dict[str, Any], folder: Path, running: bool) -> dict[str, An
     }
     conf = ConfFile(head=head, pending={"features": "nesting=1"})
     seen = Observation(950, exists=True, running=True, conf=conf, boot="1", source=source)
-    return planner.plan(wanted, seen, Record(word="running", ours=True)).as_dict()
+    # What is guarded is complete.
+    word = "completed" if "guard" in config else "running"
+    return planner.plan(wanted, seen, Record(word=word, ours=True)).as_dict()
 
 
 def application_of(config: dict[str, Any], folder: Path) -> tuple[Any, Any]:
@@ -231,8 +234,8 @@ def test_changing_it_changes_the_plan(key: str, tmp_path: Path):
     absent = plan_of(before, folder, False) != plan_of(after, folder, False)
     there = plan_of(before, folder, True) != plan_of(after, folder, True)
     assert absent or there
-    # The policy alone concerns what runs already; all others are in the plan of a container that is not there yet.
-    assert absent or key == "restart_policy"
+    # These two concern what is there already; all others are in the plan of a container that is not there yet.
+    assert absent or key in ("restart_policy", "guard")
 
 
 def test_a_default_changes_the_plan_of_every_container_without_the_key(tmp_path: Path):
@@ -328,7 +331,7 @@ def test_what_it_does_to_a_running_container_is_what_the_schema_says(key: str, t
     if key in PLAN:  # what a script reads of its environment makes it run again, whatever else the key does
         (folder / "app.sh").write_text("true\n")
     under, value = {**PLAN, **APPLICATION}[key]
-    if key == "restart_policy":
+    if key in ("restart_policy", "guard"):
         under = {}  # alone it does nothing; with something that waits it is the restart itself
     pieces = dict(keys(SCHEMA["$defs"]["container"]))
     before, after = config_of(under), config_of(changed(under, key, value))

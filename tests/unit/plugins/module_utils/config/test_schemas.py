@@ -74,6 +74,7 @@ CONTAINER_KEYS = {
     "health_check",
     "target_state",
     "restart_policy",
+    "guard",
     "node",
 }
 

@@ -1,0 +1,211 @@
+# Copyright (c) 2026, Phoenix Hypervisor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Guarded changes: a snapshot before, a look after, the way back when that fails; each cut off and gone on with."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from proof_node import TEMPLATE, ProofNode, normal, predicted, pve_calls
+
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.model import Wanted
+
+SNAPSHOT = "phoenix-guard"
+BASE = {"template": TEMPLATE, "storage_pool": "tank", "memory_mb": 512}
+
+
+def wanted(
+    guard: str = "report", *, health: bool = False, digest: str = "a1", feature: str = "f1", **config: Any
+) -> Any:
+    """The container, complete with one feature and an application."""
+    return Wanted(
+        950,
+        "pve",
+        {**BASE, "features": ["base"], "guard": guard, **config},
+        features=({"name": "base", "digest": feature},),
+        application={"name": "script", "digest": digest, "health": {"command": "true"} if health else None},
+    )
+
+
+@pytest.fixture
+def settled(node: ProofNode) -> ProofNode:
+    """A node on which the container is complete."""
+    node.wipe()
+    node.drive(wanted())
+    assert node.store.load(950).word == "completed"
+    node.pve.asked.clear()
+    return node
+
+
+def kinds(plan: Any) -> list[str]:
+    """The steps of a plan."""
+    return [step.kind for step in plan.steps]
+
+
+def has_snapshot(node: ProofNode) -> bool:
+    """Whether the container's config has the snapshot."""
+    return f"[{SNAPSHOT}]" in (node.conf(950) or "")
+
+
+def assert_settled(node: ProofNode, want: Wanted) -> None:
+    """Nothing is left to do, and nothing of the guard is left."""
+    assert node.check(want).first.steps == ()
+    assert not has_snapshot(node)
+    assert node.store.load(950).guarding is None
+
+
+def test_the_first_provisioning_is_not_guarded(node: ProofNode):
+    node.wipe()
+    plan = node.check(wanted()).first
+    assert "guard" not in kinds(plan)
+    node.drive(wanted())
+    assert not any(path.endswith("/snapshot") for _method, path, _params in node.mutations())
+
+
+@pytest.mark.parametrize(
+    ("change", "steps"),
+    [
+        ({"memory_mb": 1024}, ["guard", "configure", "release"]),
+        ({"memory_mb": 1024, "health": True}, ["guard", "configure", "health", "release"]),
+        ({"feature": "f2"}, ["guard", "feature", "complete", "release"]),
+        ({"feature": "f2", "health": True}, ["guard", "feature", "complete", "health", "release"]),
+        ({"digest": "a2", "health": True}, ["guard", "application", "complete", "release"]),
+        ({"lxc_options": ["lxc.environment: A=1"], "restart_policy": "if_needed"}, None),
+    ],
+)
+def test_a_change_is_guarded_as_the_dry_run_says(settled: ProofNode, change: dict[str, Any], steps: list[str] | None):
+    want = wanted(**change)
+    plan = settled.check(want).first
+    found = kinds(plan)
+    assert found == steps if steps else (found[0], found[-1]) == ("guard", "release")
+    journal, outcome = settled.drive(want)
+    assert outcome.last.state == plan.final_state == "completed"
+    assert [(e["op"], e["what"], e["params"]) for e in journal] == [
+        (e["op"], e["what"], e["params"]) for e in predicted(plan)
+    ]
+    assert normal(settled.mutations()) == normal(pve_calls(predicted(plan)))
+    calls = [f"{method} {path.rpartition('/lxc/950')[2]}" for method, path, _params in settled.mutations()]
+    assert (calls[0], calls[-1]) == ("POST /snapshot", f"DELETE /snapshot/{SNAPSHOT}")
+    assert_settled(settled, want)
+
+
+def test_without_the_key_nothing_is_guarded(settled: ProofNode):
+    plan = settled.check(wanted("none", memory_mb=1024)).first
+    assert kinds(plan) == ["configure"]
+
+
+def test_a_start_alone_is_no_change(settled: ProofNode):
+    settled.call("POST", "/nodes/pve/lxc/950/status/stop")
+    assert "guard" not in kinds(settled.check(wanted()).first)
+
+
+def test_the_snapshot_stays_until_the_change_is_proved(settled: ProofNode):
+    want = wanted(memory_mb=1024, health=True)
+    settled.executor().run(want)  # the play's health check never comes
+    assert has_snapshot(settled)
+    plan = settled.check(want).first
+    assert kinds(plan) == ["health", "release"]
+    assert any("pct rollback 950 phoenix-guard" in note for note in plan.notes)
+    settled.drive(want)
+    assert_settled(settled, want)
+
+
+def test_cut_off_before_the_snapshot_it_is_taken_by_the_next_run(settled: ProofNode):
+    want = wanted(memory_mb=1024)
+    settled.store.update_record(950, guarding={"stage": "open", "run": "dead"})
+    assert kinds(settled.check(want).first) == ["guard", "configure", "release"]
+    settled.drive(want)
+    assert sum(path.endswith("/snapshot") for _method, path, _params in settled.mutations()) == 1
+    assert_settled(settled, want)
+
+
+def test_a_proved_change_is_released_before_the_next_is_guarded(settled: ProofNode):
+    want = wanted(memory_mb=1024, health=True)
+    settled.executor().run(want)
+    guarding = dict(settled.store.load(950).guarding or {})
+    settled.store.update_record(950, guarding={**guarding, "stage": "proved"})
+    want = wanted(memory_mb=2048, health=True)
+    plan = settled.check(want).first
+    assert kinds(plan) == ["release", "guard", "configure", "health", "release"]
+    journal, _outcome = settled.drive(want)
+    assert journal == predicted(plan)
+    assert_settled(settled, want)
+
+
+def test_report_tells_the_command_and_changes_nothing(settled: ProofNode):
+    want = wanted(memory_mb=1024, health=True)
+    settled.executor().run(want)
+    settled.pve.asked.clear()
+    text, journal = settled.executor().undo(want)
+    assert "pct rollback 950 phoenix-guard --start 1" in text
+    assert journal == []
+    assert settled.mutations() == []
+
+
+def test_rollback_brings_back_what_was_there(settled: ProofNode):
+    before, known = settled.conf(950), settled.store.load(950)
+    want = wanted("rollback", memory_mb=1024, health=True)
+    first = settled.check(want).first
+    settled.executor().run(want)
+    assert "memory: 1024" in (settled.conf(950) or "")
+    text, journal = settled.executor().undo(want)
+    assert "is back" in text
+    assert [entry["what"].partition(" ")[0] for entry in journal] == ["POST", "DELETE", "record", "state"]
+    assert settled.conf(950) == before
+    assert 950 in settled.backend.running
+    after = settled.store.load(950)
+    assert (after.word, after.applied, after.guarding) == ("completed", known.applied, None)
+    # The next run tries the same again, guarded again.
+    assert kinds(settled.check(want).first) == kinds(first)
+    assert settled.executor().undo(want) == ("", [])
+
+
+def test_a_rollback_that_was_cut_off_leaves_what_the_next_run_goes_on_with(settled: ProofNode):
+    want = wanted("rollback", memory_mb=1024, health=True)
+    settled.executor().run(want)
+    settled.call("POST", f"/nodes/pve/lxc/950/snapshot/{SNAPSHOT}/rollback", {"start": 1})
+    settled.drive(want)
+    assert "memory: 1024" in (settled.conf(950) or "")
+    assert_settled(settled, want)
+
+
+def test_a_refused_change_is_not_rolled_back(settled: ProofNode):
+    settled.executor().run(wanted("rollback", memory_mb=1024, health=True))
+    settled.pve.asked.clear()
+    text, journal = settled.executor().undo(wanted("rollback", health=True, unprivileged=False))
+    assert "pct rollback" in text
+    assert journal == []
+    assert settled.mutations() == []
+
+
+def test_a_snapshot_of_somebody_else_is_left_alone(settled: ProofNode):
+    settled.call("POST", "/nodes/pve/lxc/950/snapshot", {"snapname": SNAPSHOT})
+    outcome = settled.executor().run(wanted(memory_mb=1024))
+    assert f"pct delsnapshot 950 {SNAPSHOT}" in outcome.first.error
+    assert settled.mutations() == []
+
+
+def test_what_can_not_be_guarded_is_refused_before_anything_is_touched(settled: ProofNode):
+    binds = {"mount_points": [{"host_path": "/srv", "container_path": "/srv"}]}
+    assert "bind mounts" in settled.check(wanted(**binds)).first.error
+    assert settled.check(wanted("none", **binds)).first.error is None
+    settled.wipe()
+    settled.drive(wanted(storage_pool="local"))
+    settled.pve.asked.clear()
+    outcome = settled.executor().run(wanted(storage_pool="local", memory_mb=1024))
+    assert "local (dir) takes no snapshots" in outcome.first.error
+    assert settled.mutations() == []
+
+
+def test_a_template_is_made_without_its_guard(settled: ProofNode):
+    settled.executor().run(wanted(memory_mb=1024, health=True))
+    want = wanted(memory_mb=1024, health=True, is_template=True)
+    plan = settled.check(want).first
+    assert kinds(plan)[0] == "release"
+    assert "template" in kinds(plan)
+    settled.drive(want)
+    assert "template: 1" in (settled.conf(950) or "")
+    assert_settled(settled, want)
