@@ -200,4 +200,4 @@ class KillNode(ProofNode):
         return sorted(int(path.stem) for path in self.conf_dir.glob("*.conf"))
 
 
-__all__ = ["CONFIG", "CTID", "FEATURES", "SOURCE", "TEMPLATE", "KillNode"]
+__all__ = ["CONFIG", "CTID", "FEATURES", "SOURCE", "SOURCE_CONF", "TEMPLATE", "KillNode"]
