@@ -10,7 +10,9 @@ from pathlib import Path
 
 from support.site import TEMPLATE, Lab, Project, until
 
-FEATURE_PROCESS = "pct exec 950 -- sh -c 'grep -lsz apt-get /proc/[0-9]*/cmdline' || true"
+# The brackets keep the search from finding itself.
+FEATURE_PROCESS = "pct exec 950 -- sh -c 'grep -lsz apt-ge[t] /proc/[0-9]*/cmdline' || true"
+DPKG = "pct exec 950 -- sh -c 'grep -lsze --status-f[d] /proc/[0-9]*/cmdline' || true"
 
 
 def test_killed_in_the_feature_resumes_there(lab: Lab, project: Project) -> None:
@@ -30,6 +32,21 @@ def test_killed_in_the_feature_resumes_there(lab: Lab, project: Project) -> None
     assert reason.endswith(' and not ended')
     assert lab.mutations() == []
     assert lab.word(950) == 'completed'
+    assert project.play().good().changed == 0
+
+
+def test_a_guest_killed_while_apt_unpacks_is_mended_by_the_next_run(lab: Lab, project: Project) -> None:
+    project.containers(_950={'template': TEMPLATE, 'memory_mb': 512, 'features': ['base_setup']})
+    run = project.start()
+    until(lambda: 'event="feature base_setup" outcome=begin' in lab.trail(), 240)
+    until(lambda: lab.sh(DPKG).strip(), 240)
+    lab.sh('pct stop 950')
+    assert run.wait().rc != 0
+
+    again = project.play().good()
+    assert [feature['name'] for feature in again.state()['due_features']] == ['base_setup']
+    assert lab.word(950) == 'completed'
+    assert lab.guest(950, 'dpkg --audit') == ''
     assert project.play().good().changed == 0
 
 
