@@ -250,7 +250,7 @@ def test_reset_forgets_guests_and_product(clean: None) -> None:
         good(
             'ssh',
             'pct list; find /var/lib/vz/images /etc/pve/lxc/ /var/lib/lxc -mindepth 1; '
-            'find /var/lib -name phoenix_hypervisor',
+            'find /var/lib -path /var/lib/vz/.trash -prune -o -name phoenix_hypervisor -print',
         )
         == ''
     )
