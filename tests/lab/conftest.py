@@ -21,9 +21,9 @@ KEEP = bool(os.environ.get('PHOENIX_LAB_KEEP'))
 def site_lab() -> Iterator[Lab]:
     """The node, up, with a second template that has Python, so that only the tests of its absence install it."""
     if os.geteuid() != 0:
-        pytest.skip('the lab needs root')
+        pytest.skip('the lab needs root')  # on a developer machine; make test counts a skip as a failure
     if not shutil.which('apt-get'):
-        pytest.skip('the lab needs Debian: apt-get is not here')
+        pytest.skip('the lab needs Debian: apt-get is not here')  # as above
     lab = Lab()
     lab.up(keep=KEEP)
     lab.add_python_template()

@@ -13,11 +13,9 @@ import re
 from typing import Any
 
 import pytest
-from support.site import Lab, Project, Run, container
+from support.site import TANK, Lab, Project, Run, container
 
 STATE_MODULE = 'phoenix.hypervisor.phoenix_lxc_state'
-# A storage of a type that takes snapshots of containers' volumes and links clones to a template's.
-TANK = 'pvesh create /storage --storage tank --type zfspool --pool rpool/tank --content rootdir,images'
 REFUSED = 'not on node pve and not in this run'
 
 

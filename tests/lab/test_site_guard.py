@@ -5,9 +5,8 @@
 
 from __future__ import annotations
 
-from support.site import Lab, Project
+from support.site import TANK, Lab, Project
 
-TANK = 'pvesh create /storage --storage tank --type zfspool --pool rpool/tank --content rootdir,images'
 HEALTH = {'command': 'test ! -e /root/broken', 'retries': 1, 'interval': 1}
 SNAPSHOT = '[phoenix-guard]'
 

@@ -25,13 +25,13 @@ def no_bind_mount_on_a_source(subject: Subject) -> Iterator[Finding]:
         if container.source is not None and not container.absent:
             first_clone.setdefault(container.source, ctid)
     for ctid, container in subject.fleet.containers.items():
-        reason = _needs_copy(container, first_clone.get(ctid))
+        reason, remedy = _needs_copy(container, first_clone.get(ctid))
         if reason and _items(container, "mount_points"):
             yield subject.at(
                 container.place("mount_points"),
                 f"a bind mount, although {reason}",
                 "no bind mount: with one, PVE can neither clone the container nor take a snapshot of it",
-                "Move mount_points to the containers that are cloned from it, or use volumes.",
+                remedy,
             )
 
 
@@ -85,13 +85,18 @@ def one_value_per_flag(subject: Subject) -> Iterator[Finding]:
                 yield subject.at(path, subject.show(path, item), expected, "Remove one of the two.")
 
 
-def _needs_copy(container: Container, clone: str | None) -> str:
-    """Why the container must be possible to clone or to snapshot, or an empty text."""
+def _needs_copy(container: Container, clone: str | None) -> tuple[str, str]:
+    """(why the container must be possible to clone or to snapshot, the remedy). Empty texts where it needn't be."""
+    remedy = "Move mount_points to the containers that are cloned from it, or use volumes."
     if container.config.get("is_template") is True:
-        return "it becomes a template (is_template)"
+        return "it becomes a template (is_template)", remedy
     if container.text("template_snapshot_name"):
-        return "a snapshot is taken of it (template_snapshot_name)"
-    return f"{clone} is cloned from it" if clone is not None else ""
+        return "a snapshot is taken of it (template_snapshot_name)", remedy
+    if clone is not None:
+        return f"{clone} is cloned from it", remedy
+    if container.text("guard") in ("report", "rollback"):
+        return "a snapshot is taken before each of its changes (guard)", "Use volumes, or remove guard."
+    return "", ""
 
 
 def _items(container: Container, key: str) -> list[Any]:

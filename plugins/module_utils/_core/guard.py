@@ -11,7 +11,7 @@ before the snapshot is asked for, ``proved`` once the application was seen healt
 from __future__ import annotations
 
 from . import clones, compare, states
-from .model import RESTART, Entry, Observation, Record, Step, Wanted
+from .model import RESTART, Entry, Observation, Plan, Record, Step, Wanted
 from .world import World
 
 SNAPSHOT = "phoenix-guard"
@@ -50,17 +50,6 @@ def notes(wanted: Wanted, seen: Observation, record: Record) -> list[str]:
     return [f"guarded: what was there before the change of run {run} comes back with: {command(wanted.ctid)}"]
 
 
-def unfit(wanted: Wanted) -> str | None:
-    """Why this configuration can't be guarded, whatever is on the node."""
-    binds = [str(item.get("container_path")) for item in wanted.config.get("mount_points") or ()]
-    if policy(wanted) == "none" or not binds:
-        return None
-    return (
-        f"guard: PVE takes no snapshot of a container with bind mounts (mount_points: {', '.join(binds)}); remove "
-        "guard, or keep that data in volumes"
-    )
-
-
 def refusal(wanted: Wanted, seen: Observation, world: World) -> str | None:
     """Why the snapshot that the plan begins with can't be taken, or None."""
     if not any(step.kind == "guard" for step in world.steps):
@@ -71,6 +60,12 @@ def refusal(wanted: Wanted, seen: Observation, world: World) -> str | None:
             f"replaced; look at it (pct listsnapshot {wanted.ctid}), then remove it (pct delsnapshot {wanted.ctid} "
             f"{SNAPSHOT}), or remove guard"
         )
+    for key, value in sorted(seen.conf.head.items()):
+        if key.startswith("mp") and value.startswith("/"):
+            return (
+                f"guard: PVE takes no snapshot of a container with a bind mount, and container {wanted.ctid} has one "
+                f"({key}: {value}); remove guard, or move that data to volumes"
+            )
     for volume in compare.volumes(seen.conf.head):
         storage = volume.partition(":")[0]
         kind = seen.storages.get(storage)
@@ -116,6 +111,15 @@ def wrap(wanted: Wanted, seen: Observation, record: Record, world: World) -> str
     why = "the application is healthy after the change" if proved else "the change is made"
     world.add("release", why, *_release(wanted, kept))
     return health
+
+
+def is_to_go_back(wanted: Wanted, record: Record, plan: Plan) -> bool:
+    """Whether a run that failed is rolled back: by consent, and only where the change itself has failed.
+
+    A refusal changed nothing; when all that is left is to remove the snapshot, the change is good.
+    """
+    left = [step for step in plan.steps if step.kind != "release"]
+    return policy(wanted) == ROLLBACK and stage(record) == OPEN and bool(left) and not plan.error
 
 
 def rollback(wanted: Wanted, record: Record) -> Step:

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from . import clones, compare, guard, rawlines, states
+from . import clones, compare, rawlines, states
 from .compare import volumes
 from .model import Observation, Record, Wanted
 
@@ -49,7 +49,7 @@ def refusal(wanted: Wanted, seen: Observation, record: Record) -> str | None:
         return f"CTID {wanted.ctid} is taken by {seen.elsewhere}; choose another CTID or move that guest away"
     if wanted.target == states.ABSENT:
         return _destroy(wanted, seen, record)
-    error = unfit(wanted.config) or guard.unfit(wanted)
+    error = unfit(wanted.config)
     if error:
         return error
     if wanted.device_error and states.rank(wanted.target) >= states.rank(states.CONFIGURED):

@@ -252,15 +252,12 @@ class Executor:
         return {"stage": values["guarding"], "applied": known.get("applied") or {}, "ledger": known.get("ledger")}
 
     def undo(self, wanted: Wanted) -> tuple[str, list[dict[str, Any]]]:
-        """After the failure of a guarded change: (what became of it, in words; the journal). ('', []) for any other.
-
-        Rolled back only where the container says so, and where the plan could be made: a refusal changed nothing.
-        """
+        """After the failure of a guarded change: (what became of it, in words; the journal). ('', []) for any other."""
         seen, record = self.look(wanted)
         if not guard.is_kept(seen, record):
             return "", []
         plan = planner.plan(wanted, seen, record)
-        if guard.policy(wanted) != guard.ROLLBACK or plan.error:
+        if not guard.is_to_go_back(wanted, record, plan):
             return f"What was there before the change comes back with: {guard.command(wanted.ctid)}", []
         outcome = Outcome(first=plan, last=plan, seen=seen)
         self._step(wanted, guard.rollback(wanted, record), plan.state, seen, outcome)

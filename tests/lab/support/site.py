@@ -27,6 +27,8 @@ APT = 'DEBIAN_FRONTEND=noninteractive apt-get -q -y'
 PYTHON = f'{APT} update && {APT} install --no-install-recommends python3 python3-apt'
 MUTATING = ('POST', 'PUT', 'DELETE')
 STATE = '/var/lib/phoenix_hypervisor'
+# A storage of a type that takes snapshots of containers' volumes and links clones to a template's.
+TANK = 'pvesh create /storage --storage tank --type zfspool --pool rpool/tank --content rootdir,images'
 TRAIL = '/var/log/phoenix_hypervisor'
 
 

@@ -90,7 +90,7 @@ def test_a_run(project: Project) -> None:
         - {name: Fine, ansible.builtin.debug: {msg: hello}}
         - {name: Changes, ansible.builtin.debug: {msg: hello}, changed_when: true}
         - {name: Skipped, ansible.builtin.debug: {msg: hello}, when: false}
-        - {name: Secret, ansible.builtin.fail: {msg: hunter2}, no_log: true, ignore_errors: true}
+        - {name: Secret, ansible.builtin.fail: {msg: hunter2}, no_log: true, ignore_errors: true}  # looked for
         - {name: Breaks, ansible.builtin.fail: {msg: "two\\nlines"}, when: inventory_hostname == '951'}
     """
     events = project.play(tasks, rc=2)

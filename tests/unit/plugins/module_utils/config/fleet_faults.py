@@ -186,6 +186,12 @@ STORAGE = [
         "use volumes",
     ),
     several(
+        "bind mount beside guard",
+        {"950 mount_points": BIND, "950 guard": "report"},
+        "/lxc_configs/950/mount_points",
+        "remove guard",
+    ),
+    several(
         "bind mount of the defaults on a source",
         {"/lxc_defaults mount_points": BIND},
         "/lxc_defaults/mount_points",
