@@ -116,10 +116,10 @@ def wrap(wanted: Wanted, seen: Observation, record: Record, world: World) -> str
 def is_to_go_back(wanted: Wanted, record: Record, plan: Plan) -> bool:
     """Whether a run that failed is rolled back: by consent, and only where the change itself has failed.
 
-    A refusal changed nothing; when all that is left is to remove the snapshot, the change is good.
+    A refusal changed nothing, and has no steps; when all that is left is to remove the snapshot, the change is good.
     """
     left = [step for step in plan.steps if step.kind != "release"]
-    return policy(wanted) == ROLLBACK and stage(record) == OPEN and bool(left) and not plan.error
+    return policy(wanted) == ROLLBACK and stage(record) == OPEN and bool(left)
 
 
 def rollback(wanted: Wanted, record: Record) -> Step:

@@ -190,6 +190,17 @@ def test_a_good_change_is_not_rolled_back_when_only_its_snapshot_stays(settled: 
     assert_settled(settled, want)
 
 
+def test_a_proved_change_is_not_rolled_back_for_the_next_one(settled: ProofNode):
+    settled.executor().run(wanted("rollback", memory_mb=1024, health=True))
+    guarding = dict(settled.store.load(950).guarding or {})
+    settled.store.update_record(950, guarding={**guarding, "stage": "proved"})
+    settled.pve.asked.clear()
+    text, journal = settled.executor().undo(wanted("rollback", memory_mb=2048, health=True))
+    assert "pct rollback 950" in text
+    assert journal == []
+    assert settled.mutations() == []
+
+
 def test_a_refused_change_is_not_rolled_back(settled: ProofNode):
     settled.executor().run(wanted("rollback", memory_mb=1024, health=True))
     settled.pve.asked.clear()
