@@ -19,6 +19,7 @@ from . import volumes
 from .guest_files import flag
 
 LXC_ROOT = Path('/var/lib/lxc')
+GPU_DRIVER = Path('/run/phoenix-lab/gpu/driver')
 UNIFIED = Path('/sys/fs/cgroup/cgroup.controllers').exists()
 CPUS = os.cpu_count() or 1
 
@@ -96,6 +97,9 @@ def render(vmid: int, config: Mapping[str, Any]) -> str:
         lines.append(_mount(parse_mount(config[key]), unprivileged))
     for key in sorted((k for k in config if re.fullmatch(r'dev\d+', k)), key=lambda k: int(k[3:])):
         lines.append(device(vmid, config[key], shift_of(config))[0])
+    # A kernel's /proc/driver is the same in all of its containers; a simulated driver has to be laid there.
+    GPU_DRIVER.mkdir(parents=True, exist_ok=True)
+    lines.append(f'lxc.mount.entry = {GPU_DRIVER} proc/driver none bind,ro,optional 0 0')
     if flag(features.get('fuse')):
         lines.append('lxc.mount.entry = /dev/fuse dev/fuse none bind,create=file,optional 0 0')
     for name, value in config.get('lxc') or []:

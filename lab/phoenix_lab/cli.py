@@ -27,6 +27,8 @@ def _parser() -> argparse.ArgumentParser:
     status.add_argument('--json', action='store_true')
     ssh = commands.add_parser('ssh', help='a shell or a command on the node')
     ssh.add_argument('argv', nargs=argparse.REMAINDER)
+    gpu = commands.add_parser('gpu', add_help=False, help="simulated GPUs for the node: gpu --help says how")
+    gpu.add_argument('argv', nargs=argparse.REMAINDER)
     commands.add_parser('env', help='print shell variables')
     commands.add_parser('reset', help='destroy all guests and the state of the product on the node')
     commands.add_parser('logs', help="the node's journal")
@@ -58,6 +60,8 @@ def _dispatch(arguments: argparse.Namespace, lab: Instance) -> int:
         print(node.attach(lab, ['journalctl', '--no-pager', '-b']))
     elif not node.is_running(lab):
         raise LabError('the lab is not running: lab.py up')
+    elif arguments.command == 'gpu':
+        print(node.attach(lab, ['/opt/phoenix-lab/bin/gpu', *arguments.argv]), end='')
     elif arguments.command == 'env':
         print(outputs.env_text(lab), end='')
     else:
