@@ -10,6 +10,8 @@ before the snapshot is asked for, ``proved`` once the application was seen healt
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from . import clones, compare, states
 from .model import RESTART, Entry, Observation, Plan, Record, Step, Wanted
 from .world import World
@@ -120,6 +122,16 @@ def is_to_go_back(wanted: Wanted, record: Record, plan: Plan) -> bool:
     """
     left = [step for step in plan.steps if step.kind != "release"]
     return policy(wanted) == ROLLBACK and stage(record) == OPEN and bool(left)
+
+
+def settled(wanted: Wanted, record: Record, plan: Plan) -> Wanted:
+    """The same container, its change unguarded when the plan that the run begins with has no guard.
+
+    What was not complete when a run began isn't guarded by it: not even where the word gets complete in its midst, with
+    a restart still to come.
+    """
+    guarded = stage(record) is not None or any(step.kind == "guard" for step in plan.steps)
+    return wanted if guarded else replace(wanted, config={**wanted.config, "guard": "none"})
 
 
 def rollback(wanted: Wanted, record: Record) -> Step:

@@ -174,6 +174,7 @@ class Executor:
         outcome = Outcome(first=plan, last=plan, seen=seen)
         if check or plan.error:
             return outcome
+        wanted = guard.settled(wanted, record, plan)
         stale = 0
         for _turn in range(MAX_STEPS):
             step = plan.steps[0] if plan.steps else None

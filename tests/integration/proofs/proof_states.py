@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from hypothesis import strategies as st
@@ -66,6 +67,7 @@ config_keys: dict[str, Any] = {
     "volumes": st.lists(volume, max_size=3, unique_by=lambda item: item["mount_point"]),
     "mount_points": st.lists(mount, max_size=2, unique_by=lambda item: item["container_path"]),
     "restart_policy": st.sampled_from(["if_needed", "never"]),
+    "guard": st.sampled_from(["none", "report", "rollback"]),
 }
 configs = st.fixed_dictionaries({"template": st.just(TEMPLATE)}, optional=config_keys)
 
@@ -141,6 +143,9 @@ def _render(head: dict[str, str], raw: list[str]) -> str:
     return "".join(f"{line}\n" for line in [*lines, *[text.replace(" = ", ": ", 1) for text in raw]])
 
 
+_ON_DIRECTORY = re.compile(r"local:950/(?:vm|subvol)-950-disk-(\d)\.(?:raw|subvol)")
+
+
 @st.composite
 def confs(draw: Any) -> tuple[str, bool]:
     """(text of a config file, running): drift of every kind, pending changes of a running one, snapshots."""
@@ -165,6 +170,8 @@ def confs(draw: Any) -> tuple[str, bool]:
             "snaptime": str(1700000000 + index),
         }
         text += f"\n[snap{index + 1}]\n" + _render(old, raw[:index])
+    if draw(st.booleans()):  # every volume where containers can have snapshots
+        text = _ON_DIRECTORY.sub(r"tank:subvol-950-disk-\1", text)
     return text, running
 
 

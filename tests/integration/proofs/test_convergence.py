@@ -96,8 +96,9 @@ def kept(before: ConfFile, after: ConfFile, config: dict[str, Any]) -> None:
     features=st.sampled_from([(), FEATURES[:1], FEATURES]),
     applied=applied_features,
     adoption=adoptions,
+    complete=st.booleans(),
 )
-def test_one_apply_converges(node, config, actual, before, features, applied, adoption):
+def test_one_apply_converges(node, config, actual, before, features, applied, adoption, complete):
     node.wipe()
     COUNTS["pairs of desired config and actual state"] += 1
     there = parse_conf(actual[0]) if actual else ConfFile()
@@ -109,6 +110,8 @@ def test_one_apply_converges(node, config, actual, before, features, applied, ad
             node.books[CTID]["features"][name] = {"status": "applied", "digest": digest}
         if adoption == "ours":
             remember(node, before, there, actual[1])
+            if complete:
+                node.store.write_word(CTID, "completed")
     wanted = Wanted(CTID, "pve", config, features, adopt=adoption if adoption != "ours" else "no")
 
     check = node.check(wanted)
@@ -119,6 +122,7 @@ def test_one_apply_converges(node, config, actual, before, features, applied, ad
         _journal, outcome = node.drive(wanted)
         assert (outcome.first.error, node.mutations(), node.conf(CTID)) == (check.first.error, [], actual and actual[0])
         return
+    COUNTS["pairs that are changed under a snapshot"] += any(step.kind == "guard" for step in check.first.steps)
     journal, outcome = node.drive(wanted)
     assert outcome.last.error is None
     assert (outcome.last.steps, outcome.last.state) == ((), "completed")

@@ -102,6 +102,18 @@ def test_a_start_alone_is_no_change(settled: ProofNode):
     assert "guard" not in kinds(settled.check(wanted()).first)
 
 
+def test_what_was_not_complete_is_not_guarded_in_the_midst_of_the_run_that_completes_it(settled: ProofNode):
+    settled.store.write_word(950, "created")  # as a run that was killed, or an editor, leaves it
+    want = wanted(lxc_options=["lxc.environment: A=1"], memory_mb=1024, restart_policy="if_needed")
+    plan = settled.check(want).first
+    assert "guard" not in kinds(plan)
+    assert kinds(plan)[-1] == "restart"
+    _journal, outcome = settled.drive(want)
+    assert outcome.last.error is None
+    assert normal(settled.mutations()) == normal(pve_calls(predicted(plan)))
+    assert_settled(settled, want)
+
+
 def test_the_snapshot_stays_until_the_change_is_proved(settled: ProofNode):
     want = wanted(memory_mb=1024, health=True)
     settled.executor().run(want)  # the play's health check never comes

@@ -1,0 +1,130 @@
+# Copyright (c) 2026, Phoenix Hypervisor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Secrets of whole runs, canaries in every key that takes one: searched for on the controller, the node and the guest.
+
+Lists of processes are read all the while: this machine's has those of the node and of its guests too.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from support.site import Lab, Project, ansible
+
+WORD = 'canary-c0ffee'
+APPLICATION, FEATURE, DIGEST, USER, STORAGE, VAULT = (
+    f'{WORD}-{what}' for what in ('application', 'feature', 'digest', 'user', 'storage', 'vault')
+)
+# Where they belong: PVE's own store of passwords and users on the node, and what the feature was told to write.
+BELONGS_ON_NODE = re.compile(r'/etc/pve/priv/|/var/lib/pve-lab/|/var/lib/phoenix-lab/|/var/lib/vz/|/var/lib/lxc/')
+FEATURE_FILE = '/etc/token-of-the-feature'
+SPEC = {'argument_specs': {'main': {'options': {'keeper_token': {'type': 'str', 'no_log': True}}}}}
+KEEP = {
+    'name': 'Keep the token',
+    'ansible.builtin.copy': {'content': '{{ keeper_token }}', 'dest': FEATURE_FILE, 'mode': '0600'},
+}
+
+
+@contextmanager
+def processes() -> Iterator[set[str]]:
+    """The arguments of every process that is seen while the block runs."""
+    seen: set[str] = set()
+    over = threading.Event()
+
+    def watch() -> None:
+        while not over.wait(0.004):
+            for path in Path('/proc').glob('[0-9]*/cmdline'):
+                try:
+                    seen.add(path.read_bytes().replace(b'\0', b' ').decode(errors='replace'))
+                except OSError:
+                    continue  # it has ended
+
+    thread = threading.Thread(target=watch)
+    thread.start()
+    try:
+        yield seen
+    finally:
+        over.set()
+        thread.join()
+
+
+def encrypt(project: Project, path: Path) -> Path:
+    """Encrypt a file with Ansible Vault; the file that holds the vault's password."""
+    password = project.write('vault-password', VAULT)
+    command = [ansible('ansible-vault'), 'encrypt', '--vault-password-file', str(password), str(path)]
+    subprocess.run(command, check=True, capture_output=True, stdin=subprocess.DEVNULL)
+    return password
+
+
+def fill(project: Project, script: str) -> Path:
+    """A project with a secret in every key that takes one."""
+    project.script(script)
+    project.feature('keeper', [KEEP])
+    project.write('roles/keeper/meta/argument_specs.yml', json.dumps(SPEC))
+    project.containers(_950={'features': ['keeper'], 'application_script': 'app.sh'})
+    values = {
+        'phoenix_application_env': {'API_TOKEN': APPLICATION},
+        'keeper_token': FEATURE,
+        'phoenix_digest_key': DIGEST,
+    }
+    project.write('group_vars/containers.yml', json.dumps(values))
+    share = {'server': '192.0.2.9', 'share': 'media', 'username': 'media', 'password': STORAGE}
+    host = {
+        'pve': {
+            'users': [{'userid': 'ann@pve', 'password': USER}],
+            'api_token': {'userid': 'phoenix@pve', 'tokenid': 'automation'},
+        },
+        'storage': [{'storage': 'media', 'type': 'cifs', 'content': 'iso', **share}],
+    }
+    return encrypt(project, project.write('hypervisor_config.json', json.dumps(host)))
+
+
+def on_node(lab: Lab, word: str) -> list[str]:
+    """Files of the node that hold the word, those aside in which it belongs; the journal is read too."""
+    found = lab.sh(
+        f"grep -rlaFs --exclude-dir=proc --exclude-dir=sys --exclude-dir=dev '{word}' / || true; "
+        f"! journalctl --no-pager -o verbose | grep -qaF '{word}' || echo journal"
+    ).splitlines()
+    return [path for path in found if not BELONGS_ON_NODE.search(path)]
+
+
+def assert_hidden(lab: Lab, project: Project, shown: list[str], words: list[str], seen: set[str]) -> None:
+    """None of the words is anywhere that somebody else could read it."""
+    results = '\n'.join(path.read_text(encoding='utf-8') for path in project.folder.glob('results-*.jsonl'))
+    trail = '\n'.join(path.read_text(encoding='utf-8') for path in project.logs.glob('*.log'))
+    assert trail
+    text = '\n'.join([*shown, results, trail])
+    arguments = '\n'.join(seen)
+    assert 'ansible-playbook' in arguments
+    for word in words:
+        assert word not in text, text[max(0, text.find(word) - 400) : text.find(word) + 100]
+        assert word not in arguments, [line for line in seen if word in line]
+        assert on_node(lab, word) == []
+
+
+def test_no_secret_of_a_run_is_seen_anywhere(lab: Lab, project: Project) -> None:
+    password = fill(project, 'test -n "$API_TOKEN"\ntouch /root/ran\n')
+    vault = ('--vault-password-file', str(password))
+    with processes() as seen:
+        dry = project.play('--check', '--diff', '-vvv', *vault).good()
+        first = project.play('--diff', '-vvv', *vault).good()
+        again = project.play('--diff', '-vvv', *vault).good()
+        fill(project, 'echo it went wrong; exit 3\n')  # its environment is no part of what is told
+        failed = project.play('--diff', '-vvv', *vault)
+    assert failed.rc != 0
+    assert 'it went wrong' in failed.output
+    assert again.changed == 0
+    token = lab.sh('cat /root/.phoenix_hypervisor/api_token').strip().partition('=')[2]
+    assert len(token) > 20
+    lab.sh('rm /root/.phoenix_hypervisor/api_token')  # where it belongs
+    assert lab.guest(950, f'stat -c "%a %U" {FEATURE_FILE}').strip() == '600 root'
+    assert lab.guest(950, f'rm {FEATURE_FILE}; grep -rlaFs {WORD} /etc /root /var /tmp /run /opt || true') == ''
+    words = [APPLICATION, FEATURE, DIGEST, USER, STORAGE, VAULT, token]
+    assert_hidden(lab, project, [dry.output, first.output, again.output, failed.output], words, seen)
