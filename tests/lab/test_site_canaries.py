@@ -29,6 +29,7 @@ SPEC = {'argument_specs': {'main': {'options': {'keeper_token': {'type': 'str', 
 KEEP = {
     'name': 'Keep the token',
     'ansible.builtin.copy': {'content': '{{ keeper_token }}', 'dest': FEATURE_FILE, 'mode': '0600'},
+    'no_log': True,  # as each role has to: --diff shows a file's content
 }
 
 
@@ -81,7 +82,7 @@ def fill(project: Project, script: str) -> Path:
             'users': [{'userid': 'ann@pve', 'password': USER}],
             'api_token': {'userid': 'phoenix@pve', 'tokenid': 'automation'},
         },
-        'storage': [{'storage': 'media', 'type': 'cifs', 'content': 'iso', **share}],
+        'storage': [{'id': 'media', 'type': 'cifs', 'content': 'iso', **share}],
     }
     return encrypt(project, project.write('hypervisor_config.json', json.dumps(host)))
 
