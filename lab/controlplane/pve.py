@@ -19,6 +19,7 @@ from .copies import Copies
 from .firewallfiles import FirewallFiles
 from .guests import GuestFiles
 from .lifecycle import Lifecycle
+from .networkstore import NetworkStore
 from .nodeinfo import NodeInfo
 from .record import Record
 from .storagestore import StorageStore
@@ -52,6 +53,7 @@ class LabPve(
     Lifecycle,
     Copies,
     Configs,
+    NetworkStore,
     NodeInfo,
     FirewallFiles,
     GuestFiles,

@@ -26,7 +26,7 @@ from .run import LabError, clean_env, run, say
 
 RELEASE = 'bookworm'
 # Raise it when the code below changes what an image holds.
-REVISION = 3
+REVISION = 4
 NODE_PACKAGES = (
     'systemd',
     'systemd-sysv',
@@ -39,6 +39,7 @@ NODE_PACKAGES = (
     'lxcfs',
     'uidmap',
     'iproute2',
+    'ifupdown2',
     'nftables',
     'dnsmasq-base',
     'zstd',
@@ -282,6 +283,7 @@ def _node(target: Path, wheels: object) -> None:
     )
     for name in ('subuid', 'subgid'):
         (building / 'etc' / name).write_text('root:100000:65536\n')
+    _keep_ports_of_guests(building / 'usr/share/ifupdown2/addons/bridge.py')
     packages = building / 'opt/phoenix-lab/wheels'
     shutil.copytree(wheels.result(), packages)  # type: ignore[attr-defined]  # a Future of Path
     chroot = ['chroot', str(building), '/usr/bin/env', '-i', 'PATH=/usr/sbin:/usr/bin:/sbin:/bin', 'HOME=/root']
@@ -303,6 +305,15 @@ def _node(target: Path, wheels: object) -> None:
     shutil.rmtree(packages)
     building.rename(target)
     say('node image ready')
+
+
+def _keep_ports_of_guests(addon: Path) -> None:
+    """As PVE's own ifupdown2 does: a reload leaves the guests' ports on their bridges. Debian's would take them off."""
+    text = addon.read_text()
+    given = "ifaceobj.get_attr_value_first('bridge-ports-condone-regex')"
+    if text.count(given) != 1:
+        raise LabError(f'{addon} is not as expected: the ports of guests would be lost at a reload')
+    addon.write_text(text.replace(given, given + " or r'(veth|tap|fwpr|fwln)[0-9]+'"))
 
 
 def _template(target: Path) -> None:

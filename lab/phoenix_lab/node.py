@@ -54,6 +54,33 @@ lxc.net.0.ipv4.gateway = {gateway}
 '''
 
 
+# As an installed node has it, but for the uplink, which LXC has set up already: eth0 is no port of vmbr0 here.
+INTERFACES = '''auto lo
+iface lo inet loopback
+
+auto eth0
+iface eth0 inet static
+\taddress {address}/24
+\tgateway {gateway}
+\tmtu {mtu}
+
+auto vmbr0
+iface vmbr0 inet static
+\taddress {bridge}/{prefix}
+\tbridge-ports none
+\tbridge-stp off
+\tbridge-fd 0
+\tmtu {mtu}
+'''
+
+
+def interfaces(lab: Instance) -> str:
+    """/etc/network/interfaces of the node as after its installation."""
+    return INTERFACES.format(
+        address=lab.node_ip, gateway=lab.host_ip, mtu=host.mtu(), bridge=lab.guests[1], prefix=lab.guests.prefixlen
+    )
+
+
 def config(lab: Instance, images: Images) -> str:
     """The LXC configuration of the node."""
     cgroup = 'cgroup2' if Path('/sys/fs/cgroup/cgroup.controllers').exists() else 'cgroup'
@@ -124,6 +151,8 @@ def push(lab: Instance, pve_version: str) -> None:
             0o644,
         ),
         'etc/resolv.conf': (resolv.encode(), 0o644),
+        'opt/phoenix-lab/interfaces': (interfaces(lab).encode(), 0o644),
+        'opt/phoenix-lab/resolv.conf': (resolv.encode(), 0o644),
         'etc/ssh/ssh_host_ed25519_key': ((lab.state / 'host_ed25519').read_bytes(), 0o600),
         'etc/ssh/ssh_host_ed25519_key.pub': ((lab.state / 'host_ed25519.pub').read_bytes(), 0o644),
         'root/.ssh/authorized_keys': (key, 0o600),
