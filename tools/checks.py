@@ -196,7 +196,7 @@ def integration(toolchain: Toolchain) -> list[Check]:
 def proofs(toolchain: Toolchain) -> list[Check]:
     """The proofs in their full form; the integration tier has their reduced one."""
     tree = worktree.make(f'unit-{toolchain.series.name}')
-    check = pytest('proofs', toolchain, tree, PROOFS, '--ansible-unit-inject-only', timeout=7200.0)
+    check = pytest('proofs', toolchain, tree, PROOFS, '--ansible-unit-inject-only', timeout=14400.0)
     check.env['PHOENIX_PROOFS'] = 'long'
     return [check]
 
