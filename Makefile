@@ -48,8 +48,8 @@ molecule: ## the molecule scenarios on the lab (root)
 test: ## everything: lint, unit, integration, build, lab, fleets, molecule
 	@$(TOOLS)/run_tests.py
 
-test-long: ## the proofs in full (docs/guarantees.md): 10,000 pairs, every kill point and many more, about an hour
-	@$(TOOLS)/run_tests.py proofs
+test-long: ## the proofs in full (docs/guarantees.md): 10,000 pairs, every kill point and many more, about an hour (root)
+	@$(TOOLS)/run_tests.py proofs kills
 
 test-vllm: ## a real vLLM on the CPU, served and asked in the lab (root): 6 GB of disk, eight minutes
 	@$(TOOLS)/run_tests.py vllm

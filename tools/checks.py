@@ -24,7 +24,8 @@ PROOFS = 'tests/integration/proofs'
 COUNTS = re.compile(r'^=+ proofs =+$(.*?)^=', re.MULTILINE | re.DOTALL)
 LAB = 'tests/lab'
 # Those of `fleets`; what isn't here belongs to `lab`.
-LONG_LAB = ('test_docker.py', 'test_site_fleet.py', 'test_site_kills.py')
+KILLS = 'test_site_kills.py'
+LONG_LAB = ('test_docker.py', 'test_site_fleet.py', KILLS)
 VLLM = 'test_vllm.py'
 PURE = ('_core', '_config')
 CORE_NAME = 'ansible_collections.phoenix.hypervisor.plugins.module_utils'
@@ -198,6 +199,13 @@ def proofs(toolchain: Toolchain) -> list[Check]:
     tree = worktree.make(f'unit-{toolchain.series.name}')
     check = pytest('proofs', toolchain, tree, PROOFS, '--ansible-unit-inject-only', timeout=14400.0)
     check.env['PHOENIX_PROOFS'] = 'long'
+    return [check]
+
+
+def kills(toolchain: Toolchain) -> list[Check]:
+    """A run killed at twelve points, with real containers: three of them are in `fleets`."""
+    check = pytest('kills', toolchain, ROOT, f'{LAB}/{KILLS}', '-p', 'no:pytest-ansible', timeout=3600.0)
+    check.env.update(PHOENIX_PROOFS='long', PHOENIX_LAB_TESTS='kills')
     return [check]
 
 

@@ -55,6 +55,7 @@ TIERS = (
 # Run only when asked for by name: longer than anybody waits for `make test`.
 LONG = (
     Tier('proofs', checks.proofs, every_series=False),
+    Tier('kills', checks.kills, every_series=False, needs_lab=True),
     Tier('vllm', checks.vllm, every_series=False, needs_lab=True),
 )
 # Tiers that must not run at the same time: both start the checkout's own lab.
