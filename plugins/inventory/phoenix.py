@@ -186,6 +186,9 @@ class InventoryModule(BaseInventoryPlugin):
         self._set("containers", "ansible_connection", _CONNECTION)
         self._set("containers", "ansible_python_interpreter", _PYTHON)
         fleet, nodes = configuration.fleet, configuration.nodes
+        # What the file says once for all of its containers; roles read what they know of.
+        settings = {key: value for key, value in fleet.top.items() if not key.startswith(("lxc_", "$"))}
+        self._set("containers", "phoenix_settings", settings)
         only = next(iter(nodes)) if len(nodes) == 1 else ""
         for ctid in fleet.order():
             container = fleet.containers[ctid]

@@ -62,17 +62,22 @@ class GuestView:
     error: str | None = None
 
 
+def command(ctid: int) -> list[str]:
+    """The words before a command that runs inside a container, in a clean environment."""
+    words = ["lxc-attach", "-n", str(ctid), "--clear-env"]
+    for setting in ENVIRONMENT:
+        words += ["-v", setting]
+    return [*words, "--"]
+
+
 def attach(
     ctid: int, script: str, text: str | None = None, timeout: float = TIMEOUT
 ) -> subprocess.CompletedProcess[bytes]:
     """Run a shell script inside a container, in a clean environment. Raises GuestError when it can't be started."""
-    command = ["lxc-attach", "-n", str(ctid), "--clear-env"]
-    for setting in ENVIRONMENT:
-        command += ["-v", setting]
     data = None if text is None else text.encode("utf-8")
     try:
         return subprocess.run(
-            [*command, "--", "/bin/sh", "-c", script], input=data, capture_output=True, timeout=timeout, check=False
+            [*command(ctid), "/bin/sh", "-c", script], input=data, capture_output=True, timeout=timeout, check=False
         )
     except subprocess.TimeoutExpired:
         raise GuestError(f"container {ctid} gave no answer in {timeout:.0f} s") from None

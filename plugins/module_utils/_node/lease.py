@@ -117,12 +117,13 @@ class Leases:
         The lease outlives the block: it is the run's. Raises LeaseHeldError, LeaseBusyError, LeaseLostError.
         """
         displaced = self.acquire(ctid, run, dead)
-        with self._busily(ctid):
+        with self.busily(ctid):
             self.check(ctid, run)  # displaced before it was busy: nobody awaits it
             yield displaced
 
     @contextmanager
-    def _busily(self, ctid: int) -> Iterator[None]:
+    def busily(self, ctid: int) -> Iterator[None]:
+        """A block of work of a run that has the lease, during which the lease doesn't grow old."""
         private_directory(self._busy)
         handle = lock_file(os.path.join(self._busy, f"{ctid}.busy"), os.O_RDONLY)
         try:

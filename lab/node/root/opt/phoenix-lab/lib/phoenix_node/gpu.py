@@ -27,8 +27,8 @@ NUMBER = os.makedev(1, 7)
 VERSION = '570.124.06'
 MODULES = ('nvidia', 'nvidia_uvm', 'nvidia_modeset')
 PROGRAMS = {Path('/usr/bin/nvidia-smi'): 'nvidia-smi', Path('/usr/bin/nvidia-modprobe'): 'nvidia-modprobe'}
-# Recorded of 570.124.06 on a Debian 12 node.
-PROC_VERSION = """NVRM version: NVIDIA UNIX Open Kernel Module for x86_64  {version}  Release Build  (dvs-builder@U22-I3-B17)
+# In the driver's own words, as its open kernel module shows them.
+PROC_VERSION = """NVRM version: NVIDIA UNIX Open Kernel Module for x86_64  {version}  Release Build  (dvs-builder@U22)
 GCC version:  gcc version 12.2.0 (Debian 12.2.0-14)
 """
 INFORMATION = """Model: \t\t NVIDIA GeForce RTX 5060 Ti

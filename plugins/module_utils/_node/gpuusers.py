@@ -1,0 +1,115 @@
+# Copyright (c) 2026, Phoenix Hypervisor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Which processes of a container have a GPU open, seen from its node: NVIDIA's driver doesn't tell inside of one."""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+import subprocess
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+# Of what a program opens to compute. The control node is opened by everything that only asks, such as nvidia-smi.
+_COMPUTES = re.compile(r"/dev/nvidia\d+\Z|/dev/nvidia-uvm\Z")
+
+
+@dataclass(frozen=True)
+class User:
+    """A process: its number on the node, its name, and the node's devices that it has open."""
+
+    pid: int
+    name: str
+    devices: tuple[str, ...]
+
+
+def init_of(ctid: int) -> int | None:
+    """The first process of a running container, None when it doesn't run."""
+    done = subprocess.run(["lxc-info", "-n", str(ctid), "-p", "-H"], capture_output=True, text=True, check=False)
+    return int(done.stdout) if done.stdout.strip().isdigit() else None
+
+
+def users(init: int, devices: Mapping[str, tuple[int, int]], proc: str = "/proc") -> list[User]:
+    """The processes of the container with this first process that have one of these devices open.
+
+    devices: path of the node -> (major, minor). By these numbers, whatever the container calls its own node.
+    """
+    names: dict[tuple[int, int], str] = {}
+    for path, number in devices.items():
+        if _COMPUTES.match(path):
+            names.setdefault(number, path)
+    found = []
+    for pid in members(init, proc) if names else ():
+        opened = {names[number] for number in _open_devices(f"{proc}/{pid}/fd") if number in names}
+        if opened:
+            found.append(User(pid, _name(pid, proc), tuple(sorted(opened))))
+    return found
+
+
+def members(init: int, proc: str = "/proc") -> list[int]:
+    """The processes of a container: those of its PID namespace, and all that descend from them.
+
+    Docker's have namespaces of their own, and descend from the container's.
+    """
+    own = _namespace(init, proc)
+    parents = {pid: _parent(pid, proc) for pid in _pids(proc)}
+    inside: dict[int, bool] = {0: False, init: True}
+
+    def belongs(pid: int) -> bool:
+        chain = []
+        while pid not in inside:
+            if own and _namespace(pid, proc) == own:
+                inside[pid] = True
+                break
+            chain.append(pid)
+            inside[pid] = False  # a parent that is gone, or a number used anew meanwhile: no endless way up
+            pid = parents.get(pid) or 0
+        for passed in chain:
+            inside[passed] = inside[pid]
+        return inside[pid]
+
+    return sorted(pid for pid in parents if belongs(pid))
+
+
+def _pids(proc: str) -> Iterable[int]:
+    return [int(name) for name in os.listdir(proc) if name.isdigit()]
+
+
+def _parent(pid: int, proc: str) -> int | None:
+    try:
+        with open(f"{proc}/{pid}/stat", encoding="utf-8", errors="replace") as file:
+            return int(file.read().rpartition(")")[2].split()[1])
+    except (OSError, IndexError, ValueError):
+        return None  # ended meanwhile
+
+
+def _namespace(pid: int, proc: str) -> str:
+    try:
+        return os.readlink(f"{proc}/{pid}/ns/pid")
+    except OSError:
+        return ""
+
+
+def _open_devices(folder: str) -> Iterator[tuple[int, int]]:
+    try:
+        names = os.listdir(folder)
+    except OSError:
+        return
+    for name in names:
+        try:
+            status = os.stat(f"{folder}/{name}")
+        except OSError:
+            continue
+        if stat.S_ISCHR(status.st_mode):
+            yield os.major(status.st_rdev), os.minor(status.st_rdev)
+
+
+def _name(pid: int, proc: str) -> str:
+    try:
+        with open(f"{proc}/{pid}/comm", encoding="utf-8", errors="replace") as file:
+            return "".join(char if char.isprintable() else "?" for char in file.read().strip())
+    except OSError:
+        return ""

@@ -1,0 +1,114 @@
+#!/usr/bin/python
+
+# Copyright (c) 2026, Phoenix Hypervisor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: phoenix_gpu_info
+short_description: Tells a node's NVIDIA GPUs, and which processes of a container have one open
+version_added: 0.4.0
+description:
+  - Reads what the node's driver shows in files. Changes nothing, and runs no command of NVIDIA's.
+  - Runs on the node, by delegation.
+author: Phoenix Hypervisor contributors (@phoenix-hypervisor)
+extends_documentation_fragment:
+  - phoenix.hypervisor.attributes
+attributes:
+  diff_mode:
+    support: none
+    description: Changes nothing.
+options:
+  ctid:
+    description: The container whose processes are looked at. Without it none are.
+    type: int
+"""
+
+EXAMPLES = r"""
+- name: Look for programs that compute
+  phoenix.hypervisor.phoenix_gpu_info:
+    ctid: "{{ phoenix_ctid }}"
+  delegate_to: "{{ phoenix_node }}"
+  register: found
+"""
+
+RETURN = r"""
+driver:
+  description: Version of the loaded driver, empty without one.
+  returned: success
+  type: str
+gpus:
+  description: The GPUs in the order of nvidia-smi.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    index:
+      description: Its number in C(gpu_assignment).
+      type: int
+    address:
+      description: Its PCI address.
+      type: str
+    uuid:
+      description: Its UUID, empty where the driver doesn't tell.
+      type: str
+    model:
+      description: Its name.
+      type: str
+    device:
+      description: Its device node.
+      type: str
+processes:
+  description: The container's processes that have a GPU or C(/dev/nvidia-uvm) open.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    pid:
+      description: Its number on the node.
+      type: int
+    name:
+      description: Its name.
+      type: str
+    devices:
+      description: The node's devices that it has open.
+      type: list
+      elements: str
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node import gpus, gpuusers
+
+
+def main() -> None:
+    """Module entry point."""
+    module = AnsibleModule(argument_spec={"ctid": {"type": "int"}}, supports_check_mode=True)
+    node = gpus.read_gpus()
+    ctid = module.params["ctid"]
+    try:
+        init = None if ctid is None else gpuusers.init_of(ctid)
+        processes = [] if init is None else gpuusers.users(init, node.devices)
+    except OSError as error:
+        module.fail_json(msg=f"the processes of container {ctid} can't be read: {error}")
+    module.exit_json(
+        changed=False,
+        driver=node.version,
+        gpus=[
+            {
+                "index": index,
+                "address": gpu.address,
+                "uuid": gpu.uuid,
+                "model": gpu.model,
+                "device": f"/dev/nvidia{gpu.minor}",
+            }
+            for index, gpu in enumerate(node.gpus)
+        ],
+        processes=[{"pid": user.pid, "name": user.name, "devices": list(user.devices)} for user in processes],
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,111 @@
+# Copyright (c) 2026, Phoenix Hypervisor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""GPUs and their driver in guests, through site.yml; the GPUs are simulated by the lab (lab/README.md).
+
+One fleet serves all of these, in order: 950 and 951 have the feature, 952 has none of it.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from support.site import Lab, Project, Run
+
+OLD, NEW = '570.124.06', '575.51.03'
+PORT = 8091
+SERVER = 'lab-drivers'
+FILES = '/srv/nvidia'
+CACHE = '/var/cache/phoenix_hypervisor'
+COMMON = ['/dev/nvidiactl', '/dev/nvidia-uvm', '/dev/nvidia-uvm-tools', '/dev/nvidia-modeset']
+
+
+@dataclass
+class Fleet:
+    """The three guests, and the runs that made them."""
+
+    lab: Lab
+    project: Project
+    dry: Run
+    real: Run
+    keys: dict[str, Any] = field(default_factory=dict)
+
+    def write(self, version: str, top: dict[str, Any] | None = None, **changes: Any) -> None:
+        """The containers, 950 with these changes, and the keys at the top: the run file of that version."""
+        self.keys.update(changes)
+        gpu = {'features': ['base_setup', 'nvidia']}
+        self.project.containers(
+            _950={**gpu, 'name': 'one', 'gpu_assignment': '0', **self.keys},
+            _951={**gpu, 'name': 'two', 'gpu_assignment': '1'},
+            _952={'name': 'none', 'features': ['base_setup']},
+        )
+        file = self.project.folder / 'phoenix_lxc_configs.json'
+        whole = json.loads(file.read_text(encoding='utf-8'))
+        node = self.lab.variables['PHOENIX_LAB_NODE_IP']
+        whole['nvidia_driver_version'] = version
+        whole['nvidia_runfile_url'] = f'http://{node}:{PORT}/NVIDIA-Linux-x86_64-{version}.run'
+        file.write_text(json.dumps({**whole, **(top or {})}), encoding='utf-8')
+
+    def devices(self, ctid: int) -> list[str]:
+        """The paths of its devN, in order."""
+        config = self.lab.config(ctid)
+        keys = sorted((key for key in config if key.startswith('dev')), key=lambda key: int(key[3:]))
+        return [config[key].partition(',')[0].removeprefix('path=') for key in keys]
+
+    def driver(self, ctid: int) -> str:
+        """What nvidia-smi in a guest says, to a user without any rights."""
+        command = 'nvidia-smi --query-gpu=driver_version,uuid --format=csv,noheader'
+        return self.lab.guest(ctid, f'setpriv --reuid 65534 --clear-groups {command} 2>&1 || true').strip()
+
+    def downloads(self, name: str) -> int:
+        """How often the server was asked for a file."""
+        log = self.lab.sh(f'journalctl --unit={SERVER} --output=cat')
+        return sum(f'GET /{name} ' in line for line in log.splitlines())
+
+
+@pytest.fixture(scope='module')
+def fleet(site_lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Fleet:
+    """GPUs, run files and a server for them on the node; then all of the fleet in one run."""
+    site_lab.run('reset')
+    site_lab.run('gpu', 'on', '2', '--driver', OLD)
+    for version in (OLD, NEW):
+        site_lab.run('gpu', 'runfile', version, FILES)
+    site_lab.sh(
+        f'rm -rf {CACHE}; systemctl is-active --quiet {SERVER} || systemd-run --quiet --collect --unit={SERVER} '
+        f'python3 -m http.server --directory {FILES} {PORT}'
+    )
+    project = Project(site_lab, tmp_path_factory.mktemp('nvidia'))
+    found = Fleet(site_lab, project, Run(0, '', project.results), Run(0, '', project.results))
+    found.write(OLD)
+    found.dry = project.play('--check', '--diff').good()
+    found.real = project.play().good()
+    return found
+
+
+def test_dry_run_shows_the_devices(fleet: Fleet) -> None:
+    assert 'dev0=/dev/nvidia0,mode=0666' in fleet.dry.output
+    assert 'feature nvidia' in fleet.dry.output
+
+
+def test_each_has_its_device_and_the_driver(fleet: Fleet) -> None:
+    assert fleet.devices(950) == ['/dev/nvidia0', *COMMON]
+    assert fleet.devices(951) == ['/dev/nvidia1', *COMMON]
+    assert fleet.devices(952) == []
+    assert fleet.driver(950) == f'{OLD}, GPU-00000000-aaaa-bbbb-cccc-0123456789ab'
+    assert fleet.driver(951) == f'{OLD}, GPU-00000001-aaaa-bbbb-cccc-0123456789ab'
+
+
+def test_one_download_for_both(fleet: Fleet) -> None:
+    assert fleet.downloads(f'NVIDIA-Linux-x86_64-{OLD}.run') == 1
+    assert 'driver.run' not in fleet.lab.guest(950, 'ls -R /var/tmp')
+
+
+def test_second_run_makes_no_mutating_call(fleet: Fleet) -> None:
+    fleet.lab.forget_requests()
+    run = fleet.project.play().good()
+    assert run.changed == 0
+    assert fleet.lab.mutations() == []
+    assert run.of('ansible.builtin.find') == []
