@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Phoenix Hypervisor contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The node's network over the API, kept in /etc/network/interfaces(.new) as PVE keeps it; applied by a real ifreload."""
+"""The node's network over the API, kept in /etc/network/interfaces(.new) as PVE does; a real ifreload applies it."""
 
 from __future__ import annotations
 

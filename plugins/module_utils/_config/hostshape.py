@@ -13,7 +13,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._config import hoststorage
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._config import hostinterfaces, hoststorage
 
 PVE_URI = "http://download.proxmox.com/debian"
 ENTERPRISE_URI = "https://enterprise.proxmox.com/debian"
@@ -39,6 +39,8 @@ def host_config(config: Mapping[str, Any]) -> dict[str, Any]:
         "pools": hoststorage.pools(config),
         "datasets": hoststorage.datasets(config),
         "storages": hoststorage.storages(config),
+        "interfaces": hostinterfaces.interfaces(config.get("network", {})),
+        "name_servers": hostinterfaces.name_servers(config.get("network", {})),
         "arc_max": hoststorage.arc_max(config.get("zfs", {})),
         "exports": [export(item, config) for item in nfs_exports(config.get("nfs", {}))],
         "shares": [share(item, config) for item in config.get("samba", {}).get("shares", ())],

@@ -1,0 +1,49 @@
+# Copyright (c) 2026, Phoenix Hypervisor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Whether a change of the node is in force, as the one who carries it out says."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Mapping
+from typing import Any
+
+from . import session
+from .observe import node_name
+from .pvesh import open_client
+from .tasks import log_tail, task_path
+
+# proxmox-firewall, the nftables service of PVE 8.2 and later, tells nobody when it has caught up; it looks every 5 s.
+NFTABLES_PERIOD = 7.0
+
+
+def look(name: str, facts: Mapping[str, Any]) -> tuple[str, str]:
+    """('done' | 'waiting' | 'failed', why it failed)."""
+    return _network(facts) if name == "network" else _firewall(facts)
+
+
+def _network(facts: Mapping[str, Any]) -> tuple[str, str]:
+    """The change is in force when PVE's reload task has ended."""
+    upid = facts.get("upid")
+    if not upid:
+        return "waiting", ""  # whoever armed it has died, or not got that far
+    client, node = open_client(), node_name()
+    status = client.request("GET", f"{task_path(node, str(upid))}/status") or {}
+    if status.get("status") != "stopped":
+        return "waiting", ""
+    outcome = str(status.get("exitstatus", "unexpected status"))
+    if outcome == "OK" or outcome.startswith("WARNINGS"):
+        return "done", ""
+    return "failed", " | ".join([f"reloading the network failed: {outcome}", *log_tail(client, node, str(upid))[-5:]])
+
+
+def _firewall(facts: Mapping[str, Any]) -> tuple[str, str]:
+    """The rules are in force when pve-firewall has no pending changes, and its nftables successor has had its time."""
+    if not facts.get("called"):
+        return "waiting", ""
+    if facts.get("nftables") and session.boot_clock() < float(facts["called"]) + NFTABLES_PERIOD:
+        return "waiting", ""
+    done = subprocess.run(["pve-firewall", "status"], capture_output=True, text=True, timeout=30, check=False)
+    return ("waiting" if done.returncode or "pending changes" in done.stdout else "done"), ""

@@ -1,0 +1,110 @@
+#!/usr/bin/python
+
+# Copyright (c) 2026, Phoenix Hypervisor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: phoenix_confirm
+short_description: Confirms a change of a node that would take itself back
+version_added: 0.3.0
+description:
+  - M(phoenix.hypervisor.phoenix_pve_network) and M(phoenix.hypervisor.phoenix_pve_firewall) call it by themselves,
+    over connections of their own; it is of little use in a playbook.
+  - A change is confirmed only once all of it is in force, and only over an SSH connection that began after that. What
+    is not confirmed in time the node takes back by itself, and a reboot too.
+author: Phoenix Hypervisor contributors (@phoenix-hypervisor)
+extends_documentation_fragment:
+  - phoenix.hypervisor.attributes
+options:
+  change:
+    description: What was changed.
+    type: str
+    choices: [network, firewall]
+    required: true
+  token:
+    description: Which change. It is a random name, not a secret.
+    type: str
+    required: true
+"""
+
+EXAMPLES = r"""
+- name: Confirm a change of the node's network
+  phoenix.hypervisor.phoenix_confirm:
+    change: network
+    token: 4a1c83d0
+"""
+
+RETURN = r"""
+outcome:
+  description:
+    - V(confirmed), V(reverted), V(waiting) while the change is not in force yet, V(reconnect) when a newer connection
+      is needed, V(reverting) when it failed and is being taken back, or V(unknown) when the node knows no such change.
+  returned: success
+  type: str
+reason:
+  description: Why it is being taken back.
+  returned: when O(ignore:outcome) is V(reverting)
+  type: str
+"""
+
+import subprocess
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core import revert
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node import inforce, session
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.client import PveError
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.local_client import UnavailableError
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.revert import Change, RevertError
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.store import StoreError
+
+OUTCOMES = {revert.CONFIRMED: "confirmed", revert.REVERTED: "reverted"}
+
+
+def work(name: str, token: str) -> dict[str, Any]:
+    """One look, and one step when it can be made."""
+    change = Change(revert.KINDS[name])
+    facts, phase = change.facts(), change.phase()
+    if facts.get("token") != token:
+        return {"outcome": "unknown"}
+    if phase == revert.ARMED:
+        if facts.get("failed"):
+            return {"outcome": "reverting", "reason": facts["failed"]}
+        state, reason = inforce.look(name, facts)
+        if state == "failed":
+            change.note(failed=reason)
+            change.take_back()
+            return {"outcome": "reverting", "reason": reason}
+        if state == "waiting":
+            return {"outcome": "waiting"}
+        change.applied()
+        return {"outcome": "reconnect"}
+    if phase == revert.APPLIED:
+        return {"outcome": "confirmed" if change.confirm(session.find()) else "reconnect"}
+    return {"outcome": OUTCOMES.get(phase, "unknown"), **({"reason": facts["failed"]} if facts.get("failed") else {})}
+
+
+def main() -> None:
+    """Module entry point."""
+    module = AnsibleModule(
+        argument_spec={
+            "change": {"type": "str", "choices": ["network", "firewall"], "required": True},
+            "token": {"type": "str", "required": True, "no_log": False},  # a name
+        },
+        supports_check_mode=True,
+    )
+    if module.check_mode:
+        module.exit_json(changed=False, outcome="unknown")
+    try:
+        result = work(module.params["change"], module.params["token"])
+    except (RevertError, StoreError, PveError, UnavailableError, OSError, subprocess.SubprocessError) as error:
+        module.fail_json(msg=str(error))
+    module.exit_json(changed=result["outcome"] == "confirmed", **result)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,181 @@
+#!/usr/bin/python
+
+# Copyright (c) 2026, Phoenix Hypervisor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: phoenix_pve_network
+short_description: Keeps the interfaces of a Proxmox VE node as they are described, without locking anybody out
+version_added: 0.3.0
+description:
+  - Compares bridges, bonds, VLANs and addresses with what Proxmox VE has, stages the difference through its API and
+    applies it. One call for all of them.
+  - A change takes itself back after O(timeout) seconds, and with a reboot, unless this task confirms it over a new SSH
+    connection. It fails then, and says so.
+  - Interfaces that are not named are left alone, except those that were made by this module and are no longer named,
+    which are removed unless a guest uses them. Keys that are not given are left alone too.
+  - Refused are a name that the node doesn't have, a port with an address, two default gateways, changes that somebody
+    else has staged, and any change over a connection that doesn't come over the network.
+author: Phoenix Hypervisor contributors (@phoenix-hypervisor)
+extends_documentation_fragment:
+  - phoenix.hypervisor.attributes
+  - phoenix.hypervisor.confirmed
+options:
+  interfaces:
+    description:
+      - The interfaces, each with C(name), C(type) (V(bridge), V(bond), V(vlan), V(eth), or empty to take the node's),
+        C(dhcp), and C(params) with PVE's keys. An empty value unsets a key.
+    type: list
+    elements: dict
+    required: true
+  dns:
+    description: The node's name servers, three at most. Without them they are left alone.
+    type: list
+    elements: str
+    default: []
+"""
+
+EXAMPLES = r"""
+- name: Keep a bridge for the containers
+  phoenix.hypervisor.phoenix_pve_network:
+    interfaces:
+      - name: vmbr1
+        type: bridge
+        params: {cidr: 10.10.0.1/24, bridge_ports: "", bridge_vlan_aware: true}
+"""
+
+RETURN = r"""
+calls:
+  description: The calls that were made, or would be in check mode.
+  returned: success
+  type: list
+  elements: str
+notes:
+  description: What is left as it is, and why.
+  returned: success
+  type: list
+  elements: str
+outcome:
+  description: V(confirmed) after a change.
+  returned: when something was changed
+  type: str
+"""
+
+import os
+import socket
+import subprocess
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core import hostnetwork, revert
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node import bridges, session
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.client import PveError
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.local_client import UnavailableError
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.observe import ObserveError, node_name
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.pvecalls import make
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.pvesh import open_client
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.revert import (
+    Change,
+    RevertError,
+    read_record,
+    write_record,
+)
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.store import StoreError
+
+FILE, STAGED, RESOLV = "/etc/network/interfaces", "/etc/network/interfaces.new", "/etc/resolv.conf"
+
+
+def work(module: AnsibleModule) -> dict[str, Any]:
+    """Compare; stage and apply when told to."""
+    params, client, node = module.params, open_client(), node_name()
+    seen = hostnetwork.Seen(
+        interfaces=client.request("GET", f"/nodes/{node}/network"),
+        dns=client.request("GET", f"/nodes/{node}/dns") or {},
+        used=bridges.used(),
+        domain=socket.getfqdn().partition(".")[2] or "localdomain",
+    )
+    plan = hostnetwork.plan(node, params["interfaces"], params["dns"], seen, read_record("network").get("interfaces"))
+    if plan.refusals:
+        module.fail_json(msg="The node's network is not touched.\n" + "\n".join(plan.refusals), refusals=plan.refusals)
+    for note in plan.notes:
+        module.warn(note)
+    result: dict[str, Any] = {
+        "changed": bool(plan.calls),
+        "calls": [call.text() for call in plan.calls],
+        "notes": plan.notes,
+        "diff": [plan.diff(), _diff(plan)],
+    }
+    record = {"interfaces": plan.applied}
+    if not plan.calls:
+        if not module.check_mode:
+            write_record("network", record)
+        return {**result, "diff": []}
+    if os.path.exists(STAGED):
+        module.fail_json(
+            msg=f"Somebody has staged changes of this node's network ({STAGED}): apply or revert them first, in the "
+            f"web interface, or with `pvesh set /nodes/{node}/network` or `pvesh delete /nodes/{node}/network`. "
+            "Nothing is touched."
+        )
+    if module.check_mode or not params["apply"]:
+        return result
+    return {**result, **_apply(module, client, node, plan, record)}
+
+
+def _diff(plan: hostnetwork.NetworkPlan) -> dict[str, str]:
+    headers = {"before_header": f"{FILE} (interfaces that differ)", "after_header": "what it becomes"}
+    return {"before": hostnetwork.text(plan.before), "after": hostnetwork.text(plan.after), **headers}
+
+
+def _apply(
+    module: AnsibleModule, client: Any, node: str, plan: hostnetwork.NetworkPlan, record: dict[str, Any]
+) -> dict[str, Any]:
+    """Start the clock, stage, and let PVE reload: its task goes on while this connection may end."""
+    if all(call.path.endswith("/dns") for call in plan.calls):
+        make(client, plan.calls)  # name servers cut nobody off
+        write_record("network", record)
+        return {}
+    now = session.find()
+    if now is None or now.is_local:
+        module.fail_json(
+            msg="The node's network is not changed from the node itself: nobody could confirm it over the network. "
+            "Run from another machine, over SSH."
+        )
+    change = Change(revert.NETWORK)
+    change.arm(module.params["token"], (FILE, RESOLV), module.params["timeout"], record)
+    try:
+        answers = make(client, plan.calls)
+    except PveError:
+        change.take_back()
+        raise
+    change.note(upid=answers[-1])
+    return {"armed": True}
+
+
+def main() -> None:
+    """Module entry point."""
+    module = AnsibleModule(
+        argument_spec={
+            "interfaces": {"type": "list", "elements": "dict", "required": True},
+            "dns": {"type": "list", "elements": "str", "default": []},
+            "timeout": {"type": "int", "default": 90},
+            "apply": {"type": "bool", "default": False},
+            "token": {"type": "str", "no_log": False},  # a name
+        },
+        required_if=[("apply", True, ("token",))],
+        supports_check_mode=True,
+    )
+    try:
+        result = work(module)
+    except (PveError, UnavailableError, ObserveError, RevertError, StoreError) as error:
+        module.fail_json(msg=str(error))
+    except (OSError, subprocess.SubprocessError) as error:
+        module.fail_json(msg=f"the node's network can't be read or changed: {error}")
+    module.exit_json(**result)
+
+
+if __name__ == "__main__":
+    main()
