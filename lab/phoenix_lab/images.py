@@ -51,6 +51,10 @@ NODE_PACKAGES = (
     'netbase',
     'less',
     'libpam-systemd',
+    # What stands for a PVE node's ZFS and for the NFS server of its kernel; both run only when a test starts them.
+    'zfs-fuse',
+    'nfs-ganesha',
+    'nfs-ganesha-vfs',
 )
 # As small as the templates in the field: no python3, curl, sshd or ca-certificates.
 GUEST_PACKAGES = (
@@ -97,6 +101,12 @@ NODE_MASKED = (
     'systemd-timesyncd.service',
     # /proc/sys is the host's: the lab's node must not set kernel parameters for it at boot.
     'systemd-sysctl.service',
+    'zfs-fuse.service',
+    'nfs-ganesha.service',
+    'nfs-ganesha-lock.service',
+    # They want file systems of the kernel that are not there.
+    'nfs-blkmap.service',
+    'nfs-idmapd.service',
 )
 # What fails or makes no sense in an unprivileged container of a container; PVE masks the first four itself.
 GUEST_MASKED = (
