@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support.site import Lab, Project
+from support.site import INSTANCE, Lab, Project
 
 # Set while writing tests: the lab stays between sessions, which saves its second template.
 KEEP = bool(os.environ.get('PHOENIX_LAB_KEEP'))
@@ -27,6 +27,19 @@ def site_lab() -> Iterator[Lab]:
     lab = Lab()
     lab.up(keep=KEEP)
     lab.add_python_template()
+    yield lab
+    if not KEEP:
+        lab.run('down')
+
+
+@pytest.fixture(scope='module')
+def host_lab() -> Iterator[Lab]:
+    """A node of the module's own, as after its first boot: what is set up on a node stays on it."""
+    if os.geteuid() != 0:
+        pytest.skip('the lab needs root')  # as above
+    lab = Lab('h' + INSTANCE[1:])
+    lab.up(keep=KEEP)
+    lab.sh('apt-get -q update >/dev/null')
     yield lab
     if not KEEP:
         lab.run('down')

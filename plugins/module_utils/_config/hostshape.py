@@ -38,6 +38,7 @@ def host_config(config: Mapping[str, Any]) -> dict[str, Any]:
         "pve": pve(config.get("pve", {})),
         "pools": hoststorage.pools(config),
         "datasets": hoststorage.datasets(config),
+        "folders": sorted({hoststorage.folder(config, row["name"]) for row in hoststorage.datasets(config)}),
         "storages": hoststorage.storages(config),
         "interfaces": hostinterfaces.interfaces(config.get("network", {})),
         "name_servers": hostinterfaces.name_servers(config.get("network", {})),
@@ -190,6 +191,30 @@ def export(item: Mapping[str, Any], config: Mapping[str, Any]) -> dict[str, Any]
     return {"path": hoststorage.folder(config, item["path"]), "clients": clients, "options": options}
 
 
+# Parameters of a share that are several words, for the dialect that puts all on one line with blanks between.
+_WORDS = (
+    "admin users|aio read size|aio write size|case sensitive|create mask|create mode|csc policy|default case|"
+    "delete readonly|directory mask|directory mode|dos filemode|ea support|follow symlinks|force create mode|"
+    "force directory mode|force group|force user|guest account|guest ok|guest only|hide dot files|hide files|"
+    "hide unreadable|hosts allow|hosts deny|inherit acls|inherit owner|inherit permissions|invalid users|"
+    "kernel oplocks|level2 oplocks|map archive|map hidden|map readonly|map system|max connections|"
+    "min print space|preserve case|read list|read only|short preserve case|store dos attributes|strict allocate|"
+    "strict locking|strict sync|sync always|use sendfile|valid users|veto files|vfs objects|wide links|write list|"
+    "write ok"
+)
+_KEY = re.compile(rf"(?:^|[,;\s])\s*({_WORDS}|[^\s,;=]+)\s*=", re.IGNORECASE)
+
+
+def parameters(text: str) -> dict[str, str]:
+    """Parameters of smb.conf on one line, with commas, semicolons or blanks between them."""
+    found = list(_KEY.finditer(text))
+    ends = [*(match.start() for match in found[1:]), len(text)]
+    return {
+        match[1].lower().replace("_", " "): text[match.end() : end].strip(" ,;")
+        for match, end in zip(found, ends, strict=False)  # no end without a beginning
+    }
+
+
 def share(item: Mapping[str, Any], config: Mapping[str, Any]) -> dict[str, Any]:
     """A Samba share with its parameters in smb.conf's words, sorted."""
     samba = config["samba"]
@@ -198,16 +223,22 @@ def share(item: Mapping[str, Any], config: Mapping[str, Any]) -> dict[str, Any]:
     if isinstance(given, Mapping):
         options = {key.replace("_", " "): _parameter(value) for key, value in given.items()}
     elif given:
-        for part in re.split(r"[,;\s]\s*(?=[^,;=\s]+(?: [^,;=\s]+)*=)", given):
-            key, _equals, value = part.partition("=")
-            options[key.strip().replace("_", " ")] = value.strip()
+        options = parameters(given)
     if "read_only" in item:
         options["read only"] = _parameter(item["read_only"])
     users = item.get("valid_users") or ([samba["user"]] if samba.get("user") and "valid users" not in options else [])
     if users:
         options["valid users"] = " ".join(users)
-    name = item.get("name") or item["path"].rstrip("/").rpartition("/")[2]
-    return {"name": name, "path": hoststorage.folder(config, item["path"]), "options": dict(sorted(options.items()))}
+    return {
+        "name": share_name(item),
+        "path": hoststorage.folder(config, item["path"]),
+        "options": dict(sorted(options.items())),
+    }
+
+
+def share_name(item: Mapping[str, Any]) -> str:
+    """The name of a share: its own, or the last part of its path."""
+    return str(item.get("name") or item["path"].rstrip("/").rpartition("/")[2])
 
 
 def _parameter(value: Any) -> str:

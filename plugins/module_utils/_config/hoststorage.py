@@ -100,8 +100,24 @@ def folder(config: Mapping[str, Any], path: str) -> str:
     """An absolute path as it is; a dataset's is where it is mounted."""
     if path.startswith("/"):
         return path
-    mounts = {row["name"]: row["properties"].get("mountpoint") for row in datasets(config)}
-    return str(mounts.get(path) or f"/{path}")
+    return mount(mounts(config), path.rstrip("/"))
+
+
+def mounts(config: Mapping[str, Any]) -> dict[str, str]:
+    """The mountpoints that the file sets, by pool or dataset."""
+    rows = [*pools(config), *datasets(config)]
+    found = {row["name"]: str(row["properties"].get("mountpoint", "")) for row in rows}
+    return {name: path for name, path in found.items() if path.startswith("/")}
+
+
+def mount(places: Mapping[str, str], name: str) -> str:
+    """Where a dataset is mounted: at its own mountpoint, else below its nearest parent that has one."""
+    parts = name.split("/")
+    for length in range(len(parts), 0, -1):
+        found = places.get("/".join(parts[:length]))
+        if found:
+            return "/".join([found.rstrip("/"), *parts[length:]])
+    return f"/{name}"
 
 
 def datasets(config: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -139,7 +155,7 @@ def storages(config: Mapping[str, Any]) -> list[dict[str, Any]]:
         row = {"storage": item["id"], **{key: value for key, value in item.items() if key not in ("id", "password")}}
         result.append(row)
     taken = {row["storage"] for row in result}
-    mounts = {row["name"]: row["properties"].get("mountpoint") for row in datasets(config)}
+    places = mounts(config)
     for dataset in config.get("zfs", {}).get("datasets", ()):
         made = storage_of(config, dataset)
         if not made:
@@ -150,13 +166,13 @@ def storages(config: Mapping[str, Any]) -> list[dict[str, Any]]:
         if sid in taken:
             continue
         row = {"storage": sid, "type": made["type"], "content": made.get("content")}
-        mount = mounts.get(name) or f"/{name}"
+        place = mount(places, name)
         if made["type"] == "zfspool":
             row["pool"] = name
         elif made["type"] == "nfs":
-            row.update(server=config.get("network", {}).get("nfs_server", "127.0.0.1"), export=mount)
+            row.update(server=config.get("network", {}).get("nfs_server", "127.0.0.1"), export=place)
         else:
             # Without is_mountpoint PVE would fill the root file system while the dataset is not mounted.
-            row.update(path=mount, is_mountpoint="yes")
+            row.update(path=place, is_mountpoint="yes")
         result.append({key: value for key, value in row.items() if value is not None})
     return result

@@ -17,6 +17,7 @@ from ansible_collections.phoenix.hypervisor.plugins.module_utils._config import 
     checks_firewall,
     checks_gpu,
     checks_network,
+    checks_shares,
     checks_storage,
 )
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._config.checks import CHECKS, Check, Subject
@@ -43,6 +44,7 @@ ALL_CHECKS = (
     *checks_firewall.CHECKS,
     *checks_gpu.CHECKS,
     *checks_network.CHECKS,
+    *checks_shares.CHECKS,
     *checks_storage.CHECKS,
 )
 

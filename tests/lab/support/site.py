@@ -46,12 +46,13 @@ def until(what: Callable[[], Any], seconds: float = 60) -> Any:
 class Lab:
     """The node of the tests. Commands go over SSH, as the product's do."""
 
-    def __init__(self) -> None:
+    def __init__(self, instance: str = INSTANCE) -> None:
+        self.instance = instance
         self.variables: dict[str, str] = {}
 
     def run(self, *words: str) -> str:
         """lab.py with these words; its output."""
-        env = dict(os.environ, PHOENIX_LAB_INSTANCE=INSTANCE)
+        env = dict(os.environ, PHOENIX_LAB_INSTANCE=self.instance)
         done = subprocess.run(
             [sys.executable, LAB, *words], capture_output=True, text=True, env=env, timeout=400, check=False
         )

@@ -1,0 +1,163 @@
+# Copyright (c) 2026, Phoenix Hypervisor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""NFS exports, Samba shares, shared folders: what is desired and what is there -> files, folders, and what is refused.
+
+Only drop-in files are written. What somebody else has exported or shared stays, and the same thing said twice is
+refused, because both servers would quietly join the two.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+EXPORTS = "/etc/exports.d/phoenix.exports"
+SMB = "/etc/samba/phoenix.conf"
+INCLUDE = f"include = {SMB}"
+HEAD = "Written by phoenix.hypervisor from hypervisor_config.json; the next run writes it anew."
+_EXPORT = re.compile(r'\s*("(?:[^"\\]|\\.)*"|[^\s#"]\S*)\s*(.*)\Z')
+_OCTAL = re.compile(rb"\\([0-7]{3})")
+
+
+@dataclass(frozen=True)
+class Folder:
+    """What was found at a path. ``kind``: '' when nothing is there, else folder or other."""
+
+    kind: str = ""
+    owner: int = 0
+    group: int = 0
+    mode: int = 0
+    empty: bool = True
+
+
+@dataclass
+class Plan:
+    """What is to be done. ``errors`` refuse the whole of it."""
+
+    exports: str = ""
+    smb: str = ""
+    folders: list[dict[str, Any]] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    errors: list[str] = field(default_factory=list)
+
+
+# -- texts -----------------------------------------------------------------------------------------------------------
+
+
+def quoted(path: str) -> str:
+    """A path for exports(5): whatever is not plain as three octal digits, byte by byte."""
+    return "".join(
+        chr(byte) if re.match(r"[\w./+:@%=-]", chr(byte), re.ASCII) else f"\\{byte:03o}"
+        for byte in path.encode("utf-8", "surrogateescape")
+    )
+
+
+def exports_text(exports: Sequence[Mapping[str, Any]]) -> str:
+    """The drop-in file, '' for no exports."""
+    lines = [
+        " ".join([quoted(row["path"]), *(f"{client}({','.join(row['options'])})" for client in row["clients"])])
+        for row in exports
+    ]
+    return "\n".join([f"# {HEAD}", *lines, ""]) if lines else ""
+
+
+def smb_text(shares: Sequence[Mapping[str, Any]], workgroup: str) -> str:
+    """The file that smb.conf includes, '' when there is nothing to say."""
+    lines = ["[global]", f"\tworkgroup = {workgroup}"] if workgroup else []
+    for share in shares:
+        lines += [f"[{share['name']}]", f"\tpath = {share['path']}"]
+        lines += [f"\t{key} = {value}" for key, value in sorted(share["options"].items())]
+    return "\n".join([f"# {HEAD}", *lines, ""]) if lines else ""
+
+
+def parse_exports(text: str) -> list[tuple[str, str]]:
+    """(path, client) of each export of a file in exports(5)'s form; '*' is the client of a line without any."""
+    found = []
+    for line in text.replace("\\\n", " ").splitlines():
+        match = _EXPORT.match(line)
+        if not match or line.lstrip().startswith("#"):
+            continue
+        path = _OCTAL.sub(lambda octal: bytes([int(octal[1], 8) & 255]), match[1].strip('"').encode()).decode(
+            errors="replace"
+        )
+        clients = [word.partition("(")[0] or "*" for word in match[2].partition("#")[0].split() if word[0] != "-"]
+        found += [(path.rstrip("/") or "/", client) for client in clients or ["*"]]
+    return found
+
+
+def sections(text: str) -> list[str]:
+    """The names of smb.conf's sections."""
+    return re.findall(r"^[ \t]*\[([^\]\n]+)\]", text, re.MULTILINE)
+
+
+# -- comparison ------------------------------------------------------------------------------------------------------
+
+
+def plan(
+    desired: Mapping[str, Any],
+    by_hand: Mapping[str, str],
+    smb_conf: str,
+    folders: Mapping[str, Folder],
+    to_come: Sequence[str] = (),
+) -> Plan:
+    """The plan.
+
+    desired: `exports`, `shares`, `volumes`, `workgroup` in one form. by_hand: the text of every other exports file by
+    its path. smb_conf: its text. folders: what is at each path that is shared. to_come: folders that an earlier part of
+    this dry run would make.
+    """
+    result = Plan(exports_text(desired["exports"]), smb_text(desired["shares"], desired["workgroup"]))
+    _refuse_doubles(desired, by_hand, smb_conf, result)
+    for volume in desired["volumes"]:
+        _volume(volume, folders[volume["path"]], result)
+    coming = {volume["path"].rstrip("/") for volume in desired["volumes"]} | {path.rstrip("/") for path in to_come}
+    for what, row in [
+        *(("NFS export", row) for row in desired["exports"]),
+        *((f"Samba share {row['name']}", row) for row in desired["shares"]),
+    ]:
+        if folders[row["path"]].kind == "other":
+            result.errors.append(f"{what}: {row['path']} is no folder")
+        elif not folders[row["path"]].kind and row["path"].rstrip("/") not in coming:
+            result.errors.append(
+                f"{what}: {row['path']} is not there. It is not made, lest it hide a dataset that is not mounted: make "
+                "the folder, or describe it under zfs.datasets or shared_volumes"
+            )
+    return result
+
+
+def _refuse_doubles(desired: Mapping[str, Any], by_hand: Mapping[str, str], smb_conf: str, result: Plan) -> None:
+    taken = {export: file for file, text in by_hand.items() for export in parse_exports(text)}
+    for row in desired["exports"]:
+        for client in row["clients"]:
+            file = taken.get((row["path"].rstrip("/") or "/", client))
+            if file:
+                result.errors.append(
+                    f"NFS export {row['path']} to {client}: {file} has it already; remove one of the two"
+                )
+    names = {name.strip().lower() for name in sections(smb_conf)}
+    for row in desired["shares"]:
+        if row["name"].lower() in names:
+            result.errors.append(
+                f"Samba share {row['name']}: /etc/samba/smb.conf has a section of that name; remove one of the two"
+            )
+
+
+def _volume(wanted: Mapping[str, Any], seen: Folder, result: Plan) -> None:
+    """A folder that is there and not empty keeps its owner: its content would keep the old one."""
+    path, mode = wanted["path"], int(wanted["mode"], 8)
+    if seen.kind == "other":
+        result.errors.append(f"shared volume {wanted['name']}: {path} is no folder")
+        return
+    row = {"path": path, "owner": str(wanted["owner"]), "group": str(wanted["group"]), "mode": f"{mode:04o}"}
+    if seen.kind and (seen.owner, seen.group) != (wanted["owner"], wanted["group"]) and not seen.empty:
+        result.notes.append(
+            f"shared volume {wanted['name']}: {path} belongs to {seen.owner}:{seen.group} and is not empty. The "
+            f"containers need {wanted['owner']}:{wanted['group']}, but what is in it is not given away; to do so: "
+            f"chown -R {wanted['owner']}:{wanted['group']} {path!r}"
+        )
+        row.update(owner=str(seen.owner), group=str(seen.group))
+    result.folders.append(row)

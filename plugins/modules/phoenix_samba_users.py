@@ -1,0 +1,111 @@
+#!/usr/bin/python
+
+# Copyright (c) 2026, Phoenix Hypervisor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: phoenix_samba_users
+short_description: Keeps the passwords of Samba's accounts
+version_added: 0.3.0
+description:
+  - Sets a password only when it differs from the one that Samba has, which is told by comparing NT hashes on the node.
+  - No password is in the arguments of a command, in a result or in a diff; smbpasswd reads it from its input. All go
+    in one task, so that no loop shows them.
+  - An account that was set from here and is no longer named is reported in RV(notes) and left.
+author: Phoenix Hypervisor contributors (@phoenix-hypervisor)
+extends_documentation_fragment:
+  - phoenix.hypervisor.attributes
+options:
+  users:
+    description: Names of the accounts. Each must be an account of the system.
+    type: list
+    elements: str
+    default: []
+  passwords:
+    description: Passwords by name. An account without one keeps what it has.
+    type: dict
+    default: {}
+"""
+
+EXAMPLES = r"""
+- name: Keep the passwords of two accounts
+  phoenix.hypervisor.phoenix_samba_users:
+    users: [alice, models]
+    passwords: "{{ vault_samba_passwords }}"
+"""
+
+RETURN = r"""
+set:
+  description: The accounts whose password was set, or would be in check mode.
+  returned: success
+  type: list
+  elements: str
+notes:
+  description: Accounts without a password, and such that are no longer named.
+  returned: success
+  type: list
+  elements: str
+"""
+
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.nthash import nt_hash
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node import samba
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.store import StoreError
+
+
+def work(module: AnsibleModule) -> dict[str, Any]:
+    """Compare, and set unless in check mode."""
+    users, passwords = module.params["users"], module.params["passwords"]
+    for name in users:
+        text = passwords.get(name) or ""
+        if not isinstance(text, str) or any(ord(letter) < 32 or ord(letter) == 127 for letter in text):
+            module.fail_json(msg=f"the Samba password of {name} must be text on one line; nothing has been changed")
+    known, before = samba.hashes(), samba.remembered()
+    wrong = [name for name in users if passwords.get(name) and known.get(name) != nt_hash(passwords[name])]
+    bare = [name for name in users if not passwords.get(name) and name not in known]
+    notes = [f"{name} has no Samba password, and none is given: it can't use a share" for name in bare]
+    gone = [name for name in before if name not in users and name in known]
+    notes += [
+        f"{name} is no longer in the file and still has a Samba password; to remove it: smbpasswd -x {name}"
+        for name in gone
+    ]
+    for note in notes:
+        module.warn(note)
+    if not module.check_mode:
+        # First what is about to be set: a run that is killed in between knows its accounts again.
+        samba.remember(sorted({*gone, *(name for name in users if passwords.get(name))}))
+        for name in wrong:
+            samba.set_password(name, passwords[name])
+    lines = [f"{'change' if name in known else 'set'} the Samba password of {name}" for name in wrong]
+    return {
+        "changed": bool(wrong),
+        "set": wrong,
+        "notes": notes,
+        "diff": {"prepared": "".join(f"{line}\n" for line in lines)},
+    }
+
+
+def main() -> None:
+    """Module entry point."""
+    module = AnsibleModule(
+        argument_spec={
+            "users": {"type": "list", "elements": "str", "default": []},
+            "passwords": {"type": "dict", "default": {}, "no_log": True},
+        },
+        supports_check_mode=True,
+    )
+    try:
+        result = work(module)
+    except (samba.SambaError, StoreError) as error:
+        module.fail_json(msg=str(error))
+    module.exit_json(**result)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,197 @@
+#!/usr/bin/python
+
+# Copyright (c) 2026, Phoenix Hypervisor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: phoenix_shares_survey
+short_description: Compares NFS exports, Samba shares and shared folders with what is desired
+version_added: 0.3.0
+description:
+  - Only looks. Says what the drop-in files are to hold and which folders are to be made; other modules then do it.
+  - Fails, before anything has been changed, with all of what is refused. An export or share whose folder is not there
+    is, and one that somebody has written by hand into another file.
+  - A shared folder that is not empty and belongs to somebody else is explained in RV(notes) and keeps its owner.
+author: Phoenix Hypervisor contributors (@phoenix-hypervisor)
+extends_documentation_fragment:
+  - phoenix.hypervisor.attributes
+options:
+  exports:
+    description: The NFS exports, as the filter P(phoenix.hypervisor.host_config#filter) gives them.
+    type: list
+    elements: dict
+    default: []
+  shares:
+    description: The Samba shares, as that filter gives them.
+    type: list
+    elements: dict
+    default: []
+  workgroup:
+    description: Samba's workgroup; empty leaves it.
+    type: str
+    default: ''
+  volumes:
+    description: The shared folders, as that filter gives them.
+    type: list
+    elements: dict
+    default: []
+  accounts:
+    description: Accounts that are to have a Samba password.
+    type: list
+    elements: str
+    default: []
+  folders_to_come:
+    description: Folders that a part of this run which is only predicted would make.
+    type: list
+    elements: str
+    default: []
+  accounts_to_come:
+    description: Accounts that such a part would make.
+    type: list
+    elements: str
+    default: []
+"""
+
+EXAMPLES = r"""
+- name: Compare with what is there
+  phoenix.hypervisor.phoenix_shares_survey:
+    exports: "{{ (phoenix_hypervisor_config | phoenix.hypervisor.host_config).exports }}"
+  register: survey
+"""
+
+RETURN = r"""
+exports:
+  description: What C(/etc/exports.d/phoenix.exports) is to hold; empty when it is to go.
+  returned: success
+  type: str
+exports_before:
+  description: What it holds; empty when it is not there.
+  returned: success
+  type: str
+export_due:
+  description: Whether exports have changed since exportfs last read them.
+  returned: success
+  type: bool
+smb:
+  description: What C(/etc/samba/phoenix.conf) is to hold; empty when it is to go.
+  returned: success
+  type: str
+smb_before:
+  description: What it holds; empty when it is not there.
+  returned: success
+  type: str
+folders:
+  description: The shared folders with C(path), C(owner), C(group) and C(mode).
+  returned: success
+  type: list
+  elements: dict
+accounts:
+  description: The accounts that are not there.
+  returned: success
+  type: list
+  elements: str
+notes:
+  description: What differs and is left.
+  returned: success
+  type: list
+  elements: str
+"""
+
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core import shares
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node import shares as seen
+
+
+def file_diff(path: str, before: str, after: str) -> list[dict[str, str]]:
+    """One file's entry of a diff, nothing when it stays as it is."""
+    return [] if before == after else [{"before_header": path, "after_header": path, "before": before, "after": after}]
+
+
+def work(module: AnsibleModule) -> dict[str, Any]:
+    """Look and compare."""
+    desired = {key: module.params[key] for key in ("exports", "shares", "volumes", "workgroup")}
+    paths = {row["path"] for key in ("exports", "shares", "volumes") for row in desired[key]}
+    folders = {path: seen.folder(path) for path in paths}
+    plan = shares.plan(
+        desired, seen.exports_by_hand(), seen.text(seen.SMB_CONF), folders, module.params["folders_to_come"]
+    )
+    if plan.errors:
+        module.fail_json(msg="Nothing has been changed. " + "; ".join(plan.errors), errors=plan.errors)
+    for note in plan.notes:
+        module.warn(note)
+    before = {"exports": seen.text(shares.EXPORTS), "smb": seen.text(shares.SMB)}
+    accounts = [name for name in module.params["accounts"] if not seen.has_account(name)]
+    lines = [f"folder {line}" for line in folder_lines(plan.folders, folders)]
+    lines += [
+        f"make account {name}, without a login shell"
+        for name in accounts
+        if name not in module.params["accounts_to_come"]
+    ]
+    due = seen.export_is_due()
+    if due and before["exports"] == plan.exports:
+        lines.append("tell the NFS server its exports: exportfs -ra")
+    if plan.smb and shares.INCLUDE not in seen.text(seen.SMB_CONF):
+        lines.append(f"add to {seen.SMB_CONF}: {shares.INCLUDE}")
+    diff: list[dict[str, str]] = [{"prepared": "".join(f"{line}\n" for line in lines)}] if lines else []
+    diff += file_diff(shares.EXPORTS, before["exports"], plan.exports)
+    diff += file_diff(shares.SMB, before["smb"], plan.smb)
+    return {
+        # What is still to be made is the change of the tasks that make it; in check mode they don't run.
+        "changed": bool(diff) and module.check_mode,
+        "exports": plan.exports,
+        "exports_before": before["exports"],
+        "export_due": due,
+        "smb": plan.smb,
+        "smb_before": before["smb"],
+        "folders": plan.folders,
+        "accounts": accounts,
+        "notes": plan.notes,
+        "diff": diff if module.check_mode else [],
+    }
+
+
+def folder_lines(wanted: list[dict[str, Any]], folders: dict[str, shares.Folder]) -> list[str]:
+    """The folders that are to be made or changed, in words."""
+    lines = []
+    for row in wanted:
+        found = folders[row["path"]]
+        now = (str(found.owner), str(found.group), f"{found.mode:04o}")
+        text = f"{row['path']}: {row['owner']}:{row['group']} {row['mode']}"
+        if not found.kind:
+            lines.append(text)
+        elif now != (row["owner"], row["group"], row["mode"]):
+            lines.append(f"{text} (now {now[0]}:{now[1]} {now[2]})")
+    return lines
+
+
+def main() -> None:
+    """Module entry point."""
+    rows: dict[str, Any] = {"type": "list", "elements": "dict", "default": []}
+    names: dict[str, Any] = {"type": "list", "elements": "str", "default": []}
+    module = AnsibleModule(
+        argument_spec={
+            "exports": rows,
+            "shares": rows,
+            "volumes": rows,
+            "workgroup": {"type": "str", "default": ""},
+            "accounts": names,
+            "folders_to_come": names,
+            "accounts_to_come": names,
+        },
+        supports_check_mode=True,
+    )
+    try:
+        result = work(module)
+    except OSError as error:
+        module.fail_json(msg=f"the node's shares can't be looked at: {error}")
+    module.exit_json(**result)
+
+
+if __name__ == "__main__":
+    main()

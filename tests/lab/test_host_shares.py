@@ -1,0 +1,134 @@
+# Copyright (c) 2026, Phoenix Hypervisor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""NFS exports, Samba shares and shared folders on a node of the module's own; the tests are steps, in this order."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.site import APT, Lab, Project, Run, until
+
+SECRET = 'canary-9f3b $x"y'
+# A file system of its own, as nfs-ganesha needs it in the lab.
+DATA = '/var/lib/vz/shared'
+HOST: dict[str, Any] = {
+    'nfs': {
+        'exports': [
+            {'path': f'{DATA}/models', 'clients': ['*'], 'options': 'ro,insecure'},
+            {
+                'path': f'{DATA}/work space',
+                'clients': '10.0.0.0/8,127.0.0.1',
+                'options': ['rw', 'insecure', 'no_root_squash'],
+            },
+        ]
+    },
+    'samba': {
+        'workgroup': 'LABGROUP',
+        'user': 'reader',
+        'users': [{'name': 'alice', 'password': SECRET}, {'name': 'reader', 'password': 'other-' + SECRET}],
+        'shares': [
+            {'name': 'work', 'path': f'{DATA}/smb', 'valid_users': ['alice'], 'read_only': False},
+            {'path': f'{DATA}/models', 'options': 'read only=yes browseable=yes'},
+        ],
+    },
+    'shared_volumes': {
+        'models': {'host_path': f'{DATA}/models'},
+        'work': {'host_path': f'{DATA}/work space', 'owner_uid': 1000, 'mode': '2770'},
+    },
+}
+BY_HAND = """set -e
+mkdir -p /srv/hand /var/lib/vz/shared/smb; chmod 0777 /var/lib/vz/shared/smb
+echo '/srv/hand *(ro,no_subtree_check)' > /etc/exports
+mkdir -p /etc/samba
+printf '[global]\\n\\tworkgroup = OLD\\n\\n[hand]\\n\\tpath = /srv/hand\\n' > /etc/samba/smb.conf
+"""
+PLACES = '/etc /var/lib/samba/private /var/lib/vz/shared /srv /var/lib/phoenix_hypervisor /var/lib/nfs/etab'
+
+
+def files(lab: Lab) -> str:
+    """A fingerprint of what the role could touch: modes, owners, times of change, content."""
+    return lab.sh(
+        f'for place in {PLACES}; do [ -e $place ] || continue; '
+        "find $place -xdev -printf '%p %y %m %U %G %s %C@ %l\\n' | sort; "
+        'find $place -xdev -type f ! -name "*.tdb" -exec sha256sum {} + | sort; done; dpkg-query -W | sha256sum'
+    )
+
+
+@pytest.fixture
+def host(host_lab: Lab, tmp_path: Path) -> Project:
+    """A project without containers, its host file as above."""
+    project = Project(host_lab, tmp_path)
+    project.containers()
+    write(project, HOST)
+    return project
+
+
+def write(project: Project, config: dict[str, Any]) -> None:
+    """The host's file."""
+    project.write('hypervisor_config.json', json.dumps(config, indent=2))
+
+
+def play(project: Project, *words: str) -> Run:
+    """The role alone."""
+    return project.play('--tags', 'hypervisor_shares', *words, playbook='playbooks/hypervisor.yml')
+
+
+def changed_tasks(run: Run) -> list[str]:
+    """What the recap counts as changed, by name."""
+    return [e['task'] for e in run.events if e['status'] == 'ok' and e['result'].get('changed')]
+
+
+def test_check_mode_shows_the_plan_of_an_untouched_node_and_changes_nothing(host: Project) -> None:
+    host.lab.sh(BY_HAND)
+    before = files(host.lab)
+    run = play(host, '--check', '--diff').good()
+    text = ' '.join(run.output.split())
+    for words in (
+        'nfs-kernel-server', 'samba', '+/var/lib/vz/shared/models *(ro,insecure,no_subtree_check)', '+[work]',
+        f'folder {DATA}/models: 100000:100000 0775', f'folder {DATA}/work space: 101000:101000 2770',
+        'make account alice', 'set the Samba password of alice', 'include = /etc/samba/phoenix.conf',
+    ):  # fmt: skip  # laid out to be read
+        assert words in text, f'{words} is not in {run.output}'
+    assert SECRET not in run.output
+    assert files(host.lab) == before
+
+
+def test_shares_are_made_and_answer(host: Project) -> None:
+    host.lab.sh(f'printf weights > /tmp/file; {APT} install libnfs-utils smbclient >/dev/null')
+    run = play(host, '--diff', '-vvv').good()
+    lab = host.lab
+    shown = lab.sh('showmount --no-headers -e localhost')
+    assert {' '.join(line.split()[:-1]) for line in shown.splitlines()} == {
+        '/srv/hand', f'{DATA}/models', f'{DATA}/work space',
+    }, shown  # fmt: skip  # laid out to be read
+    assert lab.sh(f"stat -c '%u:%g %a' '{DATA}/models' '{DATA}/work space'").split('\n')[:2] == [
+        '100000:100000 775', '101000:101000 2770',
+    ]  # fmt: skip  # laid out to be read
+    lab.sh(f'cp /tmp/file {DATA}/models/')
+    url = f'nfs://127.0.0.1{DATA}/models/file?version=4'
+    assert until(lambda: lab.sh(f"nfs-cat '{url}' 2>/dev/null || true"), 20) == 'weights'
+    assert SECRET not in run.output
+    listed = lab.sh(
+        "printf 'username = alice\\npassword = %s\\n' '" + SECRET + "' > /root/alice; "
+        'smbclient -A /root/alice -g -L localhost 2>/dev/null'
+    )
+    assert {line.split('|')[1] for line in listed.splitlines() if line.startswith('Disk')} >= {'work', 'models', 'hand'}
+    lab.sh(
+        'smbclient -A /root/alice //localhost/work -c "put /tmp/file file" && '
+        'smbclient -A /root/alice //localhost/work -c "get file /tmp/back" && cmp /tmp/file /tmp/back'
+    )
+    assert lab.sh(f'cat {DATA}/smb/file') == 'weights'
+    assert 'NT_STATUS_ACCESS_DENIED' in lab.sh('smbclient -A /root/alice //localhost/models -c ls 2>&1 || true')
+    assert 'LABGROUP' in lab.sh('testparm -s --parameter-name workgroup 2>/dev/null')
+
+
+def test_second_run_changes_nothing(host: Project) -> None:
+    before = files(host.lab)
+    run = play(host, '--diff').good()
+    assert changed_tasks(run) == []
+    assert files(host.lab) == before
+    assert changed_tasks(play(host, '--check').good()) == []
