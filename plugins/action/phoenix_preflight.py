@@ -113,5 +113,7 @@ def coming(config: Mapping[str, Any]) -> Iterator[str]:
     for item in [interfaces] if isinstance(interfaces, Mapping) else interfaces:
         if item.get("name"):
             yield str(item["name"])
+    if (config.get("model_store") or {}).get("path"):
+        yield str(config["model_store"]["path"])
     for volume in (config.get("shared_volumes") or {}).values():
         yield str(volume.get("host_path"))

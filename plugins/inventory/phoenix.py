@@ -205,6 +205,9 @@ class InventoryModule(BaseInventoryPlugin):
             self._set(ctid, "ansible_host", _ADDRESS)
             if ctid in configuration.applications:
                 self._set(ctid, "phoenix_application", configuration.applications[ctid])
+            if ctid in configuration.stored:
+                for key, value in configuration.stored[ctid].variables().items():
+                    self._set(ctid, key, value)
             variables = nodes.get(node, {})
             for key in _FROM_NODE.keys() & variables.keys():
                 self._set(ctid, key, _FROM_NODE[key])

@@ -18,6 +18,7 @@ from ansible_collections.phoenix.hypervisor.plugins.module_utils._config.checks 
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._config.finding import Finding
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._config.fleet import Fleet
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._config.jsontext import JsonText, parse
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._config.modelstore import Stored
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._config.source import SourceChecker
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._config.validation import Source, validate
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config_schemas import load_schema
@@ -49,6 +50,7 @@ class Configuration:
         fleet: the containers.
         hypervisor: the hypervisor configuration.
         applications: CTID -> {name, path} of the scripts that were found.
+        stored: CTID -> how it sees its model, of the containers that read from the host's store.
         feature_collections: collections in which plain feature names are looked for.
         text: the containers' file as text, whatever it holds.
         findings: the errors, by file and line.
@@ -61,6 +63,7 @@ class Configuration:
     fleet: Fleet = field(default_factory=lambda: Fleet({}))
     hypervisor: dict[str, Any] = field(default_factory=dict)
     applications: dict[str, dict[str, str]] = field(default_factory=dict)
+    stored: Mapping[str, Stored] = field(default_factory=dict)
     feature_collections: tuple[str, ...] = ()
     text: str = ""
     findings: list[Finding] = field(default_factory=list)
@@ -107,6 +110,7 @@ class ConfigurationReader:
         outcome = validate(lxc, host, tuple(result.nodes), (application_scripts, *feature_checks(search)))
         result.fleet = outcome.fleet
         result.hypervisor = outcome.hypervisor
+        result.stored = outcome.stored
         result.text = lxc.text.text
         result.findings = [*findings, *outcome.findings]
         result.warnings = outcome.warnings

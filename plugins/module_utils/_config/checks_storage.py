@@ -25,7 +25,7 @@ def no_bind_mount_on_a_source(subject: Subject) -> Iterator[Finding]:
         if container.source is not None and not container.absent:
             first_clone.setdefault(container.source, ctid)
     for ctid, container in subject.fleet.containers.items():
-        reason, remedy = _needs_copy(container, first_clone.get(ctid))
+        reason, remedy = needs_copy(container, first_clone.get(ctid))
         if reason and _items(container, "mount_points"):
             yield subject.at(
                 container.place("mount_points"),
@@ -85,7 +85,7 @@ def one_value_per_flag(subject: Subject) -> Iterator[Finding]:
                 yield subject.at(path, subject.show(path, item), expected, "Remove one of the two.")
 
 
-def _needs_copy(container: Container, clone: str | None) -> tuple[str, str]:
+def needs_copy(container: Container, clone: str | None) -> tuple[str, str]:
     """(why the container must be possible to clone or to snapshot, the remedy). Empty texts where it needn't be."""
     remedy = "Move mount_points to the containers that are cloned from it, or use volumes."
     if container.config.get("is_template") is True:

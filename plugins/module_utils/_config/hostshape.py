@@ -13,7 +13,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._config import hostinterfaces, hoststorage
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._config import hostinterfaces, hoststorage, modelstore
 
 PVE_URI = "http://download.proxmox.com/debian"
 ENTERPRISE_URI = "https://enterprise.proxmox.com/debian"
@@ -42,6 +42,7 @@ def host_config(config: Mapping[str, Any]) -> dict[str, Any]:
         "storages": hoststorage.storages(config),
         "interfaces": hostinterfaces.interfaces(config.get("network", {})),
         "name_servers": hostinterfaces.name_servers(config.get("network", {})),
+        "model_store": modelstore.shape(config),
         "arc_max": hoststorage.arc_max(config.get("zfs", {})),
         "exports": [export(item, config) for item in nfs_exports(config.get("nfs", {}))],
         "shares": [share(item, config) for item in config.get("samba", {}).get("shares", ())],

@@ -16,9 +16,11 @@ from ansible_collections.phoenix.hypervisor.plugins.module_utils._config import 
     checks_clones,
     checks_firewall,
     checks_gpu,
+    checks_models,
     checks_network,
     checks_shares,
     checks_storage,
+    modelstore,
 )
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._config.checks import CHECKS, Check, Subject
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._config.explain import Explainer
@@ -43,6 +45,7 @@ ALL_CHECKS = (
     *checks_clones.CHECKS,
     *checks_firewall.CHECKS,
     *checks_gpu.CHECKS,
+    *checks_models.CHECKS,
     *checks_network.CHECKS,
     *checks_shares.CHECKS,
     *checks_storage.CHECKS,
@@ -69,13 +72,14 @@ class Source:
 @dataclass(frozen=True)
 class Outcome:
     """The result of validating: what was read, as far as it is readable, and everything that is wrong with it, by
-    file and line.
+    file and line. `stored` are the containers that read from the host's store of models; `fleet` has their mounts.
     """
 
     fleet: Fleet
     hypervisor: dict[str, Any]
     findings: tuple[Finding, ...]
     warnings: tuple[str, ...] = field(default=())
+    stored: Mapping[str, modelstore.Stored] = field(default_factory=dict)
 
 
 def validate(
@@ -108,7 +112,9 @@ def validate(
         subject = Subject(fleet, host, nodes, lxc.file, hypervisor.file if hypervisor is not None else "", hidden)
         for check in (*ALL_CHECKS, *further_checks):
             found += check(subject)
-    return Outcome(fleet, host, tuple(_placed(found, sources)), tuple(warnings))
+    # Only now: the checks are about what stands in the file.
+    fleet, stored = modelstore.completed(fleet, host)
+    return Outcome(fleet, host, tuple(_placed(found, sources)), tuple(warnings), stored)
 
 
 def _text_findings(source: Source) -> Iterator[Finding]:

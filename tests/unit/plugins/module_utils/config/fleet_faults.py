@@ -336,7 +336,45 @@ DRIVERS = [
     ),
 ]
 
-CROSS_FAULTS = [*CLONES, *NETWORK, *STORAGE, *GPUS, *DRIVERS]
+MODEL_STORE = {"path": "/srv/models", "models": ["acme/a", {"name": "acme/b"}]}
+
+
+def stored(name: str, changes: dict[str, Any], store: dict[str, Any], at: str, remedy: str, expected: str) -> Fault:
+    """A store of models beside containers with these changes."""
+    host = dump({**GOOD_HOST, "model_store": {**MODEL_STORE, **store}})
+    return several(name, changes, at, remedy, expected, host=host)
+
+
+TO_CLONE = "Move vllm_model to the containers that are cloned from it"
+MODELS = [
+    stored(
+        "a model twice", {}, {"models": ["a/b", {"name": "A/B"}]}, "/model_store/models/1/name", "one revision", "0"
+    ),
+    stored("a model in another", {}, {"models": ["a/b", "a"]}, "/model_store/models/1", "Remove one", "no folder"),
+    *(
+        stored(
+            f"a stored model where it can't be mounted: {key}",
+            {"950 vllm_model": "acme/b", f"950 {key}": value},
+            {},
+            "/lxc_configs/950/vllm_model",
+            TO_CLONE,
+            "bind mount",
+        )
+        for key, value in (("is_template", True), ("template_snapshot_name", "ready"), ("guard", "rollback"))
+    ),
+    stored(
+        "a clone source with one", {"900 vllm_model": "acme/a"}, {}, "/lxc_configs/900/vllm_model", TO_CLONE, "clone"
+    ),
+    stored(
+        "another mount in its place",
+        {"950 vllm_model": "acme/a", "950 mount_points": [{**BIND[0], "host_path": "/srv/data"}]},
+        {"container_path": "/models"},
+        "/lxc_configs/950/vllm_model",
+        "set container_path",
+        "free",
+    ),
+]
+CROSS_FAULTS = [*CLONES, *NETWORK, *STORAGE, *GPUS, *DRIVERS, *MODELS]
 
 FINE: dict[str, dict[str, Any]] = {
     "a container to be removed makes room": {

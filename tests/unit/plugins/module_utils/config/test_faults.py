@@ -55,7 +55,7 @@ def test_fault(fault: Fault):
     outcome = judge(
         fault.lxc if fault.lxc is not None else dump(GOOD), fault.host if fault.host is not None else dump(GOOD_HOST)
     )
-    file = "host.json" if fault.lxc is None or fault.at.startswith("/nvidia/") else "lxc.json"
+    file = "host.json" if fault.lxc is None or fault.at.startswith(("/nvidia/", "/model_store/")) else "lxc.json"
     meant = [
         finding
         for finding in outcome.findings
