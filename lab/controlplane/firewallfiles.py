@@ -1,10 +1,11 @@
 # Copyright (c) 2026, Phoenix Hypervisor contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Firewalls kept as files, /etc/pve/firewall/<CTID>.fw and cluster.fw, where fakepve keeps them in memory only.
+"""Firewalls kept as files, /etc/pve/firewall/<CTID>.fw, cluster.fw and host.fw, where fakepve keeps them in memory.
 
 The files are the truth, as the .conf files are: root may edit one, and the next request obeys. A line of the rules that
-can't be read is skipped, as pve-firewall skips it, and lost at the next write. Nothing is filtered.
+can't be read is skipped, as pve-firewall skips it, and lost at the next write. What reaches the node itself is filtered
+by the lab's pve-firewall, which reads these files; guests are not.
 """
 
 from __future__ import annotations
@@ -142,7 +143,7 @@ class FirewallFiles:
 
     def _filed_firewall(self, method: str, path: str, call: Any) -> Any:
         """The call with what it needs read from the files before, and what it changed written after."""
-        if not path.startswith(('/cluster/firewall', '/nodes/{node}/lxc/')):
+        if not path.startswith(('/cluster/firewall', '/nodes/{node}/lxc/', '/nodes/{node}/firewall')):
             return call
 
         async def filed(v: Any, user: str) -> Any:
@@ -152,6 +153,10 @@ class FirewallFiles:
                 conf = self.firewall_config('ct', vmid=v['vmid'])  # type: ignore[attr-defined]  # fakepve's
                 name = str(v['vmid'])
                 self.read_firewall(name, conf)
+            elif '{node}' in path:
+                conf = self.firewall_config('host', node=v['node'])  # type: ignore[attr-defined]  # fakepve's
+                name = 'host'
+                self.read_firewall(name, conf)
             result = await call(v, user)
             if method != 'GET':
                 self.write_firewall(name, conf)
@@ -159,11 +164,17 @@ class FirewallFiles:
 
         return filed
 
+    def _firewall_file(self, name: str) -> Path:
+        """cluster.fw, host.fw, or a guest's by its CTID."""
+        assert self.firewall_dir is not None
+        folder = self.firewall_dir.parent / 'local' if name == 'host' else self.firewall_dir
+        return folder / f'{name}.fw'
+
     def read_firewall(self, name: str, conf: dict[str, Any]) -> None:
         if self.firewall_dir is None:
             return
         try:
-            text = (self.firewall_dir / f'{name}.fw').read_text(encoding='utf-8', errors='replace')
+            text = self._firewall_file(name).read_text(encoding='utf-8', errors='replace')
         except FileNotFoundError:
             text = ''
         conf.clear()
@@ -175,11 +186,11 @@ class FirewallFiles:
         for rule in [*conf['rules'], *(rule for group in conf['groups'].values() for rule in group)]:
             for key in [key for key in rule if key not in RULE_KEYS]:
                 del rule[key]
-        target, text = self.firewall_dir / f'{name}.fw', render(conf)
+        target, text = self._firewall_file(name), render(conf)
         if not text:
             target.unlink(missing_ok=True)
             return
-        self.firewall_dir.mkdir(parents=True, exist_ok=True)
+        target.parent.mkdir(parents=True, exist_ok=True)
         temporary = target.with_name(f'{target.name}.tmp.{os.getpid()}')
         temporary.write_text(text, encoding='utf-8')
         os.chmod(temporary, 0o640)

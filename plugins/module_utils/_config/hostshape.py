@@ -13,7 +13,12 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._config import hostinterfaces, hoststorage, modelstore
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._config import (
+    hostinterfaces,
+    hostrules,
+    hoststorage,
+    modelstore,
+)
 
 PVE_URI = "http://download.proxmox.com/debian"
 ENTERPRISE_URI = "https://enterprise.proxmox.com/debian"
@@ -43,6 +48,7 @@ def host_config(config: Mapping[str, Any]) -> dict[str, Any]:
         "interfaces": hostinterfaces.interfaces(config.get("network", {})),
         "name_servers": hostinterfaces.name_servers(config.get("network", {})),
         "model_store": modelstore.shape(config),
+        "firewall": hostrules.firewall(config),
         "arc_max": hoststorage.arc_max(config.get("zfs", {})),
         "exports": [export(item, config) for item in nfs_exports(config.get("nfs", {}))],
         "shares": [share(item, config) for item in config.get("samba", {}).get("shares", ())],

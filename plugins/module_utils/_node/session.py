@@ -15,11 +15,12 @@ _LOOPBACK = ("127.", "::1", "::ffff:127.")
 
 @dataclass(frozen=True)
 class Session:
-    """``since``: seconds since boot; ``client``, ``server``: addresses, '' when they aren't known."""
+    """``since``: seconds since boot; ``client``, ``server``: addresses, '' when unknown; ``port``: the server's."""
 
     since: float
     client: str = ""
     server: str = ""
+    port: int = 0
 
     @property
     def is_local(self) -> bool:
@@ -37,7 +38,7 @@ def find(pid: int | None = None, proc: str = "/proc") -> Session | None:
 
     A multiplexed connection (ControlPersist) is one connection, as old as its first session.
     """
-    current, client, server = pid or os.getpid(), "", ""
+    current, client, server, port = pid or os.getpid(), "", "", 0
     for _step in range(64):
         try:
             with open(f"{proc}/{current}/stat", encoding="utf-8", errors="replace") as file:
@@ -48,11 +49,12 @@ def find(pid: int | None = None, proc: str = "/proc") -> Session | None:
             return None
         fields = tail.split()
         if head.partition("(")[2].startswith("sshd"):
-            return Session(int(fields[19]) / os.sysconf("SC_CLK_TCK"), client, server)
+            return Session(int(fields[19]) / os.sysconf("SC_CLK_TCK"), client, server, port)
         for item in environment:
             if item.startswith(b"SSH_CONNECTION=") and not client:
                 words = item.decode("ascii", "replace").partition("=")[2].split()
-                client, server = (words[0], words[2]) if len(words) == 4 else ("", "")
+                if len(words) == 4 and words[3].isdigit():
+                    client, server, port = words[0], words[2], int(words[3])
         current = int(fields[1])
         if current <= 1:
             return None

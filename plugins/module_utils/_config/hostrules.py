@@ -1,0 +1,32 @@
+# Copyright (c) 2026, Phoenix Hypervisor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""`firewall` of `hypervisor_config.json` in one form: what phoenix_pve_firewall is given."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+_OPTIONS = {"enabled": "enable", "default_input_policy": "policy_in", "default_output_policy": "policy_out"}
+
+
+def firewall(config: Mapping[str, Any]) -> dict[str, Any]:
+    """`options` and `rules` by level, `groups`, `ipsets`, `aliases`, `management`."""
+    given = config.get("firewall") or {}
+    node = given.get("node") or {}
+    return {
+        "options": {
+            "datacenter": {pve: given[key] for key, pve in _OPTIONS.items() if key in given},
+            "node": {"enable": node["enabled"]} if "enabled" in node else {},
+        },
+        "rules": {"datacenter": list(given.get("rules", ())), "node": list(node.get("rules", ()))},
+        "groups": {name: list(rules) for name, rules in (given.get("groups") or {}).items()},
+        "ipsets": {name: list(entries) for name, entries in (given.get("ipsets") or {}).items()},
+        "aliases": {
+            name: {"cidr": value} if isinstance(value, str) else dict(value)
+            for name, value in (given.get("aliases") or {}).items()
+        },
+        "management": list(given.get("management", ())),
+    }

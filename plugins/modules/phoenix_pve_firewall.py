@@ -1,0 +1,156 @@
+#!/usr/bin/python
+
+# Copyright (c) 2026, Phoenix Hypervisor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: phoenix_pve_firewall
+short_description: Keeps the firewall of a Proxmox VE node and its datacenter as it is described
+version_added: 0.3.0
+description:
+  - Compares options, rules, security groups, IP sets and aliases with what Proxmox VE has, and makes the difference
+    through its API. One call for all of them.
+  - A rule that keeps SSH (and the port of this very connection) and port 8006 open comes first, at both levels, and is
+    there before anything else is changed.
+  - A change takes itself back after O(timeout) seconds, and with a reboot, unless this task confirms it over a new SSH
+    connection once the rules are in force. It fails then, and says so.
+  - What we set and is no longer given is removed; what others set stays where it is.
+author: Phoenix Hypervisor contributors (@phoenix-hypervisor)
+extends_documentation_fragment:
+  - phoenix.hypervisor.attributes
+  - phoenix.hypervisor.confirmed
+options:
+  firewall:
+    description:
+      - C(options) and C(rules) by level (C(datacenter), C(node)), C(groups) (rules by name), C(ipsets) (entries by
+        name), C(aliases) (C(cidr) and C(comment) by name), and C(management), the networks that may reach SSH and 8006.
+      - Rules are objects as in F(hypervisor_config.json), options are PVE's.
+    type: dict
+    required: true
+"""
+
+EXAMPLES = r"""
+- name: Filter, and let the office in
+  phoenix.hypervisor.phoenix_pve_firewall:
+    firewall:
+      options:
+        datacenter: {enable: true, policy_in: DROP}
+      rules:
+        datacenter:
+          - {type: in, action: ACCEPT, macro: Ping}
+      management: [192.0.2.0/24]
+"""
+
+RETURN = r"""
+calls:
+  description: The calls that were made, or would be in check mode.
+  returned: success
+  type: list
+  elements: str
+reasons:
+  description: Why.
+  returned: success
+  type: list
+  elements: str
+notes:
+  description: What is left as it is, and why.
+  returned: success
+  type: list
+  elements: str
+outcome:
+  description: V(confirmed) after a change.
+  returned: when something was changed
+  type: str
+"""
+
+import subprocess
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core import hostfirewall, revert
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node import fwread, session
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.client import PveError
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.local_client import UnavailableError
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.observe import PVE, ObserveError, node_name
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.pvecalls import make
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.pvesh import open_client
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.revert import (
+    Change,
+    RevertError,
+    read_record,
+    write_record,
+)
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.store import StoreError
+
+
+def work(module: AnsibleModule) -> dict[str, Any]:
+    """Compare, and make the calls when told to."""
+    params, client, node = module.params, open_client(), node_name()
+    record, now = read_record("firewall"), session.find()
+    seen = fwread.seen(client, node, params["firewall"], record)
+    # A rule that names this connection's port stays when another run comes in by the usual one.
+    ports = sorted({*(record.get("ports") or ()), *([now.port] if now and now.port else ())})
+    plan = hostfirewall.plan(node, params["firewall"], seen, record.get("applied"), ports)
+    if plan.refusals:
+        module.fail_json(msg="The firewall is not touched.\n" + "\n".join(plan.refusals), refusals=plan.refusals)
+    for note in plan.notes:
+        module.warn(note)
+    result: dict[str, Any] = {
+        "changed": bool(plan.calls),
+        "calls": [call.text() for call in plan.calls],
+        "reasons": plan.reasons,
+        "notes": plan.notes,
+        "diff": {"prepared": "".join(f"{line}\n" for line in plan.reasons) + plan.diff()["prepared"]},
+    }
+    after = {"applied": plan.applied, "ports": ports}
+    if not plan.calls:
+        if not module.check_mode:
+            write_record("firewall", after)
+        return {**result, "diff": {}}
+    if module.check_mode or not params["apply"]:
+        return result
+    if now is None or now.is_local:
+        module.fail_json(
+            msg="The firewall is not changed from the node itself: nobody could confirm it over the network. "
+            "Run from another machine, over SSH."
+        )
+    change = Change(revert.FIREWALL)
+    files = (f"{PVE}/firewall/cluster.fw", f"{PVE}/nodes/{node}/host.fw")
+    change.arm(params["token"], files, params["timeout"], after)
+    try:
+        make(client, plan.calls)
+    except PveError:
+        change.take_back()
+        raise
+    nftables = str(client.request("GET", f"/nodes/{node}/firewall/options").get("nftables") or "0") != "0"
+    change.note(called=session.boot_clock(), nftables=nftables)
+    return {**result, "armed": True}
+
+
+def main() -> None:
+    """Module entry point."""
+    module = AnsibleModule(
+        argument_spec={
+            "firewall": {"type": "dict", "required": True},
+            "timeout": {"type": "int", "default": 90},
+            "apply": {"type": "bool", "default": False},
+            "token": {"type": "str", "no_log": False},  # a name
+        },
+        required_if=[("apply", True, ("token",))],
+        supports_check_mode=True,
+    )
+    try:
+        result = work(module)
+    except (PveError, UnavailableError, ObserveError, RevertError, StoreError) as error:
+        module.fail_json(msg=str(error))
+    except (OSError, subprocess.SubprocessError) as error:
+        module.fail_json(msg=f"the firewall can't be read or changed: {error}")
+    module.exit_json(**result)
+
+
+if __name__ == "__main__":
+    main()
