@@ -28,6 +28,7 @@ options:
       - C(options) and C(rules) by level (C(datacenter), C(node)), C(groups) (rules by name), C(ipsets) (entries by
         name), C(aliases) (C(cidr) and C(comment) by name), and C(management), the networks that may reach SSH and 8006.
       - Rules are objects as in F(hypervisor_config.json), options are PVE's.
+      - An empty one undoes what was applied earlier.
     type: dict
     required: true
 """
@@ -89,8 +90,10 @@ from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.store imp
 
 def work(module: AnsibleModule) -> dict[str, Any]:
     """Compare, and make the calls when told to."""
-    params, client, node = module.params, open_client(), node_name()
-    record, now = read_record("firewall"), session.find()
+    params, record, now = module.params, read_record("firewall"), session.find()
+    if not params["firewall"] and not record.get("applied"):
+        return {"changed": False, "calls": [], "reasons": [], "notes": []}
+    client, node = open_client(), node_name()
     seen = fwread.seen(client, node, params["firewall"], record)
     # A rule that names this connection's port stays when another run comes in by the usual one.
     ports = sorted({*(record.get("ports") or ()), *([now.port] if now and now.port else ())})

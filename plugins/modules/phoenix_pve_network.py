@@ -91,14 +91,17 @@ FILE, STAGED, RESOLV = "/etc/network/interfaces", "/etc/network/interfaces.new",
 
 def work(module: AnsibleModule) -> dict[str, Any]:
     """Compare; stage and apply when told to."""
-    params, client, node = module.params, open_client(), node_name()
+    params, earlier = module.params, read_record("network").get("interfaces")
+    if not params["interfaces"] and not params["dns"] and not earlier:
+        return {"changed": False, "calls": [], "notes": []}
+    client, node = open_client(), node_name()
     seen = hostnetwork.Seen(
         interfaces=client.request("GET", f"/nodes/{node}/network"),
         dns=client.request("GET", f"/nodes/{node}/dns") or {},
         used=bridges.used(),
         domain=socket.getfqdn().partition(".")[2] or "localdomain",
     )
-    plan = hostnetwork.plan(node, params["interfaces"], params["dns"], seen, read_record("network").get("interfaces"))
+    plan = hostnetwork.plan(node, params["interfaces"], params["dns"], seen, earlier)
     if plan.refusals:
         module.fail_json(msg="The node's network is not touched.\n" + "\n".join(plan.refusals), refusals=plan.refusals)
     for note in plan.notes:

@@ -13,8 +13,10 @@ _OPTIONS = {"enabled": "enable", "default_input_policy": "policy_in", "default_o
 
 
 def firewall(config: Mapping[str, Any]) -> dict[str, Any]:
-    """`options` and `rules` by level, `groups`, `ipsets`, `aliases`, `management`."""
-    given = config.get("firewall") or {}
+    """`options` and `rules` by level, `groups`, `ipsets`, `aliases`, `management`; {} when the file has no firewall."""
+    if "firewall" not in config:
+        return {}
+    given = config["firewall"]
     node = given.get("node") or {}
     return {
         "options": {

@@ -66,7 +66,8 @@ def plan(node: str, wanted: Mapping[str, Any], seen: Seen, applied: Any, ports: 
 
     Args:
         node: the node's name in the API's paths.
-        wanted: `options` and `rules` by level (`datacenter`, `node`), `groups`, `ipsets`, `aliases`, `management`.
+        wanted: `options` and `rules` by level (`datacenter`, `node`), `groups`, `ipsets`, `aliases`, `management`; {}
+            undoes what was applied, the rules that keep the ways in open too.
         seen: what is there.
         applied: what the record holds, in the same shape as the plan's.
         ports: on which the connection of this run comes in, besides the usual ones.
@@ -74,7 +75,7 @@ def plan(node: str, wanted: Mapping[str, Any], seen: Seen, applied: Any, ports: 
     earlier = applied if isinstance(applied, Mapping) else {}
     work = _Work(wanted, seen, earlier)
     bases = {"datacenter": CLUSTER, "node": f"/nodes/{node}/firewall"}
-    first = keeping_open(wanted.get("management") or (), ports)
+    first = keeping_open(wanted.get("management") or (), ports) if wanted else []
     there = {level: [rule_of_answer(row) for row in seen.rules.get(level, ())] for level in LEVELS}
     for level in reversed(LEVELS):  # the node's rules are asked first
         there[level] = work.lead(bases[level], there[level], first)
