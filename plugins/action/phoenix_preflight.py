@@ -6,19 +6,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from typing import Any
 
 from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
 
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.gpubudget import MODEL, RANKS, SHARE
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.gpus import CLASS
+from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.features import container_needs
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.places import located
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.run import run_identity
-from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.wanted import templates_of, wanted
+from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.wanted import (
+    assignment,
+    inherited,
+    search_of,
+    templates_of,
+    wanted,
+)
 
 NAME = "phoenix.hypervisor.phoenix_preflight"
 # Mutations of the node; what happens inside a container, and our own records, ask nothing of it.
 ON_NODE = frozenset({"pve", "conf"})
+# The keys that speak of a GPU's memory: with one of them the node is asked even where only work inside is due.
+CLAIMS = frozenset({SHARE, RANKS, MODEL})
 
 
 class ActionModule(ActionBase):
@@ -39,6 +50,9 @@ class ActionModule(ActionBase):
         if hosts is not None:
             node = str(self._task.delegate_to)
             options["containers"], faults = self._candidates(hosts, node, task_vars)
+            if any("gpu" in item for item in options["containers"]):
+                mine = {item["ctid"] for item in options["containers"]}
+                options.setdefault("neighbours", self._neighbours(node, mine, task_vars["hostvars"]))
             options.setdefault("coming", sorted(set(coming(self._hypervisor(node, task_vars)))))
         if options.get("containers") or options.get("downloads"):
             options["run"] = run_identity()
@@ -66,12 +80,33 @@ class ActionModule(ActionBase):
             plan = (observed.get(str(host)) or {}).get("plan")
             if plan is None:
                 faults += self._fault(host, hostvars, list(hosts))
-            elif plan.get("error") or any(
-                entry["op"] in ON_NODE for step in plan["steps"] for entry in step["entries"]
-            ):
+                continue
+            gpu = self._gpu(variables, hostvars)
+            on_node = any(entry["op"] in ON_NODE for step in plan["steps"] for entry in step["entries"])
+            if plan.get("error") or on_node or gpu:
                 config = dict(variables.get("phoenix_config") or {})
-                found.append({"ctid": variables.get("phoenix_ctid"), "config": config, "plan": plan})
+                found.append({"ctid": variables.get("phoenix_ctid"), "config": config, "plan": plan, **gpu})
         return found, faults
+
+    def _gpu(self, variables: Mapping[str, Any], hostvars: Mapping[str, Any]) -> dict[str, Any]:
+        """What the preflight has to know of a container that takes memory of GPUs; empty for any other."""
+        config = variables.get("phoenix_config") or {}
+        if not CLAIMS.intersection(config):
+            return {}
+        names = [str(name) for name in config.get("features") or ()]
+        needs = container_needs(names, search_of(variables), inherited(variables, hostvars))
+        return {"gpu": {"assignment": assignment(variables, hostvars)}} if CLASS in needs["devices"] else {}
+
+    def _neighbours(self, node: str, mine: Container[Any], hostvars: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """The other containers of the file on this node that say what they take of their GPUs' memory."""
+        found = []
+        for host in hostvars:
+            variables = hostvars.raw_get(host) if hasattr(hostvars, "raw_get") else hostvars[host]
+            share = (variables.get("phoenix_config") or {}).get(SHARE)
+            ctid = variables.get("phoenix_ctid")
+            if share is not None and ctid not in mine and str(variables.get("phoenix_node")) == node:
+                found.append({"ctid": ctid, "share": float(share)})
+        return found
 
     def _place(self, result: dict[str, Any], pointers: list[str], task_vars: Mapping[str, Any]) -> None:
         """Put file, line and column in front of each fault, as the offline report has them."""

@@ -19,6 +19,9 @@ description:
     module fails. It never changes anything while it checks, and takes no lease.
   - Templates that are missing and that PVE can download are returned as RV(downloads). A second call with O(downloads)
     fetches them.
+  - Where something is to be started on a GPU, what runs there is added up with it, whether a file speaks of it or not.
+    The containers of the file count with their C(vllm_gpu_memory_utilization), all others with what nvidia-smi tells of
+    their processes. More than the GPU has is a fault; so are more tensor-parallel ranks than the node has GPUs.
   - Too little room is a fault where a volume takes all of its size at once (LVM), or where not even the templates'
     archives would fit. Elsewhere it is a warning.
   - Runs on the node itself as root (delegate it there). Containers whose plans are empty cost nothing.
@@ -46,6 +49,14 @@ options:
       - Filled in by the action plugin.
     type: list
     elements: str
+    default: []
+  neighbours:
+    description:
+      - Containers of the file that the run leaves alone, each with C(ctid) and the C(share) of its GPUs' memory that it
+        says it takes.
+      - Filled in by the action plugin.
+    type: list
+    elements: dict
     default: []
   credential:
     description:
@@ -133,7 +144,8 @@ from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.store imp
 def check(module: AnsibleModule, gatherer: Gatherer) -> dict[str, Any]:
     """Judge the plans. Fails with the report when something is wrong."""
     candidates = [candidate_from(item) for item in module.params["containers"]]
-    facts = gatherer.gather(candidates, module.params["coming"], module.params["credential"])
+    shares = {int(item["ctid"]): item.get("share") for item in module.params["neighbours"]}
+    facts = gatherer.gather(candidates, module.params["coming"], module.params["credential"], shares)
     verdict = preflight.judge(candidates, facts, module.check_mode)
     for warning in verdict.warnings:
         module.warn(warning)
@@ -174,6 +186,7 @@ def main() -> None:
             "containers": {"type": "list", "elements": "dict", "default": []},
             "downloads": {"type": "list", "elements": "dict", "default": []},
             "coming": {"type": "list", "elements": "str", "default": []},
+            "neighbours": {"type": "list", "elements": "dict", "default": []},
             "credential": {"type": "str", "default": "root@pam"},
             "task_timeout": {"type": "int", "default": 3600},
             "run": {"type": "dict", "default": {}},

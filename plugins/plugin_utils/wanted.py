@@ -59,7 +59,7 @@ def wanted(
     key = str(template(variables.get("phoenix_digest_key", "")) or "").encode()
     try:
         stack = features.feature_set(
-            names, variables, template, key, search_of(variables), _inherited(variables, hostvars)
+            names, variables, template, key, search_of(variables), inherited(variables, hostvars)
         )
         work = application.application(variables, loader, template, key, stack)
     except (features.FeatureError, application.ApplicationError) as error:
@@ -73,7 +73,7 @@ def wanted(
             if feature["listed"]
         ],
         "classes": sorted({device for feature in stack for device in feature["container"]["devices"]}),
-        "assignment": _assignment(variables, hostvars),
+        "assignment": assignment(variables, hostvars),
         "inherited": [feature["name"] for feature in stack if not feature["listed"]],
         "application": {name: work[name] for name in ("name", "digest", "components", "health")} if work else None,
         "state": str(template(variables.get("phoenix_target_state")) or config.get("target_state") or "completed"),
@@ -106,7 +106,7 @@ def _recreated(variables: Mapping[str, Any], template: Template, hostvars: Mappi
     return [int(name) for name in names]
 
 
-def _inherited(variables: Mapping[str, Any], hostvars: Mapping[str, Any] | None) -> list[str]:
+def inherited(variables: Mapping[str, Any], hostvars: Mapping[str, Any] | None) -> list[str]:
     """The features of the clone sources, lowest first: they lie under the container's own."""
     names: list[str] = []
     for ctid in [str(item) for item in variables.get("phoenix_lineage") or ()]:
@@ -117,7 +117,7 @@ def _inherited(variables: Mapping[str, Any], hostvars: Mapping[str, Any] | None)
     return names
 
 
-def _assignment(variables: Mapping[str, Any], hostvars: Mapping[str, Any] | None) -> str | None:
+def assignment(variables: Mapping[str, Any], hostvars: Mapping[str, Any] | None) -> str | None:
     """The container's ``gpu_assignment``, else that of the nearest clone source; None for all GPUs."""
     config = variables.get("phoenix_config") or {}
     seen: set[str] = set()

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from support.figures import FIGURES
 from support.site import INSTANCE, Lab, Project
 
 # Set while writing tests: the lab stays between sessions, which saves its second template.
@@ -56,3 +57,11 @@ def lab(site_lab: Lab) -> Lab:
 def project(lab: Lab, tmp_path: Path) -> Project:
     """An empty project for that node."""
     return Project(lab, tmp_path)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """The figures of the run, where tools/checks.py looks for them."""
+    if FIGURES:
+        terminalreporter.section('proofs')
+        for line in FIGURES:
+            terminalreporter.write_line(line)

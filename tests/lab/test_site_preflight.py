@@ -58,3 +58,38 @@ def test_a_settled_fleet_is_not_asked(lab: Lab, project: Project) -> None:
     assert run.changed == 0
     assert lab.requests() == []
     assert [e for e in run.events if e.get('action') == PREFLIGHT and e['status'] != 'skipped'] == []
+
+
+def test_what_runs_on_a_gpu_counts_whoever_started_it(lab: Lab, project: Project) -> None:
+    """A container that no file knows, by what nvidia-smi tells of its processes; one beside --limit."""
+    lab.run('gpu', 'on', '2')
+    uuid = 'GPU-00000000-aaaa-bbbb-cccc-0123456789ab'
+    lab.sh(
+        f'pct create 777 {WITH_PYTHON} --rootfs local:1 --hostname theirs --unprivileged 1 --dev0 /dev/nvidia0 --start 1'
+        f' && echo "{uuid}, $(lxc-info -n 777 -pH), 8000" > /run/phoenix-lab/gpu/processes'
+    )
+    try:
+        name = project.feature('computes')
+        project.write(f'roles/{name}/meta/phoenix_feature.yml', '{"container": {"devices": ["nvidia-gpu"]}}')
+        share = {'features': [name], 'vllm_gpu_memory_utilization': 0.45}
+        project.containers(
+            _950={'gpu_assignment': '0', **share},
+            _951={'name': 'second', 'gpu_assignment': '1', **share},
+            _952={'name': 'third', 'gpu_assignment': uuid, **share, 'vllm_tensor_parallel_size': 1},
+        )
+        project.play('--limit', '950,951').good()
+        before = lab.node_files()
+        run = project.play('--limit', '952')
+        assert run.rc != 0
+        place = r'phoenix_lxc_configs.json:\d+:\d+  /lxc_configs/952/vllm_gpu_memory_utilization  '
+        assert re.search(place + r'got 0.45, which makes 1.39 of GPU 0 together with ', run.output), run.output
+        for words in (
+            '777, which runs and takes 8000 MiB now (0.49)',
+            '950, which runs (0.45)',
+            'at most 1.0 of a GPU',
+        ):
+            assert words in run.output
+        assert lab.node_files() == before
+    finally:
+        lab.run('gpu', 'off')
+        lab.sh('rm -f /run/phoenix-lab/gpu/processes')

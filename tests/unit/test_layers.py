@@ -130,19 +130,22 @@ def without_examples(source: str) -> str:
     return '\n'.join(lines)
 
 
-# A word that is the name of a feature, and of something else in these files: of NVIDIA's driver, its files under /proc and
-# /dev, its modules, and of a key of the host's configuration. That the feature is asked for by none of them is what the
-# fleets under other names in test_hostneeds.py show.
+# A word that is the name of a feature, and of something else in these files: of NVIDIA's driver, its files under /proc
+# and /dev, its modules and its tool, and of a key of the host's configuration. That the feature is asked for by none of
+# them is what the fleets under other names in test_hostneeds.py show.
 OTHER_MEANING = {
     'nvidia': {
         '_config/checks_gpu.py',
         '_config/fleet.py',
+        '_core/gpubudget.py',
         '_core/gpus.py',
         '_core/hostneeds.py',
+        '_node/gpuload.py',
         '_node/gpus.py',
         '_node/gpuusers.py',
         'modules/phoenix_gpu_info.py',
         'modules/phoenix_lxc_state.py',
+        'modules/phoenix_preflight.py',
         'schemas/phoenix_feature.json',
     },
 }

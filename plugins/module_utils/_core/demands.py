@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Union
 
-from . import properties
+from . import gpubudget, properties
 from .clones import disks
 from .compare import GIB, disk_size
 
@@ -36,12 +36,16 @@ _DESTROY = re.compile(r"^DELETE /nodes/[^/]+/lxc/(\d+)$")
 
 @dataclass(frozen=True)
 class Candidate:
-    """A container that this run will work on: its configuration and its plan, as Plan.as_dict() has it."""
+    """A container that this run will work on: its configuration and its plan, as Plan.as_dict() has it.
+
+    ``claim`` is what it takes of the node's GPUs afterwards.
+    """
 
     ctid: int
     config: Mapping[str, Any]
     steps: tuple[Mapping[str, Any], ...] = ()
     error: str | None = None
+    claim: gpubudget.Claim | None = None
 
     def calls(self) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
         """(op, what, params) of every mutation that the plan makes."""
@@ -87,12 +91,14 @@ class Asked:
 
 
 def candidate_from(item: Mapping[str, Any]) -> Candidate:
-    """One element of the module's ``containers``: ctid, config, and plan as phoenix_lxc_info returns it."""
-    plan = item.get("plan") or {}
-    error = plan.get("error")
-    return Candidate(
-        int(item["ctid"]), item.get("config") or {}, tuple(plan.get("steps") or ()), str(error) if error else None
-    )
+    """One element of the module's ``containers``: ctid, config, and plan as phoenix_lxc_info returns it.
+
+    One that needs GPUs has ``gpu`` with its ``assignment``, too.
+    """
+    plan, config, gpu = item.get("plan") or {}, item.get("config") or {}, item.get("gpu")
+    error, ctid = plan.get("error"), int(item["ctid"])
+    claim = gpubudget.claim(ctid, config, gpu.get("assignment"), str(plan.get("final_state") or "")) if gpu else None
+    return Candidate(ctid, config, tuple(plan.get("steps") or ()), str(error) if error else None, claim)
 
 
 def template_of(volume: Any) -> tuple[str, str] | None:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import Any
 
-from . import privileges
+from . import gpubudget, privileges
 from .demands import BRIDGE, DISK, FOLDER, FREED, TEMPLATE, Candidate, Demand, Path, demands
 from .model import Entry, Plan, Step
 from .storagecfg import ROOTDIR, TEMPLATES, Storage
@@ -38,6 +38,8 @@ class Facts:
     ``templates`` holds the templates of each storage that was asked for (name -> bytes), None where they can't be
     listed; ``appliances`` is PVE's appliance index, None when it wasn't needed or can't be read. ``coming`` names the
     storages, bridges and folders that the hypervisor's configuration makes: in check mode they need not exist yet.
+    ``load`` is what is on the GPUs, None where nothing is to be started on one; ``shares`` is what the containers of
+    the file that this run leaves alone say that they take.
     """
 
     node: str
@@ -53,6 +55,8 @@ class Facts:
     coming: frozenset[str] = frozenset()
     credential: str = privileges.ROOT
     permissions: Mapping[str, Mapping[str, object]] | None = None
+    load: gpubudget.Load | None = None
+    shares: Mapping[int, float | None] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -119,6 +123,7 @@ def judge(candidates: Iterable[Candidate], facts: Facts, check: bool = False) ->
         judgement.demand(item)
     judgement.room([item for item in wanted if item.kind in (DISK, FREED)])
     judgement.privileges(items, wanted)
+    judgement.gpus(items)
     return judgement.verdict()
 
 
@@ -276,6 +281,15 @@ class _Judgement:
     def _archive(self, item: Demand) -> int:
         storage, _separator, name = item.at_least.partition(":")
         return (self._facts.templates.get(storage) or {}).get(name, 0)
+
+    def gpus(self, candidates: Iterable[Candidate]) -> None:
+        """The memory of the GPUs that something is about to be started on."""
+        if self._facts.load is None:
+            return
+        claims = [item.claim for item in candidates if item.claim is not None]
+        faults, warnings = gpubudget.judge(claims, self._facts.shares, self._facts.load)
+        self._findings += [Finding(*fault) for fault in faults]
+        self._warnings += warnings
 
     def privileges(self, candidates: list[Candidate], wanted: list[Demand]) -> None:
         """What a credential other than root@pam lacks, with the commands that grant it."""

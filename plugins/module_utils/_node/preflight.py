@@ -19,9 +19,11 @@ from typing import Any, Callable
 
 from .._core import privileges
 from .._core.demands import Asked, Candidate, asked, demands, heads_needed
+from .._core.gpubudget import Load
 from .._core.model import Step
 from .._core.preflight import Facts, Room
 from .._core.storagecfg import TEMPLATES, Storage, parse_storages
+from . import gpuload
 from .audit import Audit
 from .client import Client, PveError
 from .observe import PVE, node_name, read_conf
@@ -59,7 +61,11 @@ class Gatherer:
         return self._client
 
     def gather(
-        self, candidates: Iterable[Candidate], coming: Iterable[str] = (), credential: str = privileges.ROOT
+        self,
+        candidates: Iterable[Candidate],
+        coming: Iterable[str] = (),
+        credential: str = privileges.ROOT,
+        shares: Mapping[int, float | None] | None = None,
     ) -> Facts:
         """Everything that has to be known to judge these plans. Raises PveError when the credential is unknown."""
         items = list(candidates)
@@ -95,7 +101,12 @@ class Gatherer:
             coming=frozenset(coming),
             credential=credential,
             permissions=self._permissions(credential),
+            load=self._load() if any(item.claim for item in items) else None,
+            shares=shares or {},
         )
+
+    def _load(self) -> Load:
+        return gpuload.read(self.node, self._places.pve)
 
     def storages(self) -> dict[str, Storage]:
         """The storages of the cluster."""
