@@ -154,7 +154,8 @@ def _apply(
     except PveError:
         change.take_back()
         raise
-    change.note(upid=answers[-1])
+    expected = sorted(name for name, values in plan.after.items() if values.get("autostart"))
+    change.note(upid=answers[-1], expected=expected)
     return {"armed": True}
 
 

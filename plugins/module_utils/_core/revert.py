@@ -117,6 +117,13 @@ def script(kind: Kind, files: Sequence[Saved], root: str = ROOT) -> str:
     lines += ["sync", 'if [ "$1" != boot ]; then', *kind.reload, ":", "fi"]
     lines += [f"echo {REVERTED} > phase.new", "sync phase.new", "mv -f phase.new phase"]
     lines += [f"systemctl --no-reload --quiet disable {boot_unit(kind.name)}", f"rm -f {UNITS}/{boot_unit(kind.name)}"]
+    # Of a change that was taken back before its time is over; at boot there is no timer, and no need to hurry systemd.
+    lines += [
+        'if [ "$1" != boot ]; then',
+        f"systemctl stop {timer_unit(kind.name)}.timer",
+        "systemctl daemon-reload",
+        "fi",
+    ]
     return "".join(f"{line}\n" for line in lines)
 
 

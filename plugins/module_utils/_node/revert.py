@@ -136,8 +136,9 @@ class Change:
             _run("systemctl", "--quiet", "enable", boot)
             self._enter(revert.ARMED)
             unit = revert.timer_unit(self.kind.name)
-            clear = ["systemctl", "reset-failed", f"{unit}.service"]  # a script that failed; mostly there is none
-            subprocess.run(clear, capture_output=True, timeout=60, check=False)
+            # What an earlier script that failed left; mostly there is nothing.
+            for words in (["stop", f"{unit}.timer"], ["reset-failed", f"{unit}.service"]):
+                subprocess.run(["systemctl", *words], capture_output=True, timeout=60, check=False)
             try:
                 _run(
                     "systemd-run", "--quiet", "--collect", f"--unit={unit}", f"--on-active={timeout}s",
