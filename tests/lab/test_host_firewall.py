@@ -14,6 +14,7 @@ from support.site import Lab, Project, Run
 MODULE = 'phoenix.hypervisor.phoenix_pve_firewall'
 WATCHED = '/etc/pve /etc/systemd/system /var/lib/phoenix_hypervisor'
 OPEN = 'IN ACCEPT -p tcp -dport 22,8006 # phoenix.hypervisor: SSH and the web interface stay open'
+ADD = 'pvesh create /cluster/firewall/rules --type in --action DROP --enable 1 --proto tcp'
 FIREWALL = {
     'enabled': True,
     'default_input_policy': 'DROP',
@@ -49,9 +50,7 @@ def section(lab: Lab, name: str, path: str = '/etc/pve/firewall/cluster.fw') -> 
 
 
 def test_the_ways_in_come_first_and_a_second_run_does_nothing(lab: Lab, project: Project) -> None:
-    lab.sh(
-        'pvesh create /cluster/firewall/rules --type in --action DROP --enable 1 --proto tcp --dport 22 --comment theirs'
-    )
+    lab.sh(f'{ADD} --dport 22 --comment theirs')
     before = files(lab, WATCHED)
     lab.forget_requests()
     look = play(project, FIREWALL, '--check', '--diff').good()
@@ -77,7 +76,7 @@ def test_the_ways_in_come_first_and_a_second_run_does_nothing(lab: Lab, project:
     again = play(project, FIREWALL).good()
     assert (again.changed, lab.mutations(), files(lab, WATCHED)) == (0, [], before)
 
-    lab.sh('pvesh create /cluster/firewall/rules --type in --action DROP --enable 1 --proto tcp --dport 8006')
+    lab.sh(f'{ADD} --dport 8006')
     play(project, FIREWALL).good()
     assert section(lab, 'RULES')[:2] == [OPEN, 'IN DROP -p tcp -dport 8006']
 
