@@ -109,3 +109,70 @@ def test_second_run_makes_no_mutating_call(fleet: Fleet) -> None:
     assert run.changed == 0
     assert fleet.lab.mutations() == []
     assert run.of('ansible.builtin.find') == []
+
+
+def test_another_assignment_takes_the_device_away(fleet: Fleet) -> None:
+    """The driver inside is current, so no role runs."""
+    fleet.write(OLD, gpu_assignment='0000:02:00.0', restart_policy='if_needed')
+    run = fleet.project.play('--limit', '950').good()
+    assert sorted(fleet.devices(950)) == sorted(['/dev/nvidia1', *COMMON])
+    assert fleet.driver(950) == f'{OLD}, GPU-00000001-aaaa-bbbb-cccc-0123456789ab'
+    assert 'nvidia0' not in fleet.lab.guest(950, 'ls /dev')
+    assert run.of('ansible.builtin.find') == []
+    assert fleet.project.play('--limit', '950').good().changed == 0
+
+
+def test_a_version_that_is_not_the_nodes_is_refused(fleet: Fleet) -> None:
+    before = fleet.lab.guest(950, 'ls -l --time-style=full-iso /usr/lib/x86_64-linux-gnu | sha256sum')
+    fleet.write(NEW)
+    run = fleet.project.play('--limit', '950')
+    assert run.rc != 0
+    assert f'nvidia_driver_version is {NEW}, but the node' in run.output
+    assert fleet.lab.guest(950, 'ls -l --time-style=full-iso /usr/lib/x86_64-linux-gnu | sha256sum') == before
+    fleet.write(OLD)
+    fleet.project.play('--limit', '950').good()
+
+
+def test_a_missing_device_is_named_before_anything_is_done(fleet: Fleet) -> None:
+    fleet.lab.sh('rm /dev/nvidia1')
+    fleet.lab.forget_requests()
+    run = fleet.project.play()
+    fleet.lab.sh('nvidia-modprobe -u -c 0')
+    assert run.rc != 0
+    assert "the node's device /dev/nvidia1 is missing; run nvidia-modprobe -u -c 0 on the node" in run.output
+    assert fleet.lab.mutations() == []
+    assert fleet.project.play().good().changed == 0
+
+
+def test_the_plan_after_an_upgrade_names_exactly_the_gpu_containers(fleet: Fleet) -> None:
+    fleet.lab.run('gpu', 'driver', NEW)
+    fleet.write(NEW)
+    run = fleet.project.play('--check')
+    states = 'phoenix.hypervisor.phoenix_lxc_state'
+    assert [bool(run.of(states, ctid)) for ctid in ('950', '951', '952')] == [True, True, False]
+    for ctid in ('950', '951'):
+        due = run.state(ctid)['due_features']
+        assert [(item['name'], item['reason']) for item in due] == [
+            ('nvidia', 'variables nvidia_driver_version, nvidia_kernel_version, nvidia_runfile_url changed')
+        ]
+    assert 'mismatch' in fleet.driver(950)
+
+
+def test_no_driver_is_changed_under_a_program_that_computes(fleet: Fleet) -> None:
+    """951 is brought up to date meanwhile; 950 after the program has ended."""
+    fleet.lab.guest(950, 'systemd-run --quiet --unit=computes sh -c "exec sleep infinity </dev/nvidia1"')
+    run = fleet.project.play()
+    assert run.rc != 0
+    assert 'the driver is not changed under programs that use a GPU: sleep (process ' in run.output
+    assert '/dev/nvidia' in run.output
+    assert fleet.lab.guest(950, 'systemctl is-active computes').strip() == 'active'
+    assert OLD in fleet.lab.guest(950, 'ls /usr/lib/x86_64-linux-gnu')
+    assert fleet.driver(951).startswith(f'{NEW}, ')
+    fleet.lab.guest(950, 'systemctl stop computes')
+    fleet.project.play().good()
+    assert fleet.driver(950).startswith(f'{NEW}, ')
+    assert OLD not in fleet.lab.guest(950, 'ls /usr/lib/x86_64-linux-gnu')
+    assert fleet.downloads(f'NVIDIA-Linux-x86_64-{NEW}.run') == 1
+    fleet.lab.forget_requests()
+    assert fleet.project.play().good().changed == 0
+    assert fleet.lab.mutations() == []

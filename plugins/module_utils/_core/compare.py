@@ -118,7 +118,7 @@ def config_changes(
 
 def _remembered(wanted: Wanted, options: Mapping[str, Desired]) -> dict[str, Any]:
     result = {key: option.remembered() for key, option in options.items()}
-    lines = rawlines.wanted_lines(wanted.config)
+    lines = hostneeds.wanted_lines(wanted)
     if lines:
         result[RAW] = [list(line) for line in lines]
     rules = firewall_changes.changes(wanted.config, Firewall(), None).applied
@@ -132,7 +132,9 @@ def firewall_change(wanted: Wanted, there: Firewall, record: Record) -> firewall
 
 def raw_changes(wanted: Wanted, there: Iterable[rawlines.Line], record: Record) -> tuple[list[Any], list[Any]]:
     """Raw lines to add and to remove."""
-    return rawlines.changes(rawlines.wanted_lines(wanted.config), there, record.applied.get(RAW))
+    there = list(there)
+    add, remove = rawlines.changes(hostneeds.wanted_lines(wanted), there, record.applied.get(RAW))
+    return add, remove + [line for line in hostneeds.lines_not_assigned(wanted, there) if line not in remove]
 
 
 def _disruption(to_set: Mapping[str, str], delete: list[str], actual: Mapping[str, str], running: bool) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from . import compare, firewall_changes, states
+from . import compare, firewall_changes, hostneeds, states
 from .firewall import Firewall
 from .model import HOT, NOTHING, RESTART, Entry, Observation, Record, Wanted
 from .world import World
@@ -109,4 +109,5 @@ def _raw_lines(wanted: Wanted, seen: Observation, world: World, remember: Entry,
     if world.running:
         values["raw_boot"] = seen.boot
     disrupts = RESTART if world.running else NOTHING
-    world.add("raw", f"lxc_options: {', '.join(text)}", edit, Entry("node", "record", values), disrupts=disrupts)
+    reason = f"{hostneeds.source_of(wanted, [*add, *remove])}: {', '.join(text)}"
+    world.add("raw", reason, edit, Entry("node", "record", values), disrupts=disrupts)

@@ -53,10 +53,11 @@ class Gpu:
 
 @dataclass(frozen=True)
 class Device:
-    """One device node of the node."""
+    """One device node of the node. ``number`` is (major, minor), None where nobody has looked."""
 
     path: str
     mode: str = MODE
+    number: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True)
@@ -156,6 +157,20 @@ def passthrough(device: Device) -> dict[str, str]:
     return {"path": device.path, "mode": device.mode} if device.mode else {"path": device.path}
 
 
+def raw_lines(device: Device) -> list[tuple[str, str]]:
+    """The raw lines that pass a device node on without ``devN``: the cgroup's permission, and the node itself.
+
+    Not ``optional``: as with devN, a container whose device is missing doesn't start. The mode is the node's own.
+    """
+    if device.number is None:
+        return []
+    major, minor = device.number
+    return [
+        ("lxc.cgroup2.devices.allow", f"c {major}:{minor} rw"),
+        ("lxc.mount.entry", f"{device.path} {device.path[1:]} none bind,create=file 0 0"),
+    ]
+
+
 def _gpu(address: str, text: str) -> Gpu | None:
     values = {name.strip(): value for name, value in _FIELD.findall(text)}
     minor = values.get("Device Minor", "")
@@ -211,4 +226,4 @@ def _device(node: Gpus, path: str, mode: str) -> Device:
             f"the node's device {path} has the major number {major}, but the driver {driver} has {current}; "
             f"remove it and run {NODE_TOOL} on the node"
         )
-    return Device(path, mode)
+    return Device(path, mode, there)

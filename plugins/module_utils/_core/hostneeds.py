@@ -15,16 +15,21 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-from . import digest, gpus, properties
+from . import digest, gpus, properties, rawlines
 from .model import Wanted
 from .options import Desired
 
 SOURCE = "gpu_assignment"
+WAY = "gpu_passthrough"
+RAW = "raw"
+"""The value of that key with which GPUs are passed on by raw lines rather than by ``devN``."""
 DRIVER = "nvidia-driver"
 """The word in a manifest's ``container.facts`` for the version of the node's loaded driver."""
 SLOTS = 256  # dev0 to dev255
 # What an assignment decides on, whoever passed it on: a clone has its source's devices (PVE facts, 'Clones').
 _ASSIGNED = re.compile(r"/dev/nvidia\d+\Z|/dev/nvidia-caps/nvidia-cap\d+\Z")
+# The permission of a card as written here; the driver's cards have a major number of their own, the control node 255.
+_ALLOWED = re.compile(r"c 195:(?!25[45])(\d+) rw\Z")
 
 
 def classes(wanted: Wanted) -> set[str]:
@@ -63,6 +68,8 @@ def desired_devices(wanted: Wanted, actual: Mapping[str, str], occupied: Iterabl
     slots = {path: key for key, path in _there(actual)}
     result: dict[str, Desired] = {}
     for device in wanted.devices or ():
+        if _by_lines(wanted, device):
+            continue
         key = slots.get(device.path) or next(_free(actual, {*result, *occupied}))
         result[key] = Desired(key, SOURCE, parts=gpus.passthrough(device))
     return result
@@ -73,6 +80,45 @@ def not_assigned(wanted: Wanted, actual: Mapping[str, str], options: Mapping[str
     if wanted.devices is None or gpus.CLASS not in classes(wanted):
         return []
     return [key for key, path in _there(actual) if key not in options and _ASSIGNED.match(path)]
+
+
+def wanted_lines(wanted: Wanted) -> list[rawlines.Line]:
+    """The raw lines of the container: those that its configuration has, and those of its GPUs, each once."""
+    lines = rawlines.wanted_lines(wanted.config)
+    for device in wanted.devices or ():
+        if _by_lines(wanted, device):
+            lines += gpus.raw_lines(device)
+    return list(dict.fromkeys(lines))
+
+
+def lines_not_assigned(wanted: Wanted, there: Iterable[rawlines.Line]) -> list[rawlines.Line]:
+    """The raw lines of GPUs that the container's assignment doesn't name, as a clone has those of its source."""
+    if wanted.devices is None or gpus.CLASS not in classes(wanted):
+        return []
+    kept = set(wanted_lines(wanted))
+    # By devN a card that is assigned needs no line of its own, and one that stays does no harm.
+    assigned = {device.path for device in wanted.devices}
+    return [line for line in there if line not in kept and _is_of_a_card(line, assigned)]
+
+
+def _is_of_a_card(line: rawlines.Line, assigned: set[str]) -> bool:
+    key, value = line
+    if key == "lxc.mount.entry":
+        path = value.partition(" ")[0]
+        return bool(_ASSIGNED.match(path)) and path not in assigned
+    allowed = _ALLOWED.match(value) if key == "lxc.cgroup2.devices.allow" else None
+    return allowed is not None and f"/dev/nvidia{allowed.group(1)}" not in assigned
+
+
+def source_of(wanted: Wanted, lines: Iterable[rawlines.Line]) -> str:
+    """The key of the configuration that raw lines which come or go are there for."""
+    own = set(rawlines.wanted_lines(wanted.config))
+    return WAY if any("/dev/nvidia" in value for key, value in lines if (key, value) not in own) else "lxc_options"
+
+
+def _by_lines(wanted: Wanted, device: gpus.Device) -> bool:
+    """Whether a device is one of the GPUs' and goes by raw lines. What a manifest names by its path is a devN always."""
+    return wanted.config.get(WAY) == RAW and device.number is not None
 
 
 def _features(

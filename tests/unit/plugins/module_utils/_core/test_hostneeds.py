@@ -112,3 +112,70 @@ def test_a_driver_upgrade_changes_the_feature_and_what_lies_on_it() -> None:
     assert after[1]["variables"] == {"version": "575.51.03"}
     assert digest.explain(before[1]["components"], after[1]["components"]) == "variable version changed"
     assert digest.explain(before[2]["components"], after[2]["components"]) == "driver under it changed"
+
+
+LINES = [
+    ("lxc.cgroup2.devices.allow", "c 195:0 rw"),
+    ("lxc.mount.entry", "/dev/nvidia0 dev/nvidia0 none bind,create=file 0 0"),
+    ("lxc.cgroup2.devices.allow", "c 195:255 rw"),
+    ("lxc.mount.entry", "/dev/nvidiactl dev/nvidiactl none bind,create=file 0 0"),
+    ("lxc.cgroup2.devices.allow", "c 511:0 rw"),
+    ("lxc.mount.entry", "/dev/nvidia-uvm dev/nvidia-uvm none bind,create=file 0 0"),
+    ("lxc.cgroup2.devices.allow", "c 511:1 rw"),
+    ("lxc.mount.entry", "/dev/nvidia-uvm-tools dev/nvidia-uvm-tools none bind,create=file 0 0"),
+]
+OTHERS = [("lxc.cgroup2.devices.allow", "c 10:200 rwm"), ("lxc.mount.entry", "/dev/net/tun dev/net/tun none bind 0 0")]
+
+
+def raw(want: Wanted, there: list[tuple[str, str]], applied: dict[str, Any] | None = None) -> tuple[Any, Any]:
+    return compare.raw_changes(want, there, Record(applied=applied or {}))
+
+
+def test_by_raw_lines_instead() -> None:
+    """Each device with its number, which is dynamic for nvidia-uvm; no devN; and then nothing more."""
+    want = wanted(gpu_passthrough="raw")
+    changes = write(want, {})
+    assert dict(changes.set) == {}
+    assert raw(want, []) == (LINES, [])
+    assert raw(want, LINES, dict(changes.applied)) == ([], [])
+
+
+def test_raw_lines_follow_the_assignment() -> None:
+    """Ours by our record, a clone's by what they are of; those of others stay."""
+    first = write(wanted(gpu_passthrough="raw"), {})
+    want = wanted("1", gpu_passthrough="raw")
+    for applied in (dict(first.applied), {}):
+        add, remove = raw(want, [*OTHERS, *LINES], applied)
+        assert [value for _key, value in add] == [
+            "c 195:1 rw",
+            "/dev/nvidia1 dev/nvidia1 none bind,create=file 0 0",
+        ]
+        assert remove == LINES[:2]
+
+
+def test_from_one_way_to_the_other_and_back() -> None:
+    """Nothing of the old one stays."""
+    lines, options = wanted(gpu_passthrough="raw"), wanted()
+    by_lines = write(lines, {})
+    assert raw(options, LINES, dict(by_lines.applied)) == ([], LINES)
+    by_options = write(options, {})
+    back = write(lines, by_options.onto({}), dict(by_options.applied))
+    assert (dict(back.set), back.delete) == ({}, ("dev0", "dev1", "dev2", "dev3"))
+
+
+def test_another_number_of_uvm_after_a_boot_of_the_node() -> None:
+    """Its line is replaced, and no other."""
+    moved = {"/dev/nvidia-uvm": (509, 0), "/dev/nvidia-uvm-tools": (509, 1)}
+    node = replace(NODE, majors={"nvidia-uvm": 509}, devices={**NODE.devices, **moved})
+    first = write(wanted(gpu_passthrough="raw"), {})
+    add, remove = raw(wanted(gpu_passthrough="raw", node=node), LINES, dict(first.applied))
+    assert [value for _key, value in add] == ["c 509:0 rw", "c 509:1 rw"]
+    assert [value for _key, value in remove] == ["c 511:0 rw", "c 511:1 rw"]
+
+
+@pytest.mark.parametrize("lines", [["lxc.mount.entry: /dev/nvidia7 dev/nvidia7 none bind 0 0"], []])
+def test_the_step_names_the_key_that_is_behind_it(lines: list[str]) -> None:
+    """lxc_options for what the file itself has."""
+    want = wanted(lxc_options=lines, **({} if lines else {"gpu_passthrough": "raw"}))
+    add, remove = raw(want, [])
+    assert hostneeds.source_of(want, [*add, *remove]) == ("lxc_options" if lines else "gpu_passthrough")

@@ -18,7 +18,7 @@ from ansible.parsing.dataloader import DataLoader
 
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._config.fleet import load_fleet
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._config.lenient import settled
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._core import compare, planner, properties
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core import compare, gpus, hostneeds, planner, properties
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.conffile import ConfFile
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.firewall import Firewall
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.model import Observation, Record, Wanted
@@ -38,6 +38,15 @@ HEALTH = {"command": "true"}
 NET = {"bridge": "vmbr0", "ip": "dhcp"}
 RULE = {"type": "in", "action": "ACCEPT", "proto": "tcp", "dport": "8000", "log": "info"}
 PING = {"type": "in", "action": "ACCEPT", "proto": "icmp", "icmp_type": "echo-request"}
+GPU = {"features": ["base_setup", "nvidia"], "gpu_assignment": "0"}
+# The node's, for the keys that are about its GPUs.
+DEVICES = {"/dev/nvidiactl": (195, 255), "/dev/nvidia-uvm": (511, 0), "/dev/nvidia-uvm-tools": (511, 1)}
+NODE = gpus.Gpus(
+    "570.124.06",
+    (gpus.Gpu("0000:01:00.0", 0), gpus.Gpu("0000:02:00.0", 1)),
+    {"nvidia-uvm": 511},
+    {**DEVICES, "/dev/nvidia0": (195, 0), "/dev/nvidia1": (195, 1)},
+)
 FROM_900 = {"template": None, "clone_from_ctid": "900"}
 
 PLAN: dict[str, tuple[dict[str, Any], Any]] = {
@@ -72,6 +81,7 @@ PLAN: dict[str, tuple[dict[str, Any], Any]] = {
     "boot_order": ({}, 2),
     "boot_delay": ({}, 30),
     "tags": ({}, ["llm"]),
+    "gpu_passthrough": (GPU, "raw"),
     "pct_options": ({}, ["keyctl=1"]),
     "lxc_options": ({}, ["lxc.cap.drop: mknod"]),
     "mount_points": ({}, [BIND]),
@@ -183,7 +193,10 @@ def plan_of(config: dict[str, Any], folder: Path, running: bool) -> dict[str, An
         tuple(options["features"]),
         work and {name: work[name] for name in ("name", "digest", "health")},
         options["state"],
+        classes=tuple(options["classes"]),
+        assignment=options["assignment"],
     )
+    wanted = hostneeds.complete(wanted, NODE)
     if not running:
         return planner.plan(wanted, Observation(950, source=source), Record()).as_dict()
     head = {
@@ -253,7 +266,7 @@ def test_the_keys_at_the_top_have_an_effect_or_say_that_they_have_none():
     top = {name: piece["x-phoenix-effect"] for name, piece in keys(SCHEMA) if "." not in name}
     acting = {name for name, effect in top.items() if effect != NOT_ACTED_ON}
     assert {"$schema", "lxc_configs", "lxc_defaults"} <= acting
-    assert {name for name in set(top) - acting if not name.startswith("nvidia_")} == set()
+    assert set(top) == acting
 
 
 @pytest.mark.parametrize("key", APPLICATION)
@@ -282,7 +295,17 @@ def settled_at(config: dict[str, Any], folder: Path) -> tuple[Wanted, Observatio
     options = options_of(variables_of(config, folder), lambda _own: lambda value: value, DataLoader())
     work = options["application"]
     work = work and {name: work[name] for name in ("name", "digest", "health")}
-    wanted = Wanted(950, "pve", options["config"], tuple(options["features"]), work, options["state"])
+    seen_from_here = Wanted(
+        950,
+        "pve",
+        options["config"],
+        tuple(options["features"]),
+        work,
+        options["state"],
+        classes=tuple(options["classes"]),
+        assignment=options["assignment"],
+    )
+    wanted = hostneeds.complete(seen_from_here, NODE)
     head = compare.created_config(
         wanted, {"rootfs": "local:900/a.raw,size=8G"} if "clone_from_ctid" in config else None
     )
@@ -299,7 +322,7 @@ def settled_at(config: dict[str, Any], folder: Path) -> tuple[Wanted, Observatio
             head[key] = f"{value},hwaddr={config.get('mac_address', 'BC:24:11:00:00:01')}"
     raw = tuple(compare.raw_changes(wanted, (), Record())[0])
     walls = compare.firewall_change(wanted, Firewall(), Record()).after
-    features = {item["name"]: {"status": "applied", "digest": item["digest"]} for item in options["features"]}
+    features = {item["name"]: {"status": "applied", "digest": item["digest"]} for item in wanted.features}
     done = {"status": "applied", "ctid": 950, "boot": "1", "digest": work["digest"]} if work else None
     book = {"version": 1, "features": features, "application": done}
     conf = ConfFile(head=head, raw=raw)
