@@ -25,6 +25,7 @@ FREED = "freed"
 TEMPLATE = "template"
 BRIDGE = "bridge"
 FOLDER = "folder"
+DEVICE = "device"
 
 PVE_DEFAULT_STORAGE = "local"  # where PVE puts a root disk when the call names no storage
 PVE_DEFAULT_SIZE = 4 * GIB
@@ -62,8 +63,9 @@ class Candidate:
 class Demand:
     """One thing that a plan asks of the node. ``size`` is in bytes, for a disk what the volume may grow to.
 
-    ``name`` is a storage, a bridge or a folder; ``detail`` the template's file name or the disk's slot; ``at_least``
-    names the template whose contents the disk will hold for certain; ``implied`` says that the file names no storage.
+    ``name`` is a storage, a bridge, a folder or a device's option; ``detail`` the template's file name, the disk's slot
+    or the device; ``at_least`` names the template whose contents the disk will hold for certain; ``implied`` says that
+    the file names no storage.
     """
 
     kind: str
@@ -85,9 +87,10 @@ class Asked:
     bridges: frozenset[str] = frozenset()
     folders: frozenset[str] = frozenset()
     containers: frozenset[int] = field(default_factory=frozenset)
+    version: bool = False
 
     def __bool__(self) -> bool:
-        return bool(self.storages or self.bridges or self.folders)
+        return bool(self.storages or self.bridges or self.folders or self.version)
 
 
 def candidate_from(item: Mapping[str, Any]) -> Candidate:
@@ -156,6 +159,7 @@ def asked(wanted: Iterable[Demand], heads: Iterable[int] = ()) -> Asked:
         frozenset(item.name for item in items if item.kind == BRIDGE),
         frozenset(item.name for item in items if item.kind == FOLDER),
         frozenset(heads),
+        any(item.kind == DEVICE for item in items),
     )
 
 
@@ -227,6 +231,8 @@ def _options(candidate: Candidate, params: Mapping[str, Any], known: _Known) -> 
             yield Demand(BRIDGE, parts["bridge"], candidate.ctid, candidate.place("network_config", "bridge"))
         elif kind == "mp":
             yield from _mount(candidate, key, parts, known)
+        elif kind == "dev":
+            yield Demand(DEVICE, key, candidate.ctid, candidate.place("gpu_assignment"), parts.get("path", ""))
 
 
 def _mount(candidate: Candidate, key: str, parts: Mapping[str, str], known: _Known) -> Iterator[Demand]:

@@ -117,7 +117,7 @@ def source_of(wanted: Wanted, lines: Iterable[rawlines.Line]) -> str:
 
 
 def _by_lines(wanted: Wanted, device: gpus.Device) -> bool:
-    """Whether a device is one of the GPUs' and goes by raw lines. What a manifest names by its path is a devN always."""
+    """Whether a device is one of the GPUs' and goes by raw lines. What a manifest names by a path is always a devN."""
     return wanted.config.get(WAY) == RAW and device.number is not None
 
 

@@ -9,18 +9,20 @@ Everything that is wrong is found at once. Pure: the facts were gathered before.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import Any
 
 from . import gpubudget, privileges
-from .demands import BRIDGE, DISK, FOLDER, FREED, TEMPLATE, Candidate, Demand, Path, demands
+from .demands import BRIDGE, DEVICE, DISK, FOLDER, FREED, TEMPLATE, Candidate, Demand, Path, demands
 from .model import Entry, Plan, Step
 from .storagecfg import ROOTDIR, TEMPLATES, Storage
 
 LIMIT = 200  # findings that a report shows; the count at its end is of all
 GIB = 1024**3
+DEVICES_SINCE = (8, 2)  # the first Proxmox VE whose containers have devN
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,7 @@ class Facts:
     permissions: Mapping[str, Mapping[str, object]] | None = None
     load: gpubudget.Load | None = None
     shares: Mapping[int, float | None] = field(default_factory=dict)
+    version: str = ""
 
 
 @dataclass(frozen=True)
@@ -184,6 +187,13 @@ class _Judgement:
                 f'got "{item.name}", which is not on node {self._facts.node}',
                 "a file or folder of the node",
                 f"Correct the path, or make it on the node: mkdir -p '{item.name}'",
+            )
+        elif item.kind == DEVICE and _release(self._facts.version) < DEVICES_SINCE:
+            self._fault(
+                item,
+                f"node {self._facts.node} has Proxmox VE {self._facts.version}, which can't pass devices on as devN",
+                "Proxmox VE 8.2 or later",
+                'Upgrade the node, or write "gpu_passthrough": "raw", which passes GPUs on by raw lines.',
             )
 
     def _to_come(self, item: Demand, what: str) -> bool:
@@ -326,6 +336,12 @@ def download(node: str, storage: str, template: str) -> Step:
 
 def _elsewhere(storage: Storage, node: str) -> bool:
     return bool(storage.nodes) and node not in storage.nodes
+
+
+def _release(version: str) -> tuple[int, ...]:
+    """``8.1.4`` -> (8, 1); what can't be read counts as new: PVE itself refuses what it doesn't know."""
+    found = re.match(r"(\d+)\.(\d+)", version)
+    return (int(found.group(1)), int(found.group(2))) if found else DEVICES_SINCE
 
 
 def _problem(storage: Storage, content: str, facts: Facts) -> tuple[str, str, str] | None:

@@ -103,10 +103,15 @@ class Gatherer:
             permissions=self._permissions(credential),
             load=self._load() if any(item.claim for item in items) else None,
             shares=shares or {},
+            version=self._version() if asks.version else "",
         )
 
     def _load(self) -> Load:
         return gpuload.read(self.node, self._places.pve)
+
+    def _version(self) -> str:
+        """PVE's version, such as 8.4.1."""
+        return str((self.client.request("GET", "/version") or {}).get("version") or "")
 
     def storages(self) -> dict[str, Storage]:
         """The storages of the cluster."""

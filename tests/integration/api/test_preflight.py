@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ from controlplane.pve import LabPve, local_storage
 from fakepve.model import TaskError
 from paper_node import Cut, wanted
 
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._core import planner, preflight, storagecfg
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core import gpus, planner, preflight, storagecfg
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.demands import candidate_from
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node import local_client
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.audit import Audit
@@ -250,3 +251,16 @@ def test_the_lab_and_pve_mean_the_same_storages(node):
     for name, storage in described.items():
         assert storage.kind == rows[name]["type"]
         assert storage.content <= set(rows[name]["content"].split(","))
+
+
+def test_the_version_is_asked_for_only_when_devices_are_passed_on(node):
+    """And one that has no devN yet is told before anything is made."""
+    judged(node, wanted())
+    assert ("GET", "/version") not in asked(node)
+    node.pve.version = "8.1.10"
+    one = replace(wanted(), devices=(gpus.Device("/dev/nvidia0", number=(195, 0)),))
+    (finding,) = judged(node, one).findings
+    assert "Proxmox VE 8.1.10" in finding.got
+    raw = replace(one, config={**one.config, "gpu_passthrough": "raw"})
+    assert judged(node, raw).findings == ()
+    assert node.mutations() == []

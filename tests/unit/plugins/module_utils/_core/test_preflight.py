@@ -287,3 +287,34 @@ class TestRefusals:
 def test_control_characters_of_a_value_do_not_reach_the_terminal():
     finding = only(judge(item(network_config={**NETWORK, "bridge": "x\x1b[2J"})))
     assert "\x1b" not in finding.line()
+
+
+DEVICE = {
+    "op": "pve",
+    "what": "PUT /nodes/pve/lxc/950/config",
+    "params": {"dev0": "/dev/nvidia0,mode=0666", "dev1": "a"},
+}
+
+
+@pytest.mark.parametrize(
+    ("version", "fine"),
+    [
+        ("7.4-3", False),
+        ("8.0.3", False),
+        ("8.1.10", False),
+        ("8.2.2", True),
+        ("8.4.1", True),
+        ("9.0.0~11", True),
+        ("", True),
+    ],
+)
+def test_devices_need_a_proxmox_that_has_them(version, fine):
+    """One finding, however many devices; a node whose version nobody can read is left to PVE."""
+    one = {"ctid": 950, "config": BASE, "plan": {"steps": [{"entries": [DEVICE]}]}}
+    findings = judge(one, version=version).findings
+    assert (findings == ()) == fine
+    if not fine:
+        (finding,) = findings
+        assert finding.pointer == "/lxc_configs/950/gpu_assignment"
+        assert finding.got == f"node pve has Proxmox VE {version}, which can't pass devices on as devN"
+        assert '"gpu_passthrough": "raw"' in finding.remedy

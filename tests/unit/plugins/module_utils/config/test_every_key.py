@@ -18,7 +18,13 @@ from ansible.parsing.dataloader import DataLoader
 
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._config.fleet import load_fleet
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._config.lenient import settled
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._core import compare, gpus, hostneeds, planner, properties
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core import (
+    compare,
+    gpus,
+    hostneeds,
+    planner,
+    properties,
+)
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.conffile import ConfFile
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.firewall import Firewall
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.model import Observation, Record, Wanted
