@@ -19,6 +19,7 @@ OLD, NEW = '570.124.06', '575.51.03'
 PORT = 8091
 SERVER = 'lab-drivers'
 FILES = '/srv/nvidia'
+LOG = '/run/lab-drivers.log'
 CACHE = '/var/cache/phoenix_hypervisor'
 COMMON = ['/dev/nvidiactl', '/dev/nvidia-uvm', '/dev/nvidia-uvm-tools', '/dev/nvidia-modeset']
 
@@ -62,7 +63,7 @@ class Fleet:
 
     def downloads(self, name: str) -> int:
         """How often the server was asked for a file."""
-        log = self.lab.sh(f'journalctl --unit={SERVER} --output=cat')
+        log = self.lab.sh(f'cat {LOG}')
         return sum(f'GET /{name} ' in line for line in log.splitlines())
 
 
@@ -74,8 +75,8 @@ def fleet(site_lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Fleet:
     for version in (OLD, NEW):
         site_lab.run('gpu', 'runfile', version, FILES)
     site_lab.sh(
-        f'rm -rf {CACHE}; systemctl is-active --quiet {SERVER} || systemd-run --quiet --collect --unit={SERVER} '
-        f'python3 -m http.server --directory {FILES} {PORT}'
+        f'rm -rf {CACHE}; systemctl stop {SERVER} 2>/dev/null; systemd-run --quiet --collect --unit={SERVER} '
+        f'sh -c "exec python3 -u -m http.server --directory {FILES} {PORT} 2>{LOG}"'
     )
     project = Project(site_lab, tmp_path_factory.mktemp('nvidia'))
     found = Fleet(site_lab, project, Run(0, '', project.results), Run(0, '', project.results))
