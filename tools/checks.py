@@ -25,7 +25,7 @@ COUNTS = re.compile(r'^=+ proofs =+$(.*?)^=', re.MULTILINE | re.DOTALL)
 LAB = 'tests/lab'
 # Those of `fleets`; what isn't here belongs to `lab`.
 KILLS = 'test_site_kills.py'
-LONG_LAB = ('test_docker.py', 'test_site_fleet.py', KILLS)
+LONG_LAB = ('test_docker.py', 'test_nvidia_docker.py', 'test_site_fleet.py', KILLS)
 VLLM = 'test_vllm.py'
 PURE = ('_core', '_config')
 CORE_NAME = 'ansible_collections.phoenix.hypervisor.plugins.module_utils'

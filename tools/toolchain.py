@@ -41,6 +41,8 @@ TOOL_PACKAGES = {
 }
 LAB_PACKAGES = {
     'dnsmasq-base': '/usr/sbin/dnsmasq',
+    'gpg': '/usr/bin/gpg',
+    'gpg-agent': '/usr/bin/gpg-agent',
     'iproute2': '/usr/sbin/ip',
     'lxc': '/usr/bin/lxc-start',
     'mmdebstrap': '/usr/bin/mmdebstrap',
