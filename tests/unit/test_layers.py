@@ -131,8 +131,8 @@ def without_examples(source: str) -> str:
 
 
 # A word that is the name of a feature, and of something else in these files: of NVIDIA's driver, its files under /proc
-# and /dev, its modules and its tool, and of a key of the host's configuration. That none of them asks for the feature is
-# what the stacks under other names in test_hostneeds.py show.
+# and /dev, its modules and its tool, and of a key of the host's configuration. That none of them asks for the feature
+# is what the stacks under other names in test_hostneeds.py show.
 OTHER_MEANING = {
     'nvidia': {
         '_config/checks_gpu.py',

@@ -25,11 +25,18 @@ RAW = "raw"
 """The value of that key with which GPUs are passed on by raw lines rather than by ``devN``."""
 DRIVER = "nvidia-driver"
 """The word in a manifest's ``container.facts`` for the version of the node's loaded driver."""
+DEVICES_SINCE = (8, 2)  # the first Proxmox VE whose containers have devN
 SLOTS = 256  # dev0 to dev255
 # What an assignment decides on, whoever passed it on: a clone has its source's devices (PVE facts, 'Clones').
 _ASSIGNED = re.compile(r"/dev/nvidia\d+\Z|/dev/nvidia-caps/nvidia-cap\d+\Z")
 # The permission of a card as written here; the driver's cards have a major number of their own, the control node 255.
 _ALLOWED = re.compile(r"c 195:(?!25[45])(\d+) rw\Z")
+
+
+def has_devices(version: str) -> bool:
+    """Whether containers of this Proxmox VE have devN. What can't be read counts as new: it refuses what it has not."""
+    found = re.match(r"(\d+)\.(\d+)", version)
+    return found is None or (int(found.group(1)), int(found.group(2))) >= DEVICES_SINCE
 
 
 def classes(wanted: Wanted) -> set[str]:

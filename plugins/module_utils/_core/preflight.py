@@ -9,20 +9,18 @@ Everything that is wrong is found at once. Pure: the facts were gathered before.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import Any
 
-from . import gpubudget, privileges
+from . import gpubudget, hostneeds, privileges
 from .demands import BRIDGE, DEVICE, DISK, FOLDER, FREED, TEMPLATE, Candidate, Demand, Path, demands
 from .model import Entry, Plan, Step
 from .storagecfg import ROOTDIR, TEMPLATES, Storage
 
 LIMIT = 200  # findings that a report shows; the count at its end is of all
 GIB = 1024**3
-DEVICES_SINCE = (8, 2)  # the first Proxmox VE whose containers have devN
 
 
 @dataclass(frozen=True)
@@ -188,7 +186,7 @@ class _Judgement:
                 "a file or folder of the node",
                 f"Correct the path, or make it on the node: mkdir -p '{item.name}'",
             )
-        elif item.kind == DEVICE and _release(self._facts.version) < DEVICES_SINCE:
+        elif item.kind == DEVICE and not hostneeds.has_devices(self._facts.version):
             self._fault(
                 item,
                 f"node {self._facts.node} has Proxmox VE {self._facts.version}, which can't pass devices on as devN",
@@ -336,12 +334,6 @@ def download(node: str, storage: str, template: str) -> Step:
 
 def _elsewhere(storage: Storage, node: str) -> bool:
     return bool(storage.nodes) and node not in storage.nodes
-
-
-def _release(version: str) -> tuple[int, ...]:
-    """``8.1.4`` -> (8, 1); what can't be read counts as new: PVE itself refuses what it doesn't know."""
-    found = re.match(r"(\d+)\.(\d+)", version)
-    return (int(found.group(1)), int(found.group(2))) if found else DEVICES_SINCE
 
 
 def _problem(storage: Storage, content: str, facts: Facts) -> tuple[str, str, str] | None:
