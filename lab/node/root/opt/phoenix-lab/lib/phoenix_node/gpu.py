@@ -61,11 +61,12 @@ def main(words: list[str]) -> int:
     driver.add_argument('version')
     commands.add_parser('nodes', help='make the device nodes that are missing')
     commands.add_parser('off', help='no driver, no GPU')
+    commands.add_parser('nouveau', help='the free driver is loaded, until the next boot')
     runfile = commands.add_parser('runfile', help='write a stand-in of the driver\'s run file, and its checksum')
     runfile.add_argument('version')
     runfile.add_argument('folder', type=Path)
     arguments = parser.parse_args(words)
-    handlers = {'on': _on, 'driver': _driver, 'nodes': _nodes, 'off': _off, 'runfile': _runfile}
+    handlers = {'on': _on, 'driver': _driver, 'nodes': _nodes, 'off': _off, 'nouveau': _nouveau, 'runfile': _runfile}
     handlers[arguments.command](arguments)
     return 0
 
@@ -121,18 +122,27 @@ def _show(settings: dict[str, Any]) -> None:
         lines = ''.join(f'  {os.major(NUMBER)} {name}\n' for name in names)
         _write(HOME / 'devices', Path('/proc/devices').read_text().replace('\n\nBlock', f'\n{lines}\nBlock'))
         subprocess.run(['mount', '--bind', HOME / 'devices', '/proc/devices'], check=True)
-    if not os.path.ismount('/sys/module'):
-        layers = [HOME / 'module' / name for name in ('upper', 'work')]
-        for layer in layers:
-            layer.mkdir(parents=True, exist_ok=True)
-        options = f'lowerdir=/sys/module,upperdir={layers[0]},workdir={layers[1]}'
-        subprocess.run(['mount', '-t', 'overlay', 'overlay', '-o', options, '/sys/module'], check=True)
+    _cover_modules()
     others = dict(item.split('=', 1) for item in settings['module'])
     for name in MODULES:
         _write(Path('/sys/module', name, 'version'), others.get(name, version) + '\n')
     for program, name in PROGRAMS.items():
         _write(program, rendered(name, version))
         program.chmod(0o755)
+
+
+def _cover_modules() -> None:
+    if not os.path.ismount('/sys/module'):
+        layers = [HOME / 'module' / name for name in ('upper', 'work')]
+        for layer in layers:
+            layer.mkdir(parents=True, exist_ok=True)
+        options = f'lowerdir=/sys/module,upperdir={layers[0]},workdir={layers[1]}'
+        subprocess.run(['mount', '-t', 'overlay', 'overlay', '-o', options, '/sys/module'], check=True)
+
+
+def _nouveau(_given: argparse.Namespace) -> None:
+    _cover_modules()
+    Path('/sys/module/nouveau').mkdir(exist_ok=True)
 
 
 def _covered(path: str) -> bool:
