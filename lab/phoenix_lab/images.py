@@ -51,6 +51,7 @@ NODE_PACKAGES = (
     'netbase',
     'less',
     'libpam-systemd',
+    'kmod',
     # What stands for a PVE node's ZFS and for the NFS server of its kernel; both run only when a test starts them.
     'zfs-fuse',
     'nfs-ganesha',

@@ -24,6 +24,11 @@ options:
   ctid:
     description: The container whose processes are looked at. Without it none are.
     type: int
+  everybody:
+    description: Whether the processes of the whole node are looked at, those of all containers too.
+    type: bool
+    default: false
+    version_added: 0.4.0
 """
 
 EXAMPLES = r"""
@@ -61,7 +66,7 @@ gpus:
       description: Its device node.
       type: str
 processes:
-  description: The container's processes that have a GPU or C(/dev/nvidia-uvm) open.
+  description: The processes that have a GPU or C(/dev/nvidia-uvm) open.
   returned: success
   type: list
   elements: dict
@@ -85,14 +90,19 @@ from ansible_collections.phoenix.hypervisor.plugins.module_utils._node import gp
 
 def main() -> None:
     """Module entry point."""
-    module = AnsibleModule(argument_spec={"ctid": {"type": "int"}}, supports_check_mode=True)
+    module = AnsibleModule(
+        argument_spec={"ctid": {"type": "int"}, "everybody": {"type": "bool", "default": False}},
+        mutually_exclusive=[("ctid", "everybody")],
+        supports_check_mode=True,
+    )
     node = gpus.read_gpus()
     ctid = module.params["ctid"]
     try:
-        init = None if ctid is None else gpuusers.init_of(ctid)
+        init = 1 if module.params["everybody"] else None if ctid is None else gpuusers.init_of(ctid)
         processes = [] if init is None else gpuusers.users(init, node.devices)
     except OSError as error:
-        module.fail_json(msg=f"the processes of container {ctid} can't be read: {error}")
+        where = f"container {ctid}" if ctid is not None else "the node"
+        module.fail_json(msg=f"the processes of {where} can't be read: {error}")
     module.exit_json(
         changed=False,
         driver=node.version,

@@ -1,0 +1,106 @@
+# Copyright (c) 2026, Phoenix Hypervisor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A host file of the field's shape, with invented disks: two pools, nine datasets, seven NFS and five Samba shares, in
+the dialects of both generations. Properties are those that zfs-fuse knows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+DISKS = ('nvme-INVENTED_A1', 'nvme-INVENTED_A2', 'ata-INVENTED_B1', 'ata-INVENTED_B2', 'ata-INVENTED_B3')
+SECRET = 'canary-5d1e %x;y'
+KEY = 'ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ2b5v4q0kqz4o1b0m1hQm8m7rYJ1c5l0k9w3x2y1z0A admin@example'
+# Pool, name, properties and storage of each dataset; the first pool's in the newer dialect, the second's in the older.
+QUICK = (
+    ('guests', {'recordsize': '16K', 'compression': 'on'}, 'zfspool', ['rootdir', 'images']),
+    ('models', {'recordsize': '128K', 'atime': False, 'quota': '20M'}, None, None),
+    ('shared', {'atime': 'off'}, 'dir', 'iso,vztmpl,snippets'),
+    ('shared/projects', {'quota': '10M'}, None, None),
+)
+BULK = (
+    ('backups', 'compression=gzip,atime=off', 'dir:backup'),
+    ('iso', 'recordsize=128K', 'dir:iso,vztmpl'),
+    ('media', 'atime=off,quota=16M', ''),
+    ('home', 'compression=on', ''),
+    ('export', '', 'nfs:images'),
+)
+
+
+def config() -> dict[str, Any]:
+    """The file."""
+    datasets: list[dict[str, Any]] = []
+    for name, properties, kind, content in QUICK:
+        row = {'name': name, 'pool': 'quick', 'properties': properties}
+        datasets.append({**row, 'proxmox_storage_type': kind, 'proxmox_content_type': content} if kind else row)
+    datasets += [{'name': f'bulk/{name}', 'properties': properties} for name, properties, _type in BULK]
+    network = '10.0.0.0/8'
+    return {
+        '$schema': './hypervisor_config.schema.json',
+        'version': '2.0.0',
+        'author': 'somebody',
+        'timezone': 'Europe/Berlin',
+        'packages': ['jq', 'tree'],
+        'repositories': [
+            {'name': 'pve-enterprise', 'enabled': False},
+            {'name': 'pve-no-subscription', 'enabled': False},
+        ],
+        'users': [
+            {
+                'username': 'admin',
+                'password_hash': 'NOT_SET',
+                'sudo_access': True,
+                'sudo_nopasswd': True,
+                'ssh_public_key': KEY,
+            },
+            {'username': 'share', 'shell': '/usr/sbin/nologin'},
+        ],
+        'pve': {
+            'users': [{'userid': 'ops@pve', 'comment': 'operator'}],
+            'acls': [{'path': '/vms', 'role': 'PVEVMAdmin', 'user': 'ops@pve'}],
+            'api_token': {'userid': 'phoenix@pve', 'tokenid': 'automation'},
+        },
+        'network': {'default_subnet': network, 'nfs_server': '127.0.0.1'},
+        'zfs': {
+            'pools': [
+                {'name': 'quick', 'raid_level': 'mirror', 'disks': list(DISKS[:2])},
+                {'name': 'bulk', 'raid_level': 'RAIDZ1', 'disks': [f'/dev/disk/by-id/{name}' for name in DISKS[2:]]},
+            ],
+            'datasets': datasets,
+            'dataset_storage_types': {f'bulk/{name}': kind for name, _properties, kind in BULK if kind},
+            'arc_max': '64M',
+        },
+        'mount_point_base': '/mnt/pve',
+        'proxmox_storage_ids': {'bulk_iso': 'bulk-images'},
+        'nfs': {
+            'exports': [
+                {'path': 'quick/models', 'clients': [network], 'options': ['ro', 'async', 'no_subtree_check']},
+                {'path': 'quick/shared/projects', 'clients': network, 'options': 'rw,sync,no_root_squash'},
+                {'path': 'bulk/export', 'clients': [network, '127.0.0.1'], 'options': 'rw,no_root_squash'},
+                {'path': 'bulk/media', 'options': 'ro,all_squash,anonuid=65534'},
+            ],
+            'shares': [
+                {'path': 'bulk/backups', 'options': 'rw,async,no_subtree_check'},
+                {'path': 'bulk/iso', 'options': ['ro']},
+                {'path': '/srv/exchange', 'clients': ['*'], 'options': 'rw'},
+            ],
+        },
+        'samba': {
+            'user': 'share',
+            'workgroup': 'FIELD',
+            'users': [{'name': 'share', 'password': SECRET}],
+            'shares': [
+                {'path': 'quick/models', 'read_only': True},
+                {
+                    'name': 'projects',
+                    'path': 'quick/shared/projects',
+                    'options': {'create_mask': '0664', 'browseable': True},
+                },
+                {'path': 'bulk/media', 'options': 'browseable=yes writable=no'},
+                {'path': 'bulk/home', 'options': 'read only=no, force user=share'},
+                {'name': 'exchange', 'path': '/srv/exchange', 'valid_users': ['share'], 'read_only': False},
+            ],
+        },
+        'shared_volumes': {'exchange': {'host_path': '/srv/exchange', 'mounts': {'950': '/exchange'}}},
+        'nvidia_driver': {'install': False, 'version': '580.76.05'},
+    }
