@@ -146,6 +146,7 @@ OTHER_MEANING = {
         'modules/phoenix_gpu_info.py',
         'modules/phoenix_lxc_state.py',
         'modules/phoenix_preflight.py',
+        'playbooks/hypervisor.yml',
         'schemas/phoenix_feature.json',
     },
 }
