@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Phoenix Hypervisor contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Checks of the rules of a container's firewall: what PVE would refuse one rule at a time, half of them set already.
+"""Checks of the rules of a firewall: what PVE would refuse one rule at a time, half of them set already.
 
 What a rule may say follows pve-firewall (public source, PVE/Firewall.pm). Aliases, IP sets and security groups live in
 the datacenter's firewall and are left to PVE.
@@ -12,12 +12,11 @@ from __future__ import annotations
 import difflib
 import ipaddress
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any
 
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._config.checks import Checks, Subject
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._config.finding import Finding, Pointer
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._config.fleet import Container
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._config.finding import Finding, Pointer, show
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.firewall import TYPES, Rule, rule_of
 
 CHECKS = check = Checks()
@@ -52,30 +51,35 @@ def rules_that_pve_takes(subject: Subject) -> Iterator[Finding]:
     for container in subject.fleet.containers.values():
         section = container.config.get("firewall")
         rules = section.get("rules") if isinstance(section, dict) else None
-        seen: dict[tuple[str, ...], int] = {}
-        for index, item in enumerate(rules if isinstance(rules, list) else []):
-            if not isinstance(item, str) and not _is_whole(item):
-                continue  # the schema has told
-            place = _Place(subject, container, index, item)
-            try:
-                rule = rule_of(item)
-            except ValueError as error:
-                yield place.finding(
-                    "",
-                    "(not shown)" if place.hidden else str(error),
-                    "a rule such as IN ACCEPT -p tcp -dport 8000",
-                    "Correct the rule; " + _KINDS,
-                )
-                continue
-            yield from _faults(place, rule, item)
-            first = seen.setdefault(rule.key, index)
-            if first != index:
-                yield place.finding(
-                    "",
-                    f"the same rule as rules/{first}",
-                    "each rule once",
-                    "Remove one of the two: PVE goes by the first that matches.",
-                )
+        yield from rules_faults(subject.lxc_file, container.place("firewall", "rules"), rules, subject.hidden)
+
+
+def rules_faults(file: str, path: Pointer, rules: Any, hidden: Collection[str]) -> Iterator[Finding]:
+    """What is wrong with a list of rules, wherever it stands; what the schema has told is left out."""
+    seen: dict[tuple[str, ...], int] = {}
+    for index, item in enumerate(rules if isinstance(rules, list) else []):
+        if not isinstance(item, str) and not _is_whole(item):
+            continue  # the schema has told
+        place = _Place(file, (*path, index), item, file in hidden)
+        try:
+            rule = rule_of(item)
+        except ValueError as error:
+            yield place.finding(
+                "",
+                "(not shown)" if place.hidden else str(error),
+                "a rule such as IN ACCEPT -p tcp -dport 8000",
+                "Correct the rule; " + _KINDS,
+            )
+            continue
+        yield from _faults(place, rule, item)
+        first = seen.setdefault(rule.key, index)
+        if first != index:
+            yield place.finding(
+                "",
+                f"the same rule as rules/{first}",
+                "each rule once",
+                "Remove one of the two: PVE goes by the first that matches.",
+            )
 
 
 _KINDS = "a direction (in, out) with ACCEPT, DROP or REJECT, or group with the name of a security group."
@@ -90,22 +94,21 @@ def _is_whole(item: Any) -> bool:
 class _Place:
     """Where a rule stands, and how a finding about it is made."""
 
-    def __init__(self, subject: Subject, container: Container, index: int, item: Any) -> None:
-        self._subject = subject
-        self._path: Pointer = container.place("firewall", "rules")
-        self._index = index
+    def __init__(self, file: str, path: Pointer, item: Any, hidden: bool) -> None:
+        self._file = file
+        self._path = path
         self._item = item
-        self.hidden = subject.lxc_file in subject.hidden  # encrypted: no value may be shown
+        self.hidden = hidden  # encrypted: no value may be shown
 
     def finding(self, key: str, got: str, expected: str, remedy: str, nearest: str | None = None) -> Finding:
         """About a key of the rule, or about the whole rule when it is one line or the key is not there."""
         inside = isinstance(self._item, dict) and key in self._item
-        path = (*self._path, self._index, key) if inside else (*self._path, self._index)
-        return self._subject.at(path, got, expected, remedy, nearest)
+        path = (*self._path, key) if inside else self._path
+        return Finding(self._file, path, got, expected, remedy, nearest)
 
     def value(self, key: str, value: str, expected: str, remedy: str, nearest: str | None = None) -> Finding:
         """About the value of a key."""
-        return self.finding(key, self._subject.show((*self._path, self._index, key), value), expected, remedy, nearest)
+        return self.finding(key, show((*self._path, key), value, self.hidden), expected, remedy, nearest)
 
 
 def _faults(place: _Place, rule: Rule, item: Any) -> Iterator[Finding]:

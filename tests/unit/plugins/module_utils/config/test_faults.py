@@ -28,6 +28,8 @@ from ansible_collections.phoenix.hypervisor.tests.unit.plugins.module_utils.conf
     FINE,
 )
 
+# Findings of checks in the host's file.
+HOST = ("/nvidia/", "/model_store/", "/network/", "/firewall/")
 ALL_FAULTS = [*FAULTS, *CROSS_FAULTS]
 
 
@@ -55,7 +57,7 @@ def test_fault(fault: Fault):
     outcome = judge(
         fault.lxc if fault.lxc is not None else dump(GOOD), fault.host if fault.host is not None else dump(GOOD_HOST)
     )
-    file = "host.json" if fault.lxc is None or fault.at.startswith(("/nvidia/", "/model_store/")) else "lxc.json"
+    file = "host.json" if fault.lxc is None or fault.at.startswith(HOST) else "lxc.json"
     meant = [
         finding
         for finding in outcome.findings
