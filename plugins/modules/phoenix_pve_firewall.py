@@ -93,6 +93,8 @@ def work(module: AnsibleModule) -> dict[str, Any]:
     params, record, now = module.params, read_record("firewall"), session.find()
     if not params["firewall"] and not record.get("applied"):
         return {"changed": False, "calls": [], "reasons": [], "notes": []}
+    change = Change(revert.FIREWALL)
+    change.refuse_pending(look=module.check_mode)
     client, node = open_client(), node_name()
     seen = fwread.seen(client, node, params["firewall"], record)
     # A rule that names this connection's port stays when another run comes in by the usual one.
@@ -121,7 +123,6 @@ def work(module: AnsibleModule) -> dict[str, Any]:
             msg="The firewall is not changed from the node itself: nobody could confirm it over the network. "
             "Run from another machine, over SSH."
         )
-    change = Change(revert.FIREWALL)
     files = (f"{PVE}/firewall/cluster.fw", f"{PVE}/nodes/{node}/host.fw")
     change.arm(params["token"], files, params["timeout"], after)
     try:

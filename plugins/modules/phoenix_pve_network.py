@@ -94,6 +94,7 @@ def work(module: AnsibleModule) -> dict[str, Any]:
     params, earlier = module.params, read_record("network").get("interfaces")
     if not params["interfaces"] and not params["dns"] and not earlier:
         return {"changed": False, "calls": [], "notes": []}
+    Change(revert.NETWORK).refuse_pending(look=module.check_mode)
     client, node = open_client(), node_name()
     seen = hostnetwork.Seen(
         interfaces=client.request("GET", f"/nodes/{node}/network"),

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
-from support.host import HOST, files, revert_phase, settled
+from support.host import HOST, files, kill_all, revert_phase, settled
 from support.site import STATE, Lab, Project, Run, until
 
 MODULE = 'phoenix.hypervisor.phoenix_pve_network'
@@ -90,13 +90,18 @@ def test_what_cuts_ssh_goes_back_and_the_run_says_so(lab: Lab, project: Project)
     assert result(play(project).good())['outcome'] == 'confirmed'
 
 
-def test_a_run_that_dies_confirms_nothing(lab: Lab, project: Project) -> None:
-    wants(project, moved(lab))
+def test_a_run_that_dies_confirms_nothing_and_nobody_builds_on_it(lab: Lab, project: Project) -> None:
+    # A reload that takes its time, so that the run is killed before it can confirm.
+    lab.sh(f"printf '\\nauto vmbr8\\niface vmbr8 inet manual\\n\\tbridge-ports none\\n\\tpost-up sleep 5\\n' >> {FILE}")
+    wants(project, BRIDGE)
     before = lab.sh(f'cat {FILE}')
     project.containers()
-    run = project.start('--tags', 'hypervisor_network', '-e', 'hypervisor_confirm_timeout=8', playbook=HOST)
+    run = project.start('--tags', 'hypervisor_network', '-e', 'hypervisor_confirm_timeout=20', playbook=HOST)
     until(lambda: revert_phase(lab, 'network') == 'armed')
-    run.kill()
+    kill_all(run)
+    second = play(project)
+    assert second.rc == 2, second.output
+    assert 'awaits its confirmation' in second.output
     until(lambda: revert_phase(lab, 'network') == 'reverted', 90)
     assert lab.sh(f'cat {FILE}') == before
     settled(lab, 'network', 'reverted')
@@ -108,7 +113,7 @@ def test_a_reboot_in_between_comes_up_with_the_old_network(lab: Lab, project: Pr
     project.containers()
     run = project.start('--tags', 'hypervisor_network', '-e', 'hypervisor_confirm_timeout=300', playbook=HOST)
     until(lambda: moved(lab)['address'] in inside(lab, 'cat', FILE))
-    run.kill()
+    kill_all(run)
     stop = [
         'lxc-stop',
         '--kill',

@@ -220,6 +220,12 @@ def _judge(work: _Work, methods: Mapping[str, str], named: set[str], seen: Seen)
     refuse = work.plan.refusals.append
     owners: dict[str, str] = {}
     for name, one in work.values.items():
+        device = name.rpartition(".")[0]
+        if name in named and one["type"] == "vlan" and "vlan-raw-device" not in one and device not in work.values:
+            ports = _list(other for other in work.values if other != name)
+            refuse(
+                f"{name}: there is no interface {device} on the node for this VLAN. It has {ports}. Correct the name"
+            )
         for key in _LOWER:
             for lower in one.get(key, "").split() if name in named else ():
                 if lower not in work.values:

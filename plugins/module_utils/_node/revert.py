@@ -98,8 +98,11 @@ class Change:
 
     # -- arming ------------------------------------------------------------------------------------------------------
 
-    def refuse_pending(self) -> None:
-        """Raises RevertError while an earlier change awaits its confirmation."""
+    def refuse_pending(self, look: bool = False) -> None:
+        """Raises RevertError while an earlier change awaits its confirmation: what is there may not stay.
+
+        One whose timer is gone is taken back now, unless this is only a look.
+        """
         if self.phase() not in revert.PENDING:
             return
         unit = revert.timer_unit(self.kind.name)
@@ -110,10 +113,11 @@ class Change:
                 f"a change of the node's {self.kind.what} by another run awaits its confirmation; without one it takes "
                 f"itself back after {seconds} s. Nothing was touched: run again then"
             )
-        _run("systemd-run", "--quiet", "--collect", f"--unit={unit}", "/bin/sh", self.path("revert.sh"), "now")
+        if not look:
+            _run("systemd-run", "--quiet", "--collect", f"--unit={unit}", "/bin/sh", self.path("revert.sh"), "now")
         raise RevertError(
-            f"a change of the node's {self.kind.what} was never confirmed, and its timer is gone: it is being taken "
-            "back now. Nothing else was touched: run again"
+            f"a change of the node's {self.kind.what} was never confirmed, and its timer is gone: it "
+            f"{'will be' if look else 'is being'} taken back. Nothing else was touched: run again"
         )
 
     def arm(self, token: str, files: Sequence[str], timeout: int, record: Mapping[str, Any]) -> None:

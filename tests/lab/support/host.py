@@ -5,7 +5,12 @@
 
 from __future__ import annotations
 
-from .site import STATE, Lab
+import contextlib
+import os
+import signal
+from pathlib import Path
+
+from .site import STATE, Lab, Started, until
 
 HOST = 'playbooks/hypervisor.yml'
 
@@ -23,5 +28,21 @@ def revert_phase(lab: Lab, name: str) -> str:
 def settled(lab: Lab, name: str, phase: str) -> None:
     """The latest change has ended so, and nothing waits for its end any more."""
     assert revert_phase(lab, name) == phase
-    assert lab.sh('systemctl list-units --state=active,activating,failed --plain --no-legend "phoenix-revert*"') == ''
+    units = 'systemctl list-units --state=active,activating,failed --plain --no-legend "phoenix-revert*"'
+    until(lambda: lab.sh(units) == '')  # the script says that it is done before it ends
     assert 'phoenix-revert' not in lab.sh('find /etc/systemd/system')
+
+
+def kill_all(run: Started) -> None:
+    """SIGKILL to a run with its workers, which are sessions of their own and would go on and confirm."""
+    family = {run.process.pid}
+    parents = {}
+    for status in Path('/proc').glob('[0-9]*/stat'):
+        with contextlib.suppress(OSError):
+            parents[int(status.parent.name)] = int(status.read_text().rpartition(')')[2].split()[1])
+    while more := {pid for pid, parent in parents.items() if parent in family} - family:
+        family |= more
+    run.kill()
+    for pid in family - {run.process.pid}:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)

@@ -127,6 +127,7 @@ REFUSALS = {
         "there is no interface eno1 on the node, which has eth0, eth1",
     ),
     "no such port": ([want("vmbr1", "bridge", bridge_ports="eno1")], "bridge_ports names eno1"),
+    "no device for a VLAN": ([want("eno1.7", "vlan")], "there is no interface eno1 on the node for this VLAN"),
     "a port with an address": ([want("vmbr1", "bridge", bridge_ports="eth0")], "would lose it"),
     "a port of two": (
         [want("vmbr1", "bridge", bridge_ports="eth1"), want("vmbr2", "bridge", bridge_ports="eth1")],
