@@ -18,6 +18,11 @@ options:
         a new connection by then.
     type: int
     default: 90
+  confirm_host:
+    description:
+      - The address at which the node is reached after the change, where it is another than before. The action plugin
+        connects there to confirm.
+    type: str
   apply:
     description: Set by the action plugin. Without it only the comparison is made, as in check mode.
     type: bool

@@ -28,6 +28,10 @@ options:
     description: Which change. It is a random name, not a secret.
     type: str
     required: true
+  look:
+    description: Whether only to say where it stands, since this connection comes by an address that is to go.
+    type: bool
+    default: false
 """
 
 EXAMPLES = r"""
@@ -65,12 +69,14 @@ from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.store imp
 OUTCOMES = {revert.CONFIRMED: "confirmed", revert.REVERTED: "reverted"}
 
 
-def work(name: str, token: str) -> dict[str, Any]:
+def work(name: str, token: str, look: bool) -> dict[str, Any]:
     """One look, and one step when it can be made."""
     change = Change(revert.KINDS[name])
     facts, phase = change.facts(), change.phase()
     if facts.get("token") != token:
         return {"outcome": "unknown"}
+    if look and phase in revert.PENDING:
+        return {"outcome": "waiting"}
     if phase == revert.ARMED:
         if facts.get("failed"):
             return {"outcome": "reverting", "reason": facts["failed"]}
@@ -94,13 +100,14 @@ def main() -> None:
         argument_spec={
             "change": {"type": "str", "choices": ["network", "firewall"], "required": True},
             "token": {"type": "str", "required": True, "no_log": False},  # a name
+            "look": {"type": "bool", "default": False},
         },
         supports_check_mode=True,
     )
     if module.check_mode:
         module.exit_json(changed=False, outcome="unknown")
     try:
-        result = work(module.params["change"], module.params["token"])
+        result = work(module.params["change"], module.params["token"], module.params["look"])
     except (RevertError, StoreError, PveError, UnavailableError, OSError, subprocess.SubprocessError) as error:
         module.fail_json(msg=str(error))
     module.exit_json(changed=result["outcome"] == "confirmed", **result)

@@ -141,6 +141,7 @@ def main() -> None:
         argument_spec={
             "firewall": {"type": "dict", "required": True},
             "timeout": {"type": "int", "default": 90},
+            "confirm_host": {"type": "str"},
             "apply": {"type": "bool", "default": False},
             "token": {"type": "str", "no_log": False},  # a name
         },

@@ -167,6 +167,7 @@ def main() -> None:
             "interfaces": {"type": "list", "elements": "dict", "required": True},
             "dns": {"type": "list", "elements": "str", "default": []},
             "timeout": {"type": "int", "default": 90},
+            "confirm_host": {"type": "str"},
             "apply": {"type": "bool", "default": False},
             "token": {"type": "str", "no_log": False},  # a name
         },

@@ -59,22 +59,35 @@ class ConfirmedAction(ActionBase):
         self._watch_connection()
         deadline = time.monotonic() + timeout + GRACE
         self._reconnect()
+        elsewhere = arguments.get("confirm_host")
         try:
             result = self._module({**arguments, "apply": True, "token": token}, variables)
             if result.get("failed") or not result.get("armed"):
                 return result
         except AnsibleConnectionFailure as error:  # the change may have come quicker than the answer
             result = {"changed": True, "lost": str(error)}
-        return self._outcome(result, token, timeout, deadline, variables)
+        hosts = [elsewhere, self._connection.get_option("host")] if elsewhere else []
+        return self._outcome(result, token, timeout, deadline, variables, hosts)
 
     def _outcome(
-        self, result: dict[str, Any], token: str, timeout: int, deadline: float, variables: dict[str, Any]
+        self,
+        result: dict[str, Any],
+        token: str,
+        timeout: int,
+        deadline: float,
+        variables: dict[str, Any],
+        hosts: list[str],
     ) -> dict[str, Any]:
-        last = ""
+        last, old = "", hosts[-1] if hosts else ""
         while time.monotonic() < deadline:
             self._reconnect()
+            question: dict[str, Any] = {"change": self.CHANGE, "token": token}
+            if hosts:  # the new address in turn with the old one, which comes back with the old state
+                self._connection.set_option("host", hosts[0])
+                question["look"] = hosts[0] == old
+                hosts.reverse()
             try:
-                answer = self._module({"change": self.CHANGE, "token": token}, variables, CONFIRM)
+                answer = self._module(question, variables, CONFIRM)
             except AnsibleError as error:  # no connection, or one that died under the module
                 last = str(error)
                 time.sleep(PAUSE)

@@ -222,3 +222,20 @@ def test_nobody_confirms_from_the_node_itself(lab: Lab, project: Project) -> Non
     assert run.rc == 2, run.output
     assert 'from the node itself' in run.output
     assert (lab.mutations(), files(lab, WATCHED)) == ([], before)
+
+
+def test_a_new_address_of_the_node_is_confirmed_there(lab: Lab, project: Project) -> None:
+    address = moved(lab)['address'].partition('/')[0]
+    wants(project, moved(lab))
+    words = {
+        'hypervisor_confirm_host': address,
+        'ansible_ssh_extra_args': f'-o HostKeyAlias={lab.variables["PHOENIX_LAB_NODE_IP"]}',
+    }
+    try:
+        run = play(project, '-e', json.dumps(words)).good()
+        assert result(run)['outcome'] == 'confirmed'
+        assert moved(lab)['address'] in inside(lab, 'ip', '-brief', 'address')
+        assert 'confirmed' in inside(lab, 'cat', f'{STATE}/revert/network/phase')
+    finally:
+        inside(lab, '/opt/phoenix-lab/bin/reset-guests')
+    assert lab.variables['PHOENIX_LAB_NODE_IP'] in lab.sh('ip -brief address')

@@ -28,7 +28,8 @@ class Action(ConfirmedAction):
         self._task = SimpleNamespace(
             args={"interfaces": []}, action=NAME, check_mode=check, async_val=0, diff=False, no_log=False
         )
-        self.options: dict[str, Any] = {"ssh_extra_args": "-o A=b"}
+        self.hosts: list[Any] = []
+        self.options: dict[str, Any] = {"host": "old", "ssh_extra_args": "-o A=b"}
         self._connection = SimpleNamespace(
             transport=transport,
             reset=lambda: self.done.append("reset"),
@@ -43,6 +44,7 @@ class Action(ConfirmedAction):
     def _execute_module(
         self, module_name: str = "", module_args: Any = None, task_vars: Any = None, **_more: Any
     ) -> Any:
+        self.hosts.append((self.options.get("host"), module_args.get("look")))
         self.done.append("confirm" if module_name == CONFIRM else "apply" if module_args["apply"] else "compare")
         answer = self.answers.pop(0)
         if isinstance(answer, Exception):
@@ -119,3 +121,11 @@ def test_a_node_that_never_comes_back_is_not_waited_for_for_ever():
 def test_a_refusal_of_the_module_is_the_result():
     refused = {"failed": True, "msg": "somebody else's change awaits its confirmation"}
     assert Action(PLAN, refused).outcome()["msg"] == refused["msg"]
+
+
+def test_a_new_address_confirms_and_the_old_one_only_looks():
+    lost = AnsibleConnectionFailure("no route")
+    action = Action(PLAN, ARMED, lost, says("waiting"), says("reconnect"), lost, says("confirmed"))
+    action._task.args["confirm_host"] = "new"
+    assert action.outcome()["outcome"] == "confirmed"
+    assert action.hosts[2:] == [("new", False), ("old", True), ("new", False), ("old", True), ("new", False)]
