@@ -164,8 +164,20 @@ def test_the_plan_after_an_upgrade_names_exactly_the_gpu_containers(fleet: Fleet
     assert 'mismatch' in fleet.driver(950)
 
 
+def test_a_run_file_that_is_not_the_expected_one_reaches_no_container(fleet: Fleet) -> None:
+    fleet.write(NEW, {'nvidia_runfile_sha256': '0' * 64})
+    run = fleet.project.play('--limit', '951')
+    assert run.rc != 0
+    assert f'and {"0" * 64} is expected; it is not kept' in told(run)
+    assert NEW not in fleet.lab.sh(f'ls {CACHE}/*.run')
+    assert 'phoenix-nvidia' not in fleet.lab.guest(951, 'ls /var/tmp')
+    assert OLD in fleet.lab.guest(951, 'ls /usr/lib/x86_64-linux-gnu')
+    fleet.write(NEW)
+
+
 def test_no_driver_is_changed_under_a_program_that_computes(fleet: Fleet) -> None:
     """951 is brought up to date meanwhile; 950 after the program has ended."""
+    before = fleet.downloads(f'NVIDIA-Linux-x86_64-{NEW}.run')
     fleet.lab.guest(950, 'systemd-run --quiet --unit=computes sh -c "exec sleep infinity </dev/nvidia1"')
     run = fleet.project.play()
     assert run.rc != 0
@@ -178,7 +190,25 @@ def test_no_driver_is_changed_under_a_program_that_computes(fleet: Fleet) -> Non
     fleet.project.play().good()
     assert fleet.driver(950).startswith(f'{NEW}, ')
     assert OLD not in fleet.lab.guest(950, 'ls /usr/lib/x86_64-linux-gnu')
-    assert fleet.downloads(f'NVIDIA-Linux-x86_64-{NEW}.run') == 1
+    assert fleet.downloads(f'NVIDIA-Linux-x86_64-{NEW}.run') == before + 1
     fleet.lab.forget_requests()
     assert fleet.project.play().good().changed == 0
     assert fleet.lab.mutations() == []
+
+
+def test_raw_lines_instead_of_devn(fleet: Fleet) -> None:
+    """The devices are the same, no devN is left, and the driver sees them after the restart."""
+    fleet.write(NEW, gpu_passthrough='raw')
+    fleet.project.play('--limit', '950').good()
+    assert fleet.devices(950) == []
+    lines = fleet.lab.sh('grep ^lxc /etc/pve/lxc/950.conf').splitlines()
+    assert [line.split()[1] for line in lines if 'mount.entry' in line] == ['/dev/nvidia1', *COMMON]
+    assert sum('cgroup2.devices.allow: c ' in line for line in lines) == 1 + len(COMMON)
+    assert fleet.driver(950) == f'{NEW}, GPU-00000001-aaaa-bbbb-cccc-0123456789ab'
+    fleet.lab.forget_requests()
+    assert fleet.project.play('--limit', '950').good().changed == 0
+    assert fleet.lab.mutations() == []
+    fleet.write(NEW, gpu_passthrough='dev', gpu_assignment='none', features=['base_setup'])
+    fleet.project.play('--limit', '950').good()
+    assert fleet.devices(950) == []
+    assert 'nvidia' not in fleet.lab.sh('cat /etc/pve/lxc/950.conf')
