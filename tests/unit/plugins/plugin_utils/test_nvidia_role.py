@@ -70,3 +70,9 @@ def test_the_nodes_driver_is_in_the_digest() -> None:
     before, after = feature({}, {}), feature({}, {}, "575.51.03")
     assert before["digest"] != after["digest"]
     assert after["variables"] == {"nvidia_kernel_version": "575.51.03"}
+
+
+def test_the_hosts_checksum_is_of_the_hosts_run_file() -> None:
+    """It says nothing of one that the containers' file names."""
+    host = {"runfile_url": "https://example.org/other.run", "runfile_sha256": SUM}
+    assert feature({"nvidia_runfile_url": URL}, host)["digest"] == feature({"nvidia_runfile_url": URL}, {})["digest"]
