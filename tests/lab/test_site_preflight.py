@@ -65,7 +65,7 @@ def test_what_runs_on_a_gpu_counts_whoever_started_it(lab: Lab, project: Project
     lab.run('gpu', 'on', '2')
     uuid = 'GPU-00000000-aaaa-bbbb-cccc-0123456789ab'
     lab.sh(
-        f'pct create 777 {WITH_PYTHON} --rootfs local:1 --hostname theirs --unprivileged 1 --dev0 /dev/nvidia0 --start 1'
+        f'pct create 777 {WITH_PYTHON} --rootfs local:1 --hostname x --unprivileged 1 --dev0 /dev/nvidia0 --start 1'
         f' && echo "{uuid}, $(lxc-info -n 777 -pH), 8000" > /run/phoenix-lab/gpu/processes'
     )
     try:

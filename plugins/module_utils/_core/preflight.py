@@ -180,11 +180,12 @@ class _Judgement:
                 _nearest(item.name, known),
             )
         elif item.kind == FOLDER and item.name not in self._facts.folders and not self._to_come(item, "folder"):
+            by_hand = f"Correct the path, or make it on the node: mkdir -p '{item.name}'"
             self._fault(
                 item,
                 f'got "{item.name}", which is not on node {self._facts.node}',
                 "a file or folder of the node",
-                f"Correct the path, or make it on the node: mkdir -p '{item.name}'",
+                _PLAYBOOK if item.name in self._facts.coming else by_hand,
             )
         elif item.kind == DEVICE and not hostneeds.has_devices(self._facts.version):
             self._fault(
@@ -324,6 +325,9 @@ class _Judgement:
                     "Run this as root on the node, or take the key out.",
                 )
             )
+
+
+_PLAYBOOK = "hypervisor_config.json makes it: run the playbook hypervisor first, or site without --limit."
 
 
 def download(node: str, storage: str, template: str) -> Step:

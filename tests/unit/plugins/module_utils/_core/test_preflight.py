@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import pytest
 
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._core import planner, preflight
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core import gpubudget, gpus, planner, preflight
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.conffile import parse_conf
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.demands import candidate_from
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.model import Observation, Record, Wanted
@@ -318,3 +318,22 @@ def test_devices_need_a_proxmox_that_has_them(version, fine):
         assert finding.pointer == "/lxc_configs/950/gpu_assignment"
         assert finding.got == f"node pve has Proxmox VE {version}, which can't pass devices on as devN"
         assert '"gpu_passthrough": "raw"' in finding.remedy
+
+
+def test_what_the_hypervisors_play_makes_is_not_made_by_hand():
+    """A run limited to containers comes before it: such as the store of models on a new node."""
+    mounts = [{"host_path": "/srv/store", "container_path": "/srv/store", "read_only": True}]
+    missing = only(judge(item(mount_points=mounts), coming=frozenset({"/srv/store"})))
+    assert "run the playbook hypervisor first" in missing.remedy
+    assert judge(item(mount_points=mounts), coming=frozenset({"/srv/store"}), check=True).findings == ()
+
+
+def test_what_is_started_on_a_gpu_is_judged_with_its_key():
+    """The report has it among the others; a node whose GPUs were not looked at is not judged."""
+    claimed = {**item(vllm_gpu_memory_utilization=0.7), "gpu": {"assignment": None}}
+    node = gpus.Gpus(version="1", gpus=(gpus.Gpu("0000:01:00.0", 0, "GPU-1"),))
+    load = gpubudget.Load(node, {951: frozenset({0})})
+    finding = only(judge(claimed, load=load, shares={951: 0.5}))
+    assert finding.pointer == "/lxc_configs/950/vllm_gpu_memory_utilization"
+    assert judge(claimed, shares={951: 0.5}).findings == ()
+    assert judge(item(vllm_gpu_memory_utilization=0.7), load=load, shares={951: 0.5}).findings == ()
