@@ -134,7 +134,7 @@ class Store:
         record = self.record(model) or {}
         if not reason and record.get("commit") == commit:
             return None
-        missing = [file for file in files if not self._here(model, commit, file, record)]
+        missing = [file for file in files if not self._here(model, commit, file, {} if verify else record)]
         size = sum((file.size or 0) - _size(self._incoming(model, commit, file) + ".part") for file in missing)
         why = reason or f"{model.revision} is another commit than {str(record.get('commit'))[:12]}"
         return Fetch(model, why, commit, files, tuple(missing), max(size, 0))
@@ -161,7 +161,7 @@ class Store:
         download = Download(self._source(model), model, plan.commit, target)
         done = []
         for file in plan.files:
-            here = self._here(model, plan.commit, file, record)
+            here = "" if file in plan.missing else self._here(model, plan.commit, file, record)
             done.append(self._take(here, os.path.join(target, file.name), file) if here else download.fetch(file))
         self._publish(model, target, manifest(model, plan.commit, done), recorded(record))
 
@@ -191,7 +191,10 @@ class Store:
         return os.path.join(folder, file.name) if file else folder
 
     def _here(self, model: Model, commit: str, file: ModelFile, record: dict[str, Any]) -> str:
-        """Where the very file is already: fetched by an earlier run, of another revision, or put there by hand."""
+        """Where the very file is already: fetched by an earlier run, of another revision, or put there by hand.
+
+        What the record doesn't vouch for is hashed.
+        """
         fetched = self._incoming(model, commit, file)
         if os.path.isfile(fetched) and file.size in (None, _size(fetched)):
             return fetched  # it lost its ending .part only once it had been checked

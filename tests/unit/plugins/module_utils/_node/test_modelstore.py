@@ -158,6 +158,8 @@ def test_damage_is_found_and_mended(tmp_path: Path, run: Any) -> None:
     weights.write_bytes(WEIGHTS[:-1] + b"x")
     assert run()["changed"] is False
     assert run(verify=True)["models"][0]["reason"] == "model.safetensors is not what was fetched"
+    assert there(tmp_path)["model.safetensors"] == WEIGHTS
+    assert run(verify=True)["changed"] is False
     weights.unlink()
     assert run()["models"][0]["reason"] == "model.safetensors is missing"
     assert there(tmp_path)["model.safetensors"] == WEIGHTS
@@ -250,3 +252,36 @@ def test_a_planted_link_leads_nowhere(tmp_path: Path, run: Any) -> None:
     with pytest.raises(OSError, match="Too many levels"):
         run()
     assert not (tmp_path / "victim").exists()
+
+
+class Killed(BaseException):
+    """As if the process had been ended there."""
+
+
+@pytest.mark.parametrize("after", range(6))
+def test_a_kill_at_any_rename_is_mended_by_the_next_run(
+    tmp_path: Path, hub: tiny_hub.Hub, run: Any, monkeypatch: pytest.MonkeyPatch, after: int
+) -> None:
+    """A model is replaced by renames: of each fetched file, of the old folder, of the new one, of the manifest."""
+    run()
+    hub.commit = "d" * 40
+    write(hub.folder / NAME, {"config.json": b"new", "model.safetensors": WEIGHTS[::-1]})
+    rename, left = os.rename, [after]
+
+    def killed(source: str, target: str) -> None:
+        left[0] -= 1
+        if left[0] < 0:
+            raise Killed
+        rename(source, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "rename", killed)
+        with pytest.raises(Killed):
+            run(update=True)
+    # Which of the two is seen meanwhile, it is whole, or gone for the time of one rename.
+    assert there(tmp_path).get("config.json") in (b"{}", b"new", None)
+    run(update=True)
+    assert there(tmp_path) == {name: (hub.folder / NAME / name).read_bytes() for name in WANTED}
+    assert run(update=True)["changed"] is False
+    assert sorted(os.listdir(tmp_path / "store/.phoenix")) == ["acme--tiny.json", "incoming", "lock"]
+    assert os.listdir(tmp_path / "store/.phoenix/incoming") == []
