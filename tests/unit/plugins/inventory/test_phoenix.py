@@ -34,6 +34,7 @@ nodes:
 """
 
 LXC: dict[str, Any] = {
+    "nvidia_driver_version": "570.124.06",
     "lxc_defaults": {"network_config": {"bridge": "vmbr0"}},
     "lxc_configs": {
         "950": {
@@ -156,6 +157,7 @@ def test_variables_of_a_container(site: Path):
     assert variables["phoenix_node"] == "pve"
     assert variables["phoenix_lineage"] == ["920", "950"]
     assert variables["phoenix_config"]["network_config"] == {"bridge": "vmbr0"}
+    assert variables["phoenix_settings"] == {"nvidia_driver_version": "570.124.06"}
     assert variables["phoenix_application"] == {"name": "app.sh", "path": str(site / "applications" / "app.sh")}
     assert variables["phoenix_config_dir"] == str(site)
     assert variables["ansible_connection"] == "phoenix.hypervisor.pct"
