@@ -11,6 +11,7 @@ other change. PVE asks the node's rules before the datacenter's (public source o
 
 from __future__ import annotations
 
+import dataclasses
 import ipaddress
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -52,13 +53,13 @@ class Seen:
 def keeping_open(management: Sequence[str], ports: Iterable[int]) -> list[Rule]:
     """The rules that come first: one for everybody, or one for each IP version of the networks that may."""
     dport = ",".join(str(port) for port in sorted({*PORTS, *ports}))
-    common = {"proto": "tcp", "dport": dport, "comment": COMMENT}
+    anybody = Rule("in", "ACCEPT", proto="tcp", dport=dport, comment=COMMENT)
     if not management:
-        return [Rule("in", "ACCEPT", **common)]
+        return [anybody]
     versions: dict[int, list[str]] = {}
     for network in management:
         versions.setdefault(ipaddress.ip_network(network, strict=False).version, []).append(network)
-    return [Rule("in", "ACCEPT", source=",".join(versions[version]), **common) for version in sorted(versions)]
+    return [dataclasses.replace(anybody, source=",".join(versions[version])) for version in sorted(versions)]
 
 
 def plan(node: str, wanted: Mapping[str, Any], seen: Seen, applied: Any, ports: Iterable[int] = ()) -> FirewallPlan:

@@ -156,49 +156,61 @@ def _compare(item: Mapping[str, Any], row: Mapping[str, Any] | None, record: Any
     made = row is None or bool(record.get("made"))
     work.plan.applied[name] = {"made": made, "params": {key: value for key, value in wanted.items() if value}}
     if row is None:
-        if kind == "eth":
-            work.plan.refusals.append(_missing(name, work.values))
-            return
-        params = {key: value for key, value in wanted.items() if value}
-        params.setdefault("autostart", "1")
-        work.call("POST", name, {"iface": name, "type": kind, **params})
-        work.values[name] = {"type": kind, **params}
-        work.show(name, None, work.values[name])
+        _create(name, kind, wanted, work)
         return
-    current = work.values[name]
-    if current["type"] != kind:
-        work.plan.refusals.append(
-            f"{name} is of type {current['type']} on the node, not {kind}. PVE changes no interface's type: "
+    earlier = record.get("params")
+    for key, value in earlier.items() if isinstance(earlier, Mapping) else ():
+        if key not in wanted and work.values[name].get(key) == value:
+            wanted[key] = ""  # we set it, its key is gone from the configuration, and nobody else changed it
+    differing = {key for key, value in wanted.items() if work.values[name].get(key, "") != value}
+    refusal = _refusal(item, row, kind, wanted, differing)
+    if refusal:
+        work.plan.refusals.append(refusal)
+    elif differing:
+        _update(name, {key: wanted[key] for key in differing}, work)
+
+
+def _create(name: str, kind: str, wanted: Mapping[str, str], work: _Work) -> None:
+    """An interface that PVE doesn't know yet; it comes up at boot unless told otherwise."""
+    if kind == "eth":
+        work.plan.refusals.append(_missing(name, work.values))
+        return
+    params = {key: value for key, value in {"autostart": "1", **wanted}.items() if value}
+    work.call("POST", name, {"iface": name, "type": kind, **params})
+    work.values[name] = {"type": kind, **params}
+    work.show(name, None, work.values[name])
+
+
+def _refusal(
+    item: Mapping[str, Any], row: Mapping[str, Any], kind: str, wanted: Mapping[str, str], differing: set[str]
+) -> str:
+    """Why PVE can't make of an interface that is there what is wanted; '' when it can."""
+    name, dhcp = item["name"], str(row.get("method")) == "dhcp"
+    if row.get("type") != kind:
+        return (
+            f"{name} is of type {row.get('type')} on the node, not {kind}. PVE changes no interface's type: "
             "remove it on the node first, or give this one another name"
         )
-        return
-    earlier = record.get("params") if isinstance(record.get("params"), Mapping) else {}
-    for key, value in (earlier or {}).items():
-        if key not in wanted and current.get(key) == value:
-            wanted[key] = ""  # we set it, its key is gone from the configuration, and nobody else changed it
-    differing = {key for key, value in wanted.items() if current.get(key, "") != value}
-    dhcp = str(row.get("method")) == "dhcp"
     if item.get("dhcp") and not dhcp:
-        work.plan.refusals.append(
+        return (
             f"{name} has no DHCP on the node, and PVE's API can't switch it on: write `iface {name} inet dhcp` into "
             "/etc/network/interfaces by hand, where it is kept, or give it an address"
         )
-        return
-    if not differing:
-        return
-    if dhcp and not wanted.get("cidr"):
-        work.plan.refusals.append(
+    if dhcp and differing and not wanted.get("cidr"):
+        return (
             f"{name} has its address by DHCP, which PVE ends with any change of the interface ({_list(differing)}): "
             "make this change in /etc/network/interfaces by hand, or give it a fixed address"
         )
-        return
-    after = {**current, **{key: wanted[key] for key in differing}}
-    after = {key: value for key, value in after.items() if value}
-    removed = [key for key in KEYS if key in differing and not wanted[key]]
-    params: dict[str, Any] = dict(after)
-    if removed:
-        params["delete"] = ",".join(removed)
-    work.call("PUT", name, params, frees=any(key in removed for key in _GATEWAYS))
+    return ""
+
+
+def _update(name: str, changes: Mapping[str, str], work: _Work) -> None:
+    """One PUT, with everything that the interface keeps."""
+    current = work.values[name]
+    after = {key: value for key, value in {**current, **changes}.items() if value}
+    removed = [key for key in KEYS if changes.get(key) == ""]
+    deleted = {"delete": ",".join(removed)} if removed else {}
+    work.call("PUT", name, {**after, **deleted}, frees=any(key in removed for key in _GATEWAYS))
     work.show(name, current, after)
     work.values[name] = after
 

@@ -73,6 +73,11 @@ CHANGES = {
         None,
         [f"POST {BASE} autostart=1 bridge_vlan_aware=1 cidr=10.2.0.1/24 iface=vmbr1 type=bridge"],
     ),
+    "a new bridge that is not to come up at boot": (
+        [want("vmbr1", "bridge", autostart=False)],
+        None,
+        [f"POST {BASE} iface=vmbr1 type=bridge"],
+    ),
     "a PUT carries what stays": (
         [want("vmbr0", "bridge", mtu=1400)],
         None,
