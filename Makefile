@@ -45,7 +45,7 @@ lab-down: ## remove the lab; its caches stay
 molecule: ## the molecule scenarios on the lab (root)
 	@$(TOOLS)/run_tests.py molecule
 
-test: ## everything: lint, unit, integration, build, lab, fleets, molecule
+test: ## everything: lint, unit, integration, build, lab, hosts, fleets, molecule
 	@$(TOOLS)/run_tests.py
 
 test-long: ## the proofs in full (docs/guarantees.md): 10,000 pairs, every kill point and many more, about an hour (root)

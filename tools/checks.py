@@ -27,6 +27,8 @@ LAB = 'tests/lab'
 KILLS = 'test_site_kills.py'
 LONG_LAB = ('test_docker.py', 'test_nvidia_docker.py', 'test_site_fleet.py', KILLS)
 VLLM = 'test_vllm.py'
+# Those of `hosts`: what is set up on the node itself, by pattern.
+HOSTS = ('test_host*.py', 'test_model_store.py', 'test_nvidia.py')
 PURE = ('_core', '_config')
 CORE_NAME = 'ansible_collections.phoenix.hypervisor.plugins.module_utils'
 
@@ -227,6 +229,7 @@ def lab(toolchain: Toolchain) -> list[Check]:
     connection = pytest('connection', toolchain, tree, CONNECTION, '--ansible-unit-inject-only')
     connection.env['PHOENIX_LAB_FILES'] = str(ROOT / '.lab')
     ignored = [f'--ignore={LAB}/{name}' for name in (*LONG_LAB, VLLM)]
+    ignored += [f'--ignore-glob={LAB}/{pattern}' for pattern in HOSTS]
     return [
         pytest('lab', toolchain, ROOT, LAB, '-p', 'no:pytest-ansible', *ignored, timeout=2400.0),
         command('up'),
@@ -243,11 +246,21 @@ def vllm(toolchain: Toolchain) -> list[Check]:
 
 
 def fleets(toolchain: Toolchain) -> list[Check]:
-    """The rest of the lab's tests, which take as long again, on a lab of their own."""
-    files = [f'{LAB}/{name}' for name in LONG_LAB]
-    check = pytest('fleets', toolchain, ROOT, files[0], '-p', 'no:pytest-ansible', *files[1:], timeout=2400.0)
-    check.env['PHOENIX_LAB_TESTS'] = 'fleets'
-    return [check]
+    """The lab's longest tests of containers, on a lab of their own."""
+    return [lab_part('fleets', toolchain, [f'{LAB}/{name}' for name in LONG_LAB])]
+
+
+def hosts(toolchain: Toolchain) -> list[Check]:
+    """The set-up of the node itself, on a lab of its own."""
+    paths = sorted({path for pattern in HOSTS for path in (ROOT / LAB).glob(pattern)})
+    return [lab_part('hosts', toolchain, [str(path.relative_to(ROOT)) for path in paths])]
+
+
+def lab_part(name: str, toolchain: Toolchain, files: list[str]) -> Check:
+    """Some files of the lab's tests, on a lab that is called by this name's first letter."""
+    check = pytest(name, toolchain, ROOT, files[0], '-p', 'no:pytest-ansible', *files[1:], timeout=2400.0)
+    check.env['PHOENIX_LAB_TESTS'] = name
+    return check
 
 
 def molecule(toolchain: Toolchain) -> list[Check]:

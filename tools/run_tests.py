@@ -45,6 +45,7 @@ class Tier:
 # In the order of starting: the longest first, so that the lanes end together.
 TIERS = (
     Tier('lab', checks.lab, every_series=False, needs_lab=True),
+    Tier('hosts', checks.hosts, every_series=False, needs_lab=True),
     Tier('fleets', checks.fleets, every_series=False, needs_lab=True),
     Tier('lint', checks.lint, every_series=True),
     Tier('unit', checks.unit, every_series=True),
