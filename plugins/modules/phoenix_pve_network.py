@@ -86,7 +86,9 @@ from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.revert im
 )
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.store import StoreError
 
-FILE, STAGED, RESOLV = "/etc/network/interfaces", "/etc/network/interfaces.new", "/etc/resolv.conf"
+FILE = "/etc/network/interfaces"
+STAGED = "/etc/network/interfaces.new"
+RESOLV = "/etc/resolv.conf"
 
 
 def work(module: AnsibleModule) -> dict[str, Any]:

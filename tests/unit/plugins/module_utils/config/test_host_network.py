@@ -60,7 +60,9 @@ CASES = [({"network": {"interfaces": value}}, at, remedy) for value, at, remedy 
 CASES += [({"firewall": value}, at, remedy) for value, at, remedy in FIREWALL]
 
 
-@pytest.mark.parametrize(("document", "at", "remedy"), CASES, ids=[f"{at}-{n}" for n, (_, at, _r) in enumerate(CASES)])
+@pytest.mark.parametrize(
+    ("document", "at", "remedy"), CASES, ids=[f"{at}-{n}" for n, (_document, at, _remedy) in enumerate(CASES)]
+)
 def test_fault(document: dict[str, Any], at: str, remedy: str):
     found = [finding for finding in findings(document) if finding.pointer == at]
     assert len(found) == 1, findings(document)
