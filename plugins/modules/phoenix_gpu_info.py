@@ -81,6 +81,10 @@ processes:
       description: The node's devices that it has open.
       type: list
       elements: str
+    text:
+      description: All of this for people.
+      type: str
+      sample: vllm (process 4711 of the node, /dev/nvidia-uvm /dev/nvidia0)
 """
 
 from ansible.module_utils.basic import AnsibleModule
@@ -116,7 +120,9 @@ def main() -> None:
             }
             for index, gpu in enumerate(node.gpus)
         ],
-        processes=[{"pid": user.pid, "name": user.name, "devices": list(user.devices)} for user in processes],
+        processes=[
+            {"pid": user.pid, "name": user.name, "devices": list(user.devices), "text": str(user)} for user in processes
+        ],
     )
 
 

@@ -21,6 +21,7 @@ SERVER = 'lab-drivers'
 FILES = '/srv/nvidia'
 LOG = '/run/lab-drivers.log'
 CACHE = '/var/cache/phoenix_hypervisor'
+INSTANCE = ['/dev/nvidia-caps/nvidia-cap12', '/dev/nvidia-caps/nvidia-cap13']  # MIG, on the first GPU
 COMMON = ['/dev/nvidiactl', '/dev/nvidia-uvm', '/dev/nvidia-uvm-tools', '/dev/nvidia-modeset']
 
 
@@ -76,7 +77,7 @@ def told(run: Run) -> str:
 def fleet(site_lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Fleet:
     """GPUs, run files and a server for them on the node; then all of the fleet in one run."""
     site_lab.run('reset')
-    site_lab.run('gpu', 'on', '2', '--driver', OLD)
+    site_lab.run('gpu', 'on', '2', '--driver', OLD, '--mig')
     for version in (OLD, NEW):
         site_lab.run('gpu', 'runfile', version, FILES)
     site_lab.sh(
@@ -97,7 +98,7 @@ def test_dry_run_shows_the_devices(fleet: Fleet) -> None:
 
 
 def test_each_has_its_device_and_the_driver(fleet: Fleet) -> None:
-    assert fleet.devices(950) == ['/dev/nvidia0', *COMMON]
+    assert fleet.devices(950) == ['/dev/nvidia0', *COMMON, *INSTANCE]
     assert fleet.devices(951) == ['/dev/nvidia1', *COMMON]
     assert fleet.devices(952) == []
     assert fleet.driver(950) == f'{OLD}, GPU-00000000-aaaa-bbbb-cccc-0123456789ab'

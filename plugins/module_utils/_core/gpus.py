@@ -32,7 +32,7 @@ MODESET = "/dev/nvidia-modeset"
 _FIELD = re.compile(r"^([^:\n]+):[ \t]*(.*?)[ \t]*$", re.MULTILINE)
 _VERSION = re.compile(r"^NVRM version:.*?[ \t](\d+(?:\.\d+)+)(?:[ \t]|$)", re.MULTILINE)
 _MAJOR = re.compile(r"^\s*(\d+)\s+(\S+)\s*$", re.MULTILINE)
-_MIG = re.compile(r"^gpu(\d+)/(?:mig/)?(gi\d+(?:/ci\d+)?)/access[ \t]+(\d+)[ \t]*$", re.MULTILINE)
+_MIG = re.compile(r"gpu(\d+)/mig/(gi\d+(?:/ci\d+)?)/access\Z")
 _PCI = re.compile(r"(?:([0-9a-f]{4,8}):)?([0-9a-f]{2}):([0-9a-f]{2})\.([0-7])\Z", re.IGNORECASE)
 _INDEX = re.compile(r"(?:0|[1-9][0-9]?)\Z")
 
@@ -82,14 +82,16 @@ def parse(
     information: Mapping[str, str],
     proc_devices: str,
     devices: Mapping[str, tuple[int, int]],
-    mig_minors: str = "",
+    capabilities: Mapping[str, str] | None = None,
     modules: Mapping[str, str] | None = None,
 ) -> Gpus:
     """From the texts of the driver's files.
 
     version: /proc/driver/nvidia/version, empty without a driver. information: folder under /proc/driver/nvidia/gpus,
     which is the GPU's PCI address, to its ``information``. proc_devices: /proc/devices. devices: path to (major,
-    minor) of the nodes under /dev. mig_minors: /proc/driver/nvidia-caps/mig-minors. modules: /sys/module/*/version.
+    minor) of the nodes under /dev. capabilities: file under /proc/driver/nvidia/capabilities to its text, where a MIG
+    instance has files while it exists (mig-minors, beside it, has a line for each that there could be). modules:
+    /sys/module/*/version.
     """
     found = [gpu for gpu in (_gpu(address, text) for address, text in information.items()) if gpu is not None]
     return Gpus(
@@ -97,7 +99,7 @@ def parse(
         gpus=tuple(sorted(found, key=lambda gpu: _pci(gpu.address))),
         majors=_majors(proc_devices),
         devices=dict(devices),
-        instances={f"gpu{gpu}/{instance}": int(minor) for gpu, instance, minor in _MIG.findall(mig_minors)},
+        instances=_instances(capabilities or {}),
         modules=dict(modules or {}),
     )
 
@@ -178,6 +180,17 @@ def _gpu(address: str, text: str) -> Gpu | None:
         return None  # bound to the driver and kept from use: it has no device node
     uuid = values.get("GPU UUID", "")
     return Gpu(address.lower(), int(minor), "" if "?" in uuid else uuid, values.get("Model", ""))
+
+
+def _instances(capabilities: Mapping[str, str]) -> dict[str, int]:
+    """MIG instance -> minor of its node. Without one (nv_cap_enable_devfs=0) the file itself is the right."""
+    result = {}
+    for name, text in capabilities.items():
+        found = _MIG.match(name)
+        minor = dict(_FIELD.findall(text)).get("DeviceFileMinor", "") if found else ""
+        if found and minor.isdigit():
+            result[f"gpu{found.group(1)}/{found.group(2)}"] = int(minor)
+    return result
 
 
 def _majors(text: str) -> dict[str, int]:

@@ -28,7 +28,7 @@ def read_gpus(root: str = "/") -> Gpus:
         {os.path.basename(os.path.dirname(path)): _text(path) for path in cards},
         _text(os.path.join(root, "proc/devices")),
         _devices(os.path.join(root, "dev")),
-        _text(f"{driver}/nvidia-caps/mig-minors"),
+        _capabilities(f"{driver}/nvidia/capabilities"),
         {name: _text(os.path.join(root, "sys/module", name, "version")).strip() for name in MODULES},
     )
 
@@ -36,6 +36,11 @@ def read_gpus(root: str = "/") -> Gpus:
 def complete(wanted: Wanted, root: str = "/") -> Wanted:
     """A container completed by what only the node knows; its files are read only for one that needs that."""
     return hostneeds.complete(wanted, read_gpus(root) if hostneeds.looks(wanted) else Gpus())
+
+
+def _capabilities(folder: str) -> dict[str, str]:
+    paths = (*glob.glob(f"{folder}/gpu*/mig/gi*/access"), *glob.glob(f"{folder}/gpu*/mig/gi*/ci*/access"))
+    return {os.path.relpath(path, folder): _text(path) for path in paths}
 
 
 def _devices(folder: str) -> dict[str, tuple[int, int]]:

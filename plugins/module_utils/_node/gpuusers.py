@@ -25,6 +25,9 @@ class User:
     name: str
     devices: tuple[str, ...]
 
+    def __str__(self) -> str:
+        return f"{self.name or 'a program'} (process {self.pid} of the node, {' '.join(self.devices)})"
+
 
 def init_of(ctid: int) -> int | None:
     """The first process of a running container, None when it doesn't run."""

@@ -37,6 +37,7 @@ crw-rw-rw- 1 root root 508,   0 Nov 24 08:00 /dev/nvidia-uvm
 crw-rw-rw- 1 root root 508,   1 Nov 24 08:00 /dev/nvidia-uvm-tools
 crw-rw-rw- 1 root root 195, 255 Nov 24 08:00 /dev/nvidiactl
 """
+CAPABILITY = "DeviceFileMinor: {minor}\nDeviceFileMode: 292\nDeviceFileModify: 1\n"
 _LINE = re.compile(r"^c\S+ \d+ root root +(\d+), +(\d+) \w+ +\d+ [\d:]+ (\S+)$", re.MULTILINE)
 
 
@@ -49,7 +50,7 @@ class Node:
     version: str = PROC_VERSION
     proc_devices: str = PROC_DEVICES
     listing: str = LISTING
-    mig: str = "config 1\nmonitor 2\n"
+    capabilities: tuple[tuple[str, int], ...] = (("mig/config", 1), ("mig/monitor", 2))
     nodes: bool = True
     modules: tuple[tuple[str, str], ...] = (("nvidia", "570.124.06"), ("nvidia_uvm", "570.124.06"))
 
@@ -61,7 +62,8 @@ class Node:
         listing = self.listing + cards if self.nodes else ""
         devices = {path: (int(a), int(b)) for a, b, path in _LINE.findall(listing)}
         found = {address: information(address, number) for address, number in self.cards}
-        return gpus.parse(self.version, found, self.proc_devices, devices, self.mig, dict(self.modules))
+        files = {name: CAPABILITY.format(minor=minor) for name, minor in self.capabilities}
+        return gpus.parse(self.version, found, self.proc_devices, devices, files, dict(self.modules))
 
 
 def uuid(number: int) -> str:
@@ -97,13 +99,15 @@ INSTANCE = "  MIG 3g.40gb     Device  0: (UUID: MIG-5c89852c-d268-c3f3-1b07-005d
 MIG = replace(
     ONE,
     smi=smi(0, mig=INSTANCE),
-    mig="config 1\nmonitor 2\ngpu0/gi2/access 21\ngpu0/gi2/ci0/access 22\n",
+    capabilities=(*ONE.capabilities, ("gpu0/mig/gi2/access", 21), ("gpu0/mig/gi2/ci0/access", 22)),
     listing=LISTING
     + "".join(
         f"cr--r--r-- 1 root root 236, {n:3} Nov 24 08:00 /dev/nvidia-caps/nvidia-cap{n}\n" for n in (1, 2, 21, 22)
     ),
 )
-NO_DRIVER = Node((), "", version="", proc_devices="Character devices:\n  1 mem\n", listing="", mig="", modules=())
+NO_DRIVER = Node(
+    (), "", version="", proc_devices="Character devices:\n  1 mem\n", listing="", capabilities=(), modules=()
+)
 NO_CARDS = replace(ONE, cards=())
 NO_NODES = replace(ONE, nodes=False)
 MIXED = replace(ONE, modules=(("nvidia", "570.124.06"), ("nvidia_uvm", "550.90.07")))

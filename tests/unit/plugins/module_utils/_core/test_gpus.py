@@ -27,7 +27,10 @@ Block devices:
   8 sd
 259 nvidia-uvm
 """
-MIG = "config 1\nmonitor 2\ngpu0/gi1/access 12\ngpu0/gi1/ci0/access 13\ngpu1/gi1/access 147\n"
+MIG = {
+    f"{name}/access": f"DeviceFileMinor: {minor}\nDeviceFileMode: 292\nDeviceFileModify: 1\n"
+    for name, minor in (("gpu0/mig/gi1", 12), ("gpu0/mig/gi1/ci0", 13), ("gpu1/mig/gi1", 147))
+}
 COMMON = {
     "/dev/nvidiactl": (195, 255),
     "/dev/nvidia-modeset": (195, 254),
@@ -56,7 +59,7 @@ def node(
     count: int,
     version: str = OPEN,
     proc: str = PROC_DEVICES,
-    mig: str = "",
+    mig: dict[str, str] | None = None,
     devices: dict[str, tuple[int, int]] | None = None,
     without: str = "",
     modules: dict[str, str] | None = None,
@@ -132,6 +135,11 @@ def test_mig_gives_the_capabilities_of_the_assigned_card_only() -> None:
         "/dev/nvidia-caps/nvidia-cap13",
     ]
     assert [gpus.passthrough(device)["mode"] for device in found] == ["0666"] * 5 + ["0444"] * 2
+
+
+def test_capabilities_without_nodes_of_their_own() -> None:
+    """With nv_cap_enable_devfs=0 the files under /proc are empty, and the rights themselves."""
+    assert paths(node(1, mig=dict.fromkeys(MIG, "")), "0") == ["/dev/nvidia0", *TAIL]
 
 
 @pytest.mark.parametrize(

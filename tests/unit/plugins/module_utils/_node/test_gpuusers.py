@@ -70,4 +70,4 @@ def test_an_open_device_is_found_by_its_number(devices: dict[str, tuple[int, int
             process.kill()
     assert (users[process.pid].devices if process.pid in users else ()) == found
     if found:
-        assert users[process.pid].name == "sleep"
+        assert str(users[process.pid]) == f"sleep (process {process.pid} of the node, {found[0]})"

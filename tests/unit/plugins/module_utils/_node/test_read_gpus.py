@@ -19,7 +19,10 @@ from ansible_collections.phoenix.hypervisor.plugins.module_utils._node import gp
 FILES = {
     "proc/driver/nvidia/version": "NVRM version: NVIDIA UNIX x86_64 Kernel Module  570.124.06  Sat Feb 17 2025\n",
     "proc/driver/nvidia/gpus/0000:01:00.0/information": "Model: \t X\nGPU UUID: \t GPU-1\nDevice Minor: \t 0\n",
-    "proc/driver/nvidia-caps/mig-minors": "gpu0/gi1/access 12\n",
+    "proc/driver/nvidia-caps/mig-minors": "config 1\nmonitor 2\ngpu0/gi1/access 12\ngpu0/gi2/access 21\n",
+    "proc/driver/nvidia/capabilities/mig/config": "DeviceFileMinor: 1\nDeviceFileMode: 256\nDeviceFileModify: 1\n",
+    "proc/driver/nvidia/capabilities/gpu0/mig/gi1/access": "DeviceFileMinor: 12\nDeviceFileMode: 292\n",
+    "proc/driver/nvidia/capabilities/gpu0/mig/gi1/ci0/access": "DeviceFileMinor: 13\nDeviceFileMode: 292\n",
     "proc/devices": "Character devices:\n195 nvidia\n511 nvidia-uvm\n\nBlock devices:\n  8 sd\n",
     "sys/module/nvidia/version": "570.124.06\n",
 }
@@ -50,7 +53,7 @@ def test_everything_is_read(root: Path, monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(gpus.os, "lstat", device)
     found = gpus.read_gpus(str(root))
     assert (found.version, found.gpus) == ("570.124.06", (Gpu("0000:01:00.0", 0, "GPU-1", "X"),))
-    assert (found.devices, found.instances) == ({"/dev/nvidia0": (195, 0)}, {"gpu0/gi1": 12})
+    assert (found.devices, found.instances) == ({"/dev/nvidia0": (195, 0)}, {"gpu0/gi1": 12, "gpu0/gi1/ci0": 13})
     assert (found.majors["nvidia-uvm"], found.modules["nvidia"]) == (511, "570.124.06")
 
 

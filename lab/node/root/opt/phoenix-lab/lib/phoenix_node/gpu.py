@@ -43,7 +43,10 @@ Device Minor: \t {minor}
 GPU Firmware: \t {version}
 GPU Excluded:\t No
 """
-MIG = ((1, ''), (2, ''), (12, 'gpu0/gi1/access'), (13, 'gpu0/gi1/ci0/access'))
+# A capability's minor number, and its file; the first two are there on every node, the others with the instance.
+CAPABILITIES = ((1, 'mig/config', 256), (2, 'mig/monitor', 292))
+MIG = ((12, 'gpu0/mig/gi1/access', 292), (13, 'gpu0/mig/gi1/ci0/access', 292))
+CAPABILITY = 'DeviceFileMinor: {minor}\nDeviceFileMode: {mode}\nDeviceFileModify: 1\n'
 
 
 def main(words: list[str]) -> int:
@@ -113,8 +116,9 @@ def _show(settings: dict[str, Any]) -> None:
         text = INFORMATION.format(irq=170 + number, uuid=uuid, address=address, minor=number, version=version)
         _write(DRIVER / 'nvidia/gpus' / address / 'information', text)
     (DRIVER / 'nvidia/gpus').mkdir(exist_ok=True)
-    mig = ''.join(f'{name} {minor}\n' for minor, name in MIG if name) if settings['mig'] else ''
-    _write(DRIVER / 'nvidia-caps/mig-minors', 'config 1\nmonitor 2\n' + mig)
+    _write(DRIVER / 'nvidia-caps/mig-minors', _mig_minors())
+    for minor, name, mode in _capabilities(settings):
+        _write(DRIVER / 'nvidia/capabilities' / name, CAPABILITY.format(minor=minor, mode=mode))
     if not os.path.ismount('/proc/driver'):
         subprocess.run(['mount', '--bind', DRIVER, '/proc/driver'], check=True)
     if not _covered('/proc/devices'):
@@ -145,6 +149,21 @@ def _nouveau(_given: argparse.Namespace) -> None:
     Path('/sys/module/nouveau').mkdir(exist_ok=True)
 
 
+def _capabilities(settings: dict[str, Any]) -> tuple[tuple[int, str, int], ...]:
+    return CAPABILITIES + (MIG if settings.get('mig') else ())
+
+
+def _mig_minors() -> str:
+    """The driver's table of all instances that there could be, on whatever card: their numbers are fixed."""
+    lines = ['config 1', 'monitor 2']
+    for gpu in range(32):
+        for instance in range(15):
+            first = 3 + 135 * gpu + 9 * instance
+            lines.append(f'gpu{gpu}/gi{instance}/access {first}')
+            lines += [f'gpu{gpu}/gi{instance}/ci{part}/access {first + 1 + part}' for part in range(8)]
+    return '\n'.join(lines) + '\n'
+
+
 def _covered(path: str) -> bool:
     """Whether a file has another one mounted over it."""
     return f' {path} ' in Path('/proc/self/mountinfo').read_text()
@@ -160,7 +179,7 @@ def _nodes(_given: argparse.Namespace) -> None:
     settings = _settings()
     wanted = {f'/dev/nvidia{number}': 0o666 for number in range(settings.get('count', 0))}
     wanted |= {f'/dev/nvidia{name}': 0o666 for name in ('ctl', '-modeset', '-uvm', '-uvm-tools')}
-    wanted |= {f'/dev/nvidia-caps/nvidia-cap{minor}': 0o444 for minor, _name in MIG if settings.get('mig')}
+    wanted |= {f'/dev/nvidia-caps/nvidia-cap{minor}': mode for minor, _name, mode in _capabilities(settings)}
     for path, mode in wanted.items():
         if settings and path not in settings['without'] and not os.path.exists(path):
             Path(path).parent.mkdir(exist_ok=True)
