@@ -84,7 +84,7 @@ processes:
     text:
       description: All of this for people.
       type: str
-      sample: vllm (process 4711 of the node, /dev/nvidia-uvm /dev/nvidia0)
+      sample: python3 (process 4711 of the node, /dev/nvidia-uvm /dev/nvidia0)
 """
 
 from ansible.module_utils.basic import AnsibleModule
