@@ -15,7 +15,7 @@ options:
   timeout:
     description:
       - Seconds from the moment the change begins after which the node takes it back, unless it has been confirmed over
-        a new connection by then.
+        a new connection by then. At least 5.
     type: int
     default: 90
   confirm_host:

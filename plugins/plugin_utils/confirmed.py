@@ -17,6 +17,8 @@ from ansible.plugins.action import ActionBase
 # Seconds that a connection may take to come about; that a dead one is noticed after; between two attempts; and that the
 # node is given, after its own time-out, to come back with its old state.
 CONNECT, ALIVE, PAUSE, GRACE = 5, 2, 0.5, 75
+# The shortest time-out: less can't be met, and would take back what is good.
+LEAST = 5
 CONFIRM = "phoenix.hypervisor.phoenix_confirm"
 
 
@@ -31,6 +33,10 @@ class ConfirmedAction(ActionBase):
         """Compare, change, confirm."""
         result = super().run(tmp, task_vars)
         variables = task_vars or {}
+        given = self._task.args.get("timeout")
+        if given is not None and int(given) < LEAST:
+            msg = f"timeout: got {given}, expected at least {LEAST} seconds: a change needs as many to be confirmed."
+            return {**result, "failed": True, "msg": msg}
         arguments = self.arguments(dict(self._task.args))
         result.update(self._module({**arguments, "apply": False}, variables))
         if self._task.check_mode or result.get("failed") or not result.get("changed"):

@@ -118,6 +118,14 @@ def test_a_node_that_never_comes_back_is_not_waited_for_for_ever():
     assert "Look at its console" in result["msg"]
 
 
+def test_a_time_out_that_nobody_can_meet():
+    action = Action()
+    action._task.args["timeout"] = 2
+    result = action.outcome()
+    assert (result["failed"], action.done) == (True, [])
+    assert "at least 5 seconds" in result["msg"]
+
+
 def test_a_refusal_of_the_module_is_the_result():
     refused = {"failed": True, "msg": "somebody else's change awaits its confirmation"}
     assert Action(PLAN, refused).outcome()["msg"] == refused["msg"]
