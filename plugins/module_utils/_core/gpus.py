@@ -230,13 +230,21 @@ def _check_modules(node: Gpus) -> None:
 def _device(node: Gpus, path: str, mode: str) -> Device:
     there = node.devices.get(path)
     if there is None:
-        raise GpuError(f"the node's device {path} is missing; run {NODE_TOOL} on the node")
+        raise GpuError(f"the node's device {path} is missing; run {_tool(path)} on the node")
     major, _minor = there
     driver = "nvidia-uvm" if path in UVM else "nvidia-caps" if path.startswith("/dev/nvidia-caps/") else ""
     current = node.majors.get(driver, major)
     if major != current:
         raise GpuError(
             f"the node's device {path} has the major number {major}, but the driver {driver} has {current}; "
-            f"remove it and run {NODE_TOOL} on the node"
+            f"remove it and run {_tool(path)} on the node"
         )
     return Device(path, mode, there)
+
+
+def _tool(path: str) -> str:
+    """What makes a device node: one card at a time, and those of MIG where NVIDIA's own tools come upon them."""
+    if path.startswith("/dev/nvidia-caps/"):
+        return "nvidia-smi"
+    number = path.removeprefix("/dev/nvidia")
+    return f"nvidia-modprobe -u -c {number}" if number.isdigit() else NODE_TOOL

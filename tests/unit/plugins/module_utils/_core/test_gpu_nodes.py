@@ -52,6 +52,7 @@ class Node:
     listing: str = LISTING
     capabilities: tuple[tuple[str, int], ...] = (("mig/config", 1), ("mig/monitor", 2))
     nodes: bool = True
+    hidden: str = ""
     modules: tuple[tuple[str, str], ...] = (("nvidia", "570.124.06"), ("nvidia_uvm", "570.124.06"))
 
     def read(self) -> gpus.Gpus:
@@ -60,7 +61,7 @@ class Node:
             f"crw-rw-rw- 1 root root 195, {n:3} Nov 24 08:00 /dev/nvidia{n}\n" for _address, n in self.cards
         )
         listing = self.listing + cards if self.nodes else ""
-        devices = {path: (int(a), int(b)) for a, b, path in _LINE.findall(listing)}
+        devices = {path: (int(a), int(b)) for a, b, path in _LINE.findall(listing) if path != self.hidden}
         found = {address: information(address, number) for address, number in self.cards}
         files = {name: CAPABILITY.format(minor=minor) for name, minor in self.capabilities}
         return gpus.parse(self.version, found, self.proc_devices, devices, files, dict(self.modules))
@@ -174,10 +175,19 @@ def test_numbers_are_those_of_nvidia_smi(name: str) -> None:
         (NO_DRIVER, None, "the node has no NVIDIA driver loaded: /proc/driver/nvidia/version is missing"),
         (NO_CARDS, "0", "the node's NVIDIA driver 570.124.06 has found no GPU"),
         (NO_NODES, "0", "the node's device /dev/nvidia0 is missing; run nvidia-modprobe -u -c 0 on the node"),
+        (
+            replace(FULL, hidden="/dev/nvidia6"),
+            "2,6",
+            "the node's device /dev/nvidia6 is missing; run nvidia-modprobe -u -c 6 on the node",
+        ),
         (replace(ONE, listing=""), None, "the node's device /dev/nvidiactl is missing; run nvidia-modprobe -u -c 0"),
         (MIXED, None, "570.124.06 of the NVIDIA driver, but 550.90.07 of its module nvidia_uvm; reboot the node"),
         (replace(ONE, proc_devices=NO_DRIVER.proc_devices), None, "kernel module nvidia-uvm is not loaded"),
-        (replace(MIG, listing=LISTING), "0", "the node's device /dev/nvidia-caps/nvidia-cap21 is missing"),
+        (
+            replace(MIG, listing=LISTING),
+            "0",
+            "device /dev/nvidia-caps/nvidia-cap21 is missing; run nvidia-smi on the node",
+        ),
         (ONE, "1", "GPU 1 is assigned, but the node has GPU 0 only; assign what nvidia-smi -L lists there"),
         (FULL, "8", "GPU 8 is assigned, but the node has GPUs 0 to 7 only"),
         (TWO, "0000:99:00.0", f"the node has only 0000:41:00.0 {uuid(1)}, 0000:c1:00.0 {uuid(0)}"),
