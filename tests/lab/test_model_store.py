@@ -15,7 +15,7 @@ import pytest
 from support import tiny_hub
 from support.site import Lab, Project, until
 
-PORT = 8091
+PORT = 8095
 STORE = '/var/lib/models'
 TOKEN = f'hf_{secrets.token_hex(8)}'  # the journal of a kept lab has earlier ones
 SUMS = 'sha256sum config.json model.safetensors'

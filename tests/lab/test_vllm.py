@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Phoenix Hypervisor contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""vLLM itself, on the CPU, with a tiny model: template 920 with the feature, 950 cloned from it, which serves.
+"""vLLM itself, on the CPU: the specification's 950 cloned from 920, with simulated GPUs and models of the node's store.
 
 One fleet serves all of these, in order: provisioning it is what takes the time.
 """
@@ -10,15 +10,18 @@ from __future__ import annotations
 
 import json
 import subprocess
-from dataclasses import dataclass
+import time
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
-from support import tiny_model, wheelhouse
-from support.site import Lab, Project, Run, until
+from support import aptrepo, tiny_model, wheelhouse
+from support.figures import figure, times
+from support.site import CHECKOUT, Lab, Project, Run, until
 
 PORT = 8090
+STATE_MODULE = 'phoenix.hypervisor.phoenix_lxc_state'
 LAB_ONLY = {
     # Where the wheels come from, and what the CPU needs: variables, nothing else.
     'vllm_version': wheelhouse.VERSION,
@@ -38,22 +41,74 @@ print(urllib.request.urlopen(request, timeout=60).read().decode())
 """
 
 
+# One question after the other, each with a long answer, until there is none: the service is stopped within one.
+QUESTIONS = """rm -rf /run/answers; mkdir /run/answers; cat > /run/questions <<'END'
+number=1
+while curl --fail --no-progress-meter --no-buffer --output /run/answers/$number http://ADDRESS:8000/v1/completions \\
+  --header 'content-type: application/json' \\
+  --data '{"model": "MODEL", "prompt": "hello", "max_tokens": 400, "ignore_eos": true, "n": 4, "stream": true}'
+do number=$((number + 1)); done 2> /run/answers/error
+echo "$number" > /run/answers/ended
+END
+systemd-run --quiet --collect --unit=lab-questions sh /run/questions
+"""
+# Word for word: 950 alone, whose source is on the node and not in the file.
+EXAMPLE = CHECKOUT / 'tests/unit/plugins/module_utils/config/field/smallest.json'
+SCRIPT = """nvidia-smi --query-gpu=uuid,driver_version --format=csv,noheader > /root/application
+docker version --format '{{.Server.Version}}' >> /root/application
+/opt/vllm/bin/python -c 'import importlib.metadata as m; print(m.version("vllm"))' >> /root/application
+"""
+OLD, NEW = '570.124.06', '575.51.03'
+STORE = '/var/lib/models'
+MODEL = 'acme/tiny'
+SPECIFIED = ['base_setup', 'nvidia', 'docker', 'vllm']
+
+
 @dataclass
 class Fleet:
-    """920 and 950, and the runs that made them."""
+    """920, what is cloned from it, and the runs that made them, by name."""
 
     lab: Lab
     project: Project
-    dry: Run
-    real: Run
-    serving: dict[str, Any]
+    runs: dict[str, Run] = field(default_factory=dict)
+    serving: dict[str, Any] = field(default_factory=dict)
+    revision: str = 'main'
 
-    def write(self, **changes: Any) -> None:
-        """The two containers, 950 with these changes."""
+    def play(self, name: str, *words: str) -> Run:
+        """A run that has to succeed, and its time."""
+        started = time.monotonic()
+        self.runs[name] = self.project.play(*words, timeout=1200).good()
+        figure(name, f'{time.monotonic() - started:.0f} s')
+        return self.runs[name]
+
+    def write(self, driver: str = OLD, **changes: Any) -> None:
+        """The template, 950 with these changes, one more container with a GPU, and one without."""
         self.serving.update(changes)
-        both = {'storage_size_gb': 16, 'memory_mb': 6144, 'cores': 2, 'features': ['base_setup', 'vllm']}
-        clone = {'name': 'vllmQwen3Coder', 'clone_from_ctid': '920', 'template': None, **self.serving}
-        self.project.containers(_920={**both, 'name': 'BaseTemplateVllm', 'is_template': True}, _950={**both, **clone})
+        clone = {'clone_from_ctid': '920', 'template': None, 'storage_pool': None, 'storage_size_gb': None}
+        clone |= {'network_config': None, 'unprivileged': None, 'swap_mb': None, 'memory_mb': 6144, 'cores': 2}
+        self.project.containers(
+            _920=self.template(),
+            _950={**clone, 'name': 'vllmQwen3Coder', 'features': SPECIFIED, 'gpu_assignment': '0', **self.serving},
+            _951={**clone, 'name': 'gpu', 'features': SPECIFIED[:3], 'gpu_assignment': '1', 'memory_mb': 512},
+            _952={'name': 'other', 'features': ['base_setup']},
+        )
+        file = self.project.folder / 'phoenix_lxc_configs.json'
+        address = f'{self.server}/nvidia/NVIDIA-Linux-x86_64-{driver}.run'
+        whole = {**json.loads(file.read_text(encoding='utf-8')), 'nvidia_runfile_url': address}
+        file.write_text(json.dumps(whole), encoding='utf-8')
+        model = {'name': MODEL, 'source': '/srv/tiny', 'revision': self.revision}
+        host = {'model_store': {'path': STORE, 'models': [model]}}
+        self.project.write('hypervisor_config.json', json.dumps(host))
+
+    def template(self) -> dict[str, Any]:
+        """920."""
+        own = {'storage_size_gb': 16, 'memory_mb': 2048, 'cores': 2, 'is_template': True}
+        return {**own, 'name': 'baseTemplateVllm', 'features': SPECIFIED[:3]}
+
+    @property
+    def server(self) -> str:
+        """Where the node serves wheels and run files."""
+        return f'http://{self.lab.variables["PHOENIX_LAB_NODE_IP"]}:{PORT}'
 
     def guest(self, script: str) -> str:
         """A shell script in 950."""
@@ -63,8 +118,7 @@ class Fleet:
         """The API's answer, asked from inside the container or from the node; None when there is none."""
         address = '127.0.0.1' if inside else self.guest('hostname -I').split()[0]
         words = [f'http://{address}:8000{path}', *([json.dumps(body)] if body else [])]
-        self.lab.sh(f"mkdir -p /srv/models; cat > /srv/models/ask.py <<'END'\n{ASK}\nEND\n")
-        command = 'python3 /srv/models/ask.py ' + ' '.join(f"'{word}'" for word in words)
+        command = f"python3 -c '{ASK}' " + ' '.join(f"'{word}'" for word in words)
         text = self.lab.sh(f'{"pct exec 950 -- " if inside else ""}{command} 2>/dev/null || true')
         return json.loads(text) if text.strip() else None
 
@@ -76,6 +130,15 @@ class Fleet:
         """The server's process and how often systemd had to start it anew."""
         return self.guest('systemctl show --property=MainPID,NRestarts,ActiveState vllm').strip()
 
+    def others(self) -> dict[str, str]:
+        """When the container and each service but vllm and those that a connection starts were started."""
+        text = self.guest(
+            'systemctl show --property=Id,ActiveEnterTimestampMonotonic --type=service --state=running "*"'
+        )
+        pairs = [dict(line.split('=', 1) for line in part.splitlines()) for part in text.split('\n\n') if part]
+        found = {pair['Id']: pair['ActiveEnterTimestampMonotonic'] for pair in pairs if pair['Id'] != 'vllm.service'}
+        return {**found, 'boot': self.guest('cat /proc/sys/kernel/random/boot_id; ps -o lstart= -p 1')}
+
     def starts(self) -> int:
         """How often the service was started since the boot, as its journal has it."""
         return self.guest('journalctl --boot --unit=vllm --output=cat').count('Started vllm.service')
@@ -83,35 +146,41 @@ class Fleet:
 
 @pytest.fixture(scope='module')
 def fleet(site_lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Fleet:
-    """Wheels and model on the node, then both containers in one run."""
+    """GPUs, wheels, run files and the model on the node; then 920, the example from it, and the fleet that serves."""
     site_lab.run('reset')
+    site_lab.run('gpu', 'on', '2', '--driver', OLD)
+    site_lab.sh(f'rm -rf {STORE} /var/cache/phoenix_hypervisor')
     project = Project(site_lab, tmp_path_factory.mktemp('vllm'))
-    model = tiny_model.write(project.folder / 'tiny')
     push(site_lab, wheelhouse.wheels(), '/srv/wheels')
-    push(site_lab, model, '/srv/models/tiny')
-    node = site_lab.variables['PHOENIX_LAB_NODE_IP']
+    push(site_lab, tiny_model.write(project.folder / 'tiny'), '/srv/tiny')
+    push(site_lab, aptrepo.write(project.folder / 'packages', []), '/srv/packages')
+    for version in (OLD, NEW):
+        site_lab.run('gpu', 'runfile', version, '/srv/nvidia')
     site_lab.sh(
         'systemctl is-active --quiet lab-wheels || systemd-run --quiet --collect --unit=lab-wheels '
-        f'python3 -m http.server --directory /srv/wheels {PORT}'
+        f'python3 -m http.server --directory /srv {PORT}'
     )
+    found = Fleet(site_lab, project)
     variables = {
         **LAB_ONLY,
-        'vllm_find_links': [f'http://{node}:{PORT}/'],
-        'vllm_install_environment': {'PIP_TRUSTED_HOST': node},
+        'nvidia_runfile_url': f'{found.server}/nvidia/NVIDIA-Linux-x86_64-{OLD}.run',
+        'nvidia_toolkit_repo_url': f'{found.server}/packages',
+        'nvidia_toolkit_key_url': f'{found.server}/packages/{aptrepo.KEY}',
+        'vllm_find_links': [f'{found.server}/wheels/'],
+        'vllm_install_environment': {'PIP_TRUSTED_HOST': site_lab.variables['PHOENIX_LAB_NODE_IP']},
     }
     project.write('group_vars/containers.yml', json.dumps(variables))
-    project.write('host_vars/950.yml', json.dumps({'vllm_listen': '0.0.0.0'}))
-    serving = {
-        'mount_points': [{'host_path': '/srv/models', 'container_path': '/srv/models', 'read_only': True}],
-        'vllm_model': '/srv/models/tiny',
-        'vllm_served_model_name': 'tiny',
-        'vllm_max_model_len': 256,
-        'vllm_args': ['--max-num-seqs', '4'],
-    }
-    found = Fleet(site_lab, project, Run(0, '', project.results), Run(0, '', project.results), serving)
-    found.write()
-    found.dry = project.play('--check').good()
-    found.real = project.play(timeout=1200).good()
+    project.write('host_vars/950.yml', json.dumps({'vllm_listen': '0.0.0.0', 'vllm_shm_size': '2G'}))
+    project.containers(_920=found.template())
+    found.play('920 from its template')
+    project.write('phoenix_lxc_configs.json', EXAMPLE.read_text(encoding='utf-8'))
+    project.script(SCRIPT, 'phoenix_hypervisor_lxc_950.sh')
+    found.play('the example, dry run', '--check', '--diff')
+    found.play('the example, 950 from 920 with vLLM')
+    del variables['nvidia_runfile_url']
+    project.write('group_vars/containers.yml', json.dumps(variables))
+    found.write(vllm_model=MODEL, vllm_max_model_len=512, vllm_args=['--max-num-seqs', '4'])
+    found.play('the fleet, 950 serving')
     return found
 
 
@@ -125,30 +194,50 @@ def push(lab: Lab, folder: Path, target: str) -> None:
 
 def due(run: Run, ctid: str = '950') -> list[str]:
     """The features that a run said are due."""
-    return [item['name'] for item in run.of('phoenix.hypervisor.phoenix_lxc_state', ctid)[0]['due_features']]
+    return [item['name'] for item in run.of(STATE_MODULE, ctid)[0]['due_features']]
 
 
-def test_template_has_vllm_and_serves_nothing(fleet: Fleet) -> None:
-    assert due(fleet.dry, '920') == ['base_setup', 'vllm']
+def test_the_example_is_built_from_920(fleet: Fleet) -> None:
+    """Its source's features count, vLLM is installed, and the script finds all of it."""
+    example = fleet.runs['the example, 950 from 920 with vLLM']
+    assert due(fleet.runs['920 from its template'], '920') == SPECIFIED[:3]
+    assert due(fleet.runs['the example, dry run']) == due(example) == ['vllm']
     assert fleet.lab.config(920)['template'] == '1'
-    assert fleet.lab.word(920) == 'completed'
+    said = fleet.guest('cat /root/application').split()
+    assert said[0::3][:1] == ['GPU-00000000-aaaa-bbbb-cccc-0123456789ab,']
+    assert said[1] == OLD
+    assert said[-1] == f'{wheelhouse.VERSION}+cpu'
+    trail = fleet.lab.trail()
+    figure('950, each state', '; '.join(times(trail, 950)))
+    figure('920, each state', '; '.join(times(trail, 920)))
 
 
-def test_clone_does_only_what_its_source_has_not(fleet: Fleet) -> None:
-    assert due(fleet.real) == ['vllm']
-    tasks = [e['task'] for e in fleet.real.events if e.get('host') == '950' and e['status'] != 'skipped']
-    assert not [task for task in tasks if 'Install vLLM' in task]
-    assert fleet.lab.word(950) == 'completed'
+def test_a_model_without_a_script_is_served_from_the_store(fleet: Fleet) -> None:
+    """Only the container's keys changed: vLLM is there already. The weights are the node's, mounted read-only."""
+    run = fleet.runs['the fleet, 950 serving']
+    assert due(run) == ['vllm']
+    assert not [task for task in run.tasks() if 'Install vLLM' in task]
+    assert {ctid: fleet.lab.word(ctid) for ctid in (920, 950, 951, 952)} == dict.fromkeys(
+        (920, 950, 951, 952), 'completed'
+    )
+    assert f'{STORE},mp={STORE},ro=1' in fleet.lab.config(950).values()
+    assert fleet.guest(f'test -e {STORE}/{MODEL}/config.json && ls /var/lib/vllm').split().count('huggingface') <= 1
+    assert fleet.guest('find /var/lib/vllm /opt -name model.safetensors') == ''
+    devices = [value.partition(',')[0] for key, value in fleet.lab.config(950).items() if key.startswith('dev')]
+    assert devices[0].removeprefix('path=') == '/dev/nvidia0'
 
 
 @pytest.mark.parametrize('inside', [True, False], ids=['inside', 'node'])
 def test_completions(fleet: Fleet, inside: bool) -> None:
     models = fleet.ask('/v1/models', inside=inside)
-    assert [model['id'] for model in models['data']] == ['tiny']
-    answer = fleet.ask('/v1/completions', {'model': 'tiny', 'prompt': 'hello', 'max_tokens': 8}, inside)
+    assert [model['id'] for model in models['data']] == [MODEL]
+    answer = fleet.ask('/v1/completions', {'model': MODEL, 'prompt': 'hello', 'max_tokens': 8}, inside)
     assert answer['usage']['completion_tokens'] == 8
-    talk = {'model': 'tiny', 'messages': [{'role': 'user', 'content': 'hello'}], 'max_tokens': 4}
+    talk = {'model': MODEL, 'messages': [{'role': 'user', 'content': 'hello'}], 'max_tokens': 4}
     assert fleet.ask('/v1/chat/completions', talk, inside)['choices'][0]['message']['role'] == 'assistant'
+    where = 'inside' if inside else 'from the node'
+    figure(f'/v1/models {where}', json.dumps(models))
+    figure(f'/v1/completions {where}', json.dumps(answer))
 
 
 def test_service_is_confined(fleet: Fleet) -> None:
@@ -163,57 +252,98 @@ def test_service_is_confined(fleet: Fleet) -> None:
         'LimitMEMLOCK=infinity',
     }
     assert fleet.lab.config(950)['unprivileged'] == '1'
+    assert fleet.guest('df --output=size --block-size=1M /dev/shm').split()[-1] == '2048'
 
 
 def test_second_run_makes_no_mutating_call(fleet: Fleet) -> None:
     fleet.lab.forget_requests()
     process = fleet.process()
-    assert fleet.project.play().good().changed == 0
+    assert fleet.play('second run').changed == 0
     assert fleet.lab.mutations() == []
+    figure('mutating calls of the second run', len(fleet.lab.mutations()))
     assert fleet.process() == process
 
 
 def test_one_flag_restarts_the_service_once_and_nothing_else(fleet: Fleet) -> None:
-    process, starts, boot = fleet.process(), fleet.starts(), fleet.guest('cat /proc/sys/kernel/random/boot_id')
+    """A request that is being answered is answered to its end."""
+    process, starts, others = fleet.process(), fleet.starts(), fleet.others()
     fleet.lab.forget_requests()
-    fleet.write(vllm_max_model_len=128)
-    dry = fleet.project.play('--check').good()
-    plan = dry.of('phoenix.hypervisor.phoenix_lxc_state')[0]['due_features']
-    assert [(item['name'], item['reason']) for item in plan] == [('vllm', 'variable vllm_max_model_len changed')]
+    fleet.write(vllm_max_model_len=448)
+    dry = fleet.play('one flag changed, dry run', '--check')
+    plans = {host: dry.of(STATE_MODULE, host) for host in ('920', '950', '951', '952')}
+    named = {
+        host: [(item['name'], item['reason']) for item in plan[0]['due_features']]
+        for host, plan in plans.items()
+        if plan
+    }
+    assert named == {'950': [('vllm', 'variable vllm_max_model_len changed')]}
+    figure('plan after one flag', named)
     assert fleet.process() == process
-    real = fleet.project.play().good()
+    real = fleet.play('one flag changed')
     assert due(real) == ['vllm']
     assert fleet.lab.mutations() == []
     assert fleet.starts() == starts + 1
     assert fleet.process() != process
-    assert fleet.guest('cat /proc/sys/kernel/random/boot_id') == boot
-    assert fleet.model()['max_model_len'] == 128
+    assert fleet.others() == others
+    assert fleet.model()['max_model_len'] == 448
+    figure('starts of vllm.service by it', fleet.starts() - starts)
 
 
 def test_it_serves_again_after_a_reboot(fleet: Fleet) -> None:
+    """And what it was answering when it was stopped, it answered to the end."""
+    address = fleet.guest('hostname -I').split()[0]
+    fleet.lab.sh(QUESTIONS.replace('ADDRESS', address).replace('MODEL', MODEL))
+    until(lambda: fleet.lab.sh('ls /run/answers/2 2>/dev/null || true').strip())
     fleet.lab.sh('pct reboot 950')
+    until(lambda: fleet.lab.sh('cat /run/answers/ended 2>/dev/null || true').strip())
+    assert fleet.lab.sh('find /run/answers -name "[0-9]*" -size +0 | xargs grep -L "^data: .DONE"') == ''
+    assert '/dev/nvidia1' not in ''.join(fleet.lab.config(950).values())  # it was the example's, and waited
     until(lambda: fleet.guest('hostname -I').split())
     until(lambda: fleet.ask('/v1/models'), seconds=300)
-    answer = fleet.ask('/v1/completions', {'model': 'tiny', 'prompt': 'hello', 'max_tokens': 8})
-    assert answer['usage']['completion_tokens'] == 8
+    question = {'model': MODEL, 'prompt': 'hello', 'max_tokens': 8}
+    for inside in (True, False):
+        answer = fleet.ask('/v1/completions', question, inside)
+        assert answer['usage']['completion_tokens'] == 8
+    figure('/v1/completions after a reboot', json.dumps(answer))
     fleet.lab.forget_requests()
-    assert fleet.project.play().good().changed == 0
+    assert fleet.play('a run after the reboot').changed == 0
     assert fleet.lab.mutations() == []
+
+
+def test_embeddings(fleet: Fleet) -> None:
+    """The same model as one that embeds: arguments of the container."""
+    fleet.write(vllm_args=['--runner', 'pooling', '--convert', 'embed'])
+    fleet.play('another task: embeddings')
+    answer = fleet.ask('/v1/embeddings', {'model': MODEL, 'input': ['hello', 'world']})
+    assert [len(item['embedding']) for item in answer['data']] == [tiny_model.HIDDEN] * 2
+    figure('/v1/embeddings', json.dumps({**answer, 'data': f'2 vectors of {tiny_model.HIDDEN} numbers'}))
 
 
 def test_missing_model_is_refused_while_the_old_one_serves(fleet: Fleet) -> None:
     process = fleet.process()
     fleet.write(vllm_model='/srv/models/none')
     run = fleet.project.play()
-    fleet.write(vllm_model='/srv/models/tiny')
+    fleet.write(vllm_model=MODEL)
     assert run.rc != 0
     assert '/srv/models/none is not in the container' in run.output
     assert fleet.process() == process
 
 
+def test_an_upgraded_driver_is_due_in_the_containers_with_gpus(fleet: Fleet) -> None:
+    """Without a look into any other; the template is told to be stale, and left."""
+    fleet.play('settled again')
+    fleet.lab.run('gpu', 'driver', NEW)
+    fleet.write(driver=NEW)
+    dry = fleet.play('another driver on the node, dry run', '--check')
+    named = {host: due(dry, host) for host in ('920', '950', '951', '952') if dry.of(STATE_MODULE, host)}
+    assert named == {'950': SPECIFIED[1:], '951': SPECIFIED[1:3]}
+    figure('plan after another driver', named)
+
+
 def test_faulty_argument_fails_with_the_journal(fleet: Fleet) -> None:
+    fleet.lab.run('gpu', 'driver', OLD)
     fleet.write(vllm_args=['--no-such-option'])
     run = fleet.project.play()
     assert run.rc != 0
-    assert 'vLLM does not serve tiny: failed after' in run.output
+    assert f'vLLM does not serve {MODEL}: failed after' in run.output
     assert 'unrecognized arguments: --no-such-option' in run.output
