@@ -48,7 +48,8 @@ def test_who_comes_meanwhile_waits_and_takes_the_same_file(tmp_path: Path) -> No
     server.gate = threading.Event()
     made: list[bool] = []
     threads = [
-        threading.Thread(target=lambda: made.append(cachedfile.fetch(URL, SUM, str(path), server))) for _number in range(4)
+        threading.Thread(target=lambda: made.append(cachedfile.fetch(URL, SUM, str(path), server)))
+        for _number in range(4)
     ]
     for thread in threads:
         thread.start()
