@@ -41,14 +41,18 @@ print(urllib.request.urlopen(request, timeout=60).read().decode())
 """
 
 
-# One question after the other, each with a long answer, until there is none: the service is stopped within one.
+# Four at a time ask for long answers, one after the other, until there are none: the service is stopped within some.
 QUESTIONS = """rm -rf /run/answers; mkdir /run/answers; cat > /run/questions <<'END'
-number=1
-while curl --fail --no-progress-meter --no-buffer --output /run/answers/$number http://ADDRESS:8000/v1/completions \\
-  --header 'content-type: application/json' \\
-  --data '{"model": "MODEL", "prompt": "hello", "max_tokens": 400, "ignore_eos": true, "n": 4, "stream": true}'
-do number=$((number + 1)); done 2> /run/answers/error
-echo "$number" > /run/answers/ended
+ask() {
+  number=1
+  while curl --fail --no-progress-meter --no-buffer --output /run/answers/$1-$number \\
+    http://ADDRESS:8000/v1/completions --header 'content-type: application/json' \\
+    --data '{"model": "MODEL", "prompt": "hello", "max_tokens": 400, "ignore_eos": true, "stream": true}'
+  do number=$((number + 1)); done
+}
+for one in 1 2 3 4; do ask $one & done 2> /run/answers/error
+wait
+touch /run/answers/ended
 END
 systemd-run --quiet --collect --unit=lab-questions sh /run/questions
 """
@@ -293,10 +297,12 @@ def test_it_serves_again_after_a_reboot(fleet: Fleet) -> None:
     """And what it was answering when it was stopped, it answered to the end."""
     address = fleet.guest('hostname -I').split()[0]
     fleet.lab.sh(QUESTIONS.replace('ADDRESS', address).replace('MODEL', MODEL))
-    until(lambda: fleet.lab.sh('ls /run/answers/2 2>/dev/null || true').strip())
+    until(lambda: fleet.lab.sh('ls /run/answers/1-2 2>/dev/null || true').strip())
     fleet.lab.sh('pct reboot 950')
-    until(lambda: fleet.lab.sh('cat /run/answers/ended 2>/dev/null || true').strip())
-    assert fleet.lab.sh('find /run/answers -name "[0-9]*" -size +0 | xargs grep -L "^data: .DONE"') == ''
+    until(lambda: fleet.lab.sh('ls /run/answers/ended 2>/dev/null || true').strip())
+    assert (
+        fleet.lab.sh('grep -L \'"finish_reason":"length"\' $(find /run/answers -name "[1-4]-*" -size +0) || true') == ''
+    )
     assert '/dev/nvidia1' not in ''.join(fleet.lab.config(950).values())  # it was the example's, and waited
     until(lambda: fleet.guest('hostname -I').split())
     until(lambda: fleet.ask('/v1/models'), seconds=300)
