@@ -6,7 +6,6 @@ pools on loop devices, NFS and Samba; PVE's part by the lab's control plane. The
 
 from __future__ import annotations
 
-import copy
 import json
 import time
 from collections.abc import Iterator
@@ -16,10 +15,10 @@ from typing import Any
 import pytest
 from support import field_host
 from support.disks import FOLDER, disks
-from support.site import Lab, Project, Run
+from support.site import Lab, Project, Run, until
 
 SPARE = 'ata-INVENTED_C1'
-PLACES = '/etc /root /home /srv /mnt /usr/share/keyrings /var/lib/phoenix_hypervisor /var/lib/samba /var/lib/nfs'
+PLACES = '/etc /root/.ssh /root/.phoenix_hypervisor /home /srv /mnt /usr/share/keyrings /var/lib/phoenix_hypervisor /var/lib/samba /var/lib/nfs'
 API = ('/storage', '/access/users?full=1', '/access/groups', '/access/roles', '/access/acl', '/nodes/pve/network')
 
 
@@ -72,7 +71,8 @@ def test_check_mode_shows_the_whole_plan_of_an_untouched_node_and_changes_nothin
     text = ' '.join(play(project, field_host.config(), '--check').good().output.split())
     for words in (
         'jq tree', 'make pool quick: mirror', 'make pool bulk: raidz1', 'make dataset quick/shared/projects',
-        'make dataset bulk/export', '/pve/storage', 'admin', 'ops@pve', 'Europe/Berlin', 'nfs-kernel-server',
+        'make dataset bulk/export', 'quick-guests', 'bulk-images', 'admin', 'ops@pve', 'Europe/Berlin',
+        'nfs-kernel-server',
         '+/mnt/pve/quick/shared/projects 10.0.0.0/8(rw,sync,no_root_squash,no_subtree_check)', '+[projects]',
         'set the Samba password of share', 'folder /srv/exchange: 100000:100000 0775',
     ):  # fmt: skip  # laid out to be read
@@ -89,9 +89,8 @@ def test_an_empty_node_is_set_up(project: Project) -> None:
     status = lab.sh('zpool status')
     assert 'raidz1-0' in status
     assert 'mirror-0' in status
-    assert lab.sh('zfs get -H -p -o value quota,recordsize quick/models quick/guests').split() == [
-        str(20 << 20), '131072', '0', '16384',
-    ]  # fmt: skip  # laid out to be read
+    assert lab.sh('zfs get -H -p -o value quota quick/models').strip() == str(20 << 20)
+    assert lab.sh('zfs get -H -p -o value recordsize quick/guests').strip() == str(16 << 10)
     assert len(lab.sh('zfs list -H -o name').split()) == 2 + len(field_host.QUICK) + len(field_host.BULK)
     assert len({line.split()[0] for line in lab.sh('showmount --no-headers -e localhost').splitlines()}) == 7
     shares = lab.sh('testparm -s 2>/dev/null')
@@ -115,3 +114,51 @@ def test_second_run_changes_nothing_and_is_quick(project: Project, record_proper
     assert changed_tasks(run) == []
     assert state(project.lab) == before
     assert seconds < 30
+
+
+def test_a_disk_with_a_foreign_signature_is_not_touched_unless_it_is_named(project: Project) -> None:
+    lab = project.lab
+    lab.sh(f'mkswap --label precious {FOLDER}/{SPARE} >/dev/null')
+    config = field_host.config()
+    spare: dict[str, Any] = {'name': 'spare', 'raid_level': 'single', 'disks': [SPARE]}
+    config['zfs']['pools'].append(spare)
+    before, content = state(lab), lab.sh(f'sha256sum {FOLDER}/{SPARE}')
+    for words in ((), ('--check',)):
+        run = play(project, config, *words)
+        assert run.rc != 0
+        assert 'is not empty: signature swap' in ' '.join(run.output.split())
+    spare['force_wipe'] = ['ata-INVENTED_C2']  # another one
+    assert play(project, config).rc != 0
+    assert lab.sh(f'sha256sum {FOLDER}/{SPARE}') == content
+    assert state(lab) == before
+    spare['force_wipe'] = [SPARE]
+    play(project, config).good()
+    assert lab.sh('zpool list -H -o health spare').strip() == 'ONLINE'
+    spare['disks'] = [field_host.DISKS[0]]  # a member of another pool is never taken
+    spare['name'], spare['force_wipe'] = 'other', [field_host.DISKS[0]]
+    run = play(project, config)
+    assert run.rc != 0
+    assert 'member of pool quick' in ' '.join(run.output.split())
+    lab.sh('zpool destroy spare')
+
+
+def test_a_pool_with_another_layout_is_told_and_left(project: Project) -> None:
+    config = field_host.config()
+    config['zfs']['pools'][0]['raid_level'] = 'stripe'
+    before = state(project.lab)
+    run = play(project, config).good()
+    assert 'pool quick has another layout than the file says, and is left as it is' in ' '.join(run.output.split())
+    assert changed_tasks(run) == []
+    assert state(project.lab) == before
+
+
+def test_a_quota_below_what_is_used_is_refused(project: Project) -> None:
+    lab = project.lab
+    lab.sh('dd if=/dev/urandom of=/mnt/pve/quick/models/weights bs=1M count=3 2>/dev/null; sync; zfs list >/dev/null')
+    until(lambda: int(lab.sh('zfs get -H -p -o value used quick/models')) > 2 << 20, 30)
+    config = field_host.config()
+    config['zfs']['datasets'][1]['properties']['quota'] = '1M'
+    run = play(project, config)
+    assert run.rc != 0
+    assert 'quota 1048576 is below what it uses' in ' '.join(run.output.split())
+    assert lab.sh('zfs get -H -p -o value quota quick/models').strip() == str(20 << 20)

@@ -1,8 +1,8 @@
 # Copyright (c) 2026, Phoenix Hypervisor contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The NVIDIA driver of a node of the module's own; the tests are steps, in this order. Driver, kernel headers and nouveau
-are simulated by the lab (lab/README.md); apt, DKMS' package, modinfo, the units and the reboot are real."""
+"""The NVIDIA driver of a node of the module's own; the tests are steps, in this order. Driver, kernel headers and
+nouveau are simulated by the lab (lab/README.md); apt, DKMS' package, modinfo, the units and the reboot are real."""
 
 from __future__ import annotations
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.canaries import encrypt, processes
 from support.site import APT, Lab, Project, Run, until
 
 SECRET = 'canary-9f3b $x"y'
@@ -97,9 +98,25 @@ def test_check_mode_shows_the_plan_of_an_untouched_node_and_changes_nothing(host
     assert files(host.lab) == before
 
 
+def assert_hidden(project: Project, run: Run, arguments: str) -> None:
+    """The passwords are in no output, log, result, argument or file but Samba's own."""
+    results = '\n'.join(path.read_text(encoding='utf-8') for path in project.folder.glob('results-*.jsonl'))
+    trail = '\n'.join(path.read_text(encoding='utf-8') for path in project.logs.glob('*.log'))
+    word = SECRET.split(maxsplit=1)[0]
+    assert 'smbpasswd' in arguments
+    for text in (run.output, results, trail, arguments):
+        assert word not in text, text[max(0, text.find(word) - 400) : text.find(word) + 100]
+    places = '/etc /root /var/lib/phoenix_hypervisor /var/log /tmp /run'
+    assert project.lab.sh(f"grep -rlaFs '{word}' {places} || true") == ''
+    assert project.lab.sh(f"journalctl --no-pager -o verbose | grep -aF '{word}' || true") == ''
+
+
 def test_shares_are_made_and_answer(host: Project) -> None:
     host.lab.sh(f'printf weights > /tmp/file; {APT} install libnfs-utils smbclient >/dev/null')
-    run = play(host, '--diff', '-vvv').good()
+    password = encrypt(host, host.folder / 'hypervisor_config.json')
+    with processes() as seen:
+        run = play(host, '--diff', '-vvv', '--vault-password-file', str(password)).good()
+    assert_hidden(host, run, '\n'.join(seen))
     lab = host.lab
     shown = lab.sh('showmount --no-headers -e localhost')
     assert {' '.join(line.split()[:-1]) for line in shown.splitlines()} == {
@@ -111,7 +128,6 @@ def test_shares_are_made_and_answer(host: Project) -> None:
     lab.sh(f'cp /tmp/file {DATA}/models/')
     url = f'nfs://127.0.0.1{DATA}/models/file?version=4'
     assert until(lambda: lab.sh(f"nfs-cat '{url}' 2>/dev/null || true"), 20) == 'weights'
-    assert SECRET not in run.output
     listed = lab.sh(
         "printf 'username = alice\\npassword = %s\\n' '" + SECRET + "' > /root/alice; "
         'smbclient -A /root/alice -g -L localhost 2>/dev/null'
@@ -132,3 +148,76 @@ def test_second_run_changes_nothing(host: Project) -> None:
     assert changed_tasks(run) == []
     assert files(host.lab) == before
     assert changed_tasks(play(host, '--check').good()) == []
+
+
+def test_a_new_password_is_set_and_only_that(host: Project) -> None:
+    changed = json.loads(json.dumps(HOST))
+    changed['samba']['users'][0]['password'] = 'other-' + SECRET
+    write(host, changed)
+    dry = play(host, '--check', '--diff').good()
+    assert 'change the Samba password of alice' in dry.output
+    assert changed_tasks(play(host).good()) == ['phoenix.hypervisor.hypervisor_shares : Keep the passwords']
+    assert 'NT_STATUS_LOGON_FAILURE' in host.lab.sh('smbclient -A /root/alice //localhost/work -c ls 2>&1 || true')
+
+
+@pytest.mark.parametrize(
+    ('change', 'words'),
+    [
+        ({'nfs': {'exports': [{'path': '/srv/hand', 'clients': ['*']}]}}, '/etc/exports has it already'),
+        ({'nfs': {'exports': [{'path': '/srv/none'}]}}, '/srv/none is not there'),
+        ({'samba': {'shares': [{'name': 'Hand', 'path': '/srv/hand'}]}}, 'smb.conf has a section of that name'),
+        ({'samba': {'shares': [{'path': '/srv/hand', 'options': {'gest ok': 'yes'}}]}}, 'Unknown parameter'),
+        (
+            {'nfs': {'exports': [{'path': '/srv/hand', 'clients': ['no-such-host.invalid']}]}},
+            'has its former ones again',
+        ),
+    ],
+    ids=['exported by hand', 'no folder', 'shared by hand', 'unknown to Samba', 'unknown to exportfs'],
+)
+def test_it_is_refused_and_the_former_shares_go_on(host: Project, change: dict[str, Any], words: str) -> None:
+    """What the file no longer names would go: so it names the rest as before."""
+    config = json.loads(json.dumps(HOST))
+    for part, rows in change.items():
+        for key, value in rows.items():
+            config[part][key] = [*config[part][key], *value]
+    write(host, config)
+    kept = "cat /etc/exports.d/phoenix.exports /etc/samba/phoenix.conf; showmount --no-headers -e localhost | sort"
+    before = host.lab.sh(kept)
+    run = play(host)
+    assert run.rc != 0
+    assert words in ' '.join(run.output.split())
+    assert host.lab.sh(kept) == before
+
+
+def test_a_full_folder_is_not_given_away(host: Project) -> None:
+    host.lab.sh('mkdir -p /srv/full; echo x > /srv/full/file')
+    write(host, {**HOST, 'shared_volumes': {**HOST['shared_volumes'], 'full': {'host_path': '/srv/full'}}})
+    run = play(host).good()
+    assert 'chown -R 100000:100000' in run.output
+    assert changed_tasks(run) == ['phoenix.hypervisor.hypervisor_shares : Keep the passwords']  # alice's, as at first
+    assert host.lab.sh('stat -c %u:%g /srv/full /srv/full/file').split() == ['0:0', '0:0']
+
+
+def test_what_a_killed_run_left_unread_is_read(host: Project) -> None:
+    host.lab.sh('touch /etc/exports.d/phoenix.exports')
+    assert changed_tasks(play(host).good()) == [
+        'phoenix.hypervisor.hypervisor_shares : Tell the NFS server its exports'
+    ]
+    assert changed_tasks(play(host).good()) == []
+
+
+def test_what_is_gone_from_the_file_is_undone_and_the_rest_stays(host: Project) -> None:
+    write(host, {})
+    dry = play(host, '--check', '--diff').good()
+    assert '-[work]' in dry.output
+    run = play(host, '--diff').good()
+    assert 'smbpasswd -x alice' in run.output
+    lab = host.lab
+    assert lab.sh('showmount --no-headers -e localhost').split() == ['/srv/hand', '*']
+    listed = lab.sh('testparm -s 2>/dev/null')
+    assert '[hand]' in listed
+    assert '[work]' not in listed
+    assert 'workgroup = OLD' in listed
+    assert lab.sh('cat /etc/samba/smb.conf') == '[global]\n\tworkgroup = OLD\n\n[hand]\n\tpath = /srv/hand\n'
+    assert lab.sh(f'cat {DATA}/models/file') == 'weights'
+    assert changed_tasks(play(host).good()) == []

@@ -10,17 +10,14 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
-from support.site import Lab, Project, ansible
+from support.canaries import VAULT, encrypt, processes
+from support.site import Lab, Project
 
 WORD = 'canary-c0ffee'
-APPLICATION, FEATURE, DIGEST, USER, STORAGE, VAULT = (
-    f'{WORD}-{what}' for what in ('application', 'feature', 'digest', 'user', 'storage', 'vault')
+APPLICATION, FEATURE, DIGEST, USER, STORAGE = (
+    f'{WORD}-{what}' for what in ('application', 'feature', 'digest', 'user', 'storage')
 )
 # Where they belong: PVE's own store of passwords and users on the node, and what the feature was told to write.
 BELONGS_ON_NODE = re.compile(r'/etc/pve/priv/|/var/lib/pve-lab/|/var/lib/phoenix-lab/|/var/lib/vz/|/var/lib/lxc/')
@@ -31,37 +28,6 @@ KEEP = {
     'ansible.builtin.copy': {'content': '{{ keeper_token }}', 'dest': FEATURE_FILE, 'mode': '0600'},
     'no_log': True,  # as each role has to: --diff shows a file's content
 }
-
-
-@contextmanager
-def processes() -> Iterator[set[str]]:
-    """The arguments of every process that is seen while the block runs."""
-    seen: set[str] = set()
-    over = threading.Event()
-
-    def watch() -> None:
-        while not over.wait(0.004):
-            for path in Path('/proc').glob('[0-9]*/cmdline'):
-                try:
-                    seen.add(path.read_bytes().replace(b'\0', b' ').decode(errors='replace'))
-                except OSError:
-                    continue  # it has ended
-
-    thread = threading.Thread(target=watch)
-    thread.start()
-    try:
-        yield seen
-    finally:
-        over.set()
-        thread.join()
-
-
-def encrypt(project: Project, path: Path) -> Path:
-    """Encrypt a file with Ansible Vault; the file that holds the vault's password."""
-    password = project.write('vault-password', VAULT)
-    command = [ansible('ansible-vault'), 'encrypt', '--vault-password-file', str(password), str(path)]
-    subprocess.run(command, check=True, capture_output=True, stdin=subprocess.DEVNULL)
-    return password
 
 
 def fill(project: Project, script: str) -> Path:
