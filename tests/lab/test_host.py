@@ -18,7 +18,10 @@ from support.disks import FOLDER, disks
 from support.site import Lab, Project, Run, until
 
 SPARE = 'ata-INVENTED_C1'
-PLACES = '/etc /root/.ssh /root/.phoenix_hypervisor /home /srv /mnt /usr/share/keyrings /var/lib/phoenix_hypervisor /var/lib/samba /var/lib/nfs'
+PLACES = (
+    '/etc /root/.ssh /root/.phoenix_hypervisor /home /srv /mnt /usr/share/keyrings /var/lib/phoenix_hypervisor '
+    '/var/lib/samba /var/lib/nfs'
+)
 API = ('/storage', '/access/users?full=1', '/access/groups', '/access/roles', '/access/acl', '/nodes/pve/network')
 
 
