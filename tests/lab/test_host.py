@@ -69,6 +69,14 @@ def api(lab: Lab, path: str) -> str:
     return lab.sh(f'pvesh get {path} {options} --output-format json')
 
 
+def share_of_a_processor() -> float:
+    """What this process gets while others work too, as other tests do: 1 on a machine of its own."""
+    started, used = time.monotonic(), time.process_time()
+    while time.process_time() - used < 0.3:
+        pass
+    return 0.3 / (time.monotonic() - started)
+
+
 def test_check_mode_shows_the_whole_plan_of_an_untouched_node_and_changes_nothing(project: Project) -> None:
     before = state(project.lab)
     text = ' '.join(play(project, field_host.config(), '--check').good().output.split())
@@ -110,13 +118,15 @@ def test_an_empty_node_is_set_up(project: Project) -> None:
 
 def test_second_run_changes_nothing_and_is_quick(project: Project, record_property: Any) -> None:
     before = state(project.lab)
+    shares = [share_of_a_processor()]
     started = time.monotonic()
     run = play(project, field_host.config()).good()
     seconds = time.monotonic() - started
+    shares.append(share_of_a_processor())
     record_property('settled hypervisor.yml, seconds', f'{seconds:.1f}')
     assert changed_tasks(run) == []
     assert state(project.lab) == before
-    assert seconds < 30
+    assert seconds * sum(shares) / 2 < 30, f'{seconds:.1f} s, with {shares} of a processor'
 
 
 def test_a_disk_with_a_foreign_signature_is_not_touched_unless_it_is_named(project: Project) -> None:
