@@ -28,7 +28,7 @@ import pytest
 REPO = Path(__file__).resolve().parents[3]
 sys.path[:0] = [str(REPO / "lab")]
 if importlib.util.find_spec("ansible_collections") is None:
-    # A plain clone resolves its own name through a folder of its own; a copy that lies as Ansible wants it, by its place.
+    # A plain clone finds its own name through a folder of its own; a copy that lies as Ansible wants it, by its place.
     placed = REPO.parts[-3:] == ("ansible_collections", "phoenix", "hypervisor")
     sys.path[:0] = [str(REPO.parents[2] if placed else REPO / "collections")]
 
