@@ -112,3 +112,18 @@ def test_packages_follow_the_nodes_driver(pair: Pair) -> None:
     assert pair.versions(953) == [f'{NEW}-1'] * 2
     assert pair.guest(953, 'nvidia-smi --query-gpu=driver_version --format=csv,noheader').strip() == NEW
     assert pair.guest(953, 'cat /run/docker.pid') == daemon
+
+
+def test_from_packages_to_a_run_file(pair: Pair) -> None:
+    """The packages go, with their repository, and the toolkit's stays."""
+    pair.lab.run('gpu', 'runfile', NEW, FILES)
+    url = f'http://{pair.lab.variables["PHOENIX_LAB_NODE_IP"]}:{PORT}/NVIDIA-Linux-x86_64-{NEW}.run'
+    pair.project.write('host_vars/953.yml', json.dumps({'nvidia_source': 'runfile', 'nvidia_runfile_url': url}))
+    pair.project.play('--limit', '953').good()
+    assert 'libcuda1' not in pair.guest(953, 'dpkg-query --show --showformat "${Package} " ')
+    assert pair.guest(953, 'ls /usr/bin/nvidia-uninstall /etc/apt/sources.list.d').split() == [
+        '/usr/bin/nvidia-uninstall',
+        '/etc/apt/sources.list.d:',
+        'phoenix-nvidia-toolkit.sources',
+    ]
+    assert pair.guest(953, 'nvidia-smi --query-gpu=driver_version --format=csv,noheader').strip() == NEW
