@@ -38,7 +38,7 @@ def host_lab() -> Iterator[Lab]:
     """A node of the module's own, as after its first boot: what is set up on a node stays on it."""
     if os.geteuid() != 0:
         pytest.skip('the lab needs root')  # as above
-    lab = Lab('h' + INSTANCE[1:])
+    lab = Lab('n' + INSTANCE[1:])  # never the session's own, which `hosts` calls by its h
     lab.up(keep=KEEP)
     lab.sh('apt-get -q update >/dev/null')
     yield lab
