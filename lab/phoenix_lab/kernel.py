@@ -13,8 +13,14 @@ from .instance import STATE_ROOT, Instance, write_atomically
 PROC = Path('/proc/sys')
 BEFORE = STATE_ROOT / 'sysctl.before'
 # Guests are routed. All unprivileged guests are one user to the kernel, and each service of theirs has a session
-# keyring: with the default of 200 keys a handful of guests leaves none for Docker ('disk quota exceeded').
-LEAST = {'net/ipv4/ip_forward': 1, 'kernel/keys/maxkeys': 20000, 'kernel/keys/maxbytes': 2000000}
+# keyring: with the default of 200 keys a handful of guests leaves none for Docker ('disk quota exceeded'). And each
+# systemd watches with several instances of inotify, of which a user has 128 ('Too many open files').
+LEAST = {
+    'net/ipv4/ip_forward': 1,
+    'kernel/keys/maxkeys': 20000,
+    'kernel/keys/maxbytes': 2000000,
+    'fs/inotify/max_user_instances': 1024,
+}
 
 
 def up() -> None:
