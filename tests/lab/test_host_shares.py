@@ -166,7 +166,7 @@ def test_a_new_password_is_set_and_only_that(host: Project) -> None:
         ({'nfs': {'exports': [{'path': '/srv/hand', 'clients': ['*']}]}}, '/etc/exports has it already'),
         ({'nfs': {'exports': [{'path': '/srv/none'}]}}, '/srv/none is not there'),
         ({'samba': {'shares': [{'name': 'Hand', 'path': '/srv/hand'}]}}, 'smb.conf has a section of that name'),
-        ({'samba': {'shares': [{'path': '/srv/hand', 'options': {'gest ok': 'yes'}}]}}, 'Unknown parameter'),
+        ({'samba': {'shares': [{'name': 'new', 'path': '/srv/hand', 'options': 'gest ok=yes'}]}}, 'Unknown parameter'),
         (
             {'nfs': {'exports': [{'path': '/srv/hand', 'clients': ['no-such-host.invalid']}]}},
             'has its former ones again',
