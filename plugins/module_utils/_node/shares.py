@@ -33,16 +33,15 @@ def exports_by_hand() -> dict[str, str]:
 
 
 def export_is_due() -> bool:
-    """Whether exports changed after exportfs last wrote down what it had told the kernel (a killed run, for one)."""
+    """Whether our file is newer than what exportfs last told the kernel (a killed run left it so, for one)."""
     try:
-        done = os.stat(ETAB).st_mtime
+        written = os.stat(shares.EXPORTS).st_mtime
     except OSError:
-        return os.path.exists(shares.EXPORTS)
-    return any(
-        os.stat(path).st_mtime > done
-        for path in (os.path.dirname(shares.EXPORTS), shares.EXPORTS)
-        if os.path.exists(path)
-    )
+        return False
+    try:
+        return written > os.stat(ETAB).st_mtime
+    except OSError:
+        return True
 
 
 def folder(path: str) -> shares.Folder:
