@@ -56,8 +56,9 @@ def state(lab: Lab) -> str:
     files = lab.sh(
         f"for place in {PLACES}; do [ -e $place ] || continue; find $place -xdev -printf '%p %y %m %U %G %s %C@ %l\\n' "
         "| sort; find $place -xdev -type f ! -name '*.tdb' -exec sha256sum {} + | sort; done; "
-        "dpkg-query -W | sha256sum; getent passwd group; zpool list -H -o name,size,health; zfs list -H; "
-        'zpool list -H -o name | xargs -r -n1 zfs get -H -o name,property,value,source quota,compression,mountpoint'
+        "dpkg-query -W | sha256sum; getent passwd group; zpool list -H -o name,size,health; "
+        # Not what is used: ZFS counts its own records, some of them seconds later.
+        'zfs list -H -o name | xargs -r zfs get -H -o name,property,value,source quota,compression,mountpoint,recordsize'
     )
     return files + '\n'.join(api(lab, path) for path in API)
 
