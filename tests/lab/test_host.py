@@ -58,7 +58,7 @@ def state(lab: Lab) -> str:
         "| sort; find $place -xdev -type f ! -name '*.tdb' -exec sha256sum {} + | sort; done; "
         "dpkg-query -W | sha256sum; getent passwd group; zpool list -H -o name,size,health; "
         # Not what is used: ZFS counts its own records, some of them seconds later.
-        'zfs list -H -o name | xargs -r zfs get -H -o name,property,value,source quota,compression,mountpoint,recordsize'
+        'zfs list -H -o name | xargs -r zfs get -H -o name,property,value quota,compression,mountpoint,recordsize'
     )
     return files + '\n'.join(api(lab, path) for path in API)
 
