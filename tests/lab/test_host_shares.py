@@ -199,9 +199,10 @@ def test_a_full_folder_is_not_given_away(host: Project) -> None:
 
 
 def test_what_a_killed_run_left_unread_is_read(host: Project) -> None:
-    host.lab.sh('touch /etc/exports.d/phoenix.exports')
+    host.lab.sh('echo former > /var/lib/phoenix_hypervisor/host/exports.told')
     assert changed_tasks(play(host).good()) == [
-        'phoenix.hypervisor.hypervisor_shares : Tell the NFS server its exports'
+        'phoenix.hypervisor.hypervisor_shares : Tell the NFS server its exports',
+        'phoenix.hypervisor.hypervisor_shares : Remember what the NFS server was told',
     ]
     assert changed_tasks(play(host).good()) == []
 

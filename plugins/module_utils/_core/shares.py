@@ -16,6 +16,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 EXPORTS = "/etc/exports.d/phoenix.exports"
+# What of it exportfs was told last.
+TOLD = "/var/lib/phoenix_hypervisor/host/exports.told"
 SMB = "/etc/samba/phoenix.conf"
 INCLUDE = f"include = {SMB}"
 HEAD = "Written by phoenix.hypervisor from hypervisor_config.json; the next run writes it anew."
@@ -147,7 +149,7 @@ def _refuse_doubles(desired: Mapping[str, Any], by_hand: Mapping[str, str], smb_
 
 
 def _volume(wanted: Mapping[str, Any], seen: Folder, result: Plan) -> None:
-    """A folder that is there and not empty keeps its owner: its content would keep the old one."""
+    """A folder that is there and not empty keeps its owner and mode: its content would keep the old ones."""
     path, mode = wanted["path"], int(wanted["mode"], 8)
     if seen.kind == "other":
         result.errors.append(f"shared volume {wanted['name']}: {path} is no folder")
@@ -159,5 +161,5 @@ def _volume(wanted: Mapping[str, Any], seen: Folder, result: Plan) -> None:
             f"containers need {wanted['owner']}:{wanted['group']}, but what is in it is not given away; to do so: "
             f"chown -R {wanted['owner']}:{wanted['group']} {path!r}"
         )
-        row.update(owner=str(seen.owner), group=str(seen.group))
+        row.update(owner=str(seen.owner), group=str(seen.group), mode=f"{seen.mode:04o}")
     result.folders.append(row)

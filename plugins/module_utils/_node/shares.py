@@ -13,7 +13,6 @@ import stat
 
 from .._core import shares
 
-ETAB = "/var/lib/nfs/etab"
 SMB_CONF = "/etc/samba/smb.conf"
 
 
@@ -33,15 +32,11 @@ def exports_by_hand() -> dict[str, str]:
 
 
 def export_is_due() -> bool:
-    """Whether our file is newer than what exportfs last told the kernel (a killed run left it so, for one)."""
-    try:
-        written = os.stat(shares.EXPORTS).st_mtime
-    except OSError:
-        return False
-    try:
-        return written > os.stat(ETAB).st_mtime
-    except OSError:
-        return True
+    """Whether the server was never told what our file holds now (a killed run left it so, for one).
+
+    The times of etab tell nothing: exportfs leaves the file alone where its content stays the same.
+    """
+    return bool(text(shares.EXPORTS)) and text(shares.TOLD) != text(shares.EXPORTS)
 
 
 def folder(path: str) -> shares.Folder:
