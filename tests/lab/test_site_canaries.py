@@ -19,8 +19,15 @@ WORD = 'canary-c0ffee'
 APPLICATION, FEATURE, DIGEST, USER, STORAGE = (
     f'{WORD}-{what}' for what in ('application', 'feature', 'digest', 'user', 'storage')
 )
-# Where they belong: PVE's own store of passwords and users on the node, and what the feature was told to write.
-BELONGS_ON_NODE = re.compile(r'/etc/pve/priv/|/var/lib/pve-lab/|/var/lib/phoenix-lab/|/var/lib/vz/|/var/lib/lxc/')
+# What `openssl passwd -6` makes, with a canary for its salt.
+HASHES = (
+    '$6$canary.c0ffee.a$JIOdqgbffkMyWfL2hUh5dmgspBmrhWrbgTdXWXYoQc6l8SswwvpJjmJFhFFYTW3sTSQp82y2gWeLZpcraLTJa/',
+    '$6$canary.c0ffee.b$RiNXaYJo0NSs8Y3MQn7XPsUXDMpjIKuq71z/pqKcf7LB75k4Rzvd51WkazO1USC718W6Z9b6ZaT7H8/cCIv6j/',
+)
+# Where they belong: the stores of passwords and users of PVE and the system, and what the feature was told to write.
+BELONGS_ON_NODE = re.compile(
+    r'/etc/shadow-?$|/etc/pve/priv/|/var/lib/pve-lab/|/var/lib/phoenix-lab/|/var/lib/vz/|/var/lib/lxc/'
+)
 FEATURE_FILE = '/etc/token-of-the-feature'
 SPEC = {'argument_specs': {'main': {'options': {'keeper_token': {'type': 'str', 'no_log': True}}}}}
 KEEP = {
@@ -30,7 +37,7 @@ KEEP = {
 }
 
 
-def fill(project: Project, script: str) -> Path:
+def fill(project: Project, script: str, hashed: str = HASHES[0]) -> Path:
     """A project with a secret in every key that takes one."""
     project.script(script)
     project.feature('keeper', [KEEP])
@@ -44,6 +51,7 @@ def fill(project: Project, script: str) -> Path:
     project.write('group_vars/containers.yml', json.dumps(values))
     share = {'server': '192.0.2.9', 'share': 'media', 'username': 'media', 'password': STORAGE}
     host = {
+        'users': [{'username': 'cara', 'password_hash': hashed}],
         'pve': {
             'users': [{'userid': 'ann@pve', 'password': USER}],
             'api_token': {'userid': 'phoenix@pve', 'tokenid': 'automation'},
@@ -79,19 +87,24 @@ def assert_hidden(lab: Lab, project: Project, shown: list[str], words: list[str]
 def test_no_secret_of_a_run_is_seen_anywhere(lab: Lab, project: Project) -> None:
     password = fill(project, 'test -n "$API_TOKEN"\ntouch /root/ran\n')
     vault = ('--vault-password-file', str(password))
+    lab.sh('userdel --force --remove cara 2>/dev/null || true')  # a reset of the lab leaves the node's own accounts
     with processes() as seen:
         dry = project.play('--check', '--diff', '-vvv', *vault).good()
         first = project.play('--diff', '-vvv', *vault).good()
+        assert lab.sh('getent shadow cara').split(':')[1] == HASHES[0]
         again = project.play('--diff', '-vvv', *vault).good()
-        fill(project, 'echo it went wrong; exit 3\n')  # its environment is no part of what is told
+        fill(project, 'echo it went wrong; exit 3\n', HASHES[1])  # its environment is no part of what is told
         failed = project.play('--diff', '-vvv', *vault)
     assert failed.rc != 0
     assert 'it went wrong' in failed.output
     assert again.changed == 0
+    assert 'set the password of cara' in dry.output
+    assert lab.sh('getent shadow cara').split(':')[1] == HASHES[1]
+    assert any('chpasswd' in line for line in seen)
     token = lab.sh('cat /root/.phoenix_hypervisor/api_token').strip().partition('=')[2]
     assert len(token) > 20
     lab.sh('rm /root/.phoenix_hypervisor/api_token')  # where it belongs
     assert lab.guest(950, f'stat -c "%a %U" {FEATURE_FILE}').strip() == '600 root'
     assert lab.guest(950, f'rm {FEATURE_FILE}; grep -rlaFs {WORD} /etc /root /var /tmp /run /opt || true') == ''
-    words = [APPLICATION, FEATURE, DIGEST, USER, STORAGE, VAULT, token]
+    words = [APPLICATION, FEATURE, DIGEST, USER, STORAGE, VAULT, token, *HASHES]
     assert_hidden(lab, project, [dry.output, first.output, again.output, failed.output], words, seen)

@@ -10,7 +10,7 @@ Given a document that its schema has accepted; the keys are described there. Eve
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._config import (
@@ -40,6 +40,7 @@ def host_config(config: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "repositories": [repository(item) for item in config.get("repositories", ())],
         "users": [account(item) for item in as_list(config.get("users"))],
+        "password_hashes": password_hashes(as_list(config.get("users"))),
         "pve": pve(config.get("pve", {})),
         "pools": hoststorage.pools(config),
         "datasets": hoststorage.datasets(config),
@@ -130,11 +131,10 @@ def one_line(text: str) -> dict[str, Any]:
 
 
 def account(item: Mapping[str, Any]) -> dict[str, Any]:
-    """An account: `password` is '' when the file sets none, `keys` all public keys."""
-    password = item.get("password_hash", "NOT_SET")
+    """An account without its hash, so that a loop over accounts shows none; `keys` are all public keys."""
     return {
         "username": item["username"],
-        "password": "" if password == "NOT_SET" else password,
+        "has_password": bool(password_hashes([item])),
         "keys": [key for key in [item.get("ssh_public_key", ""), *item.get("ssh_public_keys", ())] if key],
         "exclusive_keys": item.get("exclusive_keys", False),
         "shell": item.get("shell", "/bin/bash"),
@@ -142,6 +142,12 @@ def account(item: Mapping[str, Any]) -> dict[str, Any]:
         "sudo": item.get("sudo_access"),
         "sudo_nopasswd": item.get("sudo_nopasswd", False),
     }
+
+
+def password_hashes(items: Iterable[Mapping[str, Any]]) -> dict[str, str]:
+    """The hash of each account for which the file has one."""
+    found = {item["username"]: item.get("password_hash", "NOT_SET") for item in items}
+    return {name: text for name, text in found.items() if text != "NOT_SET"}
 
 
 # Least privilege for this collection, in the order of a real node's refusals: containers, their storages, their bridge.
