@@ -81,6 +81,10 @@ processes:
       description: The node's devices that it has open.
       type: list
       elements: str
+    unit:
+      description: The unit of the container's own systemd that it is part of, empty for a program of none.
+      type: str
+      sample: inference.service
     text:
       description: All of this for people.
       type: str
@@ -121,7 +125,14 @@ def main() -> None:
             for index, gpu in enumerate(node.gpus)
         ],
         processes=[
-            {"pid": user.pid, "name": user.name, "devices": list(user.devices), "text": str(user)} for user in processes
+            {
+                "pid": user.pid,
+                "name": user.name,
+                "devices": list(user.devices),
+                "unit": user.unit,
+                "text": str(user),
+            }
+            for user in processes
         ],
     )
 

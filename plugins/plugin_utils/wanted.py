@@ -68,7 +68,7 @@ def wanted(
         "ctid": variables.get("phoenix_ctid"),
         "config": config,
         "features": [
-            {name: feature[name] for name in ("name", "role", "digest", "components", "container")}
+            {name: feature[name] for name in ("name", "role", "digest", "components", "container", "services")}
             for feature in stack
             if feature["listed"]
         ],

@@ -183,7 +183,7 @@ def test_no_driver_is_changed_under_a_program_that_computes(fleet: Fleet) -> Non
     run = fleet.project.play()
     assert run.rc != 0
     assert 'the driver is not changed under programs that use a GPU: sleep (process ' in told(run)
-    assert 'pct exec 950 -- systemctl stop vllm. Nothing has been changed.' in told(run)
+    assert 'pct exec 950 -- systemctl stop computes.service. Nothing has been changed.' in told(run)
     assert fleet.lab.guest(950, 'systemctl is-active computes').strip() == 'active'
     assert OLD in fleet.lab.guest(950, 'ls /usr/lib/x86_64-linux-gnu')
     assert fleet.driver(951).startswith(f'{NEW}, ')

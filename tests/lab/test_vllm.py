@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 from support import aptrepo, tiny_model, wheelhouse
 from support.figures import figure, times
-from support.site import CHECKOUT, Lab, Project, Run, until
+from support.site import CHECKOUT, STATE, Lab, Project, Run, until
 
 PORT = 8090
 STATE_MODULE = 'phoenix.hypervisor.phoenix_lxc_state'
@@ -66,6 +66,13 @@ OLD, NEW = '570.124.06', '575.51.03'
 STORE = '/var/lib/models'
 MODEL = 'acme/tiny'
 SPECIFIED = ['base_setup', 'nvidia', 'docker', 'vllm']
+# Of an upgrade of the driver under a service: what has to come after what.
+ORDER = (
+    'nvidia : Stop them while the driver is changed',
+    'nvidia : Run the installer',
+    'nvidia : Make sure that it works, and is of the node\'s version',
+    'vllm : Enable and start the service',
+)
 
 
 @dataclass
@@ -142,6 +149,12 @@ class Fleet:
         pairs = [dict(line.split('=', 1) for line in part.splitlines()) for part in text.split('\n\n') if part]
         found = {pair['Id']: pair['ActiveEnterTimestampMonotonic'] for pair in pairs if pair['Id'] != 'vllm.service'}
         return {**found, 'boot': self.guest('cat /proc/sys/kernel/random/boot_id; ps -o lstart= -p 1')}
+
+    def untouched(self) -> dict[str, Any]:
+        """What an upgrade of the driver leaves alone: 952, the template's volume, what PVE and we keep of both."""
+        kept = f'stat -c "%n %Y %Z %s" /etc/pve/lxc/*.conf {STATE}/*/920.* {STATE}/*/952.*'
+        volume = 'find /var/lib/vz/images/920 -xdev -printf "%p %s %m %T@ %C@\\n" | sort | sha256sum'
+        return {'952': self.lab.guest_files(952), 'node': self.lab.sh(kept), '920': self.lab.sh(volume)}
 
     def starts(self) -> int:
         """How often the service was started since the boot, as its journal has it."""
@@ -318,6 +331,11 @@ def test_it_serves_again_after_a_reboot(fleet: Fleet) -> None:
 
 def test_embeddings(fleet: Fleet) -> None:
     """The same model as one that embeds: arguments of the container."""
+    # From its next start on the service has its GPU open, as it would have on one: the CPU's build opens none.
+    fleet.guest(
+        'mkdir -p /etc/systemd/system/vllm.service.d; '
+        'printf "[Service]\\nStandardInput=file:/dev/nvidia0\\n" > /etc/systemd/system/vllm.service.d/gpu.conf'
+    )
     fleet.write(vllm_args=['--runner', 'pooling', '--convert', 'embed'])
     fleet.play('another task: embeddings')
     answer = fleet.ask('/v1/embeddings', {'model': MODEL, 'input': ['hello', 'world']})
@@ -339,16 +357,57 @@ def test_an_upgraded_driver_is_due_in_the_containers_with_gpus(fleet: Fleet) -> 
     """Without a look into any other; the template is told to be stale, and left."""
     fleet.play('settled again')
     fleet.lab.run('gpu', 'driver', NEW)
-    fleet.write(driver=NEW)
+    fleet.write(driver=NEW, vllm_args=['--max-num-seqs', '4'])
+    process = fleet.process()
     dry = fleet.play('another driver on the node, dry run', '--check')
     named = {host: due(dry, host) for host in ('920', '950', '951', '952') if dry.of(STATE_MODULE, host)}
     assert named == {'950': SPECIFIED[1:], '951': SPECIFIED[1:3]}
+    assert [task for task in dry.tasks() if task.endswith(ORDER[0])]
+    assert fleet.process() == process
     figure('plan after another driver', named)
 
 
+def test_the_driver_is_not_changed_under_a_program_of_somebody_else(fleet: Fleet) -> None:
+    """Nothing is stopped for its sake either: the service that holds the GPU too goes on."""
+    fleet.guest('systemd-run --quiet --unit=computes sh -c "exec sleep infinity </dev/nvidia0"')
+    process = fleet.process()
+    run = fleet.project.play('--limit', '950')
+    fleet.guest('systemctl stop computes')
+    assert run.rc != 0
+    said = ' '.join(run.output.split())
+    assert 'programs that use a GPU: sleep (process ' in said
+    assert 'systemctl stop computes.service. Nothing has been changed.' in said
+    assert fleet.process() == process
+
+
+def test_the_upgrade_stops_the_service_and_brings_it_back(fleet: Fleet) -> None:
+    """The service that has the GPU open is our own: it is stopped, gets the new driver, and is started once."""
+    untouched = fleet.untouched()
+    starts = fleet.starts()
+    others = fleet.others()
+    fleet.lab.forget_requests()
+    run = fleet.play('another driver on the node')
+    assert {host: due(run, host) for host in ('950', '951')} == {'950': SPECIFIED[1:], '951': SPECIFIED[1:3]}
+    assert not [host for host in ('920', '952') if run.of(STATE_MODULE, host)]
+    assert [task.removeprefix('phoenix.hypervisor.') for task in run.tasks() if task.endswith(ORDER)] == list(ORDER)
+    for ctid in (950, 951):
+        smi = fleet.lab.guest(ctid, 'nvidia-smi --query-gpu=driver_version --format=csv,noheader').split()
+        assert (ctid, smi) == (ctid, [NEW])
+        assert OLD not in fleet.lab.guest(ctid, 'find / -xdev -name "lib*.so.*"')
+    assert fleet.starts() == starts + 1
+    assert fleet.others() == others
+    assert fleet.lab.mutations() == []
+    assert fleet.untouched() == untouched
+    answer = fleet.ask('/v1/completions', {'model': MODEL, 'prompt': 'hello', 'max_tokens': 8})
+    assert answer['usage']['completion_tokens'] == 8
+    figure('/v1/completions with another driver', json.dumps(answer))
+    figure('starts of vllm.service by the upgrade', fleet.starts() - starts)
+    assert fleet.play('a run after the upgrade').changed == 0
+    assert fleet.lab.mutations() == []
+
+
 def test_faulty_argument_fails_with_the_journal(fleet: Fleet) -> None:
-    fleet.lab.run('gpu', 'driver', OLD)
-    fleet.write(vllm_args=['--no-such-option'])
+    fleet.write(driver=NEW, vllm_args=['--no-such-option'])
     run = fleet.project.play()
     assert run.rc != 0
     assert f'vLLM does not serve {MODEL}: failed after' in run.output

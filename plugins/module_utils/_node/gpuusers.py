@@ -19,11 +19,12 @@ _COMPUTES = re.compile(r"/dev/nvidia\d+\Z|/dev/nvidia-uvm\Z")
 
 @dataclass(frozen=True)
 class User:
-    """A process: its number on the node, its name, and the node's devices that it has open."""
+    """A process: its number on the node, its name, the node's devices that it has open, and its container's unit."""
 
     pid: int
     name: str
     devices: tuple[str, ...]
+    unit: str = ""
 
     def __str__(self) -> str:
         return f"{self.name or 'a program'} (process {self.pid} of the node, {' '.join(self.devices)})"
@@ -48,7 +49,7 @@ def users(init: int, devices: Mapping[str, tuple[int, int]], proc: str = "/proc"
     for pid in members(init, proc) if names else ():
         opened = {names[number] for number in _open_devices(f"{proc}/{pid}/fd") if number in names}
         if opened:
-            found.append(User(pid, _name(pid, proc), tuple(sorted(opened))))
+            found.append(User(pid, _name(pid, proc), tuple(sorted(opened)), unit_of(pid, init, proc)))
     return found
 
 
@@ -75,6 +76,28 @@ def members(init: int, proc: str = "/proc") -> list[int]:
         return inside[pid]
 
     return sorted(pid for pid in parents if belongs(pid))
+
+
+def unit_of(pid: int, init: int, proc: str = "/proc") -> str:
+    """The unit of the container's own systemd that a process is part of, by its control group; empty without one.
+
+    A user's services count as that user's manager (user@1000.service), which no unit of the system is mistaken for.
+    """
+    top = _group(init, proc).rpartition("/")[0]  # init itself is in init.scope
+    path = _group(pid, proc)
+    parts = path[len(top) + 1 :].split("/") if path.startswith(f"{top}/") else []
+    return next((part for part in parts if part.endswith((".service", ".scope"))), "")
+
+
+def _group(pid: int, proc: str) -> str:
+    """The control group that systemd put a process into: that of version 2, or of version 1's name=systemd."""
+    try:
+        with open(f"{proc}/{pid}/cgroup", encoding="utf-8", errors="replace") as file:
+            lines = [line.rstrip("\n").split(":", 2) for line in file]
+    except OSError:
+        return ""  # ended meanwhile
+    groups = {fields[1]: fields[2] for fields in lines if len(fields) == 3}
+    return groups.get("name=systemd") or groups.get("", "")
 
 
 def _pids(proc: str) -> Iterable[int]:

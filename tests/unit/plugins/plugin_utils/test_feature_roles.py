@@ -126,6 +126,8 @@ def test_what_the_clone_source_has_counts(roles):
         ),
         ("container: {features: {nesting: sure}}", "/container/features/nesting"),
         ("container: {devices: [/etc/passwd]}", "/container/devices/0"),
+        ("services: [vllm]", "/services/0"),
+        ("services: ['a b.service']", "/services/0"),
         ("check: {timeout: 3}", "'command' is a required property"),
         ("[]", "is not of type 'object'"),
         ("a: [", "can't read its role"),
@@ -139,10 +141,15 @@ def test_faulty_manifests(roles, manifest, text):
 
 
 def test_manifest_is_passed_on(roles):
-    roles.add("acme", "container: {features: {nesting: true}, devices: [nvidia-gpu]}\ncheck: {command: 'true'}")
+    roles.add(
+        "acme",
+        "container: {features: {nesting: true}, devices: [nvidia-gpu]}\n"
+        "check: {command: 'true'}\nservices: [acme@1.service]",
+    )
     entry = roles.one("acme")
     assert entry["container"] == {"features": {"nesting": True}, "devices": ["nvidia-gpu"]}
     assert entry["check"] == {"command": "true"}
+    assert entry["services"] == ["acme@1.service"]
     assert features.container_needs(["acme", "nobody"], roles.search) == entry["container"]
 
 

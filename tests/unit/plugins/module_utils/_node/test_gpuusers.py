@@ -71,3 +71,38 @@ def test_an_open_device_is_found_by_its_number(devices: dict[str, tuple[int, int
     assert (users[process.pid].devices if process.pid in users else ()) == found
     if found:
         assert str(users[process.pid]) == f"sleep (process {process.pid} of the node, {found[0]})"
+
+
+GROUPS = {
+    "v2": ("0::/lxc/950/ns/init.scope\n", "0::/lxc/950/ns"),
+    "hybrid": (
+        "12:memory:/lxc/950\n1:name=systemd:/lxc.payload.950/init.scope\n0::/lxc/950\n",
+        "12:memory:/\n1:name=systemd:/lxc.payload.950",
+    ),
+}
+
+
+@pytest.mark.parametrize("version", GROUPS)
+@pytest.mark.parametrize(
+    ("path", "unit"),
+    [
+        ("/system.slice/vllm.service", "vllm.service"),
+        ("/system.slice/vllm.service/workers", "vllm.service"),
+        ("/system.slice/system-getty.slice/getty@tty1.service", "getty@tty1.service"),
+        ("/system.slice/docker-4f2a.scope", "docker-4f2a.scope"),
+        ("/user.slice/user-1000.slice/user@1000.service/app.slice/vllm.service", "user@1000.service"),
+        ("/docker/4f2a", ""),
+        ("2/system.slice/vllm.service", ""),  # another container's, whose name begins in the same way
+        ("", ""),
+    ],
+)
+def test_unit_of_a_process(proc: Path, version: str, path: str, unit: str) -> None:
+    init, prefix = GROUPS[version]
+    (proc / "100" / "cgroup").write_text(init)
+    (proc / "150" / "cgroup").write_text(f"{prefix}{path}\n")
+    assert gpuusers.unit_of(150, 100, str(proc)) == unit
+
+
+def test_unit_of_what_ended_meanwhile(proc: Path) -> None:
+    (proc / "100" / "cgroup").write_text("0::/lxc/950/ns/init.scope\n")
+    assert gpuusers.unit_of(150, 100, str(proc)) == ""
