@@ -28,6 +28,7 @@ options:
     description:
       - V(ask) returns the ledger and changes nothing.
       - V(begin) notes that the work begins, V(record) that it ended well, V(fail) that it did not.
+      - V(record) of a feature runs O(check) first, and fails without recording anything when that fails.
       - V(forget) removes the entry, so that the work is due again.
     type: str
     choices: [ask, begin, record, fail, forget]
@@ -46,6 +47,19 @@ options:
   components:
     description: What the digest was made of, kept to explain a later change.
     type: dict
+  check:
+    description: How the feature is checked before it is recorded, as its manifest says. Check mode runs nothing.
+    type: dict
+    version_added: 0.4.0
+    suboptions:
+      command:
+        description: A shell command that ends with 0 inside the container while the feature works.
+        type: str
+        required: true
+      timeout:
+        description: Seconds after which it is ended and counts as failed.
+        type: float
+        default: 30
   output:
     description: The end of the application's output, for the audit trail.
     type: str
@@ -85,7 +99,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core import guard, states
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core import ledger as ledgers
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._node import guest, observe
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node import featurecheck, guest, observe
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.audit import Audit
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.lease import (
     LeaseBusyError,
@@ -160,6 +174,16 @@ def healthy(module: AnsibleModule, ledger: dict[str, Any], boot: str, store: Sto
     return {"changed": False, "ledger": ledger, "journal": []}
 
 
+def works(module: AnsibleModule) -> None:
+    """Raise GuestError when a feature that is to be recorded doesn't work by its own check, although its role ended."""
+    params, check = module.params, module.params["check"]
+    if module.check_mode or not check or (params["operation"], params["kind"]) != ("record", "feature"):
+        return
+    why = featurecheck.check(params["ctid"], check["command"], check["timeout"])
+    if why:
+        raise guest.GuestError(f"the check of feature {params['name']} ({check['command'].strip()}) {why}")
+
+
 def act(module: AnsibleModule, hold: contextlib.ExitStack) -> dict[str, Any]:
     """Do one operation, with the lease held. Returns the module's result."""
     params = module.params
@@ -176,6 +200,7 @@ def act(module: AnsibleModule, hold: contextlib.ExitStack) -> dict[str, Any]:
             audit.write(ctid, what, "failed", level="ERROR", extras=extras)
             leases.release(ctid, run)
         return {"changed": False, "ledger": {}, "journal": []}
+    works(module)
     ledger, boot = read(ctid)
     if operation == "ask":
         return {"changed": False, "ledger": ledger, "journal": []}
@@ -216,6 +241,13 @@ def main() -> None:
             "name": {"type": "str"},
             "digest": {"type": "str"},
             "components": {"type": "dict"},
+            "check": {
+                "type": "dict",
+                "options": {
+                    "command": {"type": "str", "required": True},
+                    "timeout": {"type": "float", "default": featurecheck.TIMEOUT},
+                },
+            },
             "output": {"type": "str"},
             "error": {"type": "str"},
             "run": {"type": "dict", "default": {}},

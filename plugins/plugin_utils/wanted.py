@@ -15,6 +15,7 @@ from ansible.parsing.dataloader import DataLoader
 from . import application, features
 
 Template = Callable[[Any], Any]
+_OF_A_FEATURE = ("name", "role", "digest", "components", "container", "services", "check")
 
 
 def templates_of(templar: Any, hostvars: Any) -> Callable[[Mapping[str, Any]], Template]:
@@ -67,11 +68,7 @@ def wanted(
     result = {
         "ctid": variables.get("phoenix_ctid"),
         "config": config,
-        "features": [
-            {name: feature[name] for name in ("name", "role", "digest", "components", "container", "services")}
-            for feature in stack
-            if feature["listed"]
-        ],
+        "features": [{name: feature[name] for name in _OF_A_FEATURE} for feature in stack if feature["listed"]],
         "classes": sorted({device for feature in stack for device in feature["container"]["devices"]}),
         "assignment": assignment(variables, hostvars),
         "inherited": [feature["name"] for feature in stack if not feature["listed"]],

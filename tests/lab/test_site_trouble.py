@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from pathlib import Path
 
@@ -77,6 +78,33 @@ def test_a_creation_that_died_with_its_worker_is_cleaned_up(lab: Lab, project: P
     assert 'lock' not in lab.config(950)
     assert lab.volumes() == ['950']
     assert project.play().good().changed == 0
+
+
+def test_a_feature_counts_as_applied_only_when_its_check_ends_well(lab: Lab, project: Project) -> None:
+    """One whose role ended, and that does not work, is applied again by the next run; a settled run checks nothing."""
+    feature = project.feature()
+    command = 'echo >> /root/checks; test -e /root/works || { echo it is not up yet; exit 3; }'
+    project.write(
+        f'roles/{feature}/meta/phoenix_feature.yml', json.dumps({'check': {'command': command, 'timeout': 9}})
+    )
+    project.containers(_950={'features': [feature], 'application_script': project.script('true\n')})
+    run = project.play()
+    assert run.rc != 0
+    said = f'the check of feature {feature} ({command}) ended with exit code 3. Its last output:\nit is not up yet'
+    assert said in run.of('phoenix.hypervisor.phoenix_feature')[-2]['msg']
+    assert 'it is not up yet' in lab.trail()
+    assert lab.word(950) == 'customizing'
+    assert not run.of('phoenix.hypervisor.phoenix_application')
+
+    lab.guest(950, 'touch /root/works')
+    dry = project.play('--check').good()
+    assert lab.guest(950, 'wc -l < /root/checks') == '1\n'
+    again = project.play().good()
+    assert again.state()['due_features'][0]['reason'].endswith(' and not ended')
+    assert again.state()['plan']['steps'] == dry.state()['plan']['steps']
+    assert lab.word(950) == 'completed'
+    assert project.play().good().changed == 0
+    assert lab.guest(950, 'wc -l < /root/checks') == '2\n'
 
 
 def test_a_failing_script_alone_is_tried_again(lab: Lab, project: Project) -> None:
