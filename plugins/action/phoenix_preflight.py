@@ -12,6 +12,7 @@ from typing import Any
 from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
 
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._config import hoststorage
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.gpubudget import MODEL, RANKS, SHARE
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.gpus import CLASS
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.features import container_needs
@@ -138,12 +139,9 @@ class ActionModule(ActionBase):
 
 def coming(config: Mapping[str, Any]) -> Iterator[str]:
     """The names of storages, bridges and folders that the hypervisor's configuration makes."""
-    yield from (str(item["id"]) for item in config.get("storage") or ())
-    zfs = config.get("zfs") or {}
-    names = config.get("proxmox_storage_ids") or {}
-    for dataset in zfs.get("datasets") or ():
-        pool, name = str(dataset.get("pool")), str(dataset.get("name"))
-        yield str(names.get(f"{pool}_{name}") or f"{pool}-{name}")
+    yield from (str(row["storage"]) for row in hoststorage.storages(config))
+    for row in hoststorage.datasets(config):
+        yield hoststorage.folder(config, row["name"])
     interfaces = (config.get("network") or {}).get("interfaces") or ()
     for item in [interfaces] if isinstance(interfaces, Mapping) else interfaces:
         if item.get("name"):

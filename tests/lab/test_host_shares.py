@@ -189,6 +189,37 @@ def test_it_is_refused_and_the_former_shares_go_on(host: Project, change: dict[s
     assert host.lab.sh(kept) == before
 
 
+def test_a_shared_volume_is_mounted_in_the_containers_that_it_names(host: Project) -> None:
+    """The host's play makes the folder, the containers' mounts it, and check mode tells both."""
+    lab = host.lab
+    named = {'host_path': f'{DATA}/named', 'owner_uid': 1000, 'mounts': {'950': '/named', '1001': '/vm'}}
+    write(host, {**HOST, 'shared_volumes': {**HOST['shared_volumes'], 'named': named}})
+    host.containers(_950={'target_state': 'running'})
+    alone = host.play(playbook='playbooks/containers.yml')
+    assert alone.rc != 0
+    assert f'got "{DATA}/named", which is not on node' in alone.output
+    assert 'run the playbook hypervisor first' in alone.output
+    assert '1001 is no container of phoenix_lxc_configs.json' in ' '.join(alone.output.split())
+    dry = host.play('--check', '--diff').good()
+    assert lab.config(950) == {}
+    real = host.play().good()
+    state = 'phoenix.hypervisor.phoenix_lxc_state'
+    assert [entry for one in real.of(state) for entry in one['journal']] == dry.state()['journal']
+    assert (lab.config(950)['mp0'], lab.status(950)) == (f'{DATA}/named,mp=/named', 'running')
+    lab.guest(950, 'chown 1000:1000 /named && touch /named/mine')
+    assert lab.sh(f"stat -c '%u:%g' {DATA}/named").split() == ['101000:101000']
+    assert lab.sh(f'ls {DATA}/named').split() == ['mine']
+    assert host.play().good().changed == 0
+    # What is gone from the host's file is undone in the container, as one of its own mount points is.
+    write(host, HOST)
+    run = host.play('--diff', playbook='playbooks/containers.yml').good()
+    assert 'waits for a restart: mp0' in run.output
+    lab.sh('pct stop 950')
+    host.play(playbook='playbooks/containers.yml').good()
+    assert 'mp0' not in lab.config(950)
+    assert lab.sh(f'ls {DATA}/named').split() == ['mine']
+
+
 def test_a_full_folder_is_not_given_away(host: Project) -> None:
     host.lab.sh('mkdir -p /srv/full; echo x > /srv/full/file')
     write(host, {**HOST, 'shared_volumes': {**HOST['shared_volumes'], 'full': {'host_path': '/srv/full'}}})

@@ -10,7 +10,7 @@ from typing import Any
 
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._config import modelstore
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._config.checks import Checks, Subject
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._config.checks_storage import needs_copy
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._config.checks_storage import first_clones, needs_copy
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._config.finding import Finding, Pointer, show
 
 CHECKS = check = Checks()
@@ -42,10 +42,7 @@ def each_model_once(subject: Subject) -> Iterator[Finding]:
 def store_can_be_mounted(subject: Subject) -> Iterator[Finding]:
     """What reads from the store gets a bind mount: it can't be what is cloned or snapshotted, and the place is free."""
     store = modelstore.store_of(subject.hypervisor)
-    first_clone: dict[str, str] = {}
-    for ctid, container in subject.fleet.containers.items():
-        if container.source is not None and not container.absent:
-            first_clone.setdefault(container.source, ctid)
+    first_clone = first_clones(subject.fleet)
     for ctid, container in subject.fleet.containers.items():
         if not modelstore.reads(container, store) or modelstore.own_mount(container, store) is not None:
             continue

@@ -10,7 +10,7 @@ from typing import Any
 
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._config.checks import Checks, Subject
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._config.finding import Finding
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._config.fleet import Container
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._config.fleet import Container, Fleet
 
 CHECKS = check = Checks()
 
@@ -20,10 +20,7 @@ _PATHS = (("mount_points", "container_path"), ("volumes", "mount_point"))
 @check
 def no_bind_mount_on_a_source(subject: Subject) -> Iterator[Finding]:
     """What is cloned from or snapshotted has no bind mount: PVE can do neither then."""
-    first_clone: dict[str, str] = {}
-    for ctid, container in subject.fleet.containers.items():
-        if container.source is not None and not container.absent:
-            first_clone.setdefault(container.source, ctid)
+    first_clone = first_clones(subject.fleet)
     for ctid, container in subject.fleet.containers.items():
         reason, remedy = needs_copy(container, first_clone.get(ctid))
         if reason and _items(container, "mount_points"):
@@ -83,6 +80,15 @@ def one_value_per_flag(subject: Subject) -> Iterator[Finding]:
                 before = subject.show(path, f"{flag}={seen[flag]}")
                 expected = f"one value of each flag ({before} stands before)"
                 yield subject.at(path, subject.show(path, item), expected, "Remove one of the two.")
+
+
+def first_clones(fleet: Fleet) -> dict[str, str]:
+    """CTID -> a container that is cloned from it."""
+    found: dict[str, str] = {}
+    for ctid, container in fleet.containers.items():
+        if container.source is not None and not container.absent:
+            found.setdefault(container.source, ctid)
+    return found
 
 
 def needs_copy(container: Container, clone: str | None) -> tuple[str, str]:

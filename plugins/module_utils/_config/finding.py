@@ -53,6 +53,19 @@ class Finding:
         return to_pointer(self.path)
 
 
+@dataclass(frozen=True)
+class Notice:
+    """Something that is told and stops nothing; `path` is where it stands."""
+
+    path: Pointer
+    text: str
+
+    def __str__(self) -> str:
+        line = f"{to_pointer(self.path)}: {self.text}"
+        # Keys come from the file: a line feed or an escape sequence in one must not reach the terminal.
+        return "".join(char if char.isprintable() else repr(char)[1:-1] for char in line)
+
+
 def to_pointer(path: Pointer) -> str:
     """The JSON pointer (RFC 6901) of a path."""
     return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in path)

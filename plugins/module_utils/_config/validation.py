@@ -18,14 +18,16 @@ from ansible_collections.phoenix.hypervisor.plugins.module_utils._config import 
     checks_gpu,
     checks_host,
     checks_models,
+    checks_mounts,
     checks_network,
     checks_shares,
     checks_storage,
     modelstore,
+    sharedmounts,
 )
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._config.checks import CHECKS, Check, Subject
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._config.explain import Explainer
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._config.finding import Finding, Pointer
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._config.finding import Finding, Notice, Pointer
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._config.fleet import (
     Deprecation,
     Fleet,
@@ -48,6 +50,7 @@ ALL_CHECKS = (
     *checks_gpu.CHECKS,
     *checks_host.CHECKS,
     *checks_models.CHECKS,
+    *checks_mounts.CHECKS,
     *checks_network.CHECKS,
     *checks_shares.CHECKS,
     *checks_storage.CHECKS,
@@ -74,7 +77,8 @@ class Source:
 @dataclass(frozen=True)
 class Outcome:
     """The result of validating: what was read, as far as it is readable, and everything that is wrong with it, by
-    file and line. `stored` are the containers that read from the host's store of models; `fleet` has their mounts.
+    file and line. `stored` are the containers that read from the host's store of models; `fleet` has their mounts,
+    and those of shared volumes.
     """
 
     fleet: Fleet
@@ -109,13 +113,15 @@ def validate(
     warnings = _warnings(lxc, fleet.deprecations)
     if hypervisor is not None:
         warnings += _warnings(hypervisor, host_deprecations)
+        if lxc.text.readable:
+            warnings += _warnings(hypervisor, sharedmounts.strangers(fleet, host, lxc.file))
     if lxc.text.readable:
         hidden = frozenset(source.file for source in sources if source.hidden)
         subject = Subject(fleet, host, nodes, lxc.file, hypervisor.file if hypervisor is not None else "", hidden)
         for check in (*ALL_CHECKS, *further_checks):
             found += check(subject)
     # Only now: the checks are about what stands in the file.
-    fleet, stored = modelstore.completed(fleet, host)
+    fleet, stored = modelstore.completed(sharedmounts.completed(fleet, host), host)
     return Outcome(fleet, host, tuple(_placed(found, sources)), tuple(warnings), stored)
 
 
@@ -142,8 +148,8 @@ def _schema_findings(source: Source, value: Any, first: bool) -> Iterator[Findin
     yield from SchemaJudge(source.schema).findings(value, Explainer(source.file, source.hidden))
 
 
-def _warnings(source: Source, deprecations: Iterable[Deprecation]) -> list[str]:
-    items = list(deprecations)
+def _warnings(source: Source, told: Iterable[Deprecation | Notice]) -> list[str]:
+    items = list(told)
     places = source.text.locate(item.path for item in items) if items else {}
     lines = []
     for item in items:

@@ -241,7 +241,9 @@ def _mount(candidate: Candidate, key: str, parts: Mapping[str, str], known: _Kno
     if volume.startswith("/"):
         for index, item in enumerate(candidate.config.get("mount_points") or ()):
             if str(item.get("container_path")) == inside:
-                place = candidate.place("mount_points", index, "host_path")
+                # A shared volume's stands in the host's file, under the CTID.
+                where = () if item.get("shared_volume") else ("mount_points", index, "host_path")
+                place = candidate.place(*where)
                 yield Demand(FOLDER, volume, candidate.ctid, place, key)
     elif match:
         size = int(float(match.group(2)) * GIB)

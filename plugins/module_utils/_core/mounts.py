@@ -42,7 +42,7 @@ def _wanted(config: Mapping[str, Any]) -> Iterator[tuple[str, str, dict[str, str
         parts = {"volume": str(item["host_path"]), "mp": path}
         if item.get("read_only"):
             parts["ro"] = "1"
-        yield path, "mount_points", parts
+        yield path, "shared_volumes" if item.get("shared_volume") else "mount_points", parts
     for item in config.get("volumes") or ():
         path = str(item["mount_point"])
         pool = item.get("pool") or config.get("storage_pool") or "local"
