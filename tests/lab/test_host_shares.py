@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from support.canaries import encrypt, processes
-from support.site import APT, Lab, Project, Run, until
+from support.site import APT, TEMPLATE, Lab, Project, Run, until
 
 SECRET = 'canary-9f3b $x"y'
 # A file system of its own, as nfs-ganesha needs it in the lab.
@@ -194,7 +194,7 @@ def test_a_shared_volume_is_mounted_in_the_containers_that_it_names(host: Projec
     lab = host.lab
     named = {'host_path': f'{DATA}/named', 'owner_uid': 1000, 'mounts': {'950': '/named', '1001': '/vm'}}
     write(host, {**HOST, 'shared_volumes': {**HOST['shared_volumes'], 'named': named}})
-    host.containers(_950={'target_state': 'running'})
+    host.containers(_950={'target_state': 'running', 'template': TEMPLATE})
     alone = host.play(playbook='playbooks/containers.yml')
     assert alone.rc != 0
     assert f'got "{DATA}/named", which is not on node' in alone.output

@@ -28,6 +28,11 @@ OPTIONS = frozenset({
     "no_pnfs", "security_label", "nordirplus", "mountpoint", "mp",
 })  # fmt: skip  # laid out to be read
 WITH_VALUE = frozenset(["mountpoint", "mp", "fsid", "refer", "replicas", "anonuid", "anongid", "sec", "xprtsec"])
+# Options of mount(8) and nfs(5), which files in the field have beside them.
+OF_CLIENTS = frozenset({
+    "noatime", "nodiratime", "relatime", "hard", "soft", "intr", "vers", "nfsvers", "rsize", "wsize", "timeo",
+    "retrans", "nofail", "noexec", "nosuid", "nodev", "_netdev", "bg",
+})  # fmt: skip  # laid out to be read
 # Sections of smb.conf with a meaning of their own.
 RESERVED = ("global", "homes", "printers", "print$", "ipc$")
 _CLIENT = re.compile(r"[A-Za-z0-9*?@.:/_\[\]-]+\Z")
@@ -63,15 +68,24 @@ def known_export_options(subject: Subject) -> Iterator[Finding]:
             name, equals, value = option.partition("=")
             if name in (WITH_VALUE if equals else OPTIONS) and (not equals or re.match(r"[\w@.:/+-]+\Z", value)):
                 continue
-            near = difflib.get_close_matches(name, OPTIONS | WITH_VALUE, 1)
-            remedy = f"Write {near[0]}, or remove it." if near and near[0] != name else "See exports(5)."
+            remedy, near = _instead(name)
             path = ("nfs", *place, "options")
-            yield _finding(subject, path, option, "options of exports(5)", remedy, near[0] if near else None)
+            yield _finding(subject, path, option, "options of exports(5)", remedy, near)
         for client in hostshape.texts(row.get("clients")):
             if not _CLIENT.match(client):
                 path = ("nfs", *place, "clients")
                 remedy = "Name a host, a network such as 10.0.0.0/24, or *; options go into the key options."
                 yield _finding(subject, path, client, "a client of exports(5)", remedy)
+
+
+def _instead(option: str) -> tuple[str, str | None]:
+    """(what to do about an option that exports(5) has not, the one that it looks like)."""
+    if option in OF_CLIENTS:
+        return "Remove it: it is an option of mount, which the clients set.", None
+    near = difflib.get_close_matches(option, OPTIONS | WITH_VALUE, 1)
+    return f"Write {near[0]}, or remove it." if near and near[0] != option else "See exports(5).", next(
+        iter(near), None
+    )
 
 
 @check
@@ -114,9 +128,10 @@ def one_line_for_each_parameter(subject: Subject) -> Iterator[Finding]:
                 path: Pointer = ("samba", *place, "options", *([key] if key else []))
                 remedy = "Remove the line break or the backslash."
                 yield _finding(subject, path, value, "text on one line that ends in no backslash", remedy)
-        if isinstance(options, str) and options.strip() and not hostshape.parameters(options):
-            remedy = 'Write them as "read only=yes, guest ok=no", or as an object.'
-            yield _finding(subject, ("samba", *place, "options"), options, "parameters of smb.conf with =", remedy)
+        lost = hostshape.no_parameter(options) if isinstance(options, str) else ""
+        if lost:
+            remedy = 'Write each as parameter=value: "read only=yes, guest ok=no", or as an object.'
+            yield _finding(subject, ("samba", *place, "options"), lost, "parameters of smb.conf with =", remedy)
 
 
 @check

@@ -3,7 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What a violation of a schema means to somebody who edits the file: from an error of jsonschema to findings.
 
-A schema says what it expects in people's words with `x-phoenix-expected`, and how to get there with `x-phoenix-remedy`.
+A schema says what it expects in people's words with `x-phoenix-expected`, and how to get there with `x-phoenix-remedy`;
+`x-phoenix-others` has the remedies of keys that it refuses by name.
 """
 
 from __future__ import annotations
@@ -103,8 +104,10 @@ class Explainer:
         for key in error.instance:
             if key in schema.get("properties", {}):
                 continue
-            nearest = _nearest(key, known)
-            remedy = f"Rename it to {nearest}, or remove it." if nearest else "Remove it."
+            # Keys of other tools for the same files are known by name: what looks alike may mean something else.
+            other = schema.get("x-phoenix-others", {}).get(key)
+            nearest = None if other else _nearest(key, known)
+            remedy = other or (f"Rename it to {nearest}, or remove it." if nearest else "Remove it.")
             yield Finding(
                 self._file, (*path, key), "unknown key " + show((), key), "a known key", remedy, nearest, at_key=True
             )

@@ -17,10 +17,19 @@ from typing import Any
 
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._config.finding import Pointer, to_pointer
 
-RENAMED_CONTAINER_KEYS: Mapping[str, str] = {"clone_from_template_ctid": "clone_from_ctid"}
+RENAMED_CONTAINER_KEYS: Mapping[str, str] = {
+    "clone_from_template_ctid": "clone_from_ctid",
+    "vllm_api_port": "vllm_port",
+}
 """Old spellings of container keys; the schema's `x-phoenix-renamed-to` says the same (a test compares them)."""
 
 RENAMED_HYPERVISOR_KEYS: Mapping[Pointer, str] = {("nvidia_driver",): "nvidia", ("nvidia", "version"): "driver_version"}
+
+MOVED_HYPERVISOR_KEYS: Mapping[Pointer, Pointer] = {
+    ("network", "hostname"): ("hostname",),
+    ("network", "workgroup"): ("samba", "workgroup"),
+}
+"""Keys of the host's file that stand elsewhere in the field; what stands at the new place counts."""
 
 CTID = re.compile(r"[1-9][0-9]{2,8}\Z")
 _CTID_KEY = re.compile(r'"([1-9][0-9]{2,8})"\s*:\s*\{')
@@ -220,6 +229,7 @@ def load_hypervisor(document: Any) -> tuple[dict[str, Any], tuple[Deprecation, .
         return {}, ()
     deprecations: list[Deprecation] = []
     config = {key: value for key, value in document.items() if key != "$schema"}
+    written: dict[str, str] = {}  # a new name at the top -> the old one that the file has
     for path, new in RENAMED_HYPERVISOR_KEYS.items():
         holder: Any = config
         for key in path[:-1]:
@@ -229,12 +239,31 @@ def load_hypervisor(document: Any) -> tuple[dict[str, Any], tuple[Deprecation, .
             renamed = {
                 new if key == old else key: value for key, value in holder.items() if key != old or new not in holder
             }
-            deprecations.append(Deprecation(path, old, new))
+            place = tuple(written.get(str(part), part) for part in path)
+            deprecations.append(Deprecation(place, old, new))
             if holder is config:
                 config = renamed
+                written[new] = old
             else:
                 config[str(path[0])] = renamed
+    for source, target in MOVED_HYPERVISOR_KEYS.items():
+        config = _moved(config, source, target, deprecations)
     return config, tuple(deprecations)
+
+
+def _moved(config: dict[str, Any], source: Pointer, target: Pointer, told: list[Deprecation]) -> dict[str, Any]:
+    """The file with one key at its new place, where the object there exists."""
+    holder = config.get(str(source[0]))
+    if not isinstance(holder, dict) or source[1] not in holder:
+        return config
+    told.append(Deprecation(source, ".".join(map(str, source)), ".".join(map(str, target))))
+    value = holder[str(source[1])]
+    result = {**config, str(source[0]): {key: item for key, item in holder.items() if key != source[1]}}
+    if len(target) == 1:
+        result.setdefault(str(target[0]), value)
+    elif isinstance(result.get(str(target[0])), dict):
+        result[str(target[0])] = {str(target[1]): value, **result[str(target[0])]}
+    return result
 
 
 def merge(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:

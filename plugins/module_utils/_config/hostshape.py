@@ -228,6 +228,16 @@ def parameters(text: str) -> dict[str, str]:
     }
 
 
+def no_parameter(text: str) -> str:
+    """What stands before the first parameter of such a line, and belongs to none."""
+    first = _KEY.search(text)
+    return text[: first.start()].strip(" ,;") if first else text.strip()
+
+
+# Keys of a share that are parameters of smb.conf.
+SHARE_KEYS = {"browsable": "browseable", "guest_ok": "guest ok", "read_only": "read only"}
+
+
 def share(item: Mapping[str, Any], config: Mapping[str, Any]) -> dict[str, Any]:
     """A Samba share with its parameters in smb.conf's words, sorted."""
     samba = config["samba"]
@@ -237,8 +247,9 @@ def share(item: Mapping[str, Any], config: Mapping[str, Any]) -> dict[str, Any]:
         options = {key.replace("_", " "): _parameter(value) for key, value in given.items()}
     elif given:
         options = parameters(given)
-    if "read_only" in item:
-        options["read only"] = _parameter(item["read_only"])
+    for key, parameter in SHARE_KEYS.items():
+        if key in item:
+            options[parameter] = _parameter(item[key])
     users = item.get("valid_users") or ([samba["user"]] if samba.get("user") and "valid users" not in options else [])
     if users:
         options["valid users"] = " ".join(users)

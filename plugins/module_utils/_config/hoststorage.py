@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 LEVELS = {
@@ -148,6 +148,33 @@ def storage_of(config: Mapping[str, Any], dataset: Mapping[str, Any]) -> dict[st
     return dict(found or {})
 
 
+def storage_ids(config: Mapping[str, Any]) -> dict[str, str]:
+    """The storages' IDs that `proxmox_storage_ids` says, by dataset."""
+    ids = config.get("proxmox_storage_ids", {})
+    return {name: str(ids[key]) for name, key in id_keys(_names(config), ids).items()}
+
+
+def id_keys(names: Iterable[str], ids: Mapping[str, Any]) -> dict[str, str]:
+    """The keys of `proxmox_storage_ids` by dataset: pool_dataset as it is written, else as files in the field have it,
+    hyphens not told apart from _ and capitals not from small letters.
+    """
+    exact = {name: name.replace("/", "_") for name in names}
+    found = {name: key for name, key in exact.items() if key in ids}
+    for name, key in exact.items():
+        left = [other for other in ids if other not in found.values() and _folded(other) == _folded(key)]
+        if name not in found and left:
+            found[name] = left[0]
+    return found
+
+
+def _names(config: Mapping[str, Any]) -> list[str]:
+    return [full_name(row) for row in config.get("zfs", {}).get("datasets", ())]
+
+
+def _folded(text: str) -> str:
+    return text.replace("-", "_").lower()
+
+
 def storages(config: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The PVE storages with the keys of storage.cfg: those of `storage`, then those of datasets."""
     result = []
@@ -155,14 +182,13 @@ def storages(config: Mapping[str, Any]) -> list[dict[str, Any]]:
         row = {"storage": item["id"], **{key: value for key, value in item.items() if key not in ("id", "password")}}
         result.append(row)
     taken = {row["storage"] for row in result}
-    places = mounts(config)
+    places, ids = mounts(config), storage_ids(config)
     for dataset in config.get("zfs", {}).get("datasets", ()):
         made = storage_of(config, dataset)
         if not made:
             continue
         name = full_name(dataset)
-        ids = config.get("proxmox_storage_ids", {})
-        sid = ids.get(name.replace("/", "_"), name.replace("/", "-"))
+        sid = ids.get(name, name.replace("/", "-"))
         if sid in taken:
             continue
         row = {"storage": sid, "type": made["type"], "content": made.get("content")}

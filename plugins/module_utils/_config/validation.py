@@ -23,6 +23,7 @@ from ansible_collections.phoenix.hypervisor.plugins.module_utils._config import 
     checks_shares,
     checks_storage,
     modelstore,
+    notices,
     sharedmounts,
 )
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._config.checks import CHECKS, Check, Subject
@@ -113,8 +114,10 @@ def validate(
     warnings = _warnings(lxc, fleet.deprecations)
     if hypervisor is not None:
         warnings += _warnings(hypervisor, host_deprecations)
+        told = [*notices.not_acted_on(values[1], hypervisor.schema), *notices.unused_storage_ids(host)]
         if lxc.text.readable:
-            warnings += _warnings(hypervisor, sharedmounts.strangers(fleet, host, lxc.file))
+            told += sharedmounts.strangers(fleet, host, lxc.file)
+        warnings += _warnings(hypervisor, told)
     if lxc.text.readable:
         hidden = frozenset(source.file for source in sources if source.hidden)
         subject = Subject(fleet, host, nodes, lxc.file, hypervisor.file if hypervisor is not None else "", hidden)

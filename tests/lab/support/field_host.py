@@ -60,7 +60,12 @@ def config() -> dict[str, Any]:
             'acls': [{'path': '/vms', 'role': 'PVEVMAdmin', 'user': 'ops@pve'}],
             'api_token': {'userid': 'phoenix@pve', 'tokenid': 'automation'},
         },
-        'network': {'default_subnet': network, 'nfs_server': '127.0.0.1'},
+        'network': {
+            'default_subnet': network,
+            'nfs_server': '127.0.0.1',
+            'workgroup': 'FIELD',
+            'portainer_server_port': 9443,
+        },
         'zfs': {
             'pools': [
                 {'name': 'quick', 'raid_level': 'mirror', 'disks': list(DISKS[:2])},
@@ -71,7 +76,12 @@ def config() -> dict[str, Any]:
             'arc_max': '64M',
         },
         'mount_point_base': '/mnt/pve',
-        'proxmox_storage_ids': {'bulk_iso': 'bulk-images'},
+        'proxmox_storage_ids': {'Bulk_ISO': 'bulk-images'},
+        # What its other tools read, and nothing here acts on.
+        'core_paths': {'lxc_config_file': '/usr/local/etc/phoenix_lxc_configs.json'},
+        'docker': {'portainer_server_image': 'example/portainer:1'},
+        'proxmox_defaults': {'lxc': {'cores': 2}},
+        'behavior': {'debug_mode': False},
         'nfs': {
             'exports': [
                 {'path': 'quick/models', 'clients': [network], 'options': ['ro', 'async', 'no_subtree_check']},
@@ -87,10 +97,9 @@ def config() -> dict[str, Any]:
         },
         'samba': {
             'user': 'share',
-            'workgroup': 'FIELD',
             'users': [{'name': 'share', 'password': SECRET}],
             'shares': [
-                {'path': 'quick/models', 'read_only': True},
+                {'path': 'quick/models', 'read_only': True, 'browsable': True, 'guest_ok': False},
                 {
                     'name': 'projects',
                     'path': 'quick/shared/projects',

@@ -256,7 +256,9 @@ KEY_FAULTS = [
     container("storage_size_gb", "64G", "Write 64"),
     container("storage_size_gb", 0, "not lower than 1"),
     container("storage_size_gb", 32.5, "For example", "a whole number"),
-    container("network_config", "10.0.0.5/24,10.0.0.1", "Correct", "an object with name, bridge, ip and gw"),
+    container(
+        "network_config", "10.0.0.5/24,10.0.0.1", 'Write {"bridge": "vmbr0"', "an object with name, bridge, ip and gw"
+    ),
     container("network_config ip", "192.0.2.50", "Add the prefix length"),
     container("network_config ip", "192.0.2.256/24", "Add the prefix length"),
     container("network_config ip", "192.0.2.50/33", "Add the prefix length"),

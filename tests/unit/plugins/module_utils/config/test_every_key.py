@@ -132,6 +132,7 @@ APPLICATION: dict[str, tuple[dict[str, Any], Any]] = {
     "vllm_tensor_parallel_size": ({}, 2),
     "vllm_served_model_name": ({}, "model"),
     "vllm_port": ({}, 8001),
+    "vllm_api_port": ({}, 8001),
     "vllm_args": ({}, ["--max-num-seqs", "4"]),
     "vllm_gpu_memory_utilization": ({}, 0.5),
     "vllm_max_model_len": ({}, 4096),

@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._config.fleet import (
+    MOVED_HYPERVISOR_KEYS,
     RENAMED_CONTAINER_KEYS,
     RENAMED_HYPERVISOR_KEYS,
     cycles,
@@ -140,6 +141,28 @@ def test_old_spellings_of_the_hypervisor_configuration():
     assert [item.new for item in deprecations] == ["nvidia", "driver_version"]
 
 
+def test_what_stands_elsewhere_in_the_field_is_moved():
+    old = {"network": {"hostname": "fire", "workgroup": "HOME", "default_subnet": "192.0.2.0/24"}}
+    config, told = load_hypervisor({**old, "samba": {"user": "a"}})
+    assert config == {
+        "network": {"default_subnet": "192.0.2.0/24"},
+        "hostname": "fire",
+        "samba": {"workgroup": "HOME", "user": "a"},
+    }
+    assert [str(item) for item in told] == [
+        "/network/hostname: network.hostname is an old spelling, write hostname",
+        "/network/workgroup: network.workgroup is an old spelling, write samba.workgroup",
+    ]
+    config, _told = load_hypervisor({**old, "hostname": "new", "samba": {"workgroup": "NEW"}})
+    assert (config["hostname"], config["samba"]) == ("new", {"workgroup": "NEW"})
+    assert "samba" not in load_hypervisor(old)[0]
+
+
+def test_an_old_spelling_in_an_old_one_is_told_where_it_stands():
+    _config, told = load_hypervisor({"nvidia_driver": {"version": "580.1"}})
+    assert [item.path for item in told] == [("nvidia_driver",), ("nvidia_driver", "version")]
+
+
 def test_old_spellings_are_those_of_the_schemas():
     def renamed(node: Any, path: tuple[str, ...] = ()) -> dict[tuple[str, ...], str]:
         found = {}
@@ -157,6 +180,11 @@ def test_old_spellings_are_those_of_the_schemas():
         if path[0] != "nvidia_driver" or len(path) == 1
     }
     assert host == dict(RENAMED_HYPERVISOR_KEYS)
+    network = load_schema("hypervisor_config")["properties"]["network"]["properties"]
+    moved = {
+        ("network", key): piece["x-phoenix-moved-to"] for key, piece in network.items() if "x-phoenix-moved-to" in piece
+    }
+    assert moved == {source: ".".join(target) for source, target in MOVED_HYPERVISOR_KEYS.items()}
 
 
 def test_guessed_ctids_of_a_broken_text():

@@ -42,6 +42,10 @@ def share(**values: Any) -> dict[str, Any]:
     [
         ({"nfs": {"exports": [{"path": "/a", "options": "rw,no_subtre_check"}]}}, "Write no_subtree_check"),
         ({"nfs": {"shares": [{"path": "/a", "options": ["fsid"]}]}}, "/nfs/shares/0/options"),
+        (
+            {"nfs": {"shares": [{"path": "/a", "options": "rw,async,noatime"}]}},
+            '"noatime" Remove it: it is an option of mount',
+        ),
         ({"nfs": {"exports": [{"path": "/a", "options": "sync=yes"}]}}, "/nfs/exports/0/options"),
         ({"nfs": {"exports": [{"path": "/a", "clients": ["10.0.0.0/8(rw)"]}]}}, "/nfs/exports/0/clients"),
         ({"nfs": {"exports": [{"path": "/a"}], "shares": [{"path": "/a"}]}}, "Join the two"),
@@ -55,6 +59,8 @@ def share(**values: Any) -> dict[str, Any]:
         (share(options={"comment": "a\n[evil]"}), "/samba/shares/0/options/comment"),
         (share(options={"a\n[evil]": "x"}), "/samba/shares/0/options"),
         (share(options="guest ok"), "/samba/shares/0/options"),
+        (share(options="writable browseable=yes"), '/samba/shares/0/options "writable" Write each as'),
+        (share(options="guest ok, read only=yes"), '"guest ok" Write each'),
         (share(options="comment=ends in \\"), "backslash"),
         ({"samba": {"users": [{"name": "a", "password": "x\ny"}]}}, "/samba/users/0/password"),
         ({"shared_volumes": {"a": {"host_path": "/srv/a", "mode": "rwx"}}}, "/shared_volumes/a/mode"),
@@ -92,6 +98,22 @@ def test_an_encrypted_file_shows_no_value() -> None:
 )  # fmt: skip  # laid out to be read
 def test_parameters_on_one_line(text: str, found: dict[str, str]) -> None:
     assert parameters(text) == found
+
+
+@pytest.mark.parametrize(
+    ("values", "options"),
+    [
+        ({"browsable": False, "guest_ok": True, "read_only": False},
+         {"browseable": "no", "guest ok": "yes", "read only": "no"}),
+        ({"guest_ok": False, "options": "guest ok=yes writable=yes"}, {"guest ok": "no", "writable": "yes"}),
+        ({}, {}),
+    ],
+)  # fmt: skip  # laid out to be read
+def test_keys_of_a_share_are_parameters(values: dict[str, Any], options: dict[str, str]) -> None:
+    config = share(**values)
+    assert findings(config) == []
+    (found,) = host_config(config)["shares"]
+    assert found["options"] == options
 
 
 def test_a_dataset_is_where_it_is_mounted() -> None:

@@ -56,6 +56,7 @@ CONTAINER_KEYS = {
     "vllm_tensor_parallel_size",
     "vllm_served_model_name",
     "vllm_port",
+    "vllm_api_port",
     "vllm_args",
     "vllm_gpu_memory_utilization",
     "vllm_max_model_len",
