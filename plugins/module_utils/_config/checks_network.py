@@ -15,6 +15,8 @@ from ansible_collections.phoenix.hypervisor.plugins.module_utils._config.fleet i
 
 CHECKS = check = Checks()
 
+MOST_NAME_SERVERS = 3
+
 
 @check
 def unique_mac_addresses(subject: Subject) -> Iterator[Finding]:
@@ -41,6 +43,29 @@ def unique_addresses(subject: Subject) -> Iterator[Finding]:
                 f"an address of its own ({other.ctid} has it)",
                 "Give one of the two another address.",
             )
+
+
+@check
+def name_servers_are_addresses(subject: Subject) -> Iterator[Finding]:
+    """PVE takes no names of name servers, and resolv.conf no more than three addresses."""
+    for container in subject.fleet.containers.values():
+        network = container.config.get("network_config")
+        servers = network.get("nameservers") if isinstance(network, dict) else None
+        path = container.place("network_config", "nameservers")
+        for number, server in enumerate(servers if isinstance(servers, list) else ()):
+            if number == MOST_NAME_SERVERS:
+                expected = f"{MOST_NAME_SERVERS} name servers at most"
+                yield subject.at(path, subject.show(path, server), expected, "Remove some: more are never asked.")
+            if isinstance(server, str) and not _is_address(server):
+                yield subject.at(path, subject.show(path, server), "an address", "Write addresses, not names.")
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
 
 
 @check

@@ -296,6 +296,9 @@ def _renamed(
     source = result.get("clone_from_ctid")
     if isinstance(source, int) and not isinstance(source, bool):
         result["clone_from_ctid"] = str(source)
+    network = result.get("network_config")
+    if isinstance(network, dict) and isinstance(network.get("nameservers"), str):
+        result["network_config"] = {**network, "nameservers": re.split(r"[ ,;]+", network["nameservers"])}
     dependencies = result.get("dependencies")
     if isinstance(dependencies, list):
         result["dependencies"] = [str(item) if isinstance(item, int) else item for item in dependencies]

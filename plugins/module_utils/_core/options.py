@@ -92,6 +92,11 @@ def _network(config: Config, _needs: Needs) -> dict[str, str] | None:
     return parts
 
 
+def _name_servers(config: Config, _needs: Needs) -> str | None:
+    """With blanks between them, as PVE keeps them whatever it is sent (PVE facts, 'How PVE rewrites')."""
+    return " ".join((config.get("network_config") or {}).get("nameservers") or ()) or None
+
+
 def _startup(config: Config, _needs: Needs) -> dict[str, str] | None:
     parts = {}
     if config.get("boot_order") is not None:
@@ -108,6 +113,7 @@ TABLE = (
     Option("cores", "cores", _plain("cores")),
     Option("features", "pct_options", _features),
     Option("net0", "network_config", _network),
+    Option("nameserver", "network_config", _name_servers),
     Option("onboot", "start_at_boot", _flag("start_at_boot")),
     Option("startup", "boot_order", _startup),
     Option(tags.KEY, "tags", lambda config, _needs: tags.wanted_tags(config) or None),

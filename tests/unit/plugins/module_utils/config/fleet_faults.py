@@ -105,6 +105,20 @@ CLONES = [
 
 NETWORK = [
     several(
+        "a name server that is no address",
+        {"950 network_config": {"ip": "dhcp", "nameservers": "192.0.2.1, 192.0.2.300"}},
+        "/lxc_configs/950/network_config/nameservers",
+        "not names",
+        "an address",
+    ),
+    several(
+        "more name servers than are asked",
+        {"950 network_config": {"ip": "dhcp", "nameservers": ["192.0.2.1", "192.0.2.2", "192.0.2.3", "::1"]}},
+        "/lxc_configs/950/network_config/nameservers",
+        "never asked",
+        "3 name servers",
+    ),
+    several(
         "address outside the gateway's subnet",
         {"950 network_config": {"ip": "198.51.100.50/24"}},
         "/lxc_configs/950/network_config/ip",
@@ -405,6 +419,7 @@ FINE: dict[str, dict[str, Any]] = {
     },
     "one rank on the CPU": {"950 gpu_assignment": "none", "950 vllm_tensor_parallel_size": 1},
     "ranks on unknown GPUs": {"950 vllm_tensor_parallel_size": 8},
+    "name servers as one text": {"950 network_config": {"ip": "dhcp", "nameservers": "192.0.2.1 ::1,192.0.2.2"}},
     "a bind mount on a clone": {"950 mount_points": BIND},
     "a larger clone": {"900 storage_size_gb": 8, "950 storage_size_gb": 64},
     "a point-to-point address": {"/lxc_defaults": {}, "950": {**SECOND, "network_config": {"bridge": "vmbr0"}}},

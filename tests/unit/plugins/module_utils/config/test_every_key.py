@@ -78,6 +78,7 @@ PLAN: dict[str, tuple[dict[str, Any], Any]] = {
     "network_config.bridge": ({"network_config": NET}, "vmbr1"),
     "network_config.ip": ({"network_config": NET}, "192.0.2.50/24"),
     "network_config.gw": ({"network_config": NET}, "192.0.2.1"),
+    "network_config.nameservers": ({"network_config": NET}, ["192.0.2.1", "192.0.2.2"]),
     "mac_address": ({"network_config": NET}, "BC:24:11:00:09:50"),
     "static_ip": ({"network_config": {"bridge": "vmbr0"}}, "192.0.2.50/24"),
     "unprivileged": ({}, False),

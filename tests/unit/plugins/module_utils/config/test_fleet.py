@@ -141,6 +141,12 @@ def test_old_spellings_of_the_hypervisor_configuration():
     assert [item.new for item in deprecations] == ["nvidia", "driver_version"]
 
 
+@pytest.mark.parametrize("text", ["192.0.2.1 192.0.2.2", "192.0.2.1,192.0.2.2", "192.0.2.1; 192.0.2.2"])
+def test_name_servers_have_one_form(text: str):
+    fleet = load_fleet({"lxc_configs": {"950": {"name": "a", "network_config": {"nameservers": text}}}})
+    assert fleet.containers["950"].config["network_config"]["nameservers"] == ["192.0.2.1", "192.0.2.2"]
+
+
 def test_what_stands_elsewhere_in_the_field_is_moved():
     old = {"network": {"hostname": "fire", "workgroup": "HOME", "default_subnet": "192.0.2.0/24"}}
     config, told = load_hypervisor({**old, "samba": {"user": "a"}})
