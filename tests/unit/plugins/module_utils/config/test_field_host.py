@@ -176,6 +176,34 @@ def test_it_is_one_clear_error(change: dict[str, Any], words: str) -> None:
     assert words in found
 
 
+def test_what_is_empty_is_not_set() -> None:
+    """As files that a program made have it; a password and a name are never empty."""
+    empty = {
+        "timezone": "",
+        "repositories": None,
+        "zfs": {
+            "pools": [{"name": "quick", "raid_level": ""}],
+            "datasets": [
+                {"pool": "quick", "name": "a", "properties": None, "mountpoint": None, "proxmox_storage_type": ""}
+            ],
+            "dataset_storage_types": None,
+        },
+        "nvidia": {"driver_version": "", "runfile_url": ""},
+        "samba": {"shares": [{"path": "/a", "options": "", "valid_users": None}]},
+        "shared_volumes": {"x": {"host_path": "/x", "mounts": None}},
+    }
+    outcome = judge(empty)
+    assert findings(outcome) == []
+    assert outcome.hypervisor == {
+        "zfs": {"pools": [{"name": "quick"}], "datasets": [{"pool": "quick", "name": "a"}]},
+        "samba": {"shares": [{"path": "/a"}]},
+        "shared_volumes": {"x": {"host_path": "/x"}},
+    }
+    host_config(outcome.hypervisor)
+    refused = judge({"samba": {"users": [{"name": "a", "password": ""}], "shares": [{"path": ""}]}})
+    assert [one.split()[0] for one in findings(refused)] == ["/samba/users/0/password", "/samba/shares/0/path"]
+
+
 @pytest.mark.parametrize("document", [[], "x", 5, {"zfs": []}, {"network": "x"}, {"proxmox_storage_ids": {"a": 1}}])
 def test_what_has_another_shape_is_no_traceback(document: Any) -> None:
     judge(document)
