@@ -3,7 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The features nvidia and docker together, in both orders, and the driver from packages; simulated GPUs.
 
-Two guests are made in one run: 953 lists nvidia first and has its driver from packages, 954 lists docker first.
+Two guests are made in one run: 953 lists nvidia first and has its driver from packages; 954 lists docker first, and is
+privileged.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ PORT = 8092
 SERVER = 'lab-packages'
 FILES = '/srv/packages'
 ORDERS = {953: ['base_setup', 'nvidia', 'docker'], 954: ['base_setup', 'docker', 'nvidia']}
+PRIVILEGED = 954
 
 
 @dataclass
@@ -38,7 +40,7 @@ class Pair:
 
     def versions(self, ctid: int) -> list[str]:
         """The versions of the driver's packages."""
-        found = self.guest(ctid, 'dpkg-query --show libcuda1 nvidia-driver-cuda').split()
+        found = self.guest(ctid, 'dpkg-query --show libcuda1 libnvcuvid1 nvidia-driver-cuda').split()
         return found[1::2]
 
 
@@ -60,7 +62,12 @@ def pair(site_lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Pair:
     runfile = f'{address}/NVIDIA-Linux-x86_64-{OLD}.run'
     project.write('host_vars/954.yml', json.dumps({'nvidia_source': 'runfile', 'nvidia_runfile_url': runfile}))
     both = {'storage_size_gb': 4, 'memory_mb': 1024, 'cores': 2, 'pct_options': ['nesting=1', 'keyctl=1']}
-    project.containers(**{f'_{ctid}': {**both, 'name': f'g{ctid}', 'features': f} for ctid, f in ORDERS.items()})
+    project.containers(
+        **{
+            f'_{ctid}': {**both, 'name': f'g{ctid}', 'features': names, 'unprivileged': ctid != PRIVILEGED}
+            for ctid, names in ORDERS.items()
+        }
+    )
     file = project.folder / 'phoenix_lxc_configs.json'
     file.write_text(json.dumps({**json.loads(file.read_text()), 'nvidia_repo_url': address}), encoding='utf-8')
     dry = project.play('--check').good()
@@ -77,7 +84,7 @@ def push(lab: Lab, folder: object) -> None:
 
 def test_the_driver_comes_from_packages_of_the_nodes_version(pair: Pair) -> None:
     """Although the repository has newer ones, and whatever an upgrade of the system would like."""
-    assert pair.versions(953) == [f'{OLD}-1'] * 2
+    assert pair.versions(953) == [f'{OLD}-1'] * 3
     assert f'Candidate: {OLD}-1' in pair.guest(953, 'apt-cache policy libcuda1')
     assert 'libcuda1' not in pair.guest(953, 'apt-get -s -q dist-upgrade')
 
@@ -93,9 +100,14 @@ def test_docker_has_the_runtime_in_either_order(pair: Pair, ctid: int) -> None:
 
 @pytest.mark.parametrize('ctid', ORDERS)
 def test_unprivileged_containers_leave_cgroups_alone(pair: Pair, ctid: int) -> None:
+    """A privileged one gives its devices out itself."""
+    ids = pair.guest(ctid, 'cat /proc/self/uid_map').split()
+    assert (ids[1] == '0') == (ctid == PRIVILEGED)
     lines = pair.guest(ctid, 'cat /etc/nvidia-container-runtime/config.toml').splitlines()
-    assert lines[lines.index('[nvidia-container-cli]') :].count('no-cgroups = true') == 1
-    assert not [line for line in lines if line.startswith('#no-cgroups')]
+    section = lines[lines.index('[nvidia-container-cli]') : lines.index('[nvidia-container-runtime]')]
+    wanted = f'no-cgroups = {"false" if ctid == PRIVILEGED else "true"}'
+    assert [line for line in lines if 'no-cgroups' in line] == [wanted]
+    assert wanted in section
 
 
 def test_second_run_makes_no_mutating_call(pair: Pair) -> None:
@@ -109,7 +121,7 @@ def test_packages_follow_the_nodes_driver(pair: Pair) -> None:
     daemon = pair.guest(953, 'cat /run/docker.pid')
     pair.lab.run('gpu', 'driver', NEW)
     pair.project.play('--limit', '953').good()
-    assert pair.versions(953) == [f'{NEW}-1'] * 2
+    assert pair.versions(953) == [f'{NEW}-1'] * 3
     assert pair.guest(953, 'nvidia-smi --query-gpu=driver_version --format=csv,noheader').strip() == NEW
     assert pair.guest(953, 'cat /run/docker.pid') == daemon
 

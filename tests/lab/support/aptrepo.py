@@ -40,8 +40,10 @@ def write(folder: Path, versions: Sequence[str]) -> Path:
         full = f'{version}-1'
         library = {f'{LIBRARIES}/libcuda.so.{version}': 'a stand-in of the lab\n'}
         _package(folder, 'libcuda1', full, library, links={f'{LIBRARIES}/libcuda.so.1': f'libcuda.so.{version}'})
+        video = {f'{LIBRARIES}/libnvcuvid.so.{version}': 'a stand-in of the lab\n'}
+        _package(folder, 'libnvcuvid1', full, video)
         tool = {'usr/bin/nvidia-smi': smi.replace('@VERSION@', version)}
-        _package(folder, 'nvidia-driver-cuda', full, tool, depends=f'libcuda1 (>= {full})')
+        _package(folder, 'nvidia-driver-cuda', full, tool, depends=f'libcuda1 (>= {full}), libnvcuvid1 (>= {full})')
     runtime = {
         'usr/bin/nvidia-container-runtime': '#!/bin/sh\nexec runc "$@"\n',
         'etc/nvidia-container-runtime/config.toml': CONFIG,
