@@ -32,6 +32,8 @@ LAB_ONLY = {
     'vllm_packages': ['ca-certificates', 'curl', 'libnuma1', 'python3-venv'],
     'vllm_options': {'dtype': 'bfloat16', 'enforce-eager': True, 'kv-cache-memory-bytes': 64 * 1024**2},
     'vllm_ready_timeout': 600,
+    # Ranks want a memory node each to bind themselves to; and what is left to compile even so wants a compiler.
+    'vllm_environment': {'VLLM_CPU_OMP_THREADS_BIND': 'nobind', 'TORCHDYNAMO_DISABLE': '1'},
 }
 ASK = """
 import json, sys, urllib.request
@@ -353,11 +355,27 @@ def test_missing_model_is_refused_while_the_old_one_serves(fleet: Fleet) -> None
     assert fleet.process() == process
 
 
+def test_two_ranks_share_the_model(fleet: Fleet) -> None:
+    """Each in a process and on a GPU of its own; they meet in /dev/shm, within what the unit allows."""
+    fleet.write(vllm_args=['--max-num-seqs', '4'], vllm_tensor_parallel_size=2, gpu_assignment='0,1')
+    fleet.play('two ranks')
+    answer = fleet.ask('/v1/completions', {'model': MODEL, 'prompt': 'hello', 'max_tokens': 8})
+    assert answer['usage']['completion_tokens'] == 8
+    figure('/v1/completions of two ranks', json.dumps(answer))
+    ranks = fleet.guest('ps -o rss= -p $(pgrep -d , -f ^VLLM::Worker_TP)').split()
+    assert len(ranks) == 2
+    shared = set(fleet.guest('ls /dev/shm').split())
+    assert len([name for name in shared if 'tp:0-[0-1]' in name]) == 2
+    figure('memory of each rank, and files in /dev/shm', f'{", ".join(ranks)} KiB, {len(shared)}')
+    fleet.guest('systemctl kill --signal=KILL vllm')
+    until(lambda: {'NRestarts=1', 'ActiveState=active'} < set(fleet.process().split()))
+    assert not shared & set(fleet.guest('ls /dev/shm').split())
+
+
 def test_an_upgraded_driver_is_due_in_the_containers_with_gpus(fleet: Fleet) -> None:
     """Without a look into any other; the template is told to be stale, and left."""
-    fleet.play('settled again')
     fleet.lab.run('gpu', 'driver', NEW)
-    fleet.write(driver=NEW, vllm_args=['--max-num-seqs', '4'])
+    fleet.write(driver=NEW)
     process = fleet.process()
     dry = fleet.play('another driver on the node, dry run', '--check')
     named = {host: due(dry, host) for host in ('920', '950', '951', '952') if dry.of(STATE_MODULE, host)}
