@@ -22,6 +22,7 @@ from ansible_collections.phoenix.hypervisor.plugins.module_utils._config import 
     checks_network,
     checks_shares,
     checks_storage,
+    misplaced,
     modelstore,
     notices,
     sharedmounts,
@@ -104,7 +105,9 @@ def validate(
         further_checks: checks that the caller adds, such as those that look at files.
     """
     sources = [lxc] + ([hypervisor] if hypervisor is not None else [])
-    values = [settled(source.text.value, source.schema) for source in sources]
+    lifted, moves = misplaced.lifted(hypervisor.text.value if hypervisor is not None else None)
+    documents = [lxc.text.value, lifted]
+    values = [settled(value, source.schema) for source, value in zip(sources, documents, strict=False)]  # one or both
     found: list[Finding] = []
     for source, value in zip(sources, values, strict=True):
         found += _text_findings(source)
@@ -113,7 +116,7 @@ def validate(
     host, host_deprecations = load_hypervisor(values[1] if hypervisor is not None else None)
     warnings = _warnings(lxc, fleet.deprecations)
     if hypervisor is not None:
-        warnings += _warnings(hypervisor, host_deprecations)
+        warnings += _warnings(hypervisor, [*host_deprecations, *misplaced.deprecations(moves)])
         told = [*notices.not_acted_on(values[1], hypervisor.schema), *notices.unused_storage_ids(host)]
         if lxc.text.readable:
             told += sharedmounts.strangers(fleet, host, lxc.file)
@@ -123,9 +126,15 @@ def validate(
         subject = Subject(fleet, host, nodes, lxc.file, hypervisor.file if hypervisor is not None else "", hidden)
         for check in (*ALL_CHECKS, *further_checks):
             found += check(subject)
+    if hypervisor is not None and moves:
+        found = [_as_written(finding, moves) if finding.file == hypervisor.file else finding for finding in found]
     # Only now: the checks are about what stands in the file.
     fleet, stored = modelstore.completed(sharedmounts.completed(fleet, host), host)
     return Outcome(fleet, host, tuple(_placed(found, sources)), tuple(warnings), stored)
+
+
+def _as_written(finding: Finding, moves: misplaced.Moves) -> Finding:
+    return dataclasses.replace(finding, path=misplaced.as_written(finding.path, moves))
 
 
 def _text_findings(source: Source) -> Iterator[Finding]:
