@@ -136,13 +136,16 @@ def one_line_for_each_parameter(subject: Subject) -> Iterator[Finding]:
 
 @check
 def datasets_of_the_file(subject: Subject) -> Iterator[Finding]:
-    """A path that is a dataset's name is one of the file's datasets or pools, where the file has any of that pool."""
+    """A path that is a dataset's name is one of the file's datasets or pools, or a folder in one of its datasets, where
+    the file has its pool.
+    """
     known = {hoststorage.full_name(row) for row in _named(subject, "datasets")}
     pools = {str(row["name"]) for row in _named(subject, "pools")}
     for part, keys in (("nfs", ("exports", "shares")), ("samba", ("shares",))):
         for place, row in _rows(_part(subject, part), *keys):
             name = row["path"].rstrip("/")
-            if name.startswith("/") or name in known | pools or name.partition("/")[0] not in pools:
+            above = {name.rsplit("/", depth)[0] for depth in range(name.count("/"))}  # itself, and what it may lie in
+            if name.startswith("/") or name in pools or above & known or name.partition("/")[0] not in pools:
                 continue
             near = difflib.get_close_matches(name, known, 1)
             remedy = "Name a dataset of zfs.datasets, or write the folder with a slash before it."

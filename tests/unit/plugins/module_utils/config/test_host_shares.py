@@ -123,6 +123,12 @@ def test_a_dataset_is_where_it_is_mounted() -> None:
     assert shape["folders"] == ["/mnt/data", "/mnt/data/models"]
 
 
+def test_a_folder_in_a_dataset_is_below_its_mountpoint() -> None:
+    config = {"zfs": ZFS, "samba": {"shares": [{"path": "fast/data/docs/old"}, {"path": "fast/data"}]}}
+    assert findings(config) == []
+    assert [row["path"] for row in host_config(config)["shares"]] == ["/mnt/data/docs/old", "/mnt/data"]
+
+
 def test_ids_of_a_shared_volume_are_those_of_the_host() -> None:
     volumes = {"a": {"host_path": "/a"}, "b": {"host_path": "/b", "owner_uid": 5, "unprivileged": False, "mode": "700"}}
     found = host_config({"shared_volumes": volumes})["shared_volumes"]
