@@ -64,8 +64,8 @@ def as_list(value: Any) -> list[Any]:
 
 
 def texts(value: Any) -> list[str]:
-    """A list of texts: as it is, or text with commas."""
-    items = value.split(",") if isinstance(value, str) else value or ()
+    """A list of texts: as it is, or text with commas; nothing of what is neither."""
+    items = value.split(",") if isinstance(value, str) else value if isinstance(value, list) else ()
     return [str(item).strip() for item in items if str(item).strip()]
 
 

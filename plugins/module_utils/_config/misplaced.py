@@ -28,8 +28,9 @@ def lifted(document: Any) -> tuple[Any, Moves]:
         return document, {}
     result = dict(document)
     moves: dict[Pointer, Pointer] = {}
-    volumes = result.get("shared_volumes")
-    there = volumes.get(FIREWALL) if isinstance(volumes, Mapping) else None
+    given = result.get("shared_volumes")
+    volumes: Mapping[str, Any] = given if isinstance(given, Mapping) else {}
+    there = volumes.get(FIREWALL)
     if isinstance(there, Mapping) and "host_path" not in there and _KEYS & set(there) and not result.get(FIREWALL):
         result[FIREWALL] = there
         result["shared_volumes"] = {name: item for name, item in volumes.items() if name != FIREWALL}

@@ -12,7 +12,7 @@ from ansible_collections.phoenix.hypervisor.plugins.module_utils._config import 
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._config.finding import Notice, Pointer
 
 NOTICE = "x-phoenix-notice"
-_EMPTY = (None, False, "", [], {})
+_EMPTY: tuple[Any, ...] = (None, False, "", [], {})
 
 
 def not_acted_on(document: Any, schema: Mapping[str, Any], path: Pointer = ()) -> Iterator[Notice]:

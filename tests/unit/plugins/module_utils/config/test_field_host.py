@@ -5,13 +5,17 @@
 
 from __future__ import annotations
 
+import copy
 import json
+import random
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._config.hostshape import host_config
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._config.jsontext import parse
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._config.report import report
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._config.validation import Outcome, Source, validate
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config_schemas import load_schema
 
@@ -207,3 +211,48 @@ def test_what_is_empty_is_not_set() -> None:
 @pytest.mark.parametrize("document", [[], "x", 5, {"zfs": []}, {"network": "x"}, {"proxmox_storage_ids": {"a": 1}}])
 def test_what_has_another_shape_is_no_traceback(document: Any) -> None:
     judge(document)
+
+
+JUNK = (
+    None,
+    "",
+    0,
+    1.5,
+    True,
+    [],
+    {},
+    "x",
+    "/a/b",
+    ["x"],
+    [[]],
+    {"x": {}},
+    {"host_path": 5},
+    {"950": None},
+    {"firewall": {}},
+)
+
+
+def places(node: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """The paths to everything in a document."""
+    pairs = node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ()
+    for key, item in pairs:
+        yield (*path, key)
+        yield from places(item, (*path, key))
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_whatever_stands_there_is_no_traceback(seed: int) -> None:
+    """One or two values of a good file are something else; what is still right can be read by the roles."""
+    choose = random.Random(seed)
+    for _number in range(25):
+        document = copy.deepcopy(NEWER)
+        for path in choose.sample(list(places(document)), 2):
+            holder: Any = document
+            for key in path[:-1]:
+                holder = holder[key] if isinstance(holder, dict) and key in holder else {}
+            if isinstance(holder, dict):
+                holder[path[-1]] = choose.choice(JUNK)
+        outcome = judge(document)
+        report(outcome.findings)
+        if not findings(outcome):
+            host_config(outcome.hypervisor)
