@@ -67,25 +67,15 @@ outcome:
   type: str
 """
 
-import subprocess
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core import hostfirewall, revert
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._node import fwread, session
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.client import PveError
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.local_client import UnavailableError
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.observe import PVE, ObserveError, node_name
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.pvecalls import make
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node import fwread, guarded, session
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.observe import PVE, node_name
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.pvesh import open_client
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.revert import (
-    Change,
-    RevertError,
-    read_record,
-    write_record,
-)
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.store import StoreError
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.revert import Change, read_record, write_record
 
 
 def work(module: AnsibleModule) -> dict[str, Any]:
@@ -100,10 +90,7 @@ def work(module: AnsibleModule) -> dict[str, Any]:
     # A rule that names this connection's port stays when another run comes in by the usual one.
     ports = sorted({*(record.get("ports") or ()), *([now.port] if now and now.port else ())})
     plan = hostfirewall.plan(node, params["firewall"], seen, record.get("applied"), ports)
-    if plan.refusals:
-        module.fail_json(msg="The firewall is not touched.\n" + "\n".join(plan.refusals), refusals=plan.refusals)
-    for note in plan.notes:
-        module.warn(note)
+    guarded.judge(module, plan, "The firewall")
     result: dict[str, Any] = {
         "changed": bool(plan.calls),
         "calls": [call.text() for call in plan.calls],
@@ -118,18 +105,9 @@ def work(module: AnsibleModule) -> dict[str, Any]:
         return {**result, "diff": {}}
     if module.check_mode or not params["apply"]:
         return result
-    if now is None or now.is_local:
-        module.fail_json(
-            msg="The firewall is not changed from the node itself: nobody could confirm it over the network. "
-            "Run from another machine, over SSH."
-        )
+    guarded.refuse_local(module, now, "The firewall")
     files = (f"{PVE}/firewall/cluster.fw", f"{PVE}/nodes/{node}/host.fw")
-    change.arm(params["token"], files, params["timeout"], after)
-    try:
-        make(client, plan.calls)
-    except PveError:
-        change.take_back()
-        raise
+    guarded.carry_out(module, change, client, plan.calls, files, after)
     nftables = str(client.request("GET", f"/nodes/{node}/firewall/options").get("nftables") or "0") != "0"
     change.note(called=session.boot_clock(), nftables=nftables)
     return {**result, "armed": True}
@@ -140,21 +118,12 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "firewall": {"type": "dict", "required": True},
-            "timeout": {"type": "int", "default": 90},
-            "confirm_host": {"type": "str"},
-            "apply": {"type": "bool", "default": False},
-            "token": {"type": "str", "no_log": False},  # a name
+            **guarded.OPTIONS,
         },
-        required_if=[("apply", True, ("token",))],
+        required_if=guarded.REQUIRED_IF,
         supports_check_mode=True,
     )
-    try:
-        result = work(module)
-    except (PveError, UnavailableError, ObserveError, RevertError, StoreError) as error:
-        module.fail_json(msg=str(error))
-    except (OSError, subprocess.SubprocessError) as error:
-        module.fail_json(msg=f"the firewall can't be read or changed: {error}")
-    module.exit_json(**result)
+    guarded.finish(module, work, "the firewall")
 
 
 if __name__ == "__main__":

@@ -66,25 +66,16 @@ outcome:
 
 import os
 import socket
-import subprocess
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core import hostnetwork, revert
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._node import bridges, session
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.client import PveError
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.local_client import UnavailableError
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.observe import ObserveError, node_name
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node import bridges, guarded, session
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.observe import node_name
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.pvecalls import make
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.pvesh import open_client
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.revert import (
-    Change,
-    RevertError,
-    read_record,
-    write_record,
-)
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.store import StoreError
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.revert import Change, read_record, write_record
 
 FILE = "/etc/network/interfaces"
 STAGED = "/etc/network/interfaces.new"
@@ -105,10 +96,7 @@ def work(module: AnsibleModule) -> dict[str, Any]:
         domain=socket.getfqdn().partition(".")[2] or "localdomain",
     )
     plan = hostnetwork.plan(node, params["interfaces"], params["dns"], seen, earlier)
-    if plan.refusals:
-        module.fail_json(msg="The node's network is not touched.\n" + "\n".join(plan.refusals), refusals=plan.refusals)
-    for note in plan.notes:
-        module.warn(note)
+    guarded.judge(module, plan, "The node's network")
     result: dict[str, Any] = {
         "changed": bool(plan.calls),
         "calls": [call.text() for call in plan.calls],
@@ -144,19 +132,9 @@ def _apply(
         make(client, plan.calls)  # name servers cut nobody off
         write_record("network", record)
         return {}
-    now = session.find()
-    if now is None or now.is_local:
-        module.fail_json(
-            msg="The node's network is not changed from the node itself: nobody could confirm it over the network. "
-            "Run from another machine, over SSH."
-        )
+    guarded.refuse_local(module, session.find(), "The node's network")
     change = Change(revert.NETWORK)
-    change.arm(module.params["token"], (FILE, RESOLV), module.params["timeout"], record)
-    try:
-        answers = make(client, plan.calls)
-    except PveError:
-        change.take_back()
-        raise
+    answers = guarded.carry_out(module, change, client, plan.calls, (FILE, RESOLV), record)
     expected = sorted(name for name, values in plan.after.items() if values.get("autostart"))
     change.note(upid=answers[-1], expected=expected)
     return {"armed": True}
@@ -168,21 +146,12 @@ def main() -> None:
         argument_spec={
             "interfaces": {"type": "list", "elements": "dict", "required": True},
             "dns": {"type": "list", "elements": "str", "default": []},
-            "timeout": {"type": "int", "default": 90},
-            "confirm_host": {"type": "str"},
-            "apply": {"type": "bool", "default": False},
-            "token": {"type": "str", "no_log": False},  # a name
+            **guarded.OPTIONS,
         },
-        required_if=[("apply", True, ("token",))],
+        required_if=guarded.REQUIRED_IF,
         supports_check_mode=True,
     )
-    try:
-        result = work(module)
-    except (PveError, UnavailableError, ObserveError, RevertError, StoreError) as error:
-        module.fail_json(msg=str(error))
-    except (OSError, subprocess.SubprocessError) as error:
-        module.fail_json(msg=f"the node's network can't be read or changed: {error}")
-    module.exit_json(**result)
+    guarded.finish(module, work, "the node's network")
 
 
 if __name__ == "__main__":
