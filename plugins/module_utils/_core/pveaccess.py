@@ -28,9 +28,13 @@ def plan(desired: Mapping[str, Any], actual: Mapping[str, Any]) -> Calls:
     _groups(desired.get("groups") or (), actual["groups"], result)
     _roles(desired.get("roles") or (), actual["roles"], result)
     _users(desired.get("users") or (), actual["users"], result)
-    if desired.get("token"):
-        _token(desired["token"], actual["users"], result)
-    _acls(desired.get("acls") or (), actual["acls"], result)
+    acls, token = actual["acls"], desired.get("token")
+    if token:
+        _token(token, actual["users"], result)
+        if token.get("renew"):
+            # What a token may do goes with it, and is not there any more when the new one has its name.
+            acls = [row for row in acls if row["ugid"] != f"{token['userid']}!{token['tokenid']}"]
+    _acls(desired.get("acls") or (), acls, result)
     return result
 
 

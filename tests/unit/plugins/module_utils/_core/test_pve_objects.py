@@ -132,3 +132,22 @@ def test_a_token_without_its_secret_is_told_and_renewed_on_request():
         "DELETE",
         "POST",
     ]
+
+
+def test_a_renewed_token_gets_its_permissions_again():
+    """PVE drops them with the old one."""
+    users = [{"userid": "ann@pve", "tokens": [{"tokenid": "ci"}]}]
+    wanted = [
+        {"path": "/vms", "role": "PVEVMAdmin", kind: who}
+        for kind, who in (("user", "ann@pve"), ("token", "ann@pve!ci"))
+    ]
+    there = [
+        {"path": "/vms", "roleid": "PVEVMAdmin", "type": kind, "ugid": who}
+        for kind, who in (("user", "ann@pve"), ("token", "ann@pve!ci"))
+    ]
+    token = {"userid": "ann@pve", "tokenid": "ci", "file": "/x", "stored": True}
+    desired = {"token": token, "acls": wanted}
+    assert not access(desired, users=users, acls=there).calls
+    renewed = access({**desired, "token": {**token, "renew": True}}, users=users, acls=there)
+    assert [(call.method, call.path) for call in renewed.calls][2:] == [("PUT", "/access/acl")]
+    assert renewed.calls[2].params["tokens"] == "ann@pve!ci"
