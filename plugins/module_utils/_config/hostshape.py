@@ -38,7 +38,7 @@ _MASK = {True: "yes", False: "no"}
 def host_config(config: Mapping[str, Any]) -> dict[str, Any]:
     """All parts in one form: `repositories`, `users`, `pve`, `zfs`, `storages`, `nfs`, `samba`, `shared_volumes`, …"""
     return {
-        "repositories": [repository(item) for item in config.get("repositories", ())],
+        "repositories": repositories(config.get("repositories", ())),
         "users": [account(item) for item in as_list(config.get("users"))],
         "password_hashes": password_hashes(as_list(config.get("users"))),
         "pve": pve(config.get("pve", {})),
@@ -92,6 +92,20 @@ def repository(item: str | Mapping[str, Any]) -> dict[str, Any]:
         "enabled": given.get("enabled", True),
         "replaces": old,
     }
+
+
+def repositories(items: Iterable[str | Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """All repositories, each in a file of its own.
+
+    Both of Ceph's go to the one file that a node comes with, so that either replaces the other; named together, the one
+    without a subscription has to give way.
+    """
+    found = [repository(item) for item in items]
+    names = {row["name"] for row in found}
+    for row in found:
+        if row["name"] == "ceph-no-subscription" and "ceph-enterprise" in names:
+            row["file"] = row["name"]
+    return found
 
 
 def _pattern(uri: str) -> re.Pattern[str]:
