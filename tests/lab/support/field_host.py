@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A host file of the field's shape, with invented disks: two pools, nine datasets, seven NFS and five Samba shares, in
-the dialects of both generations. Properties are those that zfs-fuse knows."""
+the dialects of both generations. For lz4 and records of 1M, which zfs-fuse lacks, the lab's `zfs` stands in."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ KEY = 'ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ2b5v4q0kqz4o1b0m1hQm8m7rYJ1c5l0k9w3
 # Pool, name, properties and storage of each dataset; the first pool's in the newer dialect, the second's in the older.
 QUICK = (
     ('guests', {'recordsize': '16K', 'compression': 'on'}, 'zfspool', ['rootdir', 'images']),
-    ('models', {'recordsize': '128K', 'atime': False, 'quota': '20M'}, None, None),
+    ('models', {'recordsize': '1M', 'compression': 'lz4', 'atime': False, 'quota': '20M'}, None, None),
     ('shared', {'atime': 'off'}, 'dir', 'iso,vztmpl,snippets'),
     ('shared/projects', {'quota': '10M'}, None, None),
 )
 BULK = (
     ('backups', 'compression=gzip,atime=off', 'dir:backup'),
     ('iso', 'recordsize=128K', 'dir:iso,vztmpl'),
-    ('media', 'atime=off,quota=16M', ''),
+    ('media', 'compression=lz4,recordsize=1M,atime=off,quota=16M', ''),
     ('home', 'compression=on', ''),
     ('export', '', 'nfs:images'),
 )
@@ -56,8 +56,13 @@ def config() -> dict[str, Any]:
             {'username': 'share', 'shell': '/usr/sbin/nologin'},
         ],
         'pve': {
-            'users': [{'userid': 'ops@pve', 'comment': 'operator'}],
-            'acls': [{'path': '/vms', 'role': 'PVEVMAdmin', 'user': 'ops@pve'}],
+            'groups': [{'groupid': 'operators'}],
+            'roles': [{'roleid': 'Watcher', 'privs': ['VM.Audit', 'Datastore.Audit']}],
+            'users': [{'userid': 'ops@pve', 'comment': 'operator', 'groups': ['operators']}],
+            'acls': [
+                {'path': '/vms', 'role': 'PVEVMAdmin', 'user': 'ops@pve'},
+                {'path': '/storage', 'role': 'Watcher', 'group': 'operators'},
+            ],
             'api_token': {'userid': 'phoenix@pve', 'tokenid': 'automation'},
         },
         'network': {

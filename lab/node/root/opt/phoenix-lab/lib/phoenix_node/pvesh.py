@@ -5,11 +5,10 @@
 
 from __future__ import annotations
 
-import json
 import sys
-from typing import Any
 
 from . import options
+from .show import show
 from .socket_client import ApiError, call, is_upid, wait
 
 METHODS = {'get': 'GET', 'set': 'PUT', 'create': 'POST', 'delete': 'DELETE', 'ls': 'GET'}
@@ -43,7 +42,7 @@ def main(words: list[str]) -> int:
             print(f'pvesh {words[0]} <api_path> [OPTIONS] [FORMAT_OPTIONS]', file=sys.stderr)
         return 255 if problem.status == 400 else 2
     if data is not None and 'nooutput' not in shown and 'quiet' not in shown:
-        _print(data, shown.get('output-format', 'text'))
+        show(data, shown.get('output-format', 'text'))
     return 0
 
 
@@ -58,45 +57,5 @@ def _task(upid: str, shown: dict[str, str]) -> int:
         print(status, file=sys.stderr)
         return 255
     if 'nooutput' not in shown and 'quiet' not in shown:
-        _print(upid, shown.get('output-format', 'text'))
+        show(upid, shown.get('output-format', 'text'))
     return 0
-
-
-def _print(data: Any, form: str) -> None:
-    if form in ('json', 'json-pretty'):
-        print(
-            json.dumps(
-                data,
-                sort_keys=True,
-                indent=3 if form.endswith('pretty') else None,
-                separators=None if form.endswith('pretty') else (',', ':'),
-            )
-        )
-    elif isinstance(data, dict):
-        _table(('key', 'value'), [(key, _cell(value)) for key, value in sorted(data.items())])
-    elif isinstance(data, list) and data and isinstance(data[0], dict):
-        keys = sorted({key for row in data for key in row})
-        _table(tuple(keys), [tuple(_cell(row.get(key, '')) for key in keys) for row in data])
-    elif data not in (None, []):
-        print(data if isinstance(data, str) else json.dumps(data))
-
-
-def _cell(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value, sort_keys=True, separators=(',', ':'))
-
-
-def _table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
-    widths = [max(len(row[i]) for row in [head, *rows]) for i in range(len(head))]
-
-    def line(left: str, middle: str, right: str, fill: str) -> str:
-        return left + middle.join(fill * (width + 2) for width in widths) + right
-
-    print(line('┌', '┬', '┐', '─'))
-    print('│' + '│'.join(f' {head[i].ljust(widths[i])} ' for i in range(len(head))) + '│')
-    print(line('╞', '╪', '╡', '═'))
-    print(
-        ('\n' + line('├', '┼', '┤', '─') + '\n').join(
-            '│' + '│'.join(f' {row[i].ljust(widths[i])} ' for i in range(len(head))) + '│' for row in rows
-        )
-    )
-    print(line('└', '┴', '┘', '─'))
