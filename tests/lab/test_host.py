@@ -279,3 +279,24 @@ def test_a_quota_below_what_is_used_is_refused(project: Project) -> None:
     assert run.rc != 0
     assert 'quota 1048576 is below what it uses' in ' '.join(run.output.split())
     assert lab.sh('zfs get -H -p -o value quota quick/models').strip() == str(20 << 20)
+
+
+def test_the_arc_is_limited_at_boot_and_an_initramfs_that_was_not_told_is(project: Project) -> None:
+    """The lab has no kernel of its own: a script stands for the initramfs' tool."""
+    lab = project.lab
+    lab.sh(r"""set -e
+printf 'options zfs zfs_arc_min=1024 zfs_arc_max=5\n' > /etc/modprobe.d/zfs.conf
+printf '#!/bin/sh\necho "$@" >> /run/told\ntouch /boot/initrd.img-lab\n' > /usr/sbin/update-initramfs
+chmod 755 /usr/sbin/update-initramfs""")
+    config = {'zfs': {'arc_max': '64M'}}
+    words = ('--tags', 'hypervisor_storage')
+    tell = 'phoenix.hypervisor.hypervisor_storage : Tell the initramfs'
+    lab.sh('touch -d 2020-01-01 /boot/initrd.img-lab')
+    assert len(changed_tasks(play(project, config, *words, '--check').good())) == 1
+    assert lab.sh('cat /etc/modprobe.d/zfs.conf') == 'options zfs zfs_arc_min=1024 zfs_arc_max=5\n'
+    assert changed_tasks(play(project, config, *words).good())[-1] == tell
+    assert lab.sh('cat /etc/modprobe.d/zfs.conf') == f'options zfs zfs_arc_min=1024 zfs_arc_max={64 << 20}\n'
+    lab.sh('touch -d 2020-01-01 /boot/initrd.img-lab')  # as where a run was killed in between
+    assert changed_tasks(play(project, config, *words).good()) == [tell]
+    assert changed_tasks(play(project, config, *words).good()) == []
+    assert lab.sh('cat /run/told; rm /usr/sbin/update-initramfs /boot/initrd.img-lab').splitlines() == ['-u -k all'] * 2
