@@ -53,11 +53,12 @@ def _tail(process: subprocess.Popen[bytes], deadline: float) -> bytes:
 
     Not until its output is closed: something that it left in the background may hold it open.
     """
-    assert process.stdout is not None
+    if process.stdout is None:
+        return b""
     handle, output = process.stdout.fileno(), b""
     while time.monotonic() < deadline:
         ended = process.poll() is not None
-        ready, _, _ = select.select([handle], [], [], 0 if ended else 0.1)
+        ready = select.select([handle], [], [], 0 if ended else 0.1)[0]
         chunk = os.read(handle, 65536) if ready else b""
         output = (output + chunk)[-TAIL:]
         if ended and not chunk:
