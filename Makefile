@@ -51,7 +51,7 @@ test: ## everything: lint, unit, integration, build, lab, hosts, fleets, molecul
 test-long: ## the proofs in full (docs/guarantees.md): 10,000 pairs, every kill point and many more, about an hour (root)
 	@$(TOOLS)/run_tests.py proofs kills
 
-test-vllm: ## a real vLLM on the CPU, served and asked in the lab (root): 6 GB of disk, ten minutes
+test-vllm: ## a real vLLM on the CPU, served and asked in the lab (root): 6 GB of disk, about ten minutes on two idle cores
 	@$(TOOLS)/run_tests.py vllm
 
 clean: ## forget the toolchain and all results; the lab stays

@@ -239,7 +239,7 @@ def lab(toolchain: Toolchain) -> list[Check]:
 
 
 def vllm(toolchain: Toolchain) -> list[Check]:
-    """vLLM itself in the lab: 600 MB of wheels, 6 GB of disk, ten minutes."""
+    """vLLM itself in the lab: 600 MB of wheels, 6 GB of disk, about ten minutes on two idle cores."""
     check = pytest('vllm', toolchain, ROOT, f'{LAB}/{VLLM}', '-p', 'no:pytest-ansible', timeout=2400.0)
     check.env['PHOENIX_LAB_TESTS'] = 'vllm'
     return [check]
