@@ -53,7 +53,6 @@ notes:
   elements: str
 """
 
-import subprocess
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
@@ -64,7 +63,7 @@ FILE = "/etc/shadow"
 
 
 def work(module: AnsibleModule) -> dict[str, Any]:
-    """Compare, and set unless in check mode. Raises OSError and subprocess.SubprocessError."""
+    """Compare, and set unless in check mode. Raises OSError."""
     hashes = {name: str(text) for name, text in module.params["hashes"].items()}
     for name, text in hashes.items():
         if not text or any(letter in ":\n\r\0" for letter in name + text):
@@ -88,16 +87,12 @@ def work(module: AnsibleModule) -> dict[str, Any]:
     for note in notes:
         module.warn(note)
     if due and not module.check_mode:
-        done = subprocess.run(
-            [module.get_bin_path("chpasswd", required=True, opt_dirs=["/usr/sbin"]), "--encrypted"],
-            input=shadow.lines({name: hashes[name] for name in due}),
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
-        if done.returncode:  # its own words name accounts and lines of its input, never what stands in them
-            module.fail_json(msg=f"chpasswd: {done.stderr.strip()[-500:] or f'exit code {done.returncode}'}")
+        command = [module.get_bin_path("chpasswd", required=True, opt_dirs=["/usr/sbin"]), "--encrypted"]
+        given = shadow.lines({name: hashes[name] for name in due})
+        # As binary data, lest a second end of line be put after the last: chpasswd refuses an empty one.
+        code, _out, error = module.run_command(command, data=given.encode(), binary_data=True)
+        if code:  # its own words name accounts and lines of its input, never what stands in them
+            module.fail_json(msg=f"chpasswd: {error.strip()[-500:] or f'exit code {code}'}")
     return {
         "changed": bool(due),
         "set": due,
@@ -117,7 +112,7 @@ def main() -> None:
     )
     try:
         result = work(module)
-    except (OSError, subprocess.SubprocessError) as error:
+    except OSError as error:
         module.fail_json(msg=f"the passwords of system accounts: {type(error).__name__}")
     module.exit_json(**result)
 
