@@ -150,6 +150,7 @@ class NetworkStore:
                 told = ' '.join(err.decode(errors='replace').split())
                 raise TaskError(f"command 'ifreload -a' failed: exit code {process.returncode} ({told[-400:]})")
 
+        # A part of the control plane's class, which has task.
         return str(await self.task(v['node'], 'srvreload', 'networking', user, reload))  # type: ignore[attr-defined]
 
     # ----------------------------------------------------------------- resolv.conf

@@ -125,7 +125,7 @@ class Change:
         with self._locked():
             self.refuse_pending()
             for stale in ("saved", "rejected"):
-                shutil.rmtree(self.path(stale), ignore_errors=True)
+                shutil.rmtree(self.path(stale), ignore_errors=True)  # there only after an earlier change
             private_directory(self.path("saved"))
             saved = [self._save(number, path) for number, path in enumerate(files)]
             write_atomic(self.path("revert.sh"), revert.script(self.kind, saved, self.root))
@@ -197,7 +197,7 @@ class Change:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(os.path.join(revert.UNITS, boot))
         for stale in ("saved", "rejected"):
-            shutil.rmtree(self.path(stale), ignore_errors=True)
+            shutil.rmtree(self.path(stale), ignore_errors=True)  # there only after an earlier change
         for stale in ("revert.sh", "record.json"):
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(self.path(stale))

@@ -197,7 +197,7 @@ def _off(_given: argparse.Namespace) -> None:
     for path in (Path('/dev/nvidia-uvm'), Path('/dev/nvidia-uvm-tools'), *PROGRAMS, HOME / 'settings.json'):
         path.unlink(missing_ok=True)
     for folder in (Path('/dev/nvidia-caps'), *DRIVER.glob('*'), HOME / 'module'):
-        shutil.rmtree(folder, ignore_errors=True)
+        shutil.rmtree(folder, ignore_errors=True)  # not there before the first GPU
 
 
 def _runfile(given: argparse.Namespace) -> None:
