@@ -18,8 +18,8 @@ venv: ## the toolchain in .cache: ansible-core, tools, collections
 	@$(TOOLS)/toolchain.py apt
 	@$(TOOLS)/toolchain.py venv --all
 
-lint: ## ansible-test sanity, ansible-lint, ruff, mypy, antsibull on every ansible-core series
-	@$(TOOLS)/run_tests.py lint
+lint: ## ansible-lint, ruff, mypy, antsibull; ansible-test sanity on every ansible-core series
+	@$(TOOLS)/run_tests.py lint sanity
 
 unit: ## tests/unit on every ansible-core series
 	@$(TOOLS)/run_tests.py unit
@@ -45,7 +45,7 @@ lab-down: ## remove the lab; its caches stay
 molecule: ## the molecule scenarios on the lab (root)
 	@$(TOOLS)/run_tests.py molecule
 
-test: ## everything: lint, unit, integration, build, lab, hosts, fleets, molecule
+test: ## everything: lint, sanity, unit, integration, build, lab, hosts, fleets, molecule
 	@$(TOOLS)/run_tests.py
 
 test-long: ## the proofs in full (docs/guarantees.md): 10,000 pairs, every kill point and many more, about an hour (root)

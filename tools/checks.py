@@ -126,9 +126,8 @@ def read_junit(path: Path) -> tuple[int, int, list[str]]:
 
 
 def lint(toolchain: Toolchain) -> list[Check]:
-    """Style: ansible-test sanity, ansible-lint, ruff, mypy, and the linters of documentation and changelog."""
+    """Style, the same on every ansible-core series: ansible-lint, ruff, mypy, the docs and changelog linters."""
     tree = worktree.make(f'lint-{toolchain.series.name}')
-    sanity_env = ansible_test.environment(toolchain, tree)
     env = toolchain.env(tree.parents[2])
     env['MYPYPATH'] = str(tree.parents[2])
     env['ANSIBLE_HOME'] = str(CACHE / f'ansible-home-{toolchain.series.name}')
@@ -155,13 +154,16 @@ def lint(toolchain: Toolchain) -> list[Check]:
             *('antsibull-docs', 'lint-collection-docs', '--plugin-docs', '--validate-collection-refs=self', '.'),
         ),
         check('ansible-lint', 'ansible-lint', '--offline', '--nocolor', '-q'),
-        Check(
-            f'ansible-test sanity ({toolchain.label})',
-            # The lab and the tools are programs of the checkout, no part of the collection: ruff looks after them.
-            ['ansible-test', 'sanity', '--color', 'no', '--exclude', 'lab/', '--exclude', 'tools/'],
-            tree,
-            sanity_env,
-        ),
+    ]
+
+
+def sanity(toolchain: Toolchain) -> list[Check]:
+    """`ansible-test sanity`: what it checks differs from series to series."""
+    tree = worktree.make(f'sanity-{toolchain.series.name}')
+    # The lab and the tools are programs of the checkout, no part of the collection: ruff looks after them.
+    command = ['ansible-test', 'sanity', '--color', 'no', '--exclude', 'lab/', '--exclude', 'tools/']
+    return [
+        Check(f'ansible-test sanity ({toolchain.label})', command, tree, ansible_test.environment(toolchain, tree))
     ]
 
 
