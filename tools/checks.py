@@ -162,9 +162,7 @@ def sanity(toolchain: Toolchain) -> list[Check]:
     tree = worktree.make(f'sanity-{toolchain.series.name}')
     # The lab and the tools are programs of the checkout, no part of the collection: ruff looks after them.
     command = ['ansible-test', 'sanity', '--color', 'no', '--exclude', 'lab/', '--exclude', 'tools/']
-    return [
-        Check(f'ansible-test sanity ({toolchain.label})', command, tree, ansible_test.environment(toolchain, tree))
-    ]
+    return [Check(f'ansible-test sanity ({toolchain.label})', command, tree, ansible_test.environment(toolchain, tree))]
 
 
 def pytest(name: str, toolchain: Toolchain, tree: Path, folder: str, *options: str, timeout: float = 900.0) -> Check:

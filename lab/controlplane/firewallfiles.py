@@ -64,7 +64,8 @@ def parse(text: str) -> dict[str, Any]:
         line = raw.strip()
         header = _HEADER.match(line)
         if header:
-            section, name, comment = header.group(1).lower(), header.group(2) or '', header.group(3)
+            # pve-firewall reads the names of sets and groups in lower case.
+            section, name, comment = header.group(1).lower(), (header.group(2) or '').lower(), header.group(3)
             if section in ('ipset', 'group'):
                 conf[{'ipset': 'ipset', 'group': 'groups'}[section]].setdefault(name, [])
                 if comment:
@@ -92,13 +93,18 @@ def _take(conf: dict[str, Any], section: str, name: str, line: str) -> None:
         alias, cidr = body.split()
         conf['aliases'][alias.lower()] = {
             'name': alias,
-            'cidr': cidr,
+            'cidr': _without_length(cidr),
             'ipversion': 6 if ':' in cidr else 4,
             **remark,
         }
     elif section == 'ipset':
-        entry = {'cidr': body.strip().lstrip('!').strip(), **remark}
+        entry = {'cidr': _without_length(body.strip().lstrip('!').strip()), **remark}
         conf['ipset'][name].append({**entry, 'nomatch': 1} if body.startswith('!') else entry)
+
+
+def _without_length(cidr: str) -> str:
+    """An address or a network as pve-firewall reads it from a file."""
+    return cidr.removesuffix('/128' if ':' in cidr else '/32')
 
 
 def render(conf: dict[str, Any]) -> str:

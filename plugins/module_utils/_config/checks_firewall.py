@@ -10,13 +10,13 @@ the datacenter's firewall and are left to PVE.
 from __future__ import annotations
 
 import difflib
-import ipaddress
 import re
 from collections.abc import Collection, Iterator
 from typing import Any
 
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._config.checks import Checks, Subject
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._config.finding import Finding, Pointer, show
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core import canonical
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.firewall import TYPES, Rule, rule_of
 
 CHECKS = check = Checks()
@@ -40,9 +40,6 @@ ethernet""",
 )
 WITH_PORTS = frozenset(("tcp", "udp", "sctp", "dccp", "udplite", "6", "17", "132", "33", "136"))
 ICMP = frozenset(("icmp", "icmpv6", "ipv6-icmp", "1", "58"))
-_NAME = re.compile(r"^(?:dc/|guest/)?[A-Za-z][A-Za-z0-9_-]+$")
-_SET = re.compile(r"^\+(?:dc/|guest/|sdn/)?[A-Za-z][A-Za-z0-9_-]+$")
-_MOST_PORTS = 15  # numbers in one list of ports, a range counts as two
 
 
 @check
@@ -126,11 +123,10 @@ def _faults(place: _Place, rule: Rule, item: Any) -> Iterator[Finding]:
     for key in ("source", "dest"):
         text = getattr(rule, key)
         try:
-            versions |= _versions(text) if text else set()
+            versions |= canonical.check_addresses(text) if text else set()
         except ValueError as error:
             expected = "addresses or networks with commas between, a range, an alias, or +SET"
-            advice = "write it as PVE takes it" if place.hidden else str(error)
-            yield place.value(key, text, expected, f"{advice[:1].upper()}{advice[1:]}.")
+            yield place.value(key, text, expected, _remedy(error, place.hidden, "write it as PVE accepts it"))
     if len(versions) > 1:
         yield place.finding("", "IPv4 and IPv6 in one rule", "one of the two", "Write a rule for each of them.")
 
@@ -154,62 +150,14 @@ def _ports(place: _Place, rule: Rule, key: str, text: str) -> Iterator[Finding]:
         expected = "a rule with a protocol that has ports"
         yield place.value(key, text, expected, 'Add "proto": "tcp" or "udp"; a macro brings its own ports.')
         return
-    numbers = 0
-    for part in text.split(","):
-        low, colon, high = part.partition(":")
-        found = [piece for piece in (low, high) if piece]
-        numbers += len(found)
-        digits = all(piece.isdigit() for piece in found)
-        if (
-            not part
-            or (colon and not (digits and len(found) == 2))
-            or any(int(x) > 65535 for x in found if x.isdigit())
-        ):
-            yield place.value(key, text, "ports from 0 to 65535, ranges as 8000:8010", "Correct the list of ports.")
-            return
-        if colon and int(low) > int(high):
-            remedy = "Write the lower one first." if place.hidden else f"Write {high}:{low}."
-            yield place.value(key, text, "a range from low to high", remedy)
-            return
-    if numbers > _MOST_PORTS:
-        remedy = "Write ranges, or several rules."
-        yield place.value(key, text, f"at most {_MOST_PORTS} numbers, a range counts as two", remedy)
-
-
-def _versions(text: str) -> set[int]:
-    """The IP versions of a list of addresses. Raises ValueError with what to do."""
-    if _SET.match(text) or _NAME.match(text):
-        return set()
-    found: set[int] = set()
-    parts = text.split(",")
-    for part in parts:
-        ends = part.split("-")
-        if len(ends) == 2 and len(parts) == 1:
-            first, last = (_address(end) for end in ends)
-            if first.version != last.version or int(last) < int(first):
-                raise ValueError("write a range from its first to its last address")
-            found.add(first.version)
-        elif "/" in part:
-            found.add(_network(part).version)
-        else:
-            found.add(_address(part).version)
-    return found
-
-
-def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
     try:
-        return ipaddress.ip_address(text)
-    except ValueError:
-        raise ValueError("write an address such as 10.0.0.5, a network such as 10.0.0.0/24, or an alias") from None
+        canonical.check_ports(text)
+    except ValueError as error:
+        expected = "ports and ranges that PVE accepts, such as 8000:8010"
+        yield place.value(key, text, expected, _remedy(error, place.hidden, "correct the list of ports"))
 
 
-def _network(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
-    try:
-        wide = ipaddress.ip_network(text, strict=False)
-    except ValueError:
-        raise ValueError("write a network such as 10.0.0.0/24") from None
-    if str(wide.network_address) != str(ipaddress.ip_address(text.partition("/")[0])):
-        raise ValueError(f"write {wide}, or the address alone: PVE takes no network with bits of a host")
-    if not text.partition("/")[2].isdigit():
-        raise ValueError(f"write {wide}: PVE takes the prefix length only")
-    return wide
+def _remedy(error: ValueError, hidden: bool, instead: str) -> str:
+    """What to do; where the file is encrypted without the value."""
+    advice = instead if hidden else str(error)
+    return f"{advice[:1].upper()}{advice[1:]}."

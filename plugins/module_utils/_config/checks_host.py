@@ -13,6 +13,7 @@ from ansible_collections.phoenix.hypervisor.plugins.module_utils._config.checks 
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._config.checks_firewall import rules_faults
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._config.finding import Finding, Pointer, show
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._config.hostinterfaces import kind, words
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core import canonical
 
 CHECKS = check = Checks()
 
@@ -143,24 +144,70 @@ def firewall_rules(subject: Subject) -> Iterator[Finding]:
 
 @check
 def firewall_addresses(subject: Subject) -> Iterator[Finding]:
-    """Networks are written as PVE takes them: without bits of a host."""
+    """Networks, aliases and entries of IP sets are written as PVE accepts them."""
     firewall = subject.hypervisor.get("firewall")
     firewall = firewall if isinstance(firewall, dict) else {}
+    management, aliases = firewall.get("management"), firewall.get("aliases")
     places: list[tuple[Pointer, Any]] = []
-    for key in ("management", "ipsets", "aliases"):
-        value = firewall.get(key)
-        pairs = enumerate(value) if isinstance(value, list) else value.items() if isinstance(value, dict) else ()
-        for name, one in pairs:
-            path: Pointer = ("firewall", key, name)
-            entries = [((*path, i), entry) for i, entry in enumerate(one)] if isinstance(one, list) else [(path, one)]
-            for where, entry in entries:
-                inside = isinstance(entry, dict)
-                places.append(((*where, "cidr"), entry.get("cidr")) if inside else (where, entry))
+    if isinstance(management, list):
+        places += [(("firewall", "management", number), text) for number, text in enumerate(management)]
+    for name, value in aliases.items() if isinstance(aliases, dict) else ():
+        path: Pointer = ("firewall", "aliases", name)
+        inside = isinstance(value, dict)
+        places.append(((*path, "cidr"), value.get("cidr")) if inside else (path, value))
     for where, text in places:
-        bare = text.lstrip("!") if isinstance(text, str) else ""
-        if bare[:1].isdigit() or ":" in bare:
+        try:
+            canonical.check_network(str(text))
+        except ValueError as error:
+            if isinstance(text, str):
+                yield _refused(subject, where, text, "an address or a network", error)
+
+
+@check
+def firewall_sets(subject: Subject) -> Iterator[Finding]:
+    """An IP set has each entry once, and none that PVE refuses."""
+    firewall = subject.hypervisor.get("firewall")
+    sets = firewall.get("ipsets") if isinstance(firewall, dict) else None
+    aliases = firewall.get("aliases") if isinstance(firewall, dict) else None
+    wide = {
+        canonical.name(name)
+        for name, value in (aliases.items() if isinstance(aliases, dict) else ())
+        if canonical.network(str(value.get("cidr") if isinstance(value, dict) else value)).endswith("/0")
+    }
+    for name, entries in sets.items() if isinstance(sets, dict) else ():
+        seen: dict[str, int] = {}
+        for number, entry in enumerate(entries if isinstance(entries, list) else ()):
+            if not isinstance(entry, str):
+                continue  # the schema reports it
+            where: Pointer = ("firewall", "ipsets", name, number)
             try:
-                ipaddress.ip_network(bare)
-            except ValueError:
-                remedy = "Write an address such as 10.0.0.5, or a network such as 10.0.0.0/24 without bits of a host."
-                yield _finding(subject, where, text, "an address or a network", remedy)
+                canonical.check_set_entry(entry)
+            except ValueError as error:
+                yield _refused(subject, where, entry, "an address, a network or an alias", error)
+                continue
+            bare = canonical.set_entry(entry).lstrip("!")
+            if bare.rpartition("/")[2] in wide:
+                remedy = "Remove it: PVE refuses an alias with the prefix length 0 in an IP set."
+                yield _finding(subject, where, entry, "an alias of a smaller network", remedy)
+            if seen.setdefault(bare, number) != number:
+                expected = f"an address that entry {seen[bare]} of the set does not have"
+                yield _finding(subject, where, entry, expected, "Remove one of the two.")
+
+
+@check
+def firewall_names(subject: Subject) -> Iterator[Finding]:
+    """PVE reads the names of groups, IP sets and aliases in lower case."""
+    firewall = subject.hypervisor.get("firewall")
+    for part in ("groups", "ipsets", "aliases"):
+        given = firewall.get(part) if isinstance(firewall, dict) else None
+        seen: dict[str, str] = {}
+        for name in given if isinstance(given, dict) else ():
+            if seen.setdefault(canonical.name(name), name) != name:
+                expected = f"a name that differs from {seen[canonical.name(name)]} in more than upper and lower case"
+                yield _finding(subject, ("firewall", part, name), name, expected, "Rename one of the two.")
+
+
+def _refused(subject: Subject, where: Pointer, text: str, expected: str, error: ValueError) -> Finding:
+    hidden = subject.hypervisor_file in subject.hidden
+    advice = "write it as PVE accepts it" if hidden else str(error)
+    return _finding(subject, where, text, expected, f"{advice[:1].upper()}{advice[1:]}.")

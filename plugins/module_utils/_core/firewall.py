@@ -17,6 +17,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from . import canonical
+
 _SECTION = re.compile(r"^\[(\S+)(?:\s+\S+)?\]")
 _OPTION = re.compile(r"^([a-z0-9_]+):\s*(.*?)\s*$", re.IGNORECASE)
 _MACRO = re.compile(r"^([A-Za-z0-9]+)\((ACCEPT|DROP|REJECT)\)$")
@@ -57,9 +59,12 @@ class Rule:
 
     @property
     def key(self) -> tuple[str, ...]:
-        """What tells it from other rules. PVE writes a macro's name in its own case."""
-        named = (self.iface, self.source, self.dest, self.proto, self.dport, self.sport, self.icmp_type)
-        return (self.type, self.action, self.macro.lower(), *named)
+        """Return what tells it from other rules, in one form however its addresses and ports are written."""
+        action = canonical.name(self.action) if self.type == "group" else self.action
+        places = (canonical.addresses(self.source), canonical.addresses(self.dest))
+        ports = (canonical.ports(self.dport), canonical.ports(self.sport))
+        named = (self.iface, *places, canonical.protocol(self.proto), *ports, self.icmp_type)
+        return (self.type, action, self.macro.lower(), *named)
 
     def params(self) -> dict[str, Any]:
         """The parameters of the call that creates it. PVE makes a rule that is off unless told (``enable``)."""
@@ -111,18 +116,27 @@ def parse_rule(text: str) -> Rule:
 
 
 def rule_of(item: Any) -> Rule:
-    """A rule of the configuration: a line, or an object with the keys of the schema. Raises ValueError."""
+    """Return a rule of the configuration: a line, or an object with the keys of the schema. Raises ValueError.
+
+    PVE knows groups and IP sets by names in lower case, and looks up what a rule says as it stands.
+    """
     if isinstance(item, str):
         rule = parse_rule(item)
-        return dataclasses.replace(rule, action=rule.action.upper()) if rule.type != "group" else rule
+        action = canonical.name(rule.action) if rule.type == "group" else rule.action.upper()
+        return dataclasses.replace(rule, action=action, source=_reference(rule.source), dest=_reference(rule.dest))
     names = {each.name for each in dataclasses.fields(Rule)} - {"type", "action", "enable", "comment"}
     given = {**item, "dport": item.get("dport") or item.get("port")}
     values = {name: "".join(str(given[name]).split()) for name in sorted(names) if given.get(name) not in (None, "")}
     kind, action = str(item.get("type", "")).lower(), str(item.get("action", ""))
+    values.update((name, _reference(values[name])) for name in ("source", "dest") if name in values)
     comment = str(item.get("comment") or "").strip()
     enable = bool(item.get("enable", True))
-    action = action if kind == "group" else action.upper()
+    action = canonical.name(action) if kind == "group" else action.upper()
     return _checked(Rule(kind, action, enable=enable, comment=comment, **values))
+
+
+def _reference(text: str) -> str:
+    return text.lower() if canonical.SET.match(text) else text
 
 
 def _checked(rule: Rule) -> Rule:

@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote
 
-from . import firewall_changes
+from . import canonical, firewall_changes
 from .firewall import Firewall, Rule, rule_of, rule_of_answer
 from .pvecalls import Call, Calls, show
 
@@ -174,64 +174,71 @@ class _Work:
     # -- groups, sets, aliases: made before the rules that name them, removed after -----------------------------------
 
     def aliases(self) -> None:
-        """Names for addresses."""
-        there = {str(row["name"]).lower(): row for row in self.seen.aliases}
-        wanted = {name.lower(): (name, value) for name, value in (self.wanted.get("aliases") or {}).items()}
-        for key, (name, value) in wanted.items():
+        """Keep the names for addresses."""
+        there = {canonical.name(str(row["name"])): row for row in self.seen.aliases}
+        wanted = _by_name(self.wanted.get("aliases"))
+        for name, value in wanted.items():
             params = {"cidr": value["cidr"], **({"comment": value["comment"]} if value.get("comment") else {})}
-            row = there.get(key)
+            row = there.get(name)
             if row is None:
                 self.call("POST", f"{CLUSTER}/aliases", {"name": name, **params}, f"alias added: {name}")
-            elif any(str(row.get(part) or "") != text for part, text in params.items()):
+            elif not _same_alias(row, params):
                 self.call("PUT", f"{CLUSTER}/aliases/{quote(name, safe='')}", params, f"alias changed: {name}")
             self.applied("aliases", name, params["cidr"])
-        for name, value in (self.earlier.get("aliases") or {}).items():
-            row = there.get(name.lower())
-            if name.lower() in wanted or row is None or str(row.get("cidr")) != value:
+        for name, value in _by_name(self.earlier.get("aliases")).items():
+            row = there.get(name)
+            if name in wanted or row is None or canonical.network(str(row.get("cidr"))) != canonical.network(value):
                 continue
-            if not self._used("aliases", name, value, rf"(?<![\w/+-])(?:dc/)?{re.escape(name)}(?![\w-])"):
+            if not self._used("aliases", name, value, rf"(?i)(?<![\w/+-])(?:dc/)?{re.escape(name)}(?![\w-])"):
                 path = f"{CLUSTER}/aliases/{quote(name, safe='')}"
                 self.call("DELETE", path, {}, f"alias removed, we set it earlier: {name}", late=True)
 
     def ipsets(self) -> None:
-        """Sets of addresses; entries of others stay in ours."""
-        for name, entries in (self.wanted.get("ipsets") or {}).items():
-            before = (self.earlier.get("ipsets") or {}).get(name) or {}
-            if name not in self.seen.ipsets:
+        """Keep the sets of addresses; entries of others stay in ours."""
+        there, wanted = _by_name(self.seen.ipsets), _by_name(self.wanted.get("ipsets"))
+        before = _by_name(self.earlier.get("ipsets"))
+        for name, entries in wanted.items():
+            record = before.get(name) or {}
+            if name not in there:
                 self.call("POST", f"{CLUSTER}/ipset", {"name": name}, f"IP set added: {name}")
-            self._entries(name, entries, before.get("entries") or ())
-            made = name not in self.seen.ipsets or bool(before.get("made"))
+            self._entries(name, entries, there.get(name, ()), record.get("entries") or ())
+            made = name not in there or bool(record.get("made"))
             self.applied("ipsets", name, {"made": made, "entries": list(entries)})
-        for name, record in (self.earlier.get("ipsets") or {}).items():
-            if name in (self.wanted.get("ipsets") or {}) or name not in self.seen.ipsets or not record.get("made"):
+        for name, record in before.items():
+            if name in wanted or name not in there or not record.get("made"):
                 continue
-            if not self._used("ipsets", name, record, rf"\+(?:dc/)?{re.escape(name)}(?![\w-])"):
+            if not self._used("ipsets", name, record, rf"(?i)\+(?:dc/)?{re.escape(name)}(?![\w-])"):
                 base = f"{CLUSTER}/ipset/{quote(name, safe='')}"
-                for row in self.seen.ipsets[name]:
+                for row in there[name]:
                     path = f"{base}/{quote(str(row['cidr']), safe='')}"
                     self.call("DELETE", path, {}, f"IP set {name}: removed {row['cidr']}", late=True)
                 self.call("DELETE", base, {}, f"IP set removed, we made it earlier: {name}", late=True)
 
-    def _entries(self, name: str, entries: Sequence[str], before: Sequence[str]) -> None:
-        """The addresses of one set; `!` in front of one takes it out of the set."""
+    def _entries(
+        self, name: str, entries: Sequence[str], rows: Sequence[Mapping[str, Any]], before: Sequence[str]
+    ) -> None:
+        """Keep the addresses of one set; `!` in front of one excludes it. PVE's own spelling names what goes."""
         base = f"{CLUSTER}/ipset/{quote(name, safe='')}"
-        there = {_entry(row) for row in self.seen.ipsets.get(name, ())}
-        bare = {entry.lstrip("!") for entry in entries}
-        ours = {entry for entry in before if entry.lstrip("!") not in bare}
-        turned = {entry for entry in there if entry.lstrip("!") in bare and entry not in entries}
-        for entry in sorted(there & (ours | turned)):
-            path = f"{base}/{quote(entry.lstrip('!'), safe='')}"
+        there = {canonical.set_entry(_entry(row)): str(row["cidr"]) for row in rows}
+        wanted = {canonical.set_entry(entry): entry for entry in entries}
+        bare = {entry.lstrip("!") for entry in wanted}
+        ours = {entry for entry in map(canonical.set_entry, before) if entry.lstrip("!") not in bare}
+        turned = {entry for entry in there if entry.lstrip("!") in bare and entry not in wanted}
+        for entry in sorted(there.keys() & (ours | turned)):
+            path = f"{base}/{quote(there[entry], safe='')}"
             self.call("DELETE", path, {}, f"IP set {name}: removed {entry}")
-        for entry in entries:
+        for entry in wanted:
             if entry not in there:
                 params = {"cidr": entry.lstrip("!"), **({"nomatch": 1} if entry.startswith("!") else {})}
                 self.call("POST", base, params, f"IP set {name}: added {entry}")
 
     def groups(self) -> None:
-        """Security groups, each a list of rules that others name."""
-        for name, rules in (self.wanted.get("groups") or {}).items():
-            there = self.seen.groups.get(name)
-            before = (self.earlier.get("groups") or {}).get(name) or {}
+        """Keep the security groups, each a list of rules that others name."""
+        seen, wanted = _by_name(self.seen.groups), _by_name(self.wanted.get("groups"))
+        earlier = _by_name(self.earlier.get("groups"))
+        for name, rules in wanted.items():
+            there = seen.get(name)
+            before = earlier.get(name) or {}
             if there is None:
                 self.call("POST", f"{CLUSTER}/groups", {"group": name}, f"group added: {name}")
             found = firewall_changes.changes(
@@ -242,12 +249,12 @@ class _Work:
             base = f"{CLUSTER}/groups/{quote(name, safe='')}"
             self.take(found, lambda path, base=base: base + path.partition("rules")[2])
             self.applied("groups", name, {"made": there is None or bool(before.get("made")), "applied": found.applied})
-        for name, record in (self.earlier.get("groups") or {}).items():
-            if name in (self.wanted.get("groups") or {}) or name not in self.seen.groups or not record.get("made"):
+        for name, record in earlier.items():
+            if name in wanted or name not in seen or not record.get("made"):
                 continue
-            if not self._used("groups", name, record, rf"(?m)^\|?GROUP {re.escape(name)}(?:\s|$)"):
+            if not self._used("groups", name, record, rf"(?im)^\|?GROUP {re.escape(name)}(?:\s|$)"):
                 base = f"{CLUSTER}/groups/{quote(name, safe='')}"
-                for position in range(len(self.seen.groups[name]) - 1, -1, -1):
+                for position in range(len(seen[name]) - 1, -1, -1):
                     self.call("DELETE", f"{base}/{position}", {}, f"group {name}: a rule removed", late=True)
                 self.call("DELETE", base, {}, f"group removed, we made it earlier: {name}", late=True)
 
@@ -267,11 +274,11 @@ class _Work:
     def judge(self) -> None:
         """Rules name groups, sets and aliases that are there or come."""
         known = {
-            "groups": {*self.seen.groups, *(self.wanted.get("groups") or {})},
-            "ipsets": {*self.seen.ipsets, *(self.wanted.get("ipsets") or {}), "management", "blacklist"},
+            "groups": {*_by_name(self.seen.groups), *_by_name(self.wanted.get("groups"))},
+            "ipsets": {*_by_name(self.seen.ipsets), *_by_name(self.wanted.get("ipsets")), "management", "blacklist"},
             "aliases": {
-                *(str(row["name"]).lower() for row in self.seen.aliases),
-                *(name.lower() for name in self.wanted.get("aliases") or {}),
+                *(canonical.name(str(row["name"])) for row in self.seen.aliases),
+                *_by_name(self.wanted.get("aliases")),
                 "local_network",
             },
         }
@@ -281,12 +288,21 @@ class _Work:
         for where, items in lists:
             for index, item in enumerate(items):
                 for part, name in _names(rule_of(item)):
-                    if (name.lower() if part == "aliases" else name) not in known[part]:
+                    if canonical.name(name) not in known[part]:
                         there = ", ".join(sorted(known[part])) or "none"
                         self.refusals.append(
                             f"{where}[{index}] names {name}, which is none of the {part} of the datacenter's firewall "
                             f"({there}). Add it to firewall.{part}, or correct the name"
                         )
+
+
+def _by_name(items: Mapping[str, Any] | None) -> dict[str, Any]:
+    return {canonical.name(name): value for name, value in (items or {}).items()}
+
+
+def _same_alias(row: Mapping[str, Any], params: Mapping[str, str]) -> bool:
+    same = canonical.network(str(row.get("cidr") or "")) == canonical.network(params["cidr"])
+    return same and ("comment" not in params or str(row.get("comment") or "") == params["comment"])
 
 
 def _entry(row: Mapping[str, Any]) -> str:
@@ -301,5 +317,5 @@ def _names(rule: Rule) -> Iterable[tuple[str, str]]:
         if text.startswith("+"):
             if not text.startswith(("+guest/", "+sdn/")):
                 yield "ipsets", text.lstrip("+").rpartition("/")[2]
-        elif re.match(r"^(?:dc/)?[A-Za-z][A-Za-z0-9_-]+$", text):
+        elif canonical.NAME.match(text) and not text.startswith("guest/"):
             yield "aliases", text.rpartition("/")[2]

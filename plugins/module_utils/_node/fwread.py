@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
+from .._core import canonical
 from .._core.hostfirewall import CLUSTER, Seen
 from .client import Client
 from .observe import PVE
@@ -23,12 +24,12 @@ def seen(client: Client, node: str, wanted: Mapping[str, Any], record: Mapping[s
     applied = record.get("applied") or {}
     rules: dict[str, dict[str, Any]] = {}
     for part, path, key in (("groups", "groups", "group"), ("ipsets", "ipset", "name")):
-        named = {*(wanted.get(part) or ()), *(applied.get(part) or ())}
+        named = {*map(canonical.name, (*(wanted.get(part) or ()), *(applied.get(part) or ())))}
         there = [str(row[key]) for row in client.request("GET", f"{CLUSTER}/{path}") or ()]
-        rules[part] = {
-            name: client.request("GET", f"{CLUSTER}/{path}/{quote(name, safe='')}") if name in named else []
-            for name in there
-        }
+        rules[part] = dict.fromkeys(there, [])
+        for name in there:
+            if canonical.name(name) in named:
+                rules[part][name] = client.request("GET", f"{CLUSTER}/{path}/{quote(name, safe='')}")
     texts = []
     for path in sorted(glob.glob(os.path.join(pve, "firewall", "[0-9]*.fw"))):
         with open(path, encoding="utf-8", errors="replace") as file:

@@ -158,6 +158,32 @@ def test_networks_that_may_and_the_port_of_this_connection():
     assert after[1] == f"IN ACCEPT -source fd00::/64 -p tcp -dport 22,2222,8006 # {COMMENT}"
 
 
+def test_what_pve_spells_differently_is_no_difference():
+    state = {
+        **copy.deepcopy(EMPTY),
+        "rules": {
+            "datacenter": [rule(22, dport="8006,22", proto="6", comment=COMMENT), rule(80, source="2001:db8::1")],
+            "node": [rule(22, dport="22,8006", comment=COMMENT)],
+        },
+        "groups": {"web": [rule(80, dport="8000:8010,80")]},
+        "ipsets": {"office": [{"cidr": "192.0.2.9"}, {"cidr": "2001:db8::/64", "nomatch": 1}]},
+        "aliases": {"Lan": {"cidr": "192.0.2.1"}},
+    }
+    wanted = {
+        "options": {},
+        "rules": {"datacenter": [rule(80, source="2001:DB8:0::1/128")], "node": []},
+        "groups": {"Web": [rule(80, dport="80,8000:8010")]},
+        "ipsets": {"Office": ["192.0.2.9/32", "!2001:0DB8::/64"]},
+        "aliases": {"lan": {"cidr": "192.0.2.1/32"}},
+    }
+    plan = hostfirewall.plan("pve", wanted, seen(state), {})
+    assert [call.text() for call in plan.calls] == []
+    # What goes is named as PVE spells it.
+    less = {**wanted, "ipsets": {"office": ["192.0.2.9"]}}
+    gone = hostfirewall.plan("pve", less, seen(state), plan.applied)
+    assert [call.text() for call in gone.calls] == ["DELETE /cluster/firewall/ipset/office/2001%3Adb8%3A%3A%2F64"]
+
+
 @pytest.mark.parametrize(
     ("part", "guests"),
     [("groups", "GROUP web -i net0"), ("ipsets", "IN ACCEPT -source +dc/office"), ("aliases", "-dest lan")],

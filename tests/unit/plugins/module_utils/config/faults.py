@@ -330,13 +330,19 @@ KEY_FAULTS = [
             ({"type": "in", "action": "ACCEPT", "macro": "HTPS"}, "/macro", "a macro of PVE", "macros"),
             ({"type": "in", "action": "ACCEPT", "proto": "tpc"}, "/proto", "a protocol such as", "/etc/protocols"),
             ({"type": "in", "action": "ACCEPT", "port": 80}, "/port", "a protocol that has ports", "macro"),
-            ({"type": "in", "action": "ACCEPT", "proto": "tcp", "dport": "80:70"}, "/dport", "low", "Write 70:80"),
-            ({"type": "in", "action": "ACCEPT", "proto": "tcp", "dport": "80,,90"}, "/dport", "ports", "Correct"),
-            ({"type": "in", "action": "ACCEPT", "proto": "tcp", "sport": "70000"}, "/sport", "65535", "Correct"),
+            ({"type": "in", "action": "ACCEPT", "proto": "tcp", "dport": "80:70"}, "/dport", "ports", "Write 70:80"),
+            ({"type": "in", "action": "ACCEPT", "proto": "tcp", "dport": "80,,90"}, "/dport", "ports", "Write ports"),
+            ({"type": "in", "action": "ACCEPT", "proto": "tcp", "sport": "70000"}, "/sport", "ports", "0 to 65535"),
+            (
+                {"type": "in", "action": "ACCEPT", "proto": "tcp", "dport": "22,8000-8010"},
+                "/dport",
+                "such as 8000:8010",
+                "Write 8000:8010: PVE separates",
+            ),
             (
                 {"type": "in", "action": "ACCEPT", "proto": "udp", "dport": ",".join(map(str, range(1, 17)))},
                 "/dport",
-                "at most 15",
+                "ports",
                 "Write ranges",
             ),
             ({"type": "in", "action": "ACCEPT", "icmp_type": "any"}, "/icmp_type", "icmp", '"proto": "icmp"'),
@@ -351,7 +357,12 @@ KEY_FAULTS = [
     ),
     container(
         "firewall",
-        {"rules": ["IN ACCEPT -p tcp -dport 80", {"type": "in", "action": "accept", "proto": "tcp", "port": 80}]},
+        {
+            "rules": [
+                "IN ACCEPT -source 10.0.0.9/32 -p 6 -dport 80,443",
+                {"type": "in", "action": "accept", "source": "10.0.0.9", "proto": "tcp", "port": "443,080"},
+            ]
+        },
         "Remove one of the two",
         at="/lxc_configs/950/firewall/rules/1",
     ),

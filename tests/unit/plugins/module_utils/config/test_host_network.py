@@ -52,9 +52,16 @@ FIREWALL = [
     ({"node": {"rules": [{**SSH, "proto": "tpc"}]}}, "/firewall/node/rules/0/proto", ""),
     ({"groups": {"web": [{**SSH, "macro": "HTPP", "dport": ""}]}}, "/firewall/groups/web/0/macro", "macros"),
     ({"groups": {"web": [{"type": "group", "action": "other"}]}}, "/firewall/groups/web/0/type", "don't nest"),
-    ({"management": ["10.0.0.5/24"]}, "/firewall/management/0", "without bits of a host"),
+    ({"management": ["10.0.0.5/24"]}, "/firewall/management/0", "Write 10.0.0.0/24, or the address alone"),
     ({"ipsets": {"office": ["10.0.0.0/24", "!10.0.0.300"]}}, "/firewall/ipsets/office/1", "Write an address"),
-    ({"aliases": {"lan": {"cidr": "10.0.0.5/24"}}}, "/firewall/aliases/lan/cidr", "Write an address"),
+    ({"aliases": {"lan": {"cidr": "10.0.0.5/24"}}}, "/firewall/aliases/lan/cidr", "host bits"),
+    ({"ipsets": {"all": ["10.0.0.1", "0.0.0.0/0"]}}, "/firewall/ipsets/all/1", "two halves"),
+    ({"ipsets": {"all": ["!::/0"]}}, "/firewall/ipsets/all/0", "two halves"),
+    ({"ipsets": {"all": ["Any"]}, "aliases": {"any": "::/0"}}, "/firewall/ipsets/all/0", "Remove it"),
+    ({"ipsets": {"two": ["10.0.0.1", "!10.0.0.1/32"]}}, "/firewall/ipsets/two/1", "Remove one"),
+    ({"ipsets": {"Web": [], "web": []}}, "/firewall/ipsets/web", "Rename"),
+    ({"aliases": {"lan": "10.0.0.0/8", "LAN": "10.0.0.0/8"}}, "/firewall/aliases/LAN", "Rename"),
+    ({"rules": [{**SSH, "dport": "8000-8010"}]}, "/firewall/rules/0/dport", "Write 8000:8010"),
 ]
 CASES = [({"network": {"interfaces": value}}, at, remedy) for value, at, remedy in NETWORK]
 CASES += [({"firewall": value}, at, remedy) for value, at, remedy in FIREWALL]
