@@ -22,6 +22,8 @@ description:
     C(phoenix_config_errors) and C(phoenix_config_report) for all hosts, and still makes the hosts that the files and
     C(--limit) speak of,
     so that the first play can fail with the report.
+  - Secrets of the JSON files are no variables, because controllers such as AWX store the output of
+    C(ansible-inventory --list). References stand in their places; a task that needs a secret reads it from the file.
   - Text of the JSON files is data and is never templated. Text of the inventory source file is templated as usual.
 requirements:
   - jsonschema (Python library on the controller)
@@ -238,6 +240,7 @@ class InventoryModule(BaseInventoryPlugin):
         self._set("all", "phoenix_config_warnings", list(configuration.warnings))
         self._set("all", "phoenix_config_dir", configuration.folder)
         self._set("all", "phoenix_config_file", configuration.file)
+        self._set("all", "phoenix_config_files", configuration.files)
         if configuration.feature_collections:
             self._set("all", "phoenix_feature_collections", list(configuration.feature_collections))
         for warning in configuration.warnings:

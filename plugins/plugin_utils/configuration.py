@@ -19,6 +19,7 @@ from ansible_collections.phoenix.hypervisor.plugins.module_utils._config.finding
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._config.fleet import Fleet
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._config.jsontext import JsonText, parse
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._config.modelstore import Stored
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._config.secrets import redacted
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._config.source import SourceChecker
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._config.validation import Source, validate
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config_schemas import load_schema
@@ -46,9 +47,10 @@ class Configuration:
     Attributes:
         folder: folder of the containers' file.
         file: the containers' file: its path, and its label in reports; empty when the source names none.
+        files: the paths of both files by kind, as far as the source names them.
         nodes: variables of the nodes by name.
         fleet: the containers.
-        hypervisor: the hypervisor configuration.
+        hypervisor: the hypervisor configuration, with references in place of secrets.
         applications: CTID -> {name, path} of the scripts that were found.
         stored: CTID -> how it sees its model, of the containers that read from the host's store.
         feature_collections: collections in which plain feature names are looked for.
@@ -59,6 +61,7 @@ class Configuration:
 
     folder: str
     file: dict[str, str] = field(default_factory=dict)
+    files: dict[str, str] = field(default_factory=dict)
     nodes: dict[str, dict[str, Any]] = field(default_factory=dict)
     fleet: Fleet = field(default_factory=lambda: Fleet({}))
     hypervisor: dict[str, Any] = field(default_factory=dict)
@@ -95,7 +98,10 @@ class ConfigurationReader:
         if lxc_path:
             result.file = {"path": lxc_path, "label": self._label(lxc_path)}
         lxc = self._json(lxc_path, "phoenix_lxc_configs", findings)
-        host = self._json(self._absolute(data.get("hypervisor_config")), "hypervisor_config", findings)
+        host_path = self._absolute(data.get("hypervisor_config"))
+        named = {"phoenix_lxc_configs": lxc_path, "hypervisor_config": host_path}
+        result.files = {kind: path for kind, path in named.items() if path}
+        host = self._json(host_path, "hypervisor_config", findings)
         if lxc is None:
             lxc = Source(self._label(lxc_path), JsonText("", None, (), False), {})
         searched = self._folders(chosen.application_path, result.folder)
@@ -109,7 +115,8 @@ class ConfigurationReader:
         result.feature_collections = search.collections
         outcome = validate(lxc, host, tuple(result.nodes), (application_scripts, *feature_checks(search)))
         result.fleet = outcome.fleet
-        result.hypervisor = outcome.hypervisor
+        if host is not None:
+            result.hypervisor = redacted(outcome.hypervisor, "hypervisor_config", host.schema, host.hidden)
         result.stored = outcome.stored
         result.text = lxc.text.text
         result.findings = [*findings, *outcome.findings]

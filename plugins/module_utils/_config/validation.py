@@ -90,6 +90,12 @@ class Outcome:
     stored: Mapping[str, modelstore.Stored] = field(default_factory=dict)
 
 
+def read_hypervisor(text: JsonText, schema: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the hypervisor configuration in the form in which roles read it, whatever is wrong with it."""
+    lifted, _moves = misplaced.lifted(text.value)
+    return load_hypervisor(settled(lifted, schema))[0]
+
+
 def validate(
     lxc: Source,
     hypervisor: Source | None,

@@ -1,0 +1,101 @@
+# Copyright (c) 2026, Phoenix Hypervisor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Secrets of the configuration files on their way to the node: read from the file when they are used, kept nowhere."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from ansible.errors import AnsibleActionFail, AnsibleError
+from ansible.plugins.action import ActionBase
+
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._config.jsontext import parse
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._config.secrets import (
+    SecretNotFoundError,
+    references,
+    resolved,
+)
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._config.validation import read_hypervisor
+from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config_schemas import load_schema
+
+FILES = "phoenix_config_files"
+"""The variable with the paths of the configuration files by kind, as the inventory source names them."""
+
+KIND = "hypervisor_config"
+
+
+class SecretAction(ActionBase):
+    """Runs the module of the same name with the secrets that its options refer to.
+
+    The module marks the options with `no_log`; here they are in the module's input and nowhere else.
+    """
+
+    TRANSFERS_FILES = False
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Put the secrets into the options and run the module on the node."""
+        variables = task_vars or {}
+        result = super().run(tmp, variables)
+        options = revealed(dict(self._task.args), self._loader, variables)
+        result.update(self._execute_module(module_name=self._task.action, module_args=options, task_vars=variables))
+        return result
+
+
+def revealed(value: Any, loader: Any, variables: Mapping[str, Any]) -> Any:
+    """Return `value` with the secrets in place of its references. Raises AnsibleActionFail."""
+    if next(references(value), None) is None:
+        return value
+    files = variables.get(FILES)
+    named = str(files.get(KIND) or "") if isinstance(files, Mapping) else ""
+    path = _found(named, variables)
+    try:
+        # The loader decrypts; its bytes, as the inventory plugin reads them.
+        content, _plain = loader._get_file_contents(path)
+        document = read_hypervisor(parse(bytes(content)), load_schema(KIND))
+        return resolved(value, {KIND: document}, {KIND: path})
+    except SecretNotFoundError as error:
+        raise AnsibleActionFail(str(error)) from error
+    except (AnsibleError, OSError, UnicodeError, ValueError) as error:
+        # Nothing of the file may be in the text: its first line says what is wrong.
+        reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
+        raise AnsibleActionFail(
+            f"{path}: can't be read for the secrets of this task: {reason}; expected the file that the inventory was "
+            "made of. Check its permissions, and the vault password if it is encrypted."
+        ) from None
+
+
+def _found(named: str, variables: Mapping[str, Any]) -> str:
+    """The file here: where the inventory found it, else at the same place below the project of this run.
+
+    A controller such as AWX makes the inventory in another job, whose project may have lain elsewhere.
+    """
+    if not named:
+        raise AnsibleActionFail(
+            f"{FILES} names no {KIND}; expected the variable of the inventory plugin phoenix.hypervisor.phoenix. "
+            "Run with that inventory, or give the role its configuration with the secrets in it."
+        )
+    searched = [named, *_elsewhere(named, variables)]
+    for path in searched:
+        if os.path.isfile(path):
+            return path
+    raise AnsibleActionFail(
+        f"{named}: no such file on this controller; expected the file that the inventory was made of. Searched: "
+        f"{', '.join(searched)}. Use a project that has the file at the same place below its folder."
+    )
+
+
+def _elsewhere(named: str, variables: Mapping[str, Any]) -> Iterator[str]:
+    """The last parts of the path, longest first, below the folders of the playbook and of the inventory."""
+    parts = named.strip("/").split("/")
+    playbook = str(variables.get("playbook_dir") or "")
+    folders = [playbook, os.path.dirname(playbook), str(variables.get("inventory_dir") or "")]
+    seen = {named}
+    for length in range(min(len(parts), 4), 0, -1):
+        for folder in filter(None, folders):
+            path = os.path.normpath(os.path.join(folder, *parts[-length:]))
+            if path not in seen:
+                seen.add(path)
+                yield path
