@@ -103,6 +103,7 @@ from ansible.module_utils.common.text.converters import to_bytes, to_native
 from ansible.plugins.connection.ssh import Connection as SSHConnection
 from ansible.utils.display import Display
 
+from ansible_collections.phoenix.hypervisor.plugins.plugin_utils._guest_answer import checked_answer
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils._pct_wrapper import (
     NodeAnswer,
     NodeCall,
@@ -110,10 +111,15 @@ from ansible_collections.phoenix.hypervisor.plugins.plugin_utils._pct_wrapper im
     put_command,
     read_answer,
 )
+from ansible_collections.phoenix.hypervisor.plugins.plugin_utils._untrusted import one_line, printable
 
 display = Display()
 
 _Result = tuple[int, bytes, bytes]
+# So many names of what a container was refused are printed.
+NAMES = 5
+# So many characters of what a container or a node wrote to standard error go into a message.
+SAID = 4000
 
 
 class _NoInput(bytes):
@@ -140,7 +146,23 @@ class Connection(SSHConnection):
     def exec_command(self, cmd: str, in_data: bytes | None = None, sudoable: bool = True) -> _Result:
         """Run a command inside the container. Returns its exit code, its output and its error output."""
         answer, stdout = self._run_inside(cmd, in_data=in_data or _NoInput(), sudoable=sudoable)
-        return t.cast(int, answer.rc), stdout, answer.stderr
+        return t.cast(int, answer.rc), self._checked(stdout), answer.stderr
+
+    def _checked(self, stdout: bytes) -> bytes:
+        """Return a command's output without what a container has not to say, and print a warning about that."""
+        try:
+            answer = checked_answer(stdout)
+        except ValueError as error:
+            raise AnsibleConnectionFailure(f"container {self._container()}: {error}") from error
+        if answer.refused:
+            names = ", ".join(one_line(name, 60) for name in answer.refused[:NAMES])
+            more = f" and {len(answer.refused) - NAMES} more" if len(answer.refused) > NAMES else ""
+            display.warning(
+                f"Container {self._container()} answered with what a container must not set: {names}{more}. "
+                "It is ignored. Unless a module of a role returns it (docs/connection.md), somebody has taken over the "
+                "container."
+            )
+        return answer.stdout
 
     def put_file(self, in_path: str, out_path: str) -> None:  # type: ignore[override]  # its result is unused
         """Copy a file of the controller into the container, without holding it in memory."""
@@ -172,7 +194,8 @@ class Connection(SSHConnection):
     def _transfer(self, command: str, operator: bytes, local_path: bytes, failure: str) -> None:
         answer, stdout = self._run_inside(command, in_data=_NoInput(), sudoable=False, redirect=(operator, local_path))
         if answer.rc != 0:
-            raise AnsibleError(f"{failure}: {to_native(answer.stderr or stdout).strip()} (exit code {answer.rc})")
+            said = printable(to_native(answer.stderr or stdout).strip(), SAID)
+            raise AnsibleError(f"{failure}: {said} (exit code {answer.rc})")
 
     def _run_inside(
         self, command: str, in_data: bytes, sudoable: bool, redirect: tuple[bytes, bytes] | None = None
@@ -221,7 +244,7 @@ class Connection(SSHConnection):
         return argv[:start] + shell + argv[start:]
 
     def _no_answer(self, rc: int, stderr: bytes) -> str:
-        detail = to_native(stderr).strip()
+        detail = printable(to_native(stderr).strip(), SAID)
         if self._node_become() and detail.startswith("sudo:"):
             return f"cannot become root on node {self._node()} without a password: {detail}"
         container = self.get_option("ctid")

@@ -17,6 +17,8 @@ import dataclasses
 import re
 import shlex
 
+from ._untrusted import printable
+
 #: The environment that a command in a container starts with; nothing else of the node's or the controller's.
 GUEST_ENVIRONMENT = {
     "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
@@ -159,4 +161,4 @@ def fetch_command(path: str) -> str:
 
 
 def _text(data: bytes) -> str:
-    return data.decode("utf-8", "replace").strip()
+    return printable(data.decode("utf-8", "replace").strip(), 4000)
