@@ -70,6 +70,69 @@ options:
     elements: str
     vars:
       - name: phoenix_feature_collections
+  policy:
+    description:
+      - What the authors of the JSON files may ask for. Whatever it forbids is an error before anything is touched.
+      - Without it everything is allowed, and who may write the JSON files is in effect root on the node.
+      - It comes from this file alone; no variable and no JSON file can change it.
+      - A key that is absent restricts nothing, except for C(lxc_options) and C(privileged), which then allow none.
+      - In lists, C(*) stands for any characters.
+      - With a policy, the folder of O(lxc_config) itself is not searched for application scripts, unless
+        O(application_path) names it.
+    type: dict
+    suboptions:
+      lxc_options:
+        description: Keys of raw lines that are allowed, such as C(lxc.cgroup2.*). Absent allows none.
+        type: list
+        elements: str
+      pct_options:
+        description: Flags that are allowed, such as C(nesting).
+        type: list
+        elements: str
+      mount_prefixes:
+        description:
+          - Folders of the node; a container may mount them and what lies below them, by C(mount_points),
+            C(shared_volumes), C(model_store) or C(lxc.mount.entry).
+        type: list
+        elements: str
+      privileged:
+        description: Whether containers with C(unprivileged=false) are allowed.
+        type: bool
+        default: false
+      features:
+        description:
+          - Full names of the features that are allowed, such as C(acme.tools.metrics); for a role of a folder,
+            its path.
+        type: list
+        elements: str
+      applications:
+        description: Whether application scripts and health checks are allowed.
+        type: bool
+        default: true
+      templates:
+        description: Templates that are allowed, such as C(local:vztmpl/*).
+        type: list
+        elements: str
+      storages:
+        description: Storages of root disks and volumes that are allowed.
+        type: list
+        elements: str
+      bridges:
+        description: Bridges that are allowed.
+        type: list
+        elements: str
+      gpus:
+        description: GPUs that are allowed, as C(gpu_assignment) names them, or C(all). An empty list allows none.
+        type: list
+        elements: str
+      url_schemes:
+        description: Schemes of the addresses that are allowed, such as C(https).
+        type: list
+        elements: str
+      url_hosts:
+        description: Hosts of the addresses that are allowed.
+        type: list
+        elements: str
 notes:
   - The variables that the plugin sets are described in the collection's C(docs/configuration.md).
 """
@@ -83,6 +146,13 @@ nodes:
   pve:
     ansible_host: 192.0.2.10
     ansible_user: root
+
+# The authors of the JSON files get containers, not the node
+# policy:
+#   mount_prefixes: [/srv/models, /srv/exchange]
+#   features: [phoenix.hypervisor.*]
+#   bridges: [vmbr1]
+#   url_schemes: [https]
 
 # Run on the node itself
 # nodes:

@@ -15,15 +15,18 @@ from ansible.errors import AnsibleError
 from ansible.utils.collection_loader import AnsibleCollectionConfig
 
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._config.checks import Subject
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._config.checks_policy import policy_checks
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._config.finding import Finding
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._config.fleet import Fleet
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._config.jsontext import JsonText, parse
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._config.modelstore import Stored
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._config.policy import load_policy
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._config.secrets import redacted
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._config.source import SourceChecker
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._config.validation import Source, validate
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config_schemas import load_schema
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.feature_checks import feature_checks
+from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.feature_policy import feature_policy
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.features import search_places
 
 APPLICATION_FOLDERS = (".", "applications", "bin")
@@ -104,7 +107,8 @@ class ConfigurationReader:
         host = self._json(host_path, "hypervisor_config", findings)
         if lxc is None:
             lxc = Source(self._label(lxc_path), JsonText("", None, (), False), {})
-        searched = self._folders(chosen.application_path, result.folder)
+        policy = load_policy(data, self._label(self._path))
+        searched = self._folders(chosen.application_path, result.folder, policy is not None)
 
         def application_scripts(subject: Subject) -> Iterator[Finding]:
             return _application_scripts(subject, searched, result.applications)
@@ -113,7 +117,10 @@ class ConfigurationReader:
         folders = [result.folder, *(str(folder) for folder in AnsibleCollectionConfig.playbook_paths)]
         search = search_places({"phoenix_feature_collections": list(chosen.feature_collections)}, folders)
         result.feature_collections = search.collections
-        outcome = validate(lxc, host, tuple(result.nodes), (application_scripts, *feature_checks(search)))
+        further = [application_scripts, *feature_checks(search)]
+        if policy is not None:
+            further += [*policy_checks(policy), *feature_policy(policy, search)]
+        outcome = validate(lxc, host, tuple(result.nodes), further)
         result.fleet = outcome.fleet
         if host is not None:
             result.hypervisor = redacted(outcome.hypervisor, "hypervisor_config", host.schema, host.hidden)
@@ -162,10 +169,12 @@ class ConfigurationReader:
             return None
         return Source(label, parse(bytes(content)), load_schema(kind), hidden=not plain)
 
-    def _folders(self, chosen: Iterable[str] | None, config_folder: str) -> tuple[str, ...]:
+    def _folders(self, chosen: Iterable[str] | None, config_folder: str, restricted: bool) -> tuple[str, ...]:
         if chosen:
             return tuple(os.path.normpath(os.path.join(self._base, os.path.expanduser(item))) for item in chosen)
-        return tuple(os.path.normpath(os.path.join(config_folder, name)) for name in APPLICATION_FOLDERS)
+        # Beside the containers' file lie files that no guest may get, such as the operator's variables.
+        names = [name for name in APPLICATION_FOLDERS if not (restricted and name == ".")]
+        return tuple(os.path.normpath(os.path.join(config_folder, name)) for name in names)
 
     def _absolute(self, value: Any) -> str | None:
         if not isinstance(value, str) or not value:

@@ -10,14 +10,15 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
 from pathlib import Path
 
 from support.canaries import VAULT, encrypt, processes
-from support.site import Lab, Project
+from support.site import CHECKOUT, Lab, Project, ansible
 
 WORD = 'canary-c0ffee'
-APPLICATION, FEATURE, DIGEST, USER, STORAGE = (
-    f'{WORD}-{what}' for what in ('application', 'feature', 'digest', 'user', 'storage')
+APPLICATION, FEATURE, DIGEST, USER, STORAGE, UNUSED = (
+    f'{WORD}-{what}' for what in ('application', 'feature', 'digest', 'user', 'storage', 'unused')
 )
 # What `openssl passwd -6` makes, with a canary for its salt.
 HASHES = (
@@ -57,8 +58,19 @@ def fill(project: Project, script: str, hashed: str = HASHES[0]) -> Path:
             'api_token': {'userid': 'phoenix@pve', 'tokenid': 'automation'},
         },
         'storage': [{'id': 'media', 'type': 'cifs', 'content': 'iso', **share}],
+        'docker': {'registry': UNUSED},
     }
     return encrypt(project, project.write('hypervisor_config.json', json.dumps(host)))
+
+
+def inventory(project: Project, *words: str) -> str:
+    """What ansible-inventory prints, which AWX stores."""
+    command = [ansible('ansible-inventory'), '-i', str(project.inventory), *words]
+    done = subprocess.run(
+        command, cwd=CHECKOUT, env=project.environment(), capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout + done.stderr
 
 
 def on_node(lab: Lab, word: str) -> list[str]:
@@ -107,4 +119,14 @@ def test_no_secret_of_a_run_is_seen_anywhere(lab: Lab, project: Project) -> None
     assert lab.guest(950, f'rm {FEATURE_FILE}; grep -rlaFs {WORD} /etc /root /var /tmp /run /opt || true') == ''
     words = [APPLICATION, FEATURE, DIGEST, USER, STORAGE, VAULT, token, *HASHES]
     assert_hidden(lab, project, [dry.output, first.output, again.output, failed.output], words, seen)
+    # Those of the files: group_vars are the operator's own, and plain here.
+    for arguments in (
+        ('--list',),
+        ('--list', '--export'),
+        ('--host', lab.variables['PHOENIX_LAB_NODE']),
+        ('--graph', '--vars'),
+    ):
+        listed = inventory(project, *arguments, *vault)
+        assert 'phoenix_secret' in listed
+        assert not [word for word in (USER, STORAGE, UNUSED, *HASHES) if word in listed]
     assert any('chpasswd' in line for line in seen)

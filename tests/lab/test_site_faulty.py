@@ -6,6 +6,7 @@ and without ansible.cfg."""
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 from pathlib import Path
@@ -99,3 +100,27 @@ def test_missing_application_script_is_reported(node: Lab, tmp_path: Path) -> No
     assert run.rc != 0
     assert '/lxc_configs/950/application_script' in run.output
     assert node.sh('pct list') == ''
+
+
+def test_what_the_operators_policy_forbids_is_reported_and_touches_nothing(node: Lab, tmp_path: Path) -> None:
+    project = Project(node, tmp_path)
+    source = json.loads(project.inventory.read_text(encoding='utf-8'))
+    policy = {'mount_prefixes': ['/srv/models'], 'features': ['phoenix.hypervisor.*']}
+    project.inventory.write_text(json.dumps({**source, 'policy': policy}, indent=2), encoding='utf-8')
+    etc = [{'host_path': '/etc', 'container_path': '/node'}]
+    hook = ['lxc.hook.start-host: /tmp/x']
+    project.containers(_950={'mount_points': etc, 'lxc_options': hook}, _951={'name': 'other', 'unprivileged': False})
+    before, asked = node.node_files(), len(node.requests())
+    for words in (('--check',), (), ('--limit', '951'), ('-e', '{"policy": {"privileged": true}}')):
+        run = project.play(*words)
+        assert run.rc != 0, run.output
+        text = ' '.join(run.output.split())
+        for key, pointer in (
+            ('mount_prefixes', '/lxc_configs/950/mount_points/0/host_path'),
+            ('lxc_options', '/lxc_configs/950/lxc_options/0'),
+            ('privileged', '/lxc_configs/951/unprivileged'),
+        ):
+            assert pointer in text, run.output
+            assert f'ask the operator: policy.{key} in phoenix.yml' in text, run.output
+    assert node.node_files() == before
+    assert len(node.requests()) == asked

@@ -12,8 +12,9 @@ from typing import Any, Optional
 
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._config.finding import Finding, Pointer, show
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._config.fleet import CTID
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._config.policy import policy_faults
 
-KEYS = ("plugin", "lxc_config", "hypervisor_config", "nodes", "application_path", "feature_collections")
+KEYS = ("plugin", "lxc_config", "hypervisor_config", "nodes", "application_path", "feature_collections", "policy")
 RESERVED = ("all", "ungrouped", "hypervisors", "containers", "templates", "localhost")
 PLUGIN = "phoenix.hypervisor.phoenix"
 _NODE = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?\Z")
@@ -42,6 +43,9 @@ class SourceChecker:
         yield from self._keys(data)
         yield from self._paths(data)
         yield from self._nodes(data)
+        if "policy" in data:
+            for path, got, expected, remedy, near in policy_faults(data["policy"]):
+                yield self._at(path, got, expected, remedy, near)
 
     def _keys(self, data: Mapping[Any, Any]) -> Iterator[Finding]:
         for key in data:
