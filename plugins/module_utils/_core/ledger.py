@@ -16,9 +16,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from .digest import explain
+from .guesttext import clean, is_deeper
 
 VERSION = 1
 MAX_BYTES = 256 * 1024
+MAX_DEPTH = 8
 PATH = "/var/lib/phoenix_hypervisor/ledger.json"
 
 _NAME = re.compile(r"^[A-Za-z_][A-Za-z0-9_.]{0,127}$")
@@ -52,7 +54,7 @@ def _entry(name: str, value: Any) -> dict[str, Any]:
         raise LedgerError(f"status of {name!r} is neither applied nor begun")
     if isinstance(value.get("components"), dict):
         result["components"] = _components(value["components"])
-    if isinstance(value.get("ctid"), int):
+    if type(value.get("ctid")) is int:  # true is no number
         result["ctid"] = value["ctid"]
     return result
 
@@ -63,16 +65,23 @@ def _components(value: Mapping[str, Any]) -> dict[str, Any]:
     under = value.get("under")
     pairs = [pair for pair in under if isinstance(pair, list) and len(pair) == 2] if isinstance(under, list) else []
     return {
-        "files": str(value.get("files", ""))[:128],
-        "variables": {str(k)[:128]: str(v)[:128] for k, v in variables.items()} if isinstance(variables, dict) else {},
-        "under": [[str(name)[:128], str(digest)[:128]] for name, digest in pairs[:200]],
+        "files": _hash(value.get("files", "")),
+        "variables": {_hash(k): _hash(v) for k, v in variables.items()} if isinstance(variables, dict) else {},
+        "under": [[_hash(name), _hash(digest)] for name, digest in pairs[:200]],
     }
+
+
+def _hash(value: Any) -> str:
+    """A short text, which a later reason may quote."""
+    return clean(str(value)[:128])
 
 
 def parse(text: str) -> dict[str, Any]:
     """Text -> ledger. Raises LedgerError when it is not one of ours (truncated, forged, from a later version)."""
     if len(text.encode("utf-8", "replace")) > MAX_BYTES:
         raise LedgerError(f"longer than {MAX_BYTES} bytes")
+    if is_deeper(text, MAX_DEPTH):
+        raise LedgerError(f"nested deeper than {MAX_DEPTH} levels")
     try:
         data = json.loads(text)
     except (ValueError, RecursionError) as error:

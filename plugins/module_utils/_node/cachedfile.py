@@ -16,7 +16,8 @@ from contextlib import contextmanager
 from typing import IO, Callable
 from urllib.parse import unquote, urlsplit
 
-from . import guest
+from .._core import guesttext
+from . import bounded, guest
 
 FOLDER = "/var/cache/phoenix_hypervisor"
 CHUNK = 1 << 20
@@ -133,12 +134,10 @@ def put(ctid: int, path: str, target: str, timeout: float) -> None:
 def _inside(ctid: int, script: str, target: str, stdin: IO[bytes] | int, timeout: float) -> str:
     command = [*guest.command(ctid), "/bin/sh", "-c", script, target]
     try:
-        done = subprocess.run(command, stdin=stdin, capture_output=True, timeout=timeout, check=False)
-    except subprocess.TimeoutExpired:
-        raise FileError(f"container {ctid} did not take {target} in {timeout:.0f} s") from None
-    except OSError as error:
-        raise FileError(f"lxc-attach: {error.strerror}") from None
-    if done.returncode:
-        words = done.stderr.decode("utf-8", "replace").strip()[-300:]
-        raise FileError(f"{target} can't be put into container {ctid}: {words or done.returncode}")
-    return done.stdout.decode("utf-8", "replace")
+        done = bounded.run(command, timeout, source=stdin, limit=MAX_CHECKSUM_FILE)
+    except bounded.BoundError as error:
+        raise FileError(f"container {ctid} did not take {target}: the command inside it {error.why}") from None
+    if done.code:
+        words = guesttext.line(done.stderr, 300)
+        raise FileError(f"{target} can't be put into container {ctid}: {words or done.code}")
+    return guesttext.decode(done.stdout)

@@ -10,17 +10,21 @@ What comes back is untrusted and bounded.
 
 from __future__ import annotations
 
-import subprocess
+import re
 from dataclasses import dataclass
 
-from .._core import ledger
+from .._core import guesttext, ledger
+from . import bounded
 
 ENVIRONMENT = ("PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root", "LC_ALL=C")
 TIMEOUT = 15.0
+MAX_TABLE = 64 * 1024
+"""Bytes of the table of addresses that are read; a container can fill it with any number of them."""
 
 # One process answers everything: when init started, the addresses, the ledger. fib_trie needs no tool in the guest.
 _LOOK = (
-    "cat /proc/1/stat; printf '\\n\\036\\n'; cat /proc/net/fib_trie 2>/dev/null; printf '\\n\\036\\n'; "
+    "head -c 4096 /proc/1/stat; printf '\\n\\036\\n'; "
+    f"head -c {MAX_TABLE} /proc/net/fib_trie 2>/dev/null; printf '\\n\\036\\n'; "
     f"f={ledger.PATH}; [ -e \"$f\" ] || exit 0; [ -f \"$f\" ] || exit 44; head -c {ledger.MAX_BYTES + 1} \"$f\""
 )
 _WRITE = (
@@ -71,33 +75,43 @@ def command(ctid: int) -> list[str]:
 
 
 def attach(
-    ctid: int, script: str, text: str | None = None, timeout: float = TIMEOUT
-) -> subprocess.CompletedProcess[bytes]:
-    """Run a shell script inside a container, in a clean environment. Raises GuestError when it can't be started."""
-    data = None if text is None else text.encode("utf-8")
+    ctid: int, script: str, text: str | None = None, timeout: float = TIMEOUT, limit: int = bounded.LIMIT
+) -> bounded.Answer:
+    """Run a shell script inside a container, in a clean environment, ended after so many seconds.
+
+    ``limit``: bytes that it may write on each stream. Raises GuestError past a bound and when it can't be started.
+    """
+    data = b"" if text is None else text.encode("utf-8")
     try:
-        return subprocess.run(
-            [*command(ctid), "/bin/sh", "-c", script], input=data, capture_output=True, timeout=timeout, check=False
-        )
-    except subprocess.TimeoutExpired:
-        raise GuestError(f"container {ctid} gave no answer in {timeout:.0f} s") from None
-    except OSError as error:
-        raise GuestError(f"lxc-attach: {error.strerror}") from None
+        return bounded.run([*command(ctid), "/bin/sh", "-c", script], timeout, data=data, limit=limit)
+    except bounded.BoundError as error:
+        raise GuestError(f"container {ctid}: a command inside it {error.why}") from None
 
 
 def look(ctid: int, node_boot: str) -> GuestView:
     """Start of init, address and ledger of a running container."""
     try:
-        done = attach(ctid, _LOOK)
+        done = attach(ctid, _LOOK, limit=ledger.MAX_BYTES + MAX_TABLE + 8192)
     except GuestError as error:
         return GuestView(error=str(error))
     parts = done.stdout.decode("utf-8", "replace").split("\n\x1e\n")
     if len(parts) != 3:
-        return GuestView(error=done.stderr.decode("utf-8", "replace").strip()[-200:] or f"exit code {done.returncode}")
-    stat = parts[0].rpartition(")")[2].split()
-    boot = f"{node_boot[:8]}-{stat[19]}" if len(stat) > 19 and stat[19].isdigit() else None
-    error_text = "" if done.returncode == 0 else f"not a regular file (exit code {done.returncode})"
-    return GuestView(boot=boot, address=_address(parts[1]), ledger_text=parts[2] or None, error=error_text or None)
+        return GuestView(error=guesttext.line(done.stderr) or f"exit code {done.code}")
+    error_text = "" if done.code == 0 else f"not a regular file (exit code {done.code})"
+    return GuestView(
+        boot=_boot(parts[0], node_boot),
+        address=_address(parts[1]),
+        ledger_text=parts[2] or None,
+        error=error_text or None,
+    )
+
+
+def _boot(stat: str, node_boot: str) -> str | None:
+    """The container's boot: the node's, and when its init started, in ticks."""
+    fields = stat.rpartition(")")[2].split()
+    if len(fields) < 20 or not re.fullmatch("[0-9]{1,20}", fields[19]):
+        return None
+    return f"{node_boot[:8]}-{fields[19]}"
 
 
 def _address(fib_trie: str) -> str | None:
@@ -107,17 +121,19 @@ def _address(fib_trie: str) -> str | None:
         words = line.split()
         if len(words) >= 2 and words[0] in ("|--", "+--"):
             last = words[1]
-        elif words[:3] == ["/32", "host", "LOCAL"] and not last.startswith(("127.", "169.254.")):
-            return last
+        elif words[:3] == ["/32", "host", "LOCAL"]:
+            address = guesttext.ipv4(last)
+            if address is not None:
+                return address
     return None
 
 
 def write_ledger(ctid: int, text: str) -> None:
     """Replace the ledger inside a running container, whole or not at all."""
     done = attach(ctid, _WRITE, text)
-    if done.returncode:
-        words = done.stderr.decode("utf-8", "replace").strip()[-300:]
-        raise GuestError(f"the ledger of container {ctid} can't be written: {words or done.returncode}")
+    if done.code:
+        words = guesttext.line(done.stderr, 300)
+        raise GuestError(f"the ledger of container {ctid} can't be written: {words or done.code}")
 
 
 def is_ready(ctid: int, wants_address: bool, node_boot: str) -> bool:
@@ -129,6 +145,6 @@ def is_ready(ctid: int, wants_address: bool, node_boot: str) -> bool:
 def renew_identity(ctid: int) -> None:
     """Give a running clone host keys and a machine-id of its own. Repeating it does no harm."""
     done = attach(ctid, _IDENTITY, timeout=120.0)
-    if done.returncode:
-        words = done.stderr.decode("utf-8", "replace").strip()[-300:]
-        raise GuestError(f"the identity of container {ctid} can't be renewed: {words or done.returncode}")
+    if done.code:
+        words = guesttext.line(done.stderr, 300)
+        raise GuestError(f"the identity of container {ctid} can't be renewed: {words or done.code}")

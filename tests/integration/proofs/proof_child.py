@@ -17,7 +17,6 @@ import io
 import json
 import os
 import signal
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -28,6 +27,7 @@ from ansible_collections.phoenix.hypervisor.plugins.module_utils._core import le
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node import (
     application,
     audit,
+    bounded,
     conf_edit,
     guest,
     lease,
@@ -96,12 +96,12 @@ def settle_edges(task: dict[str, Any]) -> None:
     os.environ["PATH"] = f"{root / 'bin'}:{os.environ['PATH']}"
     inside = root / "guests" / str(task["ctid"])
 
-    def attach(ctid: int, script: str, text: str | None = None, timeout: float = 15.0) -> Any:
+    def attach(ctid: int, script: str, text: str | None = None, timeout: float = 15.0, limit: int = 1 << 20) -> Any:
         home = root / "guests" / str(ctid)
         script = script.replace(ledger.PATH, str(home / "ledger.json"))
         script = script.replace("/etc/", f"{home}/etc/").replace("/var/lib/dbus", f"{home}/dbus")
         data = None if text is None else text.encode()
-        return subprocess.run(["/bin/sh", "-c", script], input=data, capture_output=True, timeout=timeout, check=False)
+        return bounded.run(["/bin/sh", "-c", script], timeout, data=data or b"", limit=limit)
 
     guest.attach = attach
     phoenix_application.PATHS = application.Paths(

@@ -20,6 +20,7 @@ from ansible_collections.phoenix.hypervisor.plugins.module_utils._core import (
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.model import Observation, Record
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node import (
     audit,
+    bounded,
     client,
     executor,
     guest,
@@ -38,6 +39,7 @@ __all__ = [
     "application",
     "audit",
     "auditline",
+    "bounded",
     "client",
     "conffile",
     "executor",

@@ -9,7 +9,6 @@ from __future__ import annotations
 import errno
 import os
 import stat
-import subprocess
 import time
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,7 @@ from typing import Any
 import pytest
 from fault_node import FaultNode, wanted
 from proof_counts import COUNTS
-from pure_parts import audit, executor, guest, lease, store, tasks
+from pure_parts import audit, bounded, executor, guest, lease, store, tasks
 
 CANARY = "not ours\n"
 RUN = {"id": "run-1", "user": "u", "controller": "c", "pid": 1}
@@ -138,12 +137,12 @@ def test_a_link_inside_a_guest_leads_nowhere_outside(
     for name, script in scripts.items():
         monkeypatch.setattr(guest, name, script)
 
-    def inside(argv: list[str], **options: Any) -> Any:
+    def inside(argv: list[str], timeout: float, **options: Any) -> Any:
         seen.append(argv)
-        return real(argv[argv.index("--") + 1 :], check=bool(options.pop("check", False)), **options)
+        return real(argv[argv.index("--") + 1 :], timeout, **options)
 
-    real = subprocess.run
-    monkeypatch.setattr(guest.subprocess, "run", inside)
+    real = bounded.run
+    monkeypatch.setattr(bounded, "run", inside)
     if place == ".":
         home.rmdir()
         home.symlink_to(tmp_path / "elsewhere")
