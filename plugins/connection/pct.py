@@ -112,6 +112,7 @@ from ansible_collections.phoenix.hypervisor.plugins.plugin_utils._pct_wrapper im
     read_answer,
 )
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils._untrusted import one_line, printable
+from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.run import run_identity
 
 display = Display()
 
@@ -210,6 +211,7 @@ class Connection(SSHConnection):
             method=self.get_option("method"),
             busy_dir=self.get_option("busy_dir"),
             busy_timeout=self.get_option("busy_timeout"),
+            run=run_identity()["id"],
         )
         argv = self._node_argv(call)
         if redirect is not None:

@@ -44,8 +44,11 @@ options:
     type: str
   attempt:
     description:
-      - Identity of this attempt, if the caller keeps one. A success that was already reported is taken over once more
-        for the same attempt.
+      - Identity of this attempt, if the caller keeps one, as RV(phoenix.hypervisor.phoenix_feature#module:attempt).
+      - The success of the script is adopted as long as the attempt is the same, so that a caller which was killed
+        before it noted the success does not run the script twice. It is not adopted when the health check failed after
+        it.
+      - Without an attempt, a result counts as noted when it was reported.
     type: str
   ctid:
     description: The container's id. By default the variable C(phoenix_ctid).
@@ -304,6 +307,8 @@ def act(params: Mapping[str, Any]) -> tuple[dict[str, Any], str]:
         result["health"] = node.check_health(node.Health(**params["health_check"]), environment)
         failure = health_failure(result["health"])
         if failure:
+            if params["script"]:
+                node.reject(PATHS, result["script"]["token"])
             return dict(result, stage="health_check", rc=result["health"]["rc"]), failure
     return result, ""
 
@@ -355,7 +360,7 @@ def main() -> None:
             module.fail_json(msg=failure, invocation=invocation, **result)
         module.exit_json(invocation=invocation, **result)
     except SystemExit:
-        # Only what was told counts as told. When nobody listens any more, writing fails, and the next run takes over.
+        # For callers without an attempt. When nobody listens, writing fails, and the next call adopts the result.
         sys.stdout.flush()
         if "script" in result:
             node.acknowledge(PATHS, result["script"]["token"])

@@ -84,6 +84,13 @@ ledger:
   description: The ledger afterwards.
   returned: success
   type: dict
+attempt:
+  description:
+    - Identity of the attempt at the application that is under way, for the option
+      O(phoenix.hypervisor.phoenix_application#module:attempt).
+    - It is the same in each run until the application is recorded or forgotten.
+  returned: with O(operation=begin) and O(kind=application)
+  type: str
 journal:
   description: The writes that were made, in check mode those that would be made.
   returned: success
@@ -93,6 +100,7 @@ journal:
 
 import contextlib
 import time
+import uuid
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
@@ -141,6 +149,10 @@ def change(ledger: dict[str, Any], params: dict[str, Any], run: str, boot: str) 
         result["application"] = None
     else:
         result["application"] = {**entry, "name": name, "ctid": params["ctid"], "boot": boot}
+        if operation == "begin":
+            # An attempt lasts until it is recorded: the script's success is adopted by whoever goes on with it.
+            known = ledgers.attempt_of(params["ctid"], entry["digest"], ledger)
+            result["application"]["attempt"] = known or uuid.uuid4().hex
     return result
 
 
@@ -228,7 +240,8 @@ def act(module: AnsibleModule, hold: contextlib.ExitStack) -> dict[str, Any]:
             store.update_record(ctid, ledger=after)
         prove(store, params)
         audit.write(ctid, what, "ok" if operation == "record" else operation, seconds, extras=tail(params))
-    return {"changed": bool(journal), "ledger": after, "journal": journal}
+    attempt = str((after["application"] or {}).get("attempt") or "")
+    return {"changed": bool(journal), "ledger": after, "journal": journal, "attempt": attempt}
 
 
 def main() -> None:

@@ -15,9 +15,11 @@ description:
     the same file, those of other runs too.
   - A file whose SHA-256 isn't the expected one is never kept, and never reaches a container.
   - Runs on the node, by delegation. Into the container it is copied by a process that runs there.
+  - A run that another run has displaced from the container copies nothing into it.
 author: Phoenix Hypervisor contributors (@phoenix-hypervisor)
 extends_documentation_fragment:
   - phoenix.hypervisor.attributes
+  - phoenix.hypervisor.lease
 attributes:
   diff_mode:
     support: none
@@ -82,6 +84,7 @@ copied:
 
 import os
 import re
+from collections.abc import Callable
 from contextlib import nullcontext
 from typing import IO, Any
 
@@ -89,11 +92,12 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.urls import open_url
 
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node import cachedfile
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.lease import Leases
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.lease import LeaseLostError, Leases
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.store import StoreError
 
 
-def work(params: dict[str, Any], check: bool) -> dict[str, Any]:
-    """Have the file on the node, then in the container."""
+def work(params: dict[str, Any], check: bool, fence: Callable[[], None]) -> dict[str, Any]:
+    """Have the file on the node, then in the container, which a displaced run doesn't enter."""
 
     def opened(url: str) -> IO[bytes]:
         answer: IO[bytes] = open_url(url, timeout=params["timeout"])
@@ -108,6 +112,7 @@ def work(params: dict[str, Any], check: bool) -> dict[str, Any]:
         downloaded = cachedfile.fetch(params["url"], checksum, path, opened)
     copied = params["ctid"] is not None and not cachedfile.is_inside(params["ctid"], params["dest"], checksum)
     if copied and not check:
+        fence()
         cachedfile.put(params["ctid"], path, params["dest"], float(params["timeout"]))
     return {
         "changed": downloaded or copied,
@@ -129,6 +134,8 @@ def main() -> None:
             "ctid": {"type": "int"},
             "dest": {"type": "path"},
             "timeout": {"type": "int", "default": 600},
+            "run": {"type": "dict", "default": {}},
+            "dead_runs": {"type": "list", "elements": "str", "default": []},
         },
         required_together=[("ctid", "dest")],
         supports_check_mode=True,
@@ -140,12 +147,18 @@ def main() -> None:
         module.fail_json(msg="one of sha256 and checksum_url is required: a file that nobody can verify is not taken")
     if params["dest"] is not None and not params["dest"].startswith("/"):
         module.fail_json(msg=f"dest: {params['dest']!r} is not an absolute path")
+    run = params["run"] or {"id": "manual"}
+    leases = Leases()
+
+    def fence() -> None:
+        leases.refuse_displaced(params["ctid"], run)
+
     # A long download must not make the lease look forsaken.
-    busy = module.check_mode or params["ctid"] is None
+    unleased = module.check_mode or params["ctid"] is None
     try:
-        with nullcontext() if busy else Leases().busily(params["ctid"]):
-            result = work(params, module.check_mode)
-    except (cachedfile.FileError, OSError) as error:
+        with nullcontext() if unleased else leases.busily(params["ctid"]):
+            result = work(params, module.check_mode, fence)
+    except (cachedfile.FileError, LeaseLostError, StoreError, OSError) as error:
         module.fail_json(msg=str(error))
     module.exit_json(**result)
 

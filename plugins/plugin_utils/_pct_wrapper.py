@@ -36,7 +36,13 @@ NODE_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _SET_VARIABLES = " ".join(f"-v {name}={value}" for name, value in GUEST_ENVIRONMENT.items())
 _ASSIGNMENTS = " ".join(f"{name}={value}" for name, value in GUEST_ENVIRONMENT.items())
 
-# Arguments: CTID, nonce, directory of the busy files, seconds to wait for one, method, command.
+#: Where the node keeps the displaced runs: module_utils/_node/fence.py writes it, a line each, `CTID RUN BY TIME`.
+FENCE = "/var/lib/phoenix_hypervisor/leases/displaced"
+
+# Arguments: CTID, nonce, directory of the busy files, seconds to wait for one, method, file of the displaced runs, id
+# of this run, command.
+#
+# A displaced run does not enter. It is looked for under the lock: whoever displaces a run waits for the lock's end.
 #
 # The lock is held by this shell alone: lxc-attach hands every open descriptor on to the command, so 9 is closed for
 # it. Otherwise a service started by a task would keep the container busy for as long as it runs, and the container
@@ -47,7 +53,7 @@ _ASSIGNMENTS = " ".join(f"{name}={value}" for name, value in GUEST_ENVIRONMENT.i
 # The state is asked for only after a failure: it costs 5 ms. /etc/pve/lxc is where a PVE node keeps the containers
 # that are its own, /etc/pve/nodes/*/lxc those of the whole cluster.
 NODE_SCRIPT = f"""\
-id=$1 nonce=$2 dir=$3 wait=$4 method=$5 command=$6
+id=$1 nonce=$2 dir=$3 wait=$4 method=$5 fence=$6 run=$7 command=$8
 PATH={NODE_PATH}
 export PATH
 umask 022
@@ -57,6 +63,11 @@ busy=$dir/$id.busy
 [ -e "$busy" ] || (umask 027; mkdir -p "$dir" && umask 077 && : >>"$busy") || end - unlockable
 command exec 9<"$busy" || end - unlockable
 flock -s -w "$wait" 9 || end - busy
+if [ -n "$run" ] && [ -s "$fence" ]; then
+while read -r ctid who by _; do
+[ "$ctid $who" = "$id $run" ] && end - "displaced:$by"
+done <"$fence"
+fi
 case $method in
 lxc-attach) lxc-attach -n "$id" --clear-env {_SET_VARIABLES} -- /bin/sh -c "$command" 9<&- ;;
 pct) pct exec "$id" -- /usr/bin/env -i {_ASSIGNMENTS} /bin/sh -c "$command" 9<&- ;;
@@ -90,13 +101,15 @@ class NodeCall:
     method: str = "lxc-attach"
     busy_dir: str = "/run/phoenix_hypervisor"
     busy_timeout: int = 300
+    run: str = ""
+    fence: str = FENCE
 
     def argv(self, name: str = "phoenix-pct", become: bool = False) -> list[str]:
         """Return the node's argument list; ``name`` becomes the script's $0, ``become`` runs it as root."""
         if not _CTID.match(str(self.ctid)):
             raise ValueError(f"not a container id: {self.ctid!r}")
         argv = ["/bin/sh", "-c", NODE_SCRIPT, name, str(self.ctid), self.nonce, self.busy_dir, str(self.busy_timeout)]
-        argv += [self.method, _GUEST_PREFIX + self.command]
+        argv += [self.method, self.fence, self.run, _GUEST_PREFIX + self.command]
         return ["sudo", "-n", "--", *argv] if become else argv
 
     def command_line(self, become: bool = False) -> str:
@@ -124,6 +137,12 @@ class NodeAnswer:
             return f"container {ctid} does not exist on node {node}"
         if self.verdict.startswith("elsewhere:"):
             return f"container {ctid} is on node {self.verdict.partition(':')[2]}, not on node {node}"
+        if self.verdict.startswith("displaced:"):
+            by = self.verdict.partition(":")[2]
+            return (
+                f"run {by} has taken {container} over, because this run was stopped; this run changes nothing there "
+                f"any more; start it again when run {by} has ended"
+            )
         if self.verdict == "STOPPED":
             return f"{container} is stopped (pct start {ctid})"
         if self.verdict == "busy":

@@ -43,7 +43,7 @@ def _entry(name: str, value: Any) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise LedgerError(f"entry {name!r} is not an object")
     result: dict[str, Any] = {}
-    for key in ("digest", "status", "run", "at", "boot", "name"):
+    for key in ("digest", "status", "run", "at", "boot", "name", "attempt"):
         text = value.get(key)
         if text is None:
             continue
@@ -156,6 +156,14 @@ def application_due(ctid: int, wanted: Mapping[str, Any] | None, ledger: Mapping
     if entry.get("digest") != wanted["digest"]:
         return _why(entry, wanted) or "the script or its environment changed"
     return None
+
+
+def attempt_of(ctid: int, digest: str, ledger: Mapping[str, Any] | None) -> str | None:
+    """The attempt at the application that was begun and is not recorded as ended: it goes on. None to begin another."""
+    entry = (ledger or {}).get("application")
+    if not entry or entry["status"] != BEGUN or (entry.get("ctid"), entry.get("digest")) != (ctid, digest):
+        return None
+    return entry.get("attempt") or None
 
 
 def health_due(ctid: int, boot: str | None, ledger: Mapping[str, Any] | None, checked: str | None = None) -> str | None:

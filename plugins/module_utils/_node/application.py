@@ -115,7 +115,7 @@ def write_result(paths: Paths, result: Mapping[str, Any]) -> None:
 
 
 def run(paths: Paths, job: Job) -> dict[str, Any]:
-    """Run the script, or take over the result of a run that nobody was told of. Returns the result with `adopted`.
+    """Run the script, or adopt the result that nobody has acknowledged. Returns the result with `adopted`.
 
     Raises ApplicationError when another run's script does not end in time, or the supervisor was killed.
     """
@@ -133,28 +133,39 @@ def run(paths: Paths, job: Job) -> dict[str, Any]:
 
 
 def _is_ours(found: Mapping[str, Any], job: Job, waited: bool) -> bool:
-    """Tell whether a recorded result answers this job: the same work, its end seen by us or not yet told to anybody.
+    """Tell whether a recorded result answers this job: the same work, its end seen by us or not yet acknowledged.
 
-    A failure is taken over only from a script that still ran when we came: an older one is what we are here to retry.
+    A caller that keeps attempts acknowledges a result by ending the attempt: until then a success is adopted, however
+    often it was reported. Without an attempt the report itself counts.
+    A failure is adopted only from a script that still ran when we came: an older one is what we are here to retry.
     """
     if found.get("state") != "finished" or found.get("digest") != job.digest or found.get("ctid") != job.ctid:
         return False
     if waited:
         return True
-    fresh = not found.get("told") or (bool(job.attempt) and found.get("attempt") == job.attempt)
-    return fresh and found.get("rc") == 0
+    if found.get("rc") != 0 or found.get("unhealthy"):
+        return False
+    known = str(found.get("attempt") or "")
+    return known == job.attempt if job.attempt and known else not found.get("told")
 
 
 def acknowledge(paths: Paths, token: str) -> None:
-    """Note that the result with this token has been told, so that it is not taken over once more.
+    """Note that the result with this token was reported, to a caller that keeps no attempts."""
+    _annotate(paths, token, told=True)
 
-    A script that runs by now has a result of its own; then there is nothing to note.
-    """
+
+def reject(paths: Paths, token: str) -> None:
+    """Note that the application was not healthy after this result: its success is never adopted."""
+    _annotate(paths, token, unhealthy=True)
+
+
+def _annotate(paths: Paths, token: str, **notes: bool) -> None:
+    """Add notes to the result with this token. A script that runs by now has a result of its own: nothing to note."""
     with contextlib.suppress(BlockingIOError), _lock_file(paths) as descriptor:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         found = read_result(paths)
         if found.get("token") == token:
-            write_result(paths, {**found, "told": True})
+            write_result(paths, {**found, **notes})
 
 
 @contextlib.contextmanager

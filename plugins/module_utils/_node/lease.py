@@ -8,7 +8,8 @@ A run that is alive is never displaced: it keeps its lease fresh with every modu
 work on the node or a command inside the container the kernel holds a lock for it (the busy file, which the connection
 plugin holds too). A run that died is displaced at once when its own controller says that the process is gone, else
 after two minutes. What it left at work is awaited: a module on the node outlives its controller, but looks at the lease
-before each call and while it waits, and stops when the lease is another's.
+before each call and while it waits, and stops when the lease is another's. A displaced run never gets the lease again
+(fence.py): one that was stopped, displaced and continued changes nothing, although the lease is free by then.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from . import observe
+from . import fence, observe
 from .store import ROOT, lock_file, private_directory, read_private, write_atomic
 
 STALE_AFTER = 120.0
@@ -45,13 +46,25 @@ class LeaseBusyError(Exception):
 
 
 class LeaseLostError(Exception):
-    """Another run has taken the container over, since this one's controller is gone."""
+    """Another run has taken the container over, since this one gave no sign of life."""
+
+    def __init__(self, ctid: int, by: str | None, since: str | None = None) -> None:
+        if by is None:
+            text = f"the lease of container {ctid} is gone: somebody removed it while this run worked; start the run again"
+        else:
+            at = f" at {since}" if since else ""
+            text = (
+                f"run {by} has taken container {ctid} over{at}, because this run was stopped or its controller was "
+                f"gone; this run changes nothing there any more; start it again when run {by} has ended"
+            )
+        super().__init__(text)
 
 
 class Leases:
     """The leases of one node."""
 
     def __init__(self, root: str = ROOT, busy: str = BUSY) -> None:
+        self._root = root
         self._directory = os.path.join(root, "leases")
         self._busy = busy
 
@@ -80,14 +93,18 @@ class Leases:
     def acquire(self, ctid: int, run: Mapping[str, Any], dead: list[str], busy_timeout: float = 600.0) -> str | None:
         """Take or refresh the lease. ``dead`` are runs that their controller knows to be gone.
 
-        Returns the id of the run that was displaced, if any. Raises LeaseHeldError, LeaseBusyError.
+        Returns the id of the run that was displaced, if any. Raises LeaseHeldError, LeaseBusyError, LeaseLostError.
         """
         with self._guard():
+            self.refuse_displaced(ctid, run)
             holder = self.holder(ctid)
             foreign = holder is not None and holder["id"] != run["id"]
             if foreign and holder is not None and holder["id"] not in dead and self._alive(ctid, holder):
                 raise LeaseHeldError(ctid, holder)
             since = time.strftime("%Y-%m-%dT%H:%M:%S%z") if foreign or holder is None else holder.get("since")
+            if foreign and holder is not None:
+                # Before the lease is written: a kill in between leaves the run fenced that was taken for dead.
+                fence.note(self._root, ctid, holder["id"], run["id"])
             fresh = {**run, "since": since, "boot_of_node": observe.node_boot(), "beat": time.monotonic()}
             write_atomic(self._path(ctid), json.dumps(fresh, sort_keys=True) + "\n")
         if not foreign or holder is None:
@@ -104,10 +121,16 @@ class Leases:
 
     def check(self, ctid: int, run: Mapping[str, Any]) -> None:
         """Raise LeaseLostError unless the lease is still this run's."""
+        self.refuse_displaced(ctid, run)
         holder = self.holder(ctid) or {}
         if holder.get("id") != run["id"]:
-            other = f"run {holder['id']} has taken container {ctid} over" if holder else "its lease is gone"
-            raise LeaseLostError(f"{other}; this run's controller was taken for dead")
+            raise LeaseLostError(ctid, holder.get("id"), holder.get("since"))
+
+    def refuse_displaced(self, ctid: int, run: Mapping[str, Any]) -> None:
+        """Raise LeaseLostError when another run has displaced this one, whoever has the lease by now."""
+        found = fence.displacer(self._root, ctid, run["id"])
+        if found is not None:
+            raise LeaseLostError(ctid, *found)
 
     @contextmanager
     def working(self, ctid: int, run: Mapping[str, Any], dead: list[str]) -> Iterator[str | None]:
@@ -123,7 +146,10 @@ class Leases:
 
     @contextmanager
     def busily(self, ctid: int) -> Iterator[None]:
-        """A block of work of a run that has the lease, during which the lease doesn't grow old."""
+        """A block of work of a run that has the lease, during which the lease doesn't grow old.
+
+        Call refuse_displaced inside of it: from then on, whoever displaces the run awaits the block's end.
+        """
         private_directory(self._busy)
         handle = lock_file(os.path.join(self._busy, f"{ctid}.busy"), os.O_RDONLY)
         try:

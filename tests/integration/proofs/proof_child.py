@@ -138,8 +138,14 @@ def play(task: dict[str, Any]) -> dict[str, Any]:
     if step["application_due"]:
         work = step["application"]
         this = {"ctid": ctid, "kind": "application", "name": work["name"], "digest": work["digest"], **who}
-        journal += module(phoenix_feature, operation="begin", **this)["journal"]
-        own = {"script": task["script"], "digest": work["digest"], "config": task["config"]}
+        begun = module(phoenix_feature, operation="begin", **this)
+        journal += begun["journal"]
+        own = {
+            "script": task["script"],
+            "digest": work["digest"],
+            "config": task["config"],
+            "attempt": begun["attempt"],
+        }
         result = module(phoenix_application, ctid=ctid, environment=task["environment"], **own)
         journal += module(phoenix_feature, operation="record", **this)["journal"]
         step["adopted"] = result["script"]["adopted"]

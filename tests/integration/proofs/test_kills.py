@@ -47,11 +47,15 @@ def resume(kills: KillNode, calm: dict, what: str) -> None:
     COUNTS[f"kill points: {what}"] += 1
     kills.run(kills.pve.settled())
     begun = [name for name, entry in kills.ledger().items() if entry.startswith("begun")]
+    script = kills.application()
+    if script.get("state") == "finished" and script["rc"] == 0:
+        COUNTS["kills after the script's success, which is adopted"] += 1
+        begun = [name for name in begun if name != "application"]
     result = kills.run_once()
     assert result.get("state") == "completed", (what, result)
     end = kills.end_state()
-    replaced_next_time = (f".{CTID}.json.new", f".{CTID}.state.new")
-    leftovers = [name for name in end["left"] if name not in (*calm["end"]["left"], *replaced_next_time)]
+    meant = (f".{CTID}.json.new", f".{CTID}.state.new", "displaced")  # replaced the next time; the killed run's fence
+    leftovers = [name for name in end["left"] if name not in (*calm["end"]["left"], *meant)]
     assert leftovers == [], f"{what}: files left in the state directory"
     assert {**end, "left": []} == {**calm["end"], "left": []}, what
     clones = [call for call in kills.mutations() if call[1].endswith("/clone")]
@@ -110,6 +114,45 @@ def test_a_running_application_is_adopted(kills, calm):
     assert later()["adopted"] is True, kills.application()
     assert kills.counted()["run"] == 1
     assert {**kills.end_state(), "left": []} == {**calm["end"], "left": []}
+
+
+def test_a_success_that_was_reported_and_not_recorded_is_adopted(kills):
+    """The controller is killed between the end of the script and its record: at each change of a file from there on."""
+    low, high = 1, events_of_the_application(kills)
+    while low < high:  # from the first change on at which the success is known, it stays known
+        middle = (low + high) // 2
+        low, high = (low, middle) if killed_at(kills, middle) != "running" else (middle + 1, high)
+    ended = 0
+    while killed_at(kills, low + ended) == "finished":
+        resume_application(kills)
+        ended += 1
+    COUNTS["kills between a script's success and its record"] += ended
+    assert ended > 3
+
+
+def events_of_the_application(kills) -> int:
+    """How many changes of files a run makes that has the application alone to do."""
+    kills.fresh()
+    kills.run_once(features=[], application=None)
+    return kills.run_once(features=[])["events"]
+
+
+def killed_at(kills, number: int) -> str:
+    """Kill such a run at this change of a file: what is known of its script by then."""
+    kills.fresh()
+    kills.run_once(features=[], application=None)
+    kills.run_once(features=[], kill=number)
+    if kills.ledger().get("application", "").startswith("applied"):
+        return "recorded"
+    return "finished" if kills.application().get("state") == "finished" else "running"
+
+
+def resume_application(kills) -> None:
+    """The next runs: the first adopts, the one after it has nothing to do."""
+    result = kills.run_once(features=[])
+    assert (result.get("state"), result.get("adopted")) == ("completed", True), result
+    assert kills.counted()["run"] == 1
+    assert kills.run_once(features=[])["journal"] == []
 
 
 def wait_for(condition) -> None:

@@ -43,7 +43,7 @@ def run(node: FaultNode, name: str, want: Any, barrier: Any = None, dead: tuple[
                 lock_wait=20.0,
                 guard=lambda: held.check(want.ctid, identity(name)),
             )
-    except lease.LeaseHeldError as error:
+    except (lease.LeaseHeldError, lease.LeaseLostError) as error:
         return error
     held.release(want.ctid, identity(name))
     return (outcome.last.error or outcome.last.state, displaced)
@@ -131,3 +131,18 @@ def test_a_run_that_was_taken_for_dead_makes_no_further_call(faults: FaultNode) 
     with pytest.raises(Exception, match="run new has taken container 950 over"):
         faults.drive(wanted(), guard=lambda: held.check(950, identity("old")))
     assert faults.mutations_done() == []
+
+
+def test_a_displaced_run_that_is_continued_makes_no_call_although_the_lease_is_free(faults: FaultNode) -> None:
+    """It was stopped between two of its calls; the run that displaced it has ended and given the lease back."""
+    COUNTS["runs at once"] += 1
+    faults.fresh()
+    leases(faults).acquire(950, identity("old"), [])
+    assert run(faults, "new", wanted(), dead=("old",)) == ("completed", "old")
+    assert leases(faults).holder(950) is None
+    faults.calm()
+    faults.pve.asked.clear()
+    for want in (wanted(), wanted(memory_mb=2048), wanted(target="absent")):
+        assert "run new has taken container 950 over" in str(run(faults, "old", want))
+    assert faults.mutations_done() == []
+    assert run(faults, "third", wanted(memory_mb=2048)) == ("completed", None)

@@ -303,9 +303,9 @@ class Project:
         )
         return Run(done.returncode, done.stdout, self.results)
 
-    def start(self, *words: str, playbook: str = 'site.yml') -> Started:
-        """Begin a run that the test ends."""
-        return Started(self, self.command(*words, playbook=playbook), self.environment())
+    def start(self, *words: str, playbook: str = 'site.yml', under: Sequence[str] = ()) -> Started:
+        """Begin a run that the test ends, under another command if need be."""
+        return Started(self, [*under, *self.command(*words, playbook=playbook)], self.environment())
 
 
 class Started:

@@ -18,6 +18,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node import lease as leases
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils import _pct_wrapper as wrapper
 
 NONCE = "0123456789abcdef0123456789abcdef"
@@ -231,3 +232,26 @@ def test_put_and_fetch_take_any_name(name: str) -> None:
             assert os.listdir(directory) == [name]
             fetch = ["/bin/sh", "-c", wrapper.fetch_command(path)]
             assert subprocess.run(fetch, capture_output=True, cwd=directory, check=True).stdout == b"\x00data\xff"
+
+
+def test_a_displaced_run_does_not_enter_the_container(node: FakeNode, tmp_path: pathlib.Path) -> None:
+    """The line that module_utils/_node/fence.py writes; the command is never started."""
+    fence = str(tmp_path / "displaced")
+    own = {"run": "20260101T000000-0a0a0a0a", "fence": fence}
+    assert node.answer("true", **own).verdict == "ran"
+    leases.fence.note(str(tmp_path), 951, own["run"], "by")
+    leases.fence.note(str(tmp_path), 950, "20260101T000000-0b0b0b0b", "by")
+    os.symlink(tmp_path / "leases" / "displaced", fence)
+    assert node.answer("true", **own).verdict == "ran"
+    leases.fence.note(str(tmp_path), 950, own["run"], "20260101T000001-0c0c0c0c")
+    answer = node.answer(f"touch {tmp_path}/entered", **own)
+    assert (answer.rc, answer.verdict) == (None, "displaced:20260101T000001-0c0c0c0c")
+    assert not (tmp_path / "entered").exists()
+    text = answer.trouble(950, "pve") or ""
+    for words in ("run 20260101T000001-0c0c0c0c has taken container 950 on node pve over", "start it again when"):
+        assert words in text
+    assert node.answer("true").verdict == "ran"  # a command of nobody's run
+
+
+def test_connection_and_modules_mean_the_same_file() -> None:
+    assert leases.fence.path(leases.ROOT) == wrapper.FENCE

@@ -291,6 +291,33 @@ def test_a_reported_success_is_run_again_unless_it_is_the_same_attempt(container
     assert container.counted() == 3
 
 
+def test_a_success_whose_health_check_failed_is_run_again_in_the_same_attempt(container):
+    script = container.script(f"#!/bin/sh\necho x >> {container.folder}/count\n")
+    check = {"command": f"test -e {container.folder}/healthy", "retries": 0}
+    job = {"script": script, "attempt": "one", "health_check": check}
+    assert container.run(**job)["stage"] == "health_check"
+    (container.folder / "healthy").touch()
+    assert container.run(**job)["script"]["adopted"] is False
+    assert container.run(**job)["script"]["adopted"] is True
+    assert container.counted() == 2
+
+
+def test_a_success_that_nobody_heard_belongs_to_its_attempt(container):
+    """Its entry was forgotten meanwhile, so that the script is to run again."""
+    gate = Gate(container)
+    script = container.script(gate.text)
+    first = container.start(script=script, attempt="one")
+    gate.await_start()
+    first.stdout.close()
+    gate.release()
+    assert first.wait() != 0
+    second = container.start(script=script, attempt="two")
+    gate.await_start()
+    gate.release()
+    assert container.finish(second)["script"]["adopted"] is False
+    assert container.counted() == 2
+
+
 def test_a_failure_is_run_again(container):
     script = container.script(f"#!/bin/sh\necho x >> {container.folder}/count\nexit 1\n")
     for count in (1, 2):

@@ -13,6 +13,7 @@ import stat
 
 import pytest
 
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node import fence
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node import lease as leases
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.lease import LeaseHeldError, Leases
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.store import Store, StoreError, write_atomic
@@ -209,3 +210,52 @@ def test_a_lease_from_before_the_nodes_boot_is_void(root, tmp_path):
     mine.acquire(950, ME, [])
     age(root, 0, boot="another")
     assert mine.acquire(950, OTHER, []) == "run-1"
+
+
+def test_a_displaced_run_never_gets_the_lease_again(root, tmp_path):
+    """It was stopped and continued: the run that displaced it has ended, and the lease is free."""
+    mine = Leases(root, str(tmp_path))
+    mine.acquire(950, ME, [])
+    mine.acquire(950, OTHER, ["run-1"])
+    mine.release(950, OTHER)
+    for act in (mine.acquire, lambda *_args: mine.refuse_displaced(950, ME), lambda *_args: mine.check(950, ME)):
+        with pytest.raises(
+            leases.LeaseLostError, match=r"run run-2 has taken container 950 over at 20.*start it again"
+        ):
+            act(950, ME, ["run-2"])
+    with pytest.raises(leases.LeaseLostError), mine.working(950, ME, []):
+        pytest.fail("a displaced run at work")
+    assert mine.holder(950) is None
+    mine.acquire(951, ME, [])  # another container is not concerned
+    mine.acquire(950, {**ME, "id": "run-3"}, [])
+
+
+def test_the_fence_outlives_the_destruction_of_the_container_and_stays_small(root, tmp_path, monkeypatch):
+    mine = Leases(root, str(tmp_path))
+    monkeypatch.setattr(fence, "KEEP", 3)
+    for number in range(5):
+        mine.acquire(950, {**ME, "id": f"run {number}"}, [f"run {number - 1}"])
+    Store(root).forget(950)
+    with open(fence.path(root), encoding="ascii") as file:
+        assert [line.split()[:3] for line in file] == [
+            ["950", f"run_{number}", f"run_{number + 1}"] for number in (1, 2, 3)
+        ]
+    assert os.stat(fence.path(root)).st_mode & 0o777 == 0o600
+
+
+def test_runs_without_an_identity_are_not_fenced(root, tmp_path):
+    """A module without its action plugin: each call is a run of its own."""
+    mine = Leases(root, str(tmp_path))
+    manual = {"id": "manual"}
+    mine.acquire(950, manual, [])
+    mine.acquire(950, OTHER, ["manual"])
+    mine.release(950, OTHER)
+    mine.acquire(950, manual, [])
+
+
+def test_a_lease_that_somebody_removed_stops_the_run(root, tmp_path):
+    mine = Leases(root, str(tmp_path))
+    with mine.working(950, ME, []):
+        os.unlink(os.path.join(root, "leases", "950.json"))
+        with pytest.raises(leases.LeaseLostError, match="the lease of container 950 is gone"):
+            mine.check(950, ME)
