@@ -65,11 +65,15 @@ _RAW_PREFIXES = ('lxc.cgroup.', 'lxc.cgroup2.', 'lxc.prlimit.', 'lxc.net.', 'lxc
 
 @dataclass
 class Parsed:
-    """A .conf: the live options, the pending ones (None: delete) and the snapshots by name."""
+    """A .conf: the live options, the pending values, the pending deletions and the snapshots by name.
+
+    One key may have a pending value and a pending deletion at once (PVE facts, 'Pending changes').
+    """
 
     config: dict[str, Any] = field(default_factory=dict)
     pending: dict[str, Any] = field(default_factory=dict)
     snapshots: dict[str, dict[str, Any]] = field(default_factory=dict)
+    deletions: set[str] = field(default_factory=set)
 
 
 def digest(text: str) -> str:
@@ -132,7 +136,7 @@ def parse(text: str) -> Parsed:
     out.config.pop('snapstate', None)
     for key in re.split(r'[,;\s]+', str(out.pending.pop('delete', ''))):
         if key:
-            out.pending[key.lstrip('!')] = None
+            out.deletions.add(key.lstrip('!'))
     return out
 
 
@@ -156,11 +160,10 @@ def _render(options: dict[str, Any]) -> str:
 def render(parsed: Parsed) -> str:
     """The text PVE writes: head, [pve:pending], then the snapshots in the order of their names."""
     out = _render(parsed.config)
-    if parsed.pending:
-        pending = {k: v for k, v in parsed.pending.items() if v is not None}
-        deletes = sorted(k for k, v in parsed.pending.items() if v is None)
-        if deletes:
-            pending['delete'] = ','.join(deletes)
+    if parsed.pending or parsed.deletions:
+        pending = dict(parsed.pending)
+        if parsed.deletions:
+            pending['delete'] = ','.join(sorted(parsed.deletions))
         out += '\n[pve:pending]\n' + _render(pending)
     for name in sorted(parsed.snapshots):
         out += f'\n[{name}]\n' + _render(parsed.snapshots[name])

@@ -35,17 +35,23 @@ class Configs(Storages):
     async def _lxc_pending(self, user: str, v: Any) -> list[dict[str, Any]]:
         ct = self._find_ct(v['node'], v['vmid'])
         out: list[dict[str, Any]] = []
-        for key in sorted((set(ct.config) | set(ct.pending)) - {'lxc'}):
+        for key in sorted((set(ct.config) | set(ct.pending) | ct.deletions) - {'lxc'}):
             item: dict[str, Any] = {'key': key}
             if key in ct.config:
                 item['value'] = ct.config[key]
             if key in ct.pending:
-                if ct.pending[key] is None:
-                    item['delete'] = 1
-                else:
-                    item['pending'] = ct.pending[key]
+                item['pending'] = ct.pending[key]
+            if key in ct.deletions:
+                item['delete'] = 1
             out.append(item)
         return [*out, {'key': 'digest', 'value': ct.digest()}]
+
+    async def _lxc_config_get(self, user: str, v: Any) -> dict[str, Any]:
+        data: dict[str, Any] = await super()._lxc_config_get(user, v)
+        if not v.get('current') and not v.get('snapshot'):
+            for key in self._find_ct(v['node'], v['vmid']).deletions:
+                data.pop(key, None)
+        return data
 
     # -------------------------------------------------------------------- PUT
     async def _lxc_config_put(self, user: str, v: Any) -> None:
@@ -96,6 +102,7 @@ class Configs(Storages):
         pending = ct.pending
         for opt in reverts:
             pending.pop(opt, None)
+            ct.deletions.discard(opt)
         modified = set()
         for opt in deletes:
             if opt not in ct.config and pending.get(opt) is None:
@@ -107,11 +114,12 @@ class Configs(Storages):
                 raise PveError(500, "unable to delete read-only option: 'unprivileged'")
             if UNUSED.fullmatch(opt) or MOUNT.fullmatch(opt):
                 self._check_protection(ct, f"can't remove CT {ct.vmid} drive '{opt}'")
-            pending[opt] = None
+            ct.deletions.add(opt)  # a pending value of it stays
         for opt in sorted(values):
             modified.add(opt)
             self._check_value(ct, opt, values[opt])
             pending[opt] = rewrite.stored(opt, values[opt])
+            ct.deletions.discard(opt)
         self._cleanup_pending(ct)
         running = ct.status == 'running'
         errors = await (self._hotplug(ct, modified) if running else self._apply_pending(ct, modified))
@@ -139,9 +147,9 @@ class Configs(Storages):
     def _cleanup_pending(self, ct: LabCt) -> None:
         """Forget pending changes that change nothing."""
         for opt, value in list(ct.pending.items()):
-            same = opt in ct.config and value is not None and str(ct.config[opt]) == str(value)
-            if same or (value is None and opt not in ct.config):
+            if opt in ct.config and str(ct.config[opt]) == str(value):
                 del ct.pending[opt]
+        ct.deletions &= set(ct.config)
 
     # ---------------------------------------------------------------- running
     async def _hotplug(self, ct: LabCt, modified: set[str]) -> dict[str, str]:
@@ -151,19 +159,22 @@ class Configs(Storages):
         """
         errors: dict[str, str] = {}
         for opt in sorted(modified & set(ct.pending)):
-            if opt in FASTPLUG and ct.pending[opt] is not None:
+            if opt in FASTPLUG:
                 old, ct.config[opt] = ct.config.get(opt), ct.pending.pop(opt)
                 if opt == 'cores':
                     await self.backend.apply_hot(ct.vmid, opt, old, ct.config[opt])
-        for opt in sorted(k for k in modified if k in ct.pending):
-            deleting = ct.pending[opt] is None
+        for opt in sorted(modified & ct.deletions):
             try:
-                if deleting:
-                    await self._unplug(ct, opt)
-                    ct.config.pop(opt, None)
-                else:
-                    new = await self._plug(ct, opt, ct.pending[opt])
-                    ct.config[opt] = new
+                await self._unplug(ct, opt)
+                ct.config.pop(opt, None)
+                ct.deletions.discard(opt)
+            except PendingError:
+                continue
+            except TaskError as e:
+                errors[opt] = f'unable to hotplug {opt}: {e}\n'
+        for opt in sorted(modified & set(ct.pending)):
+            try:
+                ct.config[opt] = await self._plug(ct, opt, ct.pending[opt])
                 ct.pending.pop(opt)
             except PendingError:
                 continue
@@ -229,15 +240,15 @@ class Configs(Storages):
         """Move pending changes into the config of a stopped container; {option: error}. The caller saves."""
         errors: dict[str, str] = {}
         cfg, pending = ct.config, ct.pending
-        chosen = [opt for opt in pending if selection is None or opt in selection]
-        for opt in sorted(k for k in chosen if pending[k] is None):
+        # Deletions first, then the values, which win (PVE facts, 'Pending changes').
+        for opt in sorted(ct.deletions if selection is None else ct.deletions & selection):
             if MOUNT.fullmatch(opt) and opt in cfg:
                 self.keep_unused(ct, opt, cfg[opt])
             elif UNUSED.fullmatch(opt) and opt in cfg:
                 await self.free_unused(ct, opt)
             cfg.pop(opt, None)
-            pending.pop(opt)
-        for opt in sorted(k for k in chosen if pending.get(k) is not None):
+            ct.deletions.discard(opt)
+        for opt in sorted(pending if selection is None else set(pending) & selection):
             value = pending[opt]
             try:
                 if MOUNT.fullmatch(opt) and opt != 'rootfs':

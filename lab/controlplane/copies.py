@@ -335,7 +335,7 @@ class Copies:
                     k: x for k, x in ct.snapshots[name].items() if k not in ('snapstate', 'snaptime', 'description')
                 }
                 ct.config = dict(config, **keep, parent=name)
-                ct.pending = {}
+                ct.pending, ct.deletions = {}, set()
             finally:
                 ct.lock = None
                 self.save(ct)

@@ -12,6 +12,7 @@ from fakepve.lxc import FakeCt
 from fakepve.model import TaskError
 
 from . import conffile
+from . import values as rewrite
 from .backend import Backend
 from .confstore import ConfStore
 
@@ -22,6 +23,7 @@ class LabCt(FakeCt):
     def __init__(self, vmid: int, node: str) -> None:
         super().__init__(vmid, node=node, defaults=False)
         self.text = ''
+        self.deletions: set[str] = set()  # pending ones; self.pending has the pending values
 
     @property
     def name(self) -> str:
@@ -37,10 +39,15 @@ class LabCt(FakeCt):
         parsed = conffile.parse(text)
         self.text = text
         self.config, self.pending, self.snapshots = parsed.config, parsed.pending, parsed.snapshots
+        self.deletions = parsed.deletions
 
     def rendered(self) -> str:
         """The text for the state in memory."""
-        return conffile.render(conffile.Parsed(self.config, self.pending, self.snapshots))
+        used = {rewrite.volume_of(value) for key, value in self.config.items() if rewrite.MOUNT.fullmatch(key)}
+        # A volume that is mounted again is not unused any more: PVE says so whenever it writes the file.
+        again = [k for k, v in self.config.items() if rewrite.UNUSED.fullmatch(k) and rewrite.volume_of(v) in used]
+        config = {key: value for key, value in self.config.items() if key not in again}
+        return conffile.render(conffile.Parsed(config, self.pending, self.snapshots, self.deletions))
 
 
 class GuestFiles:

@@ -206,7 +206,7 @@ class Lifecycle:
             raise TaskError("you can't start a CT if it's a template")
         if not skiplock:
             self._task_lock(ct, allow=('mounted',))
-        if ct.pending:
+        if ct.pending or ct.deletions:
             await self._apply_pending(ct)
             self.save(ct)
         await self.check_start(ct)

@@ -110,23 +110,26 @@ def _predict(wanted: Wanted, seen: Observation) -> Source:
     there = None if wanted.recreate else seen.source
     above = find_source(wanted, seen.above or Observation(0, storages=seen.storages))
     if there is not None:
-        head, raw, record = there.merged(), there.raw, Record(applied=seen.source_applied)
+        head, raw = there.merged(), there.raw
+        record = Record(applied=seen.source_applied, volumes=seen.source_volumes)
     else:
         from_above, raw = copied(wanted, above) if above else (None, ())
         head, record = compare.created_config(wanted, from_above), Record()
     filtered = seen.source_firewall if there is not None or above is None else above.firewall
     live = there is not None and seen.source_running
-    going = [key for key, value in there.pending.items() if value is None] if there else []
-    changes = compare.config_changes(wanted, head, record, live, going)
+    conf = there if there is not None else ConfFile(head=head)
+    undone = compare.reverts(wanted, conf, record, live)
+    changes = compare.config_changes(wanted, conf, record, live)
+    conf = conf.reverted(undone)
     filtering = compare.firewall_change(wanted, filtered, record)
-    changed = dict(changes.onto(head))
-    for disk, size in compare.disk_growth(wanted, changed)[0].items():
+    changed = dict(changes.onto(conf.merged()))
+    for disk, size in compare.disk_growth(wanted, changed, record)[0].items():
         grown = {**properties.parse(changed[disk], "volume"), "size": size}
         changed[disk] = properties.compose(grown, "volume")
     add, remove = compare.raw_changes(wanted, raw, record)
     if there is not None and live and not _restarts(wanted):
         # It runs on with the old values, and those are what PVE copies.
-        for key in compare.left_waiting(changes, there):
+        for key in compare.left_waiting(changes, conf):
             changed.pop(key, None)
             changed.update({key: there.head[key]} if key in there.head else {})
     complete = states.rank(wanted.target) >= states.rank(states.COMPLETED)

@@ -15,7 +15,7 @@ from . import firewall_changes, hostneeds, mounts, properties, rawlines
 from .conffile import ConfFile
 from .firewall import Firewall
 from .model import HOT, NOTHING, RESTART, Record, Wanted
-from .options import AT_ONCE, Desired, desired_options, is_hot, new_value, undone_value
+from .options import AT_ONCE, Desired, desired_options, is_hot, new_value, same_option, undone_value
 
 GIB = 1024**3
 RAW = "lxc"  # the key under which the record keeps the raw lines that we applied
@@ -35,6 +35,7 @@ class Changes:
     reasons: tuple[str, ...] = ()
     applied: Mapping[str, Any] = field(default_factory=dict)
     disrupts: str = NOTHING
+    volumes: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     def __bool__(self) -> bool:
         return bool(self.set or self.delete)
@@ -60,12 +61,13 @@ def container_needs(wanted: Wanted) -> dict[str, str]:
     return needs
 
 
-def desired(wanted: Wanted, actual: Mapping[str, str], occupied: Iterable[str] = ()) -> dict[str, Desired]:
+def desired(wanted: Wanted, conf: ConfFile, places: mounts.Mounts) -> dict[str, Desired]:
     """The PVE options that the container's configuration and its features ask for."""
+    actual = conf.merged()
     options = {
         **desired_options(wanted.config, container_needs(wanted)),
-        **mounts.desired_mounts(wanted.config, actual, occupied),
-        **hostneeds.desired_devices(wanted, actual, occupied),
+        **places.desired(),
+        **hostneeds.desired_devices(wanted, conf),
     }
     if firewall_changes.is_filtered(wanted.config):
         # PVE filters nothing on an interface without its own switch.
@@ -77,43 +79,97 @@ def desired(wanted: Wanted, actual: Mapping[str, str], occupied: Iterable[str] =
     return options
 
 
-def config_changes(
-    wanted: Wanted, actual: Mapping[str, str], record: Record, running: bool, occupied: Iterable[str] = ()
-) -> Changes:
-    """What one PUT has to change.
+def config_changes(wanted: Wanted, actual: Mapping[str, str] | ConfFile, record: Record, running: bool) -> Changes:
+    """What one PUT has to change, once what `reverts` names is reverted.
 
-    ``actual`` are the values with pending ones merged in, ``occupied`` the options whose deletion is pending.
+    ``actual`` is the config with what waits for a restart, or the values of one in which nothing waits.
     """
-    options = desired(wanted, actual, occupied)
-    to_set: dict[str, str] = {}
-    delete: list[str] = []
-    reasons: list[str] = []
+    conf = as_conf(actual)
+    return _judged(wanted, conf.reverted(_judged(wanted, conf, record, running)[1]), record, running)[0]
+
+
+def reverts(wanted: Wanted, conf: ConfFile, record: Record, running: bool) -> dict[str, str]:
+    """The options whose waiting change has to go first, and why.
+
+    PVE keeps the pending value of an option that is deleted, and so the option comes back with the next start; of a
+    volume whose deletion waits only a revert keeps the data where they are (PVE facts, 'Pending changes').
+    """
+    return _judged(wanted, conf, record, running)[1]
+
+
+def as_conf(actual: Mapping[str, str] | ConfFile) -> ConfFile:
+    """A config from its values alone: nothing waits."""
+    return actual if isinstance(actual, ConfFile) else ConfFile(head=actual)
+
+
+def _judged(wanted: Wanted, conf: ConfFile, record: Record, running: bool) -> tuple[Changes, dict[str, str]]:
+    actual = conf.merged()
+    places = mounts.find(wanted, conf, record, running)
+    options = desired(wanted, conf, places)
+    changes = _Writes(conf, set(places.live()))
     for key, option in options.items():
         value = new_value(option, actual.get(key), record.applied.get(key))
-        if value is not None:
-            to_set[key] = value
-            reasons.append(f"{key}: {actual.get(key, 'not set')} -> {value} ({option.source})")
+        if value is not None or key in changes.wanted_live:
+            changes.put(key, value, option.source)
     for key, earlier in record.applied.items():
         if key in options or key in ASIDE:
             continue
         undone = undone_value(key, actual.get(key), earlier)
-        if undone and undone[0] == "set":
-            to_set[key] = str(undone[1])
-        elif undone:
-            delete.append(key)
         if undone:
-            reasons.append(f"{key}: we set it earlier and its key is gone from the file")
+            changes.put(key, undone[1], None)
     for key in hostneeds.not_assigned(wanted, actual, options):
-        if key not in delete:
-            delete.append(key)
-            reasons.append(f"{key}: {actual[key]} is not assigned ({hostneeds.SOURCE})")
-    return Changes(
-        set=to_set,
-        delete=tuple(sorted(delete)),
-        reasons=tuple(reasons),
+        if key not in changes.delete:
+            changes.put(key, None, hostneeds.SOURCE)
+    made = Changes(
+        set=changes.set,
+        delete=tuple(sorted(changes.delete)),
+        reasons=tuple(changes.reasons),
         applied=_remembered(wanted, options),
-        disrupts=_disruption(to_set, delete, actual, running),
+        disrupts=_disruption(changes.set, changes.delete, conf.head, running),
+        volumes=mounts.remembered(places, conf, record),
     )
+    return made, changes.reverts
+
+
+class _Writes:
+    """Sorts each change into what is set, what is deleted, and what is reverted first."""
+
+    def __init__(self, conf: ConfFile, wanted_live: set[str]) -> None:
+        self.conf, self.wanted_live = conf, wanted_live
+        self.actual = conf.merged()
+        self.set: dict[str, str] = {}
+        self.delete: list[str] = []
+        self.reasons: list[str] = []
+        self.reverts: dict[str, str] = {}
+
+    def put(self, key: str, value: str | None, source: str | None) -> None:
+        """One option and the value that it gets, None for its deletion; ``source`` is its key in the configuration."""
+        if self._waits_wrongly(key, value):
+            pending = self.conf.pending.get(key)
+            waits = "its deletion" if pending is None else pending
+            self.reverts[key] = f"{key}: {waits} waits for a restart and is reverted{f' ({source})' if source else ''}"
+        elif value is not None:
+            self.set[key] = value
+            was = self.actual.get(key, "not set")
+            self.reasons.append(f"{key}: {was} -> {value} ({source})" if source else gone(key))
+        else:
+            self.delete.append(key)
+            why = f"{key}: {self.actual.get(key)} is not assigned ({source})" if source else gone(key)
+            self.reasons.append(why)
+
+    def _waits_wrongly(self, key: str, value: str | None) -> bool:
+        """Whether what waits of an option has to be reverted, and whatever is left to change comes after that."""
+        conf, live = self.conf, self.conf.head.get(key)
+        if key not in conf.pending and key not in conf.deletions:
+            return False
+        if conf.is_going(key) or key in self.wanted_live or value is None:
+            return True
+        return live is not None and same_option(key, value, live)
+
+
+def gone(key: str) -> str:
+    """The reason of what is undone."""
+    return f"{key}: we set it earlier and its key is gone from the file"
 
 
 def _remembered(wanted: Wanted, options: Mapping[str, Desired]) -> dict[str, Any]:
@@ -137,13 +193,13 @@ def raw_changes(wanted: Wanted, there: Iterable[rawlines.Line], record: Record) 
     return add, remove + [line for line in hostneeds.lines_not_assigned(wanted, there) if line not in remove]
 
 
-def _disruption(to_set: Mapping[str, str], delete: list[str], actual: Mapping[str, str], running: bool) -> str:
+def _disruption(to_set: Mapping[str, str], delete: Iterable[str], actual: Mapping[str, str], running: bool) -> str:
     if not running or all(key in AT_ONCE for key in [*to_set, *delete]):
         return NOTHING
     return RESTART if _waiting(to_set, delete, actual) else HOT
 
 
-def _waiting(to_set: Mapping[str, str], delete: list[str], actual: Mapping[str, str]) -> list[str]:
+def _waiting(to_set: Mapping[str, str], delete: Iterable[str], actual: Mapping[str, str]) -> list[str]:
     waiting = [key for key in to_set if not is_hot(key, actual)]
     return sorted(waiting + [key for key in delete if not is_hot(key, actual, deleted=True)])
 
@@ -155,7 +211,7 @@ def left_waiting(changes: Changes, conf: ConfFile) -> set[str]:
     """
     live = conf.head
     touched = {*changes.set, *changes.delete}
-    waiting = _waiting(changes.set, list(changes.delete), live)
+    waiting = _waiting(changes.set, changes.delete, live)
     return {key for key in conf.pending if key not in touched} | {
         key for key in waiting if changes.set.get(key) != live.get(key)
     }
@@ -170,22 +226,26 @@ def disk_size(actual: Mapping[str, str], disk: str) -> int | None:
         return None
 
 
-def _sizes(wanted: Wanted, actual: Mapping[str, str]) -> dict[str, tuple[Any, str]]:
+def _sizes(wanted: Wanted, conf: ConfFile, record: Record) -> dict[str, tuple[Any, str]]:
     """{disk: (size in GiB, the key that asks for it)}."""
     asked: dict[str, tuple[Any, str]] = {}
     if wanted.config.get("storage_size_gb") is not None:
         asked["rootfs"] = (wanted.config["storage_size_gb"], "storage_size_gb")
-    asked.update(mounts.volume_sizes(wanted.config, actual))
+    asked.update(mounts.find(wanted, conf, record).sizes())
     return asked
 
 
-def disk_growth(wanted: Wanted, actual: Mapping[str, str]) -> tuple[dict[str, str], str | None]:
+def disk_growth(
+    wanted: Wanted, config: Mapping[str, str] | ConfFile, record: Record
+) -> tuple[dict[str, str], str | None]:
     """({disk: new size for ``PUT resize``}, error).
 
     PVE can't shrink a disk, and it makes the files of a template read-only.
     """
     growth: dict[str, str] = {}
-    for disk, (size_gb, source) in _sizes(wanted, actual).items():
+    conf = as_conf(config)
+    actual = {**conf.head, **conf.merged()}
+    for disk, (size_gb, source) in _sizes(wanted, conf, record).items():
         there = disk_size(actual, disk)
         if there is None or int(size_gb) * GIB == there:
             continue
@@ -211,7 +271,7 @@ def _too_small(source: str, size_gb: Any, disk: str, there: int) -> str:
 
 def clone_too_small(wanted: Wanted, ctid: int, copied: Mapping[str, str]) -> str | None:
     """Why a clone's disks can't be as the file says: the source's, which are copied, are larger. None when they can."""
-    for disk, (size_gb, source) in _sizes(wanted, copied).items():
+    for disk, (size_gb, source) in _sizes(wanted, ConfFile(head=copied), Record()).items():
         there = disk_size(copied, disk)
         if there is not None and int(size_gb) * GIB < there:
             return f"{_too_small(source, size_gb, f'{disk} of its source {ctid}', there)}, or clone from another"
@@ -257,7 +317,7 @@ def origin(wanted: Wanted) -> dict[str, str]:
     return {}
 
 
-def fixed_notes(wanted: Wanted, actual: Mapping[str, str], record: Record) -> list[str]:
+def fixed_notes(wanted: Wanted, conf: ConfFile, record: Record) -> list[str]:
     """What was decided when the container was made, and is other in the file by now. It runs on as it is."""
     notes = []
     made, asked = dict(record.origin or {}), origin(wanted)
@@ -265,10 +325,10 @@ def fixed_notes(wanted: Wanted, actual: Mapping[str, str], record: Record) -> li
         was, now = ((f"{key} {value}" for key, value in each.items()) for each in (made, asked))
         notes.append((next(iter(asked)), f"it was made from {', '.join(was)}, and {', '.join(now)} is asked for"))
     pool = wanted.config.get("storage_pool")
-    there = properties.parse(actual.get("rootfs", ""), "volume").get("volume", "").partition(":")[0]
+    there = properties.parse(conf.head.get("rootfs", ""), "volume").get("volume", "").partition(":")[0]
     if pool and there and pool != there:
         notes.append(("storage_pool", f"its root disk is on {there}, and {pool} is asked for"))
-    notes += mounts.other_pools(wanted.config, actual)
+    notes += mounts.other_pools(mounts.find(wanted, conf, record), conf)
     ending = f"that takes effect only when it is made anew (phoenix_recreate_ctids: [{wanted.ctid}])"
     return [f"{key}: {what}; {ending}" for key, what in notes]
 

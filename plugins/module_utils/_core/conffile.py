@@ -11,8 +11,8 @@ Recorded from a real node: descriptions are leading ``#`` lines, URL-encoded; ra
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from urllib.parse import unquote
 
 _SECTION = re.compile(r"^\[([^\]]+)\]\s*$")
@@ -22,16 +22,22 @@ _LINE = re.compile(r"^([a-z][a-z_0-9]*):\s?(.*?)\s*$")
 
 @dataclass(frozen=True)
 class ConfFile:
-    """One container's config. ``pending`` maps a key to its new value, or to None for a pending deletion."""
+    """One container's config.
+
+    ``pending`` maps a key to the value that it gets with the next start, or to None where it is deleted then;
+    ``deletions`` are all keys with a pending deletion. A key may have a pending value besides: the start deletes first,
+    and the value wins (PVE facts, 'Pending changes').
+    """
 
     head: Mapping[str, str] = field(default_factory=dict)
     raw: tuple[tuple[str, str], ...] = ()
     pending: Mapping[str, str | None] = field(default_factory=dict)
     snapshots: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     snapshot_raw: Mapping[str, tuple[tuple[str, str], ...]] = field(default_factory=dict)
+    deletions: frozenset[str] = frozenset()
 
     def merged(self) -> dict[str, str]:
-        """Live values with the pending ones applied: what ``GET config`` shows."""
+        """Live values with the pending ones applied: what the container has after its next start."""
         result = dict(self.head)
         for key, value in self.pending.items():
             if value is None:
@@ -40,12 +46,24 @@ class ConfFile:
                 result[key] = value
         return result
 
+    def is_going(self, key: str) -> bool:
+        """Whether the deletion of a live option waits."""
+        waits = key in self.deletions or (key in self.pending and self.pending[key] is None)
+        return waits and key in self.head
+
+    def reverted(self, keys: Iterable[str]) -> ConfFile:
+        """The config without what waits of these options."""
+        gone = set(keys)
+        kept = {key: value for key, value in self.pending.items() if key not in gone}
+        return replace(self, pending=kept, deletions=self.deletions - gone)
+
 
 def parse_conf(text: str) -> ConfFile:
     """The text of a config file -> its parts. Lines that PVE would not understand are left out, as PVE does."""
     head: dict[str, str] = {}
     raw: list[tuple[str, str]] = []
-    pending: dict[str, str | None] = {}
+    pending: dict[str, str] = {}
+    deletions: set[str] = set()
     snapshots: dict[str, dict[str, str]] = {}
     snapshot_raw: dict[str, tuple[tuple[str, str], ...]] = {}
     target: dict[str, str] | None = head
@@ -72,15 +90,17 @@ def parse_conf(text: str) -> ConfFile:
         option = _LINE.match(line)
         if option and target is not None:
             target[option.group(1)] = option.group(2)
+        elif option and option.group(1) == "delete":
+            deletions |= {name.lstrip("!") for name in re.split(r"[\s,]+", option.group(2)) if name}
         elif option:
-            pending.update(_pending(option.group(1), option.group(2)))
+            pending[option.group(1)] = option.group(2)
     if description:
         head["description"] = "".join(part + "\n" for part in description)
-    return ConfFile(head=head, raw=tuple(raw), pending=pending, snapshots=snapshots, snapshot_raw=snapshot_raw)
-
-
-def _pending(key: str, value: str) -> dict[str, str | None]:
-    """One line of the pending section: a new value, or the list of deletions."""
-    if key != "delete":
-        return {key: value}
-    return {name.lstrip("!"): None for name in re.split(r"[\s,]+", value) if name}
+    return ConfFile(
+        head=head,
+        raw=tuple(raw),
+        pending={**dict.fromkeys(sorted(deletions)), **pending},
+        snapshots=snapshots,
+        snapshot_raw=snapshot_raw,
+        deletions=frozenset(deletions),
+    )

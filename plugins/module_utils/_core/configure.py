@@ -8,19 +8,19 @@ from __future__ import annotations
 
 from typing import Any
 
-from . import compare, firewall_changes, hostneeds, states
+from . import compare, firewall_changes, hostneeds, mounts, states
+from .conffile import ConfFile
 from .firewall import Firewall
 from .model import HOT, NOTHING, RESTART, Entry, Observation, Record, Wanted
 from .world import World
 
 
-def differs(
-    wanted: Wanted, config: dict[str, str], raw: Any, record: Record, running: bool, firewall: Firewall
-) -> bool:
+def differs(wanted: Wanted, conf: ConfFile, raw: Any, record: Record, running: bool, firewall: Firewall) -> bool:
     """Whether the config is other than the desired one."""
     return (
-        bool(compare.config_changes(wanted, config, record, running))
-        or bool(compare.disk_growth(wanted, config)[0])
+        bool(compare.reverts(wanted, conf, record, running))
+        or bool(compare.config_changes(wanted, conf, record, running))
+        or bool(compare.disk_growth(wanted, conf, record)[0])
         or compare.raw_changes(wanted, raw, record) != ([], [])
         or bool(compare.firewall_change(wanted, firewall, record))
     )
@@ -50,37 +50,48 @@ def configure(wanted: Wanted, seen: Observation, record: Record, world: World, t
     path = f"/nodes/{wanted.node}/lxc/{wanted.ctid}"
     created = any(step.kind in ("create", "clone") for step in world.steps)
     earlier = Record() if created else record
-    going = [key for key, value in seen.conf.pending.items() if value is None]
-    changes = compare.config_changes(wanted, world.config, earlier, world.running, going)
-    growth = list(compare.disk_growth(wanted, world.config)[0].items())
+    conf = ConfFile(head=world.config) if created else seen.conf
+    undone = compare.reverts(wanted, conf, earlier, world.running)
+    changes = compare.config_changes(wanted, conf, earlier, world.running)
+    conf = conf.reverted(undone)
+    growth = list(compare.disk_growth(wanted, conf, earlier)[0].items())
     add, remove = compare.raw_changes(wanted, world.raw, earlier)
     filtering = compare.firewall_change(wanted, world.firewall, earlier)
     # The record must not forget what is still to be removed, in case this run is cut off.
     aside = ((compare.RAW, bool(add or remove)), (firewall_changes.KEY, bool(filtering)))
     to_come = {key for key, pending in aside if pending}
+    if undone:
+        world.differs = bool(changes or growth or to_come)
+        world.config = conf.merged()
+        # Alone: PVE takes no other change of an option that the same call reverts.
+        call = Entry("pve", f"PUT {path}/config", {"revert": ",".join(sorted(undone))})
+        # The values are remembered with the last step that makes them so.
+        remember = () if changes else (_remember(changes, earlier, to_come),)
+        world.add("configure", "; ".join(undone.values()), call, *remember)
+        waiting = [key for key in waiting if key not in undone]
     if changes:
         world.differs = bool(growth or to_come)
         world.config = changes.onto(world.config)
         call = Entry("pve", f"PUT {path}/config", changes.params())
-        remember = _remember(changes.applied, earlier, to_come)
+        remember = _remember(changes, earlier, to_come)
         world.add("configure", "; ".join(changes.reasons), call, remember, disrupts=changes.disrupts)
         if world.running:
-            waiting = sorted({*compare.left_waiting(changes, seen.conf), *(key for key in waiting if key == "lxc")})
+            waiting = sorted({*compare.left_waiting(changes, conf), *(key for key in waiting if key == "lxc")})
     if add or remove:
         to_come.remove(compare.RAW)
         world.differs = bool(growth or to_come)
-        _raw_lines(wanted, seen, world, _remember(changes.applied, earlier, to_come), (add, remove))
+        _raw_lines(wanted, seen, world, _remember(changes, earlier, to_come), (add, remove))
         waiting = sorted({*waiting, "lxc"}) if world.running else waiting
     if filtering:
         world.differs = bool(growth)
         world.firewall = filtering.after
         calls = (Entry("pve", f"{c.method} {path}/firewall/{c.path}", c.params) for c in filtering.calls)
-        remember = _remember(changes.applied, earlier, set())
+        remember = _remember(changes, earlier, set())
         disrupts = HOT if world.running else NOTHING
         world.add("firewall", "; ".join(filtering.reasons), *calls, remember, disrupts=disrupts)
-    elif not (changes or add or remove) and _unrecorded(changes.applied, earlier, world, growth):
+    elif not (undone or changes or add or remove) and _unrecorded(changes, earlier, world, growth):
         world.differs = bool(growth)
-        remember = _remember(changes.applied, earlier, set())
+        remember = _remember(changes, earlier, set())
         world.add("record", "the values to compare with next time", remember)
     for disk, size in growth:
         world.differs = disk != growth[-1][0]
@@ -89,16 +100,20 @@ def configure(wanted: Wanted, seen: Observation, record: Record, world: World, t
     return waiting
 
 
-def _unrecorded(applied: Any, earlier: Record, world: World, growth: Any) -> bool:
+def _unrecorded(changes: compare.Changes, earlier: Record, world: World, growth: Any) -> bool:
     """Whether nothing has to change, but what is remembered isn't that yet: the values, or the state's word."""
-    return dict(applied) != dict(earlier.applied) or (world.word == states.CREATED and not growth)
+    if dict(changes.applied) != dict(earlier.applied) or not mounts.is_recorded(changes.volumes, earlier):
+        return True
+    return world.word == states.CREATED and not growth
 
 
-def _remember(applied: Any, earlier: Record, to_come: set[str]) -> Entry:
-    """The write of the values last applied; of what is still to come as it was."""
+def _remember(changes: compare.Changes, earlier: Record, to_come: set[str]) -> Entry:
+    """The write of the values last applied, of what is still to come as it was, and of the volumes that are known."""
     kept = {key: earlier.applied[key] for key in to_come if key in earlier.applied}
-    values = {key: value for key, value in applied.items() if key not in to_come}
-    return Entry("node", "record", {"applied": {**values, **kept}})
+    values = {key: value for key, value in changes.applied.items() if key not in to_come}
+    known = changes.volumes or earlier.volumes
+    volumes = {"volumes": {name: dict(tied) for name, tied in changes.volumes.items()}} if known else {}
+    return Entry("node", "record", {"applied": {**values, **kept}, **volumes})
 
 
 def _raw_lines(wanted: Wanted, seen: Observation, world: World, remember: Entry, lines: Any) -> None:

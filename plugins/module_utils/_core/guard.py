@@ -140,7 +140,9 @@ def rollback(wanted: Wanted, record: Record) -> Step:
     before = dict(record.guarding or {})
     back = Entry("pve", f"POST {path}/snapshot/{SNAPSHOT}/rollback", {"start": 1})
     drop = Entry("pve", f"DELETE {path}/snapshot/{SNAPSHOT}", {})
-    known = {"applied": before.get("applied") or {}, "ledger": before.get("ledger")}
+    # A volume that was added since is detached by the rollback, and attached again by the next run.
+    volumes = {**record.volumes, **(before.get("volumes") or {})}
+    known = {"applied": before.get("applied") or {}, "ledger": before.get("ledger"), "volumes": volumes or None}
     forget = Entry("node", "record", {**known, "guarding": None, "raw_boot": None, "checked_boot": None})
     word = Entry("node", "state", {"word": states.COMPLETED})
     reason = "guard: rollback; the change has failed"

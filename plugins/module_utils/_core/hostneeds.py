@@ -16,6 +16,7 @@ from dataclasses import replace
 from typing import Any
 
 from . import digest, gpus, properties, rawlines
+from .conffile import ConfFile
 from .model import Wanted
 from .options import Desired
 
@@ -70,14 +71,19 @@ def complete(wanted: Wanted, node: gpus.Gpus) -> Wanted:
         return replace(completed, device_error=f"{SOURCE}: {error}")
 
 
-def desired_devices(wanted: Wanted, actual: Mapping[str, str], occupied: Iterable[str] = ()) -> dict[str, Desired]:
-    """The ``devN`` options of the container's devices: what is there keeps its slot, what is new takes a free one."""
-    slots = {path: key for key, path in _there(actual)}
+def desired_devices(wanted: Wanted, conf: ConfFile) -> dict[str, Desired]:
+    """The ``devN`` options of the container's devices: what is there keeps its slot, what is new takes a free one.
+
+    A device whose deletion waits is there: it keeps its slot, and the deletion is reverted.
+    """
+    going = {path: key for key, path in _there(conf.head) if conf.is_going(key)}
+    slots = {**going, **{path: key for key, path in _there(conf.merged())}}
+    taken = {*conf.head, *conf.pending}
     result: dict[str, Desired] = {}
     for device in wanted.devices or ():
         if _by_lines(wanted, device):
             continue
-        key = slots.get(device.path) or next(_free(actual, {*result, *occupied}))
+        key = slots.get(device.path) or next(_free(taken, set(result)))
         result[key] = Desired(key, SOURCE, parts=gpus.passthrough(device))
     return result
 
@@ -164,5 +170,5 @@ def _there(actual: Mapping[str, str]) -> Iterator[tuple[str, str]]:
             yield key, properties.parse(value, "path").get("path", "")
 
 
-def _free(actual: Mapping[str, str], taken: set[str]) -> Iterator[str]:
-    return (key for key in (f"dev{number}" for number in range(SLOTS)) if key not in actual and key not in taken)
+def _free(there: set[str], taken: set[str]) -> Iterator[str]:
+    return (key for key in (f"dev{number}" for number in range(SLOTS)) if key not in there and key not in taken)

@@ -114,6 +114,7 @@ class Observation:
     source_word: str | None = None
     source_ledger: Mapping[str, Any] | None = None
     source_applied: Mapping[str, Any] = field(default_factory=dict)
+    source_volumes: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     above: Observation | None = None
     storages: Mapping[str, str] = field(default_factory=dict)
     creating: str | None = None
@@ -142,7 +143,10 @@ class Observation:
 
 @dataclass(frozen=True)
 class Record:
-    """What the node remembers of earlier runs: the state word, ownership and the values last applied."""
+    """What the node remembers of earlier runs: the state word, ownership and the values last applied.
+
+    ``volumes`` ties the names of the configuration's volumes to PVE's (see mounts).
+    """
 
     word: str | None = None
     ours: bool = False
@@ -156,6 +160,7 @@ class Record:
     recreating: Mapping[str, Any] | None = None
     origin: Mapping[str, Any] | None = None
     guarding: Mapping[str, Any] | None = None
+    volumes: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Callable
 
-from . import properties, tags
+from . import forms, properties, tags
 
 Config = Mapping[str, Any]
 Needs = Mapping[str, str]
@@ -20,13 +20,14 @@ Needs = Mapping[str, str]
 class Desired:
     """One PVE option: a plain value, or the sub-options that we set of a property string.
 
-    Sub-options that are not named here belong to somebody else and are kept.
+    Sub-options that are not named here belong to somebody else and are kept; ``without`` are switches that must be off.
     """
 
     key: str
     source: str
     text: str | None = None
     parts: Mapping[str, str] | None = None
+    without: frozenset[str] = frozenset()
 
     def remembered(self) -> Any:
         """What the last-applied record keeps of it: of a volume only its place, since PVE names and sizes it."""
@@ -106,6 +107,8 @@ def _startup(config: Config, _needs: Needs) -> dict[str, str] | None:
     return parts or None
 
 
+NAME_SERVERS = "nameserver"
+
 TABLE = (
     Option("hostname", "name", _plain("name")),
     Option("memory", "memory_mb", _plain("memory_mb")),
@@ -113,7 +116,7 @@ TABLE = (
     Option("cores", "cores", _plain("cores")),
     Option("features", "pct_options", _features),
     Option("net0", "network_config", _network),
-    Option("nameserver", "network_config", _name_servers),
+    Option(NAME_SERVERS, "network_config", _name_servers),
     Option("onboot", "start_at_boot", _flag("start_at_boot")),
     Option("startup", "boot_order", _startup),
     Option(tags.KEY, "tags", lambda config, _needs: tags.wanted_tags(config) or None),
@@ -163,7 +166,8 @@ def new_value(desired: Desired, actual: str | None, applied: Any) -> str | None:
     if desired.key == tags.KEY:
         return tags.changed(actual, (desired.parts or {}).values(), applied)
     if desired.parts is None:
-        return None if actual is not None and actual.strip() == desired.text else desired.text
+        same = actual is not None and same_text(desired.key, actual, str(desired.text))
+        return None if same else desired.text
     first = properties.default_key(desired.key)
     there = properties.parse(actual or "", first)
     earlier = applied if isinstance(applied, Mapping) else {}
@@ -174,6 +178,9 @@ def new_value(desired: Desired, actual: str | None, applied: Any) -> str | None:
     for key, value in desired.parts.items():
         if not properties.same_value(key, merged.get(key, ""), value):
             merged[key] = value
+    for key in desired.without:
+        if forms.flag(merged.get(key, "0")) == "1":
+            del merged[key]
     if actual is not None and properties.same(merged, there):
         return None
     return properties.compose(merged, first)
@@ -191,13 +198,13 @@ def undone_value(key: str, actual: str | None, applied: Any) -> tuple[str, str |
         return None if left is None else ("set", left) if left else _deletion(key)
     if key.rstrip("0123456789") == "mp" and isinstance(applied, Mapping):
         # Somebody may have put another mount point into the slot since.
-        same = properties.parse(actual, "volume").get("mp") == applied.get("mp")
+        same = forms.path(properties.parse(actual, "volume").get("mp", "")) == forms.path(applied.get("mp", ""))
         return _deletion(key) if same else None
     if key.rstrip("0123456789") == "dev" and isinstance(applied, Mapping):
         # Somebody may have put another device into the slot since.
         return _deletion(key) if properties.parse(actual, "path").get("path") == applied.get("path") else None
     if not isinstance(applied, Mapping):
-        if actual.strip() != str(applied):
+        if not same_text(key, actual, str(applied)):
             return None  # somebody changed it since: it is theirs now
         return ("set", RESET[key]) if key in RESET and actual.strip() != RESET[key] else _deletion(key)
     first = properties.default_key(key)
@@ -207,6 +214,24 @@ def undone_value(key: str, actual: str | None, applied: Any) -> tuple[str, str |
     if rest and (key.rstrip("0123456789") not in WHOLE or set(applied) <= SWITCHES):
         return None if len(rest) == len(there) else ("set", properties.compose(rest, first))
     return _deletion(key) if set(there) & set(applied) else None
+
+
+def same_text(key: str, left: str, right: str) -> bool:
+    """Whether two values of a plain option mean the same to PVE."""
+    if left.strip() == right.strip():
+        return True
+    return key == NAME_SERVERS and forms.addresses(left) == forms.addresses(right)
+
+
+def same_option(key: str, left: str, right: str) -> bool:
+    """Whether two values of any option mean the same to PVE."""
+    if key == tags.KEY:
+        return tags.split(left).keys() == tags.split(right).keys()
+    if same_text(key, left, right):
+        return True
+    first = properties.default_key(key)
+    structured = first is not None or key == "features" or key.rstrip("0123456789") == "net"
+    return structured and properties.same(properties.parse(left, first), properties.parse(right, first))
 
 
 def _deletion(key: str) -> tuple[str, None] | None:

@@ -14,6 +14,7 @@ import dataclasses
 from typing import Any
 
 from . import clones, compare, configure, guard, ledger, recreate, refusals, states
+from .conffile import ConfFile
 from .firewall import Firewall
 from .model import RESTART, Entry, Observation, Plan, Record, Step, Wanted
 from .world import World
@@ -91,7 +92,7 @@ def _observed(wanted: Wanted, seen: Observation, record: Record) -> World:
     if seen.template:
         due, application = [], None  # never entered again: what changed since is told as stale
     config = seen.conf.merged()
-    differs = seen.exists and configure.differs(wanted, config, seen.conf.raw, record, seen.running, seen.firewall)
+    differs = seen.exists and configure.differs(wanted, seen.conf, seen.conf.raw, record, seen.running, seen.firewall)
     return World(
         exists=seen.exists,
         running=seen.running,
@@ -122,7 +123,7 @@ def _notes(wanted: Wanted, seen: Observation, record: Record) -> list[str]:
         if stale:
             notes.append(f"stale: name {wanted.ctid} in phoenix_recreate_ctids to have the template made anew")
     if seen.exists:
-        notes += compare.fixed_notes(wanted, seen.conf.head, record)
+        notes += compare.fixed_notes(wanted, seen.conf, record)
     if seen.ledger_error:
         notes.append(
             f"the ledger inside the container can't be read ({seen.ledger_error}): features count as not applied"
@@ -165,14 +166,15 @@ def _create(wanted: Wanted, seen: Observation, record: Record, world: World, tar
     world.config = compare.created_config(wanted, head)
     if source:
         world.firewall = source.firewall  # PVE copies it, and leaves alone what a create finds
-    world.differs = configure.differs(wanted, world.config, world.raw, Record(), False, world.firewall)
+    made = ConfFile(head=world.config)
+    world.differs = configure.differs(wanted, made, world.raw, Record(), False, world.firewall)
     # A clone starts with what its source has applied; what an earlier container of this CTID had is gone with it.
     world.due = ledger.due_features(wanted.features, source.ledger if source else None)
     world.application = ledger.application_due(wanted.ctid, wanted.application, None)
     world.identity = source is not None
     intent = Entry("node", "record", {"creating": True, **recreate.intent(wanted, record)})
     identity = {"identity": "due"} if source else {}
-    made = {"creating": None, "ours": True, "applied": {}, "origin": compare.origin(wanted)}
+    made = {"creating": None, "ours": True, "applied": {}, "volumes": None, "origin": compare.origin(wanted)}
     done = Entry("node", "record", {**made, **identity})
     world.word = None
     differs, world.differs = world.differs, True  # after a create the state is 'created', whatever is left to configure
@@ -209,7 +211,7 @@ def _resume_create(wanted: Wanted, seen: Observation, world: World) -> None:
     else:
         world.identity = clones.source_ctid(wanted) is not None
         identity = {"identity": "due"} if world.identity else {}
-        made = {"creating": None, "ours": True, "applied": {}, "origin": compare.origin(wanted)}
+        made = {"creating": None, "ours": True, "applied": {}, "volumes": None, "origin": compare.origin(wanted)}
         done = Entry("node", "record", {**made, **identity})
         world.add("adopt", "an earlier run created it and was cut off before it could say so", done)
 

@@ -12,12 +12,26 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from typing import Callable
+
+from . import forms
 
 UNITS = {"K": 1024, "M": 1024**2, "G": 1024**3, "T": 1024**4}
 _SIZE = re.compile(r"^(\d+(?:\.\d+)?)([KMGT])?$")
 
 # The keys whose value stands bare at the front of a property string ("STORE:volume,mp=/data").
 DEFAULT_KEYS = {"rootfs": "volume", "mp": "volume", "dev": "path", "startup": "order"}
+
+_FLAGS = ("ro", "acl", "backup", "quota", "replicate", "shared", "keepattrs", "firewall", "link_down", "host-managed")
+_FLAGS += ("nesting", "keyctl", "fuse", "mknod", "force_rw_sys", "deny-write")
+# Sub-option -> its canonical form.
+_FORMS: dict[str, Callable[[object], str]] = {
+    "hwaddr": forms.mac,
+    "mp": forms.path,
+    "path": forms.path,
+    **dict.fromkeys(("ip", "ip6", "gw", "gw6"), forms.address),
+    **dict.fromkeys(_FLAGS, forms.flag),
+}
 
 
 def default_key(option: str) -> str | None:
@@ -61,11 +75,14 @@ def format_size(size: int) -> str:
 
 
 def same_value(key: str, left: str, right: str) -> bool:
-    """Whether two values of one sub-option mean the same to PVE (MACs ignore case, sizes their unit)."""
+    """Whether two values of one sub-option mean the same to PVE (see forms; sizes ignore their unit)."""
     if left == right:
         return True
-    if key == "hwaddr":
-        return left.lower() == right.lower()
+    form = _FORMS.get(key)
+    if form is not None:
+        return form(left) == form(right) and bool(left) == bool(right)
+    if key == "volume":  # the path of a bind mount; a volume's id has one spelling
+        return left.startswith("/") and right.startswith("/") and forms.path(left) == forms.path(right)
     if key == "size":
         try:
             return parse_size(left) == parse_size(right)

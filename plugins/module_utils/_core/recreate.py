@@ -31,6 +31,7 @@ _FORGOTTEN = (
     "creating",
     "origin",
     "guarding",
+    "volumes",
 )
 # What is seen besides the container itself, and still is when it is gone.
 _REMAINS = (
@@ -41,6 +42,7 @@ _REMAINS = (
     "source_word",
     "source_ledger",
     "source_applied",
+    "source_volumes",
     "source_firewall",
     "above",
     "storages",
@@ -62,8 +64,8 @@ def is_due(wanted: Wanted, seen: Observation, record: Record) -> bool:
         return str((record.recreating or {}).get("run")) != wanted.run
     if found == CREATING:
         # Begun and not ended: it goes on, unless what is wanted by now can't be reached from there.
-        config = seen.conf.merged()
-        return bool(compare.fixed_error(wanted, config) or compare.disk_growth(wanted, config)[1])
+        growth = compare.disk_growth(wanted, seen.conf, record)
+        return bool(compare.fixed_error(wanted, seen.conf.merged()) or growth[1])
     return True
 
 

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from . import clones, compare, rawlines, states
+from . import clones, compare, mounts, rawlines, states
 from .compare import volumes
 from .model import Observation, Record, Wanted
 
@@ -72,16 +72,24 @@ def refusal(wanted: Wanted, seen: Observation, record: Record) -> str | None:
     config = seen.conf.merged()
     return (
         compare.fixed_error(wanted, config)
-        or compare.disk_growth(wanted, config)[1]
+        or compare.disk_growth(wanted, seen.conf, record)[1]
+        or _mounts(wanted, seen, record)
         or _protected(wanted, seen, record, config)
     )
+
+
+def _mounts(wanted: Wanted, seen: Observation, record: Record) -> str | None:
+    """Why a mount point can't be had: its path is occupied, or which volume it means is not known."""
+    if states.rank(wanted.target) < states.rank(states.CONFIGURED):
+        return None
+    return mounts.find(wanted, seen.conf, record, seen.running).error
 
 
 def _protected(wanted: Wanted, seen: Observation, record: Record, config: Mapping[str, str]) -> str | None:
     """PVE changes no drive of a protected container, and says so only when it is asked to."""
     if config.get("protection") != "1" or states.rank(wanted.target) < states.rank(states.CONFIGURED):
         return None
-    changes = compare.config_changes(wanted, config, record, seen.running)
+    changes = compare.config_changes(wanted, seen.conf, record, seen.running)
     drives = sorted(key for key in (*changes.set, *changes.delete) if key.rstrip("0123456789") in ("mp", "rootfs"))
     if not drives:
         return None

@@ -12,7 +12,7 @@ import time
 from dataclasses import replace
 from typing import Any, Callable
 
-from .._core import firewall_changes, guard, planner, states
+from .._core import firewall_changes, guard, mounts, planner, states
 from .._core import ledger as ledgers
 from .._core.firewall import Rule, rule_of_answer
 from .._core.model import Entry, Observation, Record, Step, Wanted
@@ -238,6 +238,9 @@ class Executor:
             self._store.forget(wanted.ctid)
         else:
             values = dict(entry.params)
+            if values.get("volumes"):
+                conf = read_conf(self._observer.node, wanted.ctid, self._observer.pve)[0]
+                values["volumes"] = mounts.completed(values["volumes"], conf or seen.conf)
             if values.get("creating"):
                 values["creating"] = {"run": self._run, "at": int(time.time())}
             if values.get("recreating"):
@@ -250,7 +253,8 @@ class Executor:
     def _before(self, ctid: int, values: dict[str, Any]) -> dict[str, Any]:
         """What a guarded change that fails takes back of the record."""
         known = self._store.read_record(ctid)
-        return {"stage": values["guarding"], "applied": known.get("applied") or {}, "ledger": known.get("ledger")}
+        kept = {name: known.get(name) or {} for name in ("applied", "volumes")}
+        return {"stage": values["guarding"], **kept, "ledger": known.get("ledger")}
 
     def undo(self, wanted: Wanted) -> tuple[str, list[dict[str, Any]]]:
         """After the failure of a guarded change: (what became of it, in words; the journal). ('', []) for any other."""

@@ -171,6 +171,7 @@ class Observer:
                 found["source_word"] = source_record.word or "defined"
                 found["source_ledger"] = source_record.ledger
                 found["source_applied"] = source_record.applied
+                found["source_volumes"] = source_record.volumes
             found["source"] = read_conf(self.node, source, self.pve)[0]
             found["source_running"] = source in running
             found["source_firewall"] = read_firewall(str(source), self.pve)

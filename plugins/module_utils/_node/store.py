@@ -86,6 +86,14 @@ def lock_file(path: str, flags: int) -> int:
         raise StoreError(f"{path}: {error.strerror}") from None
 
 
+def _volumes(found: Any) -> dict[str, dict[str, str]]:
+    """What ties the names of volumes to PVE's; what is of another form is left out."""
+    given = found if isinstance(found, dict) else {}
+    fit = (known for known in given.values() if isinstance(known, dict))
+    whole = [known for known in fit if all(isinstance(value, str) for value in known.values())]
+    return {name: known for name, known in given.items() if known in whole}
+
+
 class Store:
     """State words and records of one node."""
 
@@ -157,6 +165,7 @@ class Store:
             recreating=recreating if isinstance(recreating, dict) else None,
             origin=origin if isinstance(origin, dict) and len(origin) == 1 else None,
             guarding=guarding if isinstance(guarding, dict) else None,
+            volumes=_volumes(data.get("volumes")),
         )
 
     def known(self) -> list[int]:

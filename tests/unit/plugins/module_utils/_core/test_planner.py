@@ -381,17 +381,19 @@ def test_new_mount_points_take_the_first_free_slots():
 
 def test_a_volume_that_exists_is_never_allocated_again():
     """PVE facts: STORE:SIZE sent again allocates another disk."""
-    record = dataclasses.replace(OURS, applied={**APPLIED, "mp0": {"mp": "/data"}})
+    known = {"data": {"slot": "mp0", "mp": "/data", "volume": "local:950/vm-950-disk-1.raw"}}
+    record = dataclasses.replace(OURS, applied={**APPLIED, "mp0": {"mp": "/data"}}, volumes=known)
     there = seen({"mp0": "local:950/vm-950-disk-1.raw,mp=/data,size=2G"})
     assert planner.plan(wanted(config={"volumes": [VOLUME]}), there, record).steps == ()
 
 
 def test_a_volume_grows_and_never_shrinks():
+    record = dataclasses.replace(OURS, applied={**APPLIED, "mp0": {"mp": "/data"}})
     there = seen({"mp0": "local:950/vm-950-disk-1.raw,mp=/data,size=1G"})
-    plan = planner.plan(wanted(config={"volumes": [VOLUME]}), there, OURS)
+    plan = planner.plan(wanted(config={"volumes": [VOLUME]}), there, record)
     assert ("PUT /nodes/pve/lxc/950/resize", {"disk": "mp0", "size": "2G"}) in calls(plan)
     there = seen({"mp0": "local:950/vm-950-disk-1.raw,mp=/data,size=4G"})
-    assert "volumes/0/size_gb: 2 is less" in planner.plan(wanted(config={"volumes": [VOLUME]}), there, OURS).error
+    assert "volumes/0/size_gb: 2 is less" in planner.plan(wanted(config={"volumes": [VOLUME]}), there, record).error
 
 
 def test_a_volume_whose_key_is_gone_is_detached():

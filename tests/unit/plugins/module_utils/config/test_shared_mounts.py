@@ -14,6 +14,8 @@ from ansible_collections.phoenix.hypervisor.plugins.module_utils._config.jsontex
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._config.report import line
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._config.validation import Outcome, Source, validate
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core import mounts, preflight
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.conffile import ConfFile
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.model import Record, Wanted
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config_schemas import load_schema
 
 BASE = {
@@ -58,7 +60,7 @@ def test_the_containers_that_are_named_mount_it() -> None:
 
 def test_the_plan_says_where_it_comes_from() -> None:
     config = judge({"certs": CERTS}).fleet.containers["950"].config
-    wanted = mounts.desired_mounts(config, {})["mp0"]
+    wanted = mounts.find(Wanted(950, "pve", config), ConfFile(), Record()).desired()["mp0"]
     assert (wanted.source, wanted.parts) == ("shared_volumes", {"volume": "/srv/certs", "mp": "/etc/ssl/shared"})
     assert wanted.remembered() == wanted.parts  # so that it goes when its entry does
 

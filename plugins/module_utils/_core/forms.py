@@ -1,0 +1,71 @@
+# Copyright (c) 2026, Phoenix Hypervisor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The canonical form of a container's values: two texts that mean the same to PVE have one form.
+
+Planner, validation and inventory compare values in these forms, and never as texts. What is no value of its kind keeps
+its text, so that a comparison never fails.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+
+# What an address of a network interface may be besides an address (PVE's pve-ipv4-config and pve-ipv6-config).
+ADDRESS_WORDS = frozenset({"dhcp", "manual", "auto"})
+_SEPARATOR = re.compile(r"[\s,;]+")
+_LABEL = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?\Z")
+_TRUE = frozenset({"1", "on", "yes", "true"})
+_FALSE = frozenset({"0", "off", "no", "false"})
+MOST_OF_A_NAME = 253
+
+
+def path(text: object) -> str:
+    """A path without what doesn't tell it from others: doubled or closing slashes, and ``.``."""
+    return "/" + "/".join(part for part in str(text).split("/") if part not in ("", "."))
+
+
+def mac(text: object) -> str:
+    """A MAC address in upper case, as PVE writes it."""
+    return str(text).strip().upper()
+
+
+def address(text: object) -> str:
+    """An address of an interface, with its prefix length where it has one, or one of the words in its place."""
+    plain = str(text).strip()
+    try:
+        return str(ipaddress.ip_interface(plain)) if "/" in plain else str(ipaddress.ip_address(plain))
+    except ValueError:
+        return plain
+
+
+def host(text: object) -> str:
+    """The host's part of an address, without its prefix length; empty for words and for what is no address."""
+    plain = address(text).partition("/")[0]
+    try:
+        return str(ipaddress.ip_address(plain))
+    except ValueError:
+        return ""
+
+
+def addresses(text: object) -> tuple[str, ...]:
+    """A list of addresses, however they are separated, in their order."""
+    return tuple(address(item) for item in _SEPARATOR.split(str(text)) if item)
+
+
+def flag(text: object) -> str:
+    """A boolean of PVE as 1 or 0."""
+    plain = str(text).strip().lower()
+    return "1" if plain in _TRUE else "0" if plain in _FALSE else str(text)
+
+
+def hostname(text: object) -> str:
+    """A host name as two of them are compared: DNS ignores the case, and the dot at the end."""
+    return str(text).rstrip(".").lower()
+
+
+def is_hostname(text: str) -> bool:
+    """Whether PVE takes the text for a host name: labels of letters, digits and hyphens with dots between them."""
+    return len(text) <= MOST_OF_A_NAME and all(_LABEL.match(label) for label in text.split("."))

@@ -1,0 +1,88 @@
+# Copyright (c) 2026, Phoenix Hypervisor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What waits for a restart is reverted where it is not wanted any more (PVE facts, 'Pending changes')."""
+
+from __future__ import annotations
+
+import pytest
+
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core import planner
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.conffile import parse_conf
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.model import Observation, Record, Wanted
+
+PUT = "PUT /nodes/pve/lxc/950/config"
+BIND = {"host_path": "/srv/a", "container_path": "/a"}
+
+
+def plan(live="", pending="", applied=None, running=True, **config):
+    text = f"hostname: web\n{live}\n[pve:pending]\n{pending}"
+    seen = Observation(950, exists=True, running=running, conf=parse_conf(text), boot="b1" if running else None)
+    record = Record(word="completed", ours=True, applied={"hostname": "web", **(applied or {})})
+    return planner.plan(Wanted(950, "pve", {"name": "web", **config}), seen, record)
+
+
+def calls(made):
+    return [dict(entry.params) for step in made.steps for entry in step.entries if entry.what == PUT]
+
+
+def test_a_pending_value_and_a_pending_deletion_are_both_read():
+    conf = parse_conf(
+        "cores: 1\nmp0: local:950/a.raw,mp=/a\n[pve:pending]\ncores: 2\ndelete: cores,mp0,swap\nmp0: /b,mp=/b\n"
+    )
+    assert conf.pending == {"cores": "2", "mp0": "/b,mp=/b", "swap": None}
+    assert conf.deletions == {"cores", "mp0", "swap"}
+    assert conf.merged() == {"cores": "2", "mp0": "/b,mp=/b"}
+    assert conf.reverted(["mp0", "cores"]).merged() == conf.head
+
+
+@pytest.mark.parametrize("running", [True, False])
+def test_an_option_that_only_waits_is_reverted_when_its_key_goes(running):
+    made = plan(pending="features: nesting=1\n", applied={"features": {"nesting": "1"}}, running=running)
+    assert calls(made) == [{"revert": "features"}]
+    assert "features: nesting=1 waits for a restart and is reverted" in made.steps[0].reason
+
+
+def test_a_bind_mount_that_only_waits_is_reverted_when_its_key_goes():
+    applied = {"mp0": {"volume": "/srv/a", "mp": "/a"}}
+    assert calls(plan(pending="mp0: /srv/a,mp=/a\n", applied=applied)) == [{"revert": "mp0"}]
+    both = plan(pending="delete: mp0\nmp0: /srv/a,mp=/a\n", live="mp0: /srv/b,mp=/a\n", applied=applied)
+    assert calls(both) == [{"revert": "mp0"}, {"delete": "mp0"}]
+
+
+def test_what_differs_live_and_pending_is_reverted_then_deleted():
+    made = plan("features: keyctl=1\n", "features: keyctl=1,nesting=1\n", {"features": {"keyctl": "1", "nesting": "1"}})
+    assert calls(made) == [{"revert": "features"}, {"delete": "features"}]
+    assert made.waiting == ("features",)
+
+
+def test_what_runs_already_as_it_is_wanted_is_reverted_not_sent_again():
+    applied = {"features": {"nesting": "1"}}
+    made = plan("features: keyctl=1,nesting=1\n", "features: keyctl=1\n", applied, pct_options=["nesting=1"])
+    assert calls(made) == [{"revert": "features"}]
+    assert made.waiting == ()
+    gone = plan("features: nesting=1\n", "delete: features\n", applied, pct_options=["nesting=1"])
+    assert calls(gone) == [{"revert": "features"}]
+
+
+def test_a_deletion_that_waits_is_reverted_before_another_value_is_set():
+    made = plan(
+        "nameserver: 1.1.1.1\n", "delete: nameserver\n", network_config={"nameservers": ["9.9.9.9"], "bridge": "vmbr0"}
+    )
+    assert calls(made)[0] == {"revert": "nameserver"}
+    assert calls(made)[1]["nameserver"] == "9.9.9.9"
+
+
+def test_another_value_replaces_the_one_that_waits():
+    made = plan(pending="features: nesting=1\n", applied={"features": {"nesting": "1"}}, pct_options=["fuse=1"])
+    assert calls(made) == [{"features": "fuse=1"}]
+
+
+def test_a_bind_mount_whose_deletion_waits_keeps_its_slot():
+    made = plan("mp0: /srv/a/,mp=/a/\n", "delete: mp0\n", mount_points=[BIND])
+    assert calls(made) == [{"revert": "mp0"}]
+
+
+def test_a_deletion_that_waits_already_is_not_asked_for_again():
+    assert calls(plan("features: nesting=1\n", "delete: features\n", {"features": {"nesting": "1"}})) == []
