@@ -12,11 +12,11 @@ import time
 from dataclasses import replace
 from typing import Any, Callable
 
-from .._core import firewall_changes, guard, mounts, planner, states
+from .._core import firewall_changes, guard, planner, states
 from .._core import ledger as ledgers
 from .._core.firewall import Rule, rule_of_answer
 from .._core.model import Entry, Observation, Record, Step, Wanted
-from . import guest
+from . import guest, recording
 from .audit import Audit
 from .client import Client, PveError
 from .conf_edit import LOCKS, edit_raw_lines
@@ -237,24 +237,11 @@ class Executor:
         elif entry.what == "forget":
             self._store.forget(wanted.ctid)
         else:
-            values = dict(entry.params)
-            if values.get("volumes"):
-                conf = read_conf(self._observer.node, wanted.ctid, self._observer.pve)[0]
-                values["volumes"] = mounts.completed(values["volumes"], conf or seen.conf)
-            if values.get("creating"):
-                values["creating"] = {"run": self._run, "at": int(time.time())}
-            if values.get("recreating"):
-                values["recreating"] = {"run": self._run, "at": int(time.time()), "stage": values["recreating"]}
-            if values.get("guarding"):
-                values["guarding"] = {"run": self._run, "at": int(time.time()), **self._before(wanted.ctid, values)}
+            known = self._store.read_record(wanted.ctid)
+            conf = read_conf(self._observer.node, wanted.ctid, self._observer.pve)[0] or seen.conf
+            values = recording.values(entry.params, self._run, known, conf)
             self._store.update_record(wanted.ctid, **values)
         outcome.journal.append(entry.as_dict())
-
-    def _before(self, ctid: int, values: dict[str, Any]) -> dict[str, Any]:
-        """What a guarded change that fails takes back of the record."""
-        known = self._store.read_record(ctid)
-        kept = {name: known.get(name) or {} for name in ("applied", "volumes")}
-        return {"stage": values["guarding"], **kept, "ledger": known.get("ledger")}
 
     def undo(self, wanted: Wanted) -> tuple[str, list[dict[str, Any]]]:
         """After the failure of a guarded change: (what became of it, in words; the journal). ('', []) for any other."""

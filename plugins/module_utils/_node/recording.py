@@ -1,0 +1,31 @@
+# Copyright (c) 2026, Phoenix Hypervisor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What a step writes into a container's record: its values, completed with what only the node and the run know."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from .._core import mounts
+from .._core.conffile import ConfFile
+
+
+def values(planned: Mapping[str, Any], run: str, known: Mapping[str, Any], conf: ConfFile) -> dict[str, Any]:
+    """The values to write, from those of the plan. ``known`` is the record so far, ``conf`` the config of now."""
+    result = dict(planned)
+    mark = {"run": run, "at": int(time.time())}
+    if result.get("volumes"):
+        result["volumes"] = mounts.completed(result["volumes"], conf)
+    if result.get("creating"):
+        result["creating"] = mark
+    if result.get("recreating"):
+        result["recreating"] = {**mark, "stage": result["recreating"]}
+    if result.get("guarding"):
+        # What a guarded change that fails restores of the record.
+        before = {name: known.get(name) or {} for name in ("applied", "volumes")}
+        result["guarding"] = {**mark, "stage": result["guarding"], **before, "ledger": known.get("ledger")}
+    return result
