@@ -68,6 +68,23 @@ options:
     default: 300
     vars:
       - name: phoenix_busy_timeout
+  command_timeout:
+    description:
+      - Seconds after which a command in the container is ended, with all that it started there.
+      - The task then fails. It is terminated first, and killed five seconds later.
+    type: int
+    default: 7200
+    vars:
+      - name: phoenix_command_timeout
+  output_limit_mb:
+    description:
+      - Mebibytes that a command in the container may write on each of its streams, since the controller keeps them in
+        memory. One that writes more is ended, and its task fails.
+      - Fetched and copied files don't count, whatever their size.
+    type: int
+    default: 64
+    vars:
+      - name: phoenix_output_limit_mb
 extends_documentation_fragment:
   - phoenix.hypervisor.pct_ssh
 notes:
@@ -204,6 +221,7 @@ class Connection(SSHConnection):
         """Run a command inside the container, and turn the node's verdict on failures into a connection failure."""
         self._connect()
         self.host = self.get_option("host") or self._play_context.remote_addr
+        limit = max(1, self.get_option("output_limit_mb")) << 20
         call = NodeCall(
             ctid=self.get_option("ctid"),
             nonce=secrets.token_hex(16),
@@ -212,6 +230,10 @@ class Connection(SSHConnection):
             busy_dir=self.get_option("busy_dir"),
             busy_timeout=self.get_option("busy_timeout"),
             run=run_identity()["id"],
+            # A file that is fetched goes to the disk, not into memory.
+            output_limit=0 if redirect is not None else limit,
+            error_limit=limit,
+            seconds=self.get_option("command_timeout"),
         )
         argv = self._node_argv(call)
         if redirect is not None:
@@ -220,6 +242,9 @@ class Connection(SSHConnection):
         answer = read_answer(stderr, call.nonce)
         if answer is None or rc != 0:
             raise AnsibleConnectionFailure(self._no_answer(rc, stderr if answer is None else answer.stderr))
+        ended = answer.ended(call, self._node())
+        if ended is not None:
+            raise AnsibleError(ended)
         trouble = answer.trouble(call.ctid, self._node())
         if trouble is not None:
             raise AnsibleConnectionFailure(trouble)

@@ -17,6 +17,7 @@ import dataclasses
 import re
 import shlex
 
+from ._pct_relay import FLOOD, LATE, RELAY
 from ._untrusted import printable
 
 #: The environment that a command in a container starts with; nothing else of the node's or the controller's.
@@ -40,9 +41,12 @@ _ASSIGNMENTS = " ".join(f"{name}={value}" for name, value in GUEST_ENVIRONMENT.i
 FENCE = "/var/lib/phoenix_hypervisor/leases/displaced"
 
 # Arguments: CTID, nonce, directory of the busy files, seconds to wait for one, method, file of the displaced runs, id
-# of this run, command.
+# of this run, command; the relay's program, the bytes that it lets through on standard output and on standard error,
+# and the seconds that the command has.
 #
 # A displaced run does not enter. It is looked for under the lock: whoever displaces a run waits for the lock's end.
+#
+# The relay bounds what comes out of the container, and says on descriptor 3 when it has ended the command for that.
 #
 # The lock is held by this shell alone: lxc-attach hands every open descriptor on to the command, so 9 is closed for
 # it. Otherwise a service started by a task would keep the container busy for as long as it runs, and the container
@@ -53,7 +57,9 @@ FENCE = "/var/lib/phoenix_hypervisor/leases/displaced"
 # The state is asked for only after a failure: it costs 5 ms. /etc/pve/lxc is where a PVE node keeps the containers
 # that are its own, /etc/pve/nodes/*/lxc those of the whole cluster.
 NODE_SCRIPT = f"""\
-id=$1 nonce=$2 dir=$3 wait=$4 method=$5 fence=$6 run=$7 command=$8
+id=$1 nonce=$2 dir=$3 wait=$4 method=$5 fence=$6 run=$7 command=$8 relay=$9
+shift 9
+out=$1 err=$2 seconds=$3
 PATH={NODE_PATH}
 export PATH
 umask 022
@@ -68,11 +74,14 @@ while read -r ctid who by _; do
 [ "$ctid $who" = "$id $run" ] && end - "displaced:$by"
 done <"$fence"
 fi
+bounded() {{ LC_ALL=C perl -e "$relay" -- "$out" "$err" "$seconds" "$@" 3>&1 1>&4 4>&- 9<&-; }}
+exec 4>&1
 case $method in
-lxc-attach) lxc-attach -n "$id" --clear-env {_SET_VARIABLES} -- /bin/sh -c "$command" 9<&- ;;
-pct) pct exec "$id" -- /usr/bin/env -i {_ASSIGNMENTS} /bin/sh -c "$command" 9<&- ;;
+lxc-attach) over=$(bounded lxc-attach -n "$id" --clear-env {_SET_VARIABLES} -- /bin/sh -c "$command") ;;
+pct) over=$(bounded pct exec "$id" -- /usr/bin/env -i {_ASSIGNMENTS} /bin/sh -c "$command") ;;
 esac
 rc=$?
+[ -z "$over" ] || end "$rc" "$over"
 [ "$rc" = 0 ] && end 0 ran
 command -v lxc-info >/dev/null || end "$rc" no-lxc
 state=$(lxc-info -n "$id" -sH 2>/dev/null)
@@ -103,13 +112,20 @@ class NodeCall:
     busy_timeout: int = 300
     run: str = ""
     fence: str = FENCE
+    output_limit: int = 0
+    """Bytes of standard output after which the command is ended, 0 for none."""
+    error_limit: int = 0
+    """The same for standard error."""
+    seconds: int = 7200
+    """After these the command is ended."""
 
     def argv(self, name: str = "phoenix-pct", become: bool = False) -> list[str]:
         """Return the node's argument list; ``name`` becomes the script's $0, ``become`` runs it as root."""
         if not _CTID.match(str(self.ctid)):
             raise ValueError(f"not a container id: {self.ctid!r}")
         argv = ["/bin/sh", "-c", NODE_SCRIPT, name, str(self.ctid), self.nonce, self.busy_dir, str(self.busy_timeout)]
-        argv += [self.method, self.fence, self.run, _GUEST_PREFIX + self.command]
+        argv += [self.method, self.fence, self.run, _GUEST_PREFIX + self.command, RELAY]
+        argv += [str(self.output_limit), str(self.error_limit), str(self.seconds)]
         return ["sudo", "-n", "--", *argv] if become else argv
 
     def command_line(self, become: bool = False) -> str:
@@ -127,6 +143,22 @@ class NodeAnswer:
     rc: int | None
     stderr: bytes
     verdict: str
+
+    def ended(self, call: NodeCall, node: str) -> str | None:
+        """Return why the node ended the command past a bound, None when it didn't."""
+        where = f"a command in container {call.ctid} on node {node}"
+        if self.verdict == LATE:
+            return (
+                f"{where} did not end within {call.seconds} s and was ended with all that it started; find out what it "
+                "waits for, or give it more time with phoenix_command_timeout (seconds)"
+            )
+        if self.verdict == FLOOD:
+            limit = max(call.output_limit, call.error_limit) >> 20
+            return (
+                f"{where} wrote more than {limit} MiB and was ended with all that it started; let it write to a file "
+                "and fetch that, or raise phoenix_output_limit_mb"
+            )
+        return None
 
     def trouble(self, ctid: int, node: str) -> str | None:
         """Return why the container could not be reached, None when the command ran in it."""

@@ -264,3 +264,52 @@ def test_a_node_that_is_not_there(connect: Connect, target: Target) -> None:
     with pytest.raises(AnsibleConnectionFailure, match=r"Failed to connect to the host via ssh.*refused"):
         guest.exec_command("true")
     assert time.monotonic() - started < 10
+
+
+# -- Bounds ----------------------------------------------------------------------------------------------------------
+
+
+def living(guest: t.Any, name: str) -> bytes:
+    """The processes of the container with this name; those that nobody has collected don't count."""
+    script = f'for d in /proc/[0-9]*; do cat $d/stat 2>/dev/null; done | grep "({name}) [^Z]"; true'
+    return t.cast(bytes, guest.exec_command(script)[1])
+
+
+@pytest.mark.parametrize("stream", [1, 2])
+def test_a_flood_ends_the_command_and_fills_no_memory(connect: Connect, target: Target, stream: int) -> None:
+    guest = connect(target.running, phoenix_output_limit_mb=4)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    flood = f"cp /bin/cat /tmp/phx-flood; /tmp/phx-flood /dev/zero >&{stream} & wait"
+    with pytest.raises(AnsibleError, match=r"wrote more than 4 MiB and was ended .* raise phoenix_output_limit_mb"):
+        guest.exec_command(flood)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 64 * 1024  # KiB
+    assert living(guest, "phx-flood") == b""
+    assert guest.exec_command(f"head -c {4 * MEGABYTE} /dev/zero >&{stream}")[0] == 0
+
+
+def test_a_large_file_is_no_flood(connect: Connect, target: Target, tmp_path: pathlib.Path) -> None:
+    guest = connect(target.running, phoenix_output_limit_mb=1)
+    guest.exec_command(f"head -c {8 * MEGABYTE} /dev/zero >/root/large")
+    guest.fetch_file("/root/large", str(tmp_path / "large"))
+    assert (tmp_path / "large").stat().st_size == 8 * MEGABYTE
+
+
+def test_a_command_past_its_time_is_ended_with_all_it_started(connect: Connect, target: Target) -> None:
+    guest = connect(target.running)
+    guest.exec_command("cp /bin/sleep /tmp/phx-late")
+    deaf = "setsid sh -c 'trap \"\" TERM; /tmp/phx-late 600; /tmp/phx-late 600' & /tmp/phx-late 600"
+    started = time.monotonic()
+    with pytest.raises(AnsibleError, match=r"did not end within 2 s and was ended .* phoenix_command_timeout"):
+        connect(target.running, phoenix_command_timeout=2).exec_command(deaf)
+    assert time.monotonic() - started < 15
+    assert living(guest, "phx-late") == b""
+    assert (
+        target.on_node("flock", "-n", "-x", f"/run/phoenix_hypervisor/{target.running}.busy", "echo", "free")
+        == "free\n"
+    )
+
+
+def test_what_a_task_leaves_behind_keeps_its_output(guest: t.Any) -> None:
+    """It outlives the command, and what it still writes arrives after it."""
+    rc, stdout, stderr = guest.exec_command("(trap '' HUP; sleep 0.5; echo late; echo later >&2) & echo first; exit 5")
+    assert (rc, stdout, stderr) == (5, b"first\nlate\n", b"later\n")
