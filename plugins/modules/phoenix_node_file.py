@@ -34,7 +34,9 @@ options:
     type: str
     default: ""
   checksum_url:
-    description: Address of a file as C(sha256sum) writes it, with the file's name in it.
+    description:
+      - Address of a file as C(sha256sum) writes it, with the file's name in it.
+      - One over C(http) is refused, because whoever can change the file on its way can change that, too.
     type: str
     default: ""
   folder:
@@ -145,6 +147,12 @@ def main() -> None:
         module.fail_json(msg=f"sha256: {params['sha256']!r} is not 64 hexadecimal digits")
     if not params["sha256"] and not params["checksum_url"]:
         module.fail_json(msg="one of sha256 and checksum_url is required: a file that nobody can verify is not taken")
+    if not params["sha256"] and params["checksum_url"].startswith("http://"):
+        # Whoever can change the file on its way can change that, too.
+        module.fail_json(
+            msg=f"checksum_url: {params['checksum_url']} comes without encryption, so it proves nothing; expected "
+            "sha256, or an https address. Set the SHA-256 of the file, or use https."
+        )
     if params["dest"] is not None and not params["dest"].startswith("/"):
         module.fail_json(msg=f"dest: {params['dest']!r} is not an absolute path")
     run = params["run"] or {"id": "manual"}

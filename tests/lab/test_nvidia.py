@@ -49,6 +49,7 @@ class Fleet:
         node = self.lab.variables['PHOENIX_LAB_NODE_IP']
         whole['nvidia_driver_version'] = version
         whole['nvidia_runfile_url'] = f'http://{node}:{PORT}/NVIDIA-Linux-x86_64-{version}.run'
+        whole['nvidia_runfile_sha256'] = self.lab.sha256(f'{FILES}/NVIDIA-Linux-x86_64-{version}.run')
         file.write_text(json.dumps({**whole, **(top or {})}), encoding='utf-8')
 
     def devices(self, ctid: int) -> list[str]:

@@ -44,23 +44,35 @@ class Pair:
         return found[1::2]
 
 
+def from_runfile(lab: Lab, url: str) -> dict[str, str]:
+    """Variables of a container that takes its driver from a run file."""
+    checksum = lab.sha256(f'{FILES}/{url.rpartition("/")[2]}')
+    return {'nvidia_source': 'runfile', 'nvidia_runfile_url': url, 'nvidia_runfile_sha256': checksum}
+
+
 @pytest.fixture(scope='module')
 def pair(site_lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Pair:
     """A GPU, a repository and a run file on the node; then both guests in one run."""
     site_lab.run('reset')
     site_lab.run('gpu', 'on', '1', '--driver', OLD)
     project = Project(site_lab, tmp_path_factory.mktemp('nvidia-docker'))
-    push(site_lab, aptrepo.write(project.folder / 'packages', [OLD, NEW, NEWEST]))
+    packages = aptrepo.write(project.folder / 'packages', [OLD, NEW, NEWEST])
+    push(site_lab, packages)
     site_lab.run('gpu', 'runfile', OLD, FILES)
     site_lab.sh(
         f'systemctl stop {SERVER} 2>/dev/null; systemd-run --quiet --collect --unit={SERVER} '
         f'python3 -m http.server --directory {FILES} {PORT}'
     )
     address = f'http://{site_lab.variables["PHOENIX_LAB_NODE_IP"]}:{PORT}'
-    everyone = {'nvidia_toolkit_repo_url': address, 'nvidia_toolkit_key_url': f'{address}/{aptrepo.KEY}'}
+    everyone = {
+        'nvidia_toolkit_repo_url': address,
+        'nvidia_toolkit_key_url': f'{address}/{aptrepo.KEY}',
+        'nvidia_toolkit_key_fingerprints': aptrepo.fingerprints(packages),
+        'nvidia_repo_key_fingerprints': aptrepo.fingerprints(packages),
+    }
     project.write('group_vars/containers.yml', json.dumps(everyone))
     runfile = f'{address}/NVIDIA-Linux-x86_64-{OLD}.run'
-    project.write('host_vars/954.yml', json.dumps({'nvidia_source': 'runfile', 'nvidia_runfile_url': runfile}))
+    project.write('host_vars/954.yml', json.dumps(from_runfile(site_lab, runfile)))
     both = {'storage_size_gb': 4, 'memory_mb': 1024, 'cores': 2, 'pct_options': ['nesting=1', 'keyctl=1']}
     project.containers(
         **{
@@ -130,7 +142,7 @@ def test_from_packages_to_a_run_file(pair: Pair) -> None:
     """The packages go, with their repository, and the toolkit's stays."""
     pair.lab.run('gpu', 'runfile', NEW, FILES)
     url = f'http://{pair.lab.variables["PHOENIX_LAB_NODE_IP"]}:{PORT}/NVIDIA-Linux-x86_64-{NEW}.run'
-    pair.project.write('host_vars/953.yml', json.dumps({'nvidia_source': 'runfile', 'nvidia_runfile_url': url}))
+    pair.project.write('host_vars/953.yml', json.dumps(from_runfile(pair.lab, url)))
     pair.project.play('--limit', '953').good()
     assert 'libcuda1' not in pair.guest(953, 'dpkg-query --show --showformat "${Package} " ')
     assert pair.guest(953, 'ls /usr/bin/nvidia-uninstall /etc/apt/sources.list.d').split() == [

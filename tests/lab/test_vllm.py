@@ -107,7 +107,9 @@ class Fleet:
         )
         file = self.project.folder / 'phoenix_lxc_configs.json'
         address = f'{self.server}/nvidia/NVIDIA-Linux-x86_64-{driver}.run'
-        whole = {**json.loads(file.read_text(encoding='utf-8')), 'nvidia_runfile_url': address}
+        checksum = self.lab.sha256(f'/srv/nvidia/NVIDIA-Linux-x86_64-{driver}.run')
+        top = {'nvidia_runfile_url': address, 'nvidia_runfile_sha256': checksum}
+        whole = {**json.loads(file.read_text(encoding='utf-8')), **top}
         file.write_text(json.dumps(whole), encoding='utf-8')
         model = {'name': MODEL, 'source': '/srv/tiny', 'revision': self.revision}
         host = {'model_store': {'path': STORE, 'models': [model]}}
@@ -172,7 +174,8 @@ def fleet(site_lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Fleet:
     project = Project(site_lab, tmp_path_factory.mktemp('vllm'))
     push(site_lab, wheelhouse.wheels(), '/srv/wheels')
     push(site_lab, tiny_model.write(project.folder / 'tiny'), '/srv/tiny')
-    push(site_lab, aptrepo.write(project.folder / 'packages', []), '/srv/packages')
+    packages = aptrepo.write(project.folder / 'packages', [])
+    push(site_lab, packages, '/srv/packages')
     for version in (OLD, NEW):
         site_lab.run('gpu', 'runfile', version, '/srv/nvidia')
     site_lab.sh(
@@ -183,7 +186,9 @@ def fleet(site_lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Fleet:
     variables = {
         **LAB_ONLY,
         'nvidia_runfile_url': f'{found.server}/nvidia/NVIDIA-Linux-x86_64-{OLD}.run',
+        'nvidia_runfile_sha256': site_lab.sha256(f'/srv/nvidia/NVIDIA-Linux-x86_64-{OLD}.run'),
         'nvidia_toolkit_repo_url': f'{found.server}/packages',
+        'nvidia_toolkit_key_fingerprints': aptrepo.fingerprints(packages),
         'nvidia_toolkit_key_url': f'{found.server}/packages/{aptrepo.KEY}',
         'vllm_find_links': [f'{found.server}/wheels/'],
         'vllm_install_environment': {'PIP_TRUSTED_HOST': site_lab.variables['PHOENIX_LAB_NODE_IP']},
@@ -196,7 +201,7 @@ def fleet(site_lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Fleet:
     project.script(SCRIPT, 'phoenix_hypervisor_lxc_950.sh')
     found.play('the example, dry run', '--check', '--diff')
     found.play('the example, 950 from 920 with vLLM')
-    del variables['nvidia_runfile_url']
+    del variables['nvidia_runfile_url'], variables['nvidia_runfile_sha256']
     project.write('group_vars/containers.yml', json.dumps(variables))
     found.write(vllm_model=MODEL, vllm_max_model_len=512, vllm_args=['--max-num-seqs', '4'])
     found.play('the fleet, 950 serving')

@@ -39,9 +39,9 @@ PURE = {
 }
 # What computes without a clock, chance, files, processes or sockets.
 PURE_LIBRARY = {
-    '__future__', 'abc', 'bisect', 'collections', 'contextlib', 'copy', 'dataclasses', 'difflib', 'enum', 'fnmatch',
-    'functools', 'graphlib', 'hashlib', 'heapq', 'hmac', 'ipaddress', 'itertools', 'json', 'math', 'operator', 're',
-    'shlex', 'string', 'textwrap', 'types', 'typing', 'unicodedata', 'urllib.parse',
+    '__future__', 'abc', 'base64', 'bisect', 'collections', 'contextlib', 'copy', 'dataclasses', 'difflib', 'enum',
+    'fnmatch', 'functools', 'graphlib', 'hashlib', 'heapq', 'hmac', 'ipaddress', 'itertools', 'json', 'math', 'operator',
+    're', 'shlex', 'string', 'textwrap', 'types', 'typing', 'unicodedata', 'urllib.parse',
 }  # fmt: skip  # laid out to be read
 IMPURE_CALLS = {'__import__', 'breakpoint', 'compile', 'eval', 'exec', 'input', 'open', 'print'}
 

@@ -31,6 +31,9 @@ KNOWN = {
     "ceph-enterprise": ("ceph", f"{ENTERPRISE_URI}/ceph-{{ceph}}", "enterprise", "ceph.list"),
 }
 CEPH_RELEASE = "squid"
+# Where the key of a repository is kept that the file brings, and the options of phoenix_apt_key that it gives.
+KEYRING = "/etc/apt/keyrings/phoenix-{name}.gpg"
+KEY_OPTIONS = ("key_url", "key", "key_fingerprints")
 _ONE_LINE = re.compile(r"(?P<type>deb(?:-src)?)\s+(?:\[(?P<options>[^\]]*)\]\s+)?(?P<uri>\S+)\s+(?P<rest>\S.*)\Z")
 _MASK = {True: "yes", False: "no"}
 
@@ -77,6 +80,7 @@ def repository(item: str | Mapping[str, Any]) -> dict[str, Any]:
     given = one_line(item) if isinstance(item, str) else dict(item)
     known = KNOWN.get(given["name"])
     file, uri, components, old = known or (given["name"], None, None, f"{given['name']}.list")
+    has_key = "key_url" in given or "key" in given
     if uri:
         uri = uri.format(ceph=given.get("ceph_release", CEPH_RELEASE))
     return {
@@ -88,7 +92,8 @@ def repository(item: str | Mapping[str, Any]) -> dict[str, Any]:
         "suites": given.get("suites", []),
         "components": given.get("components", [components] if components else []),
         "architectures": given.get("architectures", []),
-        "signed_by": given.get("signed_by", ""),
+        "signed_by": KEYRING.format(name=given["name"]) if has_key else given.get("signed_by", ""),
+        "key": {key: given[key] for key in KEY_OPTIONS if key in given} if has_key else {},
         "enabled": given.get("enabled", True),
         "replaces": old,
     }

@@ -14,6 +14,7 @@ from typing import Any
 
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._config import (
     checks_clones,
+    checks_downloads,
     checks_firewall,
     checks_gpu,
     checks_host,
@@ -48,6 +49,7 @@ from ansible_collections.phoenix.hypervisor.plugins.module_utils._config.schemaj
 ALL_CHECKS = (
     *CHECKS,
     *checks_clones.CHECKS,
+    *checks_downloads.CHECKS,
     *checks_firewall.CHECKS,
     *checks_gpu.CHECKS,
     *checks_host.CHECKS,

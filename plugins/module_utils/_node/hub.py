@@ -66,7 +66,11 @@ class Hub:
         self._timeout = timeout
         self._opener = urllib.request.build_opener(_Redirects)
         address = urllib.parse.urlsplit(self._endpoint)
-        if token and address.scheme != "https" and address.hostname not in LOOPBACK:
+        if address.scheme != "https" and address.hostname not in LOOPBACK:
+            if not token:
+                raise ModelError(
+                    f"{self._endpoint} comes without encryption, so its checksums prove nothing: use https"
+                )
             raise ModelError(f"{self._endpoint} would be sent the token in clear text: use https, or set no token")
 
     def listing(self, model: Model) -> tuple[str, tuple[ModelFile, ...]]:

@@ -53,6 +53,15 @@ def write(folder: Path, versions: Sequence[str]) -> Path:
     return folder
 
 
+def fingerprints(folder: Path) -> list[str]:
+    """Those of the key that signs it."""
+    with tempfile.TemporaryDirectory() as home:
+        command = ['gpg', '--batch', '--with-colons', '--show-keys', str(folder / KEY)]
+        env = {**os.environ, 'GNUPGHOME': home}
+        done = subprocess.run(command, check=True, capture_output=True, text=True, env=env)
+    return [line.split(':')[9] for line in done.stdout.splitlines() if line.startswith('fpr:')][:1]
+
+
 def _package(
     folder: Path,
     name: str,

@@ -98,6 +98,10 @@ pct destroy 999
         """A shell script in a guest."""
         return self.sh(f"pct exec {ctid} -- sh -c '{script}'")
 
+    def sha256(self, path: str) -> str:
+        """The SHA-256 of a file of the node."""
+        return self.sh(f'sha256sum {path}').split()[0]
+
     # -- what the control plane and the product left ----------------------------------------------------------------
 
     def requests(self) -> list[dict[str, Any]]:

@@ -135,6 +135,12 @@ def test_no_token_in_clear_text(run: Any) -> None:
         run(endpoint="http://hub.example.com", token="hf_secret")
 
 
+def test_no_model_without_encryption(run: Any) -> None:
+    """The hub's checksums come the same way as the files."""
+    with pytest.raises(ModelError, match="checksums prove nothing: use https"):
+        run(endpoint="http://hub.example.com")
+
+
 def test_another_commit_takes_only_what_differs(tmp_path: Path, hub: tiny_hub.Hub, run: Any) -> None:
     """A branch is asked for again on demand only. Weights that stay are not transferred."""
     run()
