@@ -14,6 +14,7 @@ from ansible.errors import AnsibleActionFail, AnsibleError
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils import application as applications
+from ansible_collections.phoenix.hypervisor.plugins.plugin_utils import own_variables
 
 _FROM_VARIABLES = {
     "ctid": "phoenix_ctid",
@@ -36,7 +37,7 @@ class ActionModule(ActionBase):
         variables = task_vars or {}
         super().run(tmp, variables)
         try:
-            args, path = self._arguments(variables)
+            args, path = self._arguments(own_variables.of_task(variables))
             if self._task.check_mode:
                 return {"changed": bool(path), "would_run": os.path.basename(path)}
             if not path and not args.get("health_check"):

@@ -10,6 +10,7 @@ from typing import Any
 
 from ansible.errors import AnsibleActionFail, AnsibleError
 
+from ansible_collections.phoenix.hypervisor.plugins.plugin_utils import own_variables
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.node_action import NodeAction
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.wanted import templates_of, wanted
 
@@ -29,7 +30,8 @@ class ActionModule(NodeAction):
                 in_play = task_vars.get("ansible_play_hosts_all", ()) if self._task.check_mode else ()
                 hostvars = task_vars.get("hostvars")
                 templates = templates_of(self._templar, hostvars)
-                options = {**wanted(task_vars, templates, self._loader, hostvars, in_play), **options}
+                own = own_variables.of_task(task_vars)
+                options = {**wanted(own, templates, self._loader, hostvars, in_play), **options}
             except AnsibleError as error:
                 raise AnsibleActionFail(str(error)) from error
         result.update(self.run_on_node(options, task_vars))

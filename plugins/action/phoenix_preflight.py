@@ -15,6 +15,7 @@ from ansible.plugins.action import ActionBase
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._config import hoststorage
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.gpubudget import MODEL, RANKS, SHARE
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.gpus import CLASS
+from ansible_collections.phoenix.hypervisor.plugins.plugin_utils import own_variables
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.features import container_needs
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.places import located
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.run import run_identity
@@ -77,7 +78,7 @@ class ActionModule(ActionBase):
         observed = hostvars[node].get("ansible_facts", {}).get("phoenix_observed") or {}
         found, faults = [], []
         for host in hosts:
-            variables = hostvars[host]
+            variables = own_variables.of_host(hostvars, host)
             plan = (observed.get(str(host)) or {}).get("plan")
             if plan is None:
                 faults += self._fault(host, hostvars, list(hosts))
@@ -103,6 +104,7 @@ class ActionModule(ActionBase):
         found = []
         for host in hostvars:
             variables = hostvars.raw_get(host) if hasattr(hostvars, "raw_get") else hostvars[host]
+            own_variables.check(variables)
             share = (variables.get("phoenix_config") or {}).get(SHARE)
             ctid = variables.get("phoenix_ctid")
             if share is not None and ctid not in mine and str(variables.get("phoenix_node")) == node:

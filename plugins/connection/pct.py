@@ -85,6 +85,14 @@ options:
     default: 64
     vars:
       - name: phoenix_output_limit_mb
+  facts:
+    description:
+      - The container's facts. While they hold more than Ansible's own fact modules find, nothing is run in the
+        container, because such facts outrank the variables of the inventory.
+      - Ansible fills in this option by itself.
+    type: raw
+    vars:
+      - name: ansible_facts
 extends_documentation_fragment:
   - phoenix.hypervisor.pct_ssh
 notes:
@@ -108,6 +116,7 @@ EXAMPLES = r"""
       changed_when: false # it only prints
 """
 
+import collections.abc as c
 import contextlib
 import os
 import secrets
@@ -121,6 +130,7 @@ from ansible.plugins.connection.ssh import Connection as SSHConnection
 from ansible.utils.display import Display
 
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils._guest_answer import checked_answer
+from ansible_collections.phoenix.hypervisor.plugins.plugin_utils._guest_facts import foreign_facts
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils._pct_wrapper import (
     NodeAnswer,
     NodeCall,
@@ -129,6 +139,7 @@ from ansible_collections.phoenix.hypervisor.plugins.plugin_utils._pct_wrapper im
     read_answer,
 )
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils._untrusted import one_line, printable
+from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.own_variables import ForeignFactsError, text
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.run import run_identity
 
 display = Display()
@@ -219,6 +230,7 @@ class Connection(SSHConnection):
         self, command: str, in_data: bytes, sudoable: bool, redirect: tuple[bytes, bytes] | None = None
     ) -> tuple[NodeAnswer, bytes]:
         """Run a command inside the container, and turn the node's verdict on failures into a connection failure."""
+        self._refuse_foreign_facts()
         self._connect()
         self.host = self.get_option("host") or self._play_context.remote_addr
         limit = max(1, self.get_option("output_limit_mb")) << 20
@@ -249,6 +261,13 @@ class Connection(SSHConnection):
         if trouble is not None:
             raise AnsibleConnectionFailure(trouble)
         return answer, stdout
+
+    def _refuse_foreign_facts(self) -> None:
+        """Refuse to work with variables that the container has set, whichever way they came to be facts."""
+        facts = self.get_option("facts")
+        found = foreign_facts(facts, {}) if isinstance(facts, c.Mapping) else []
+        if found:
+            raise ForeignFactsError(text(str(self.get_option("ctid")), found))
 
     def _node_argv(self, call: NodeCall) -> list[bytes]:
         ssh = self.get_option("ssh_executable")

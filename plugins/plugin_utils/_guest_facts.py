@@ -83,7 +83,9 @@ def foreign_facts(facts: c.Mapping[t.Any, t.Any], variables: c.Mapping[str, t.An
 def _is_known(name: str, value: t.Any, variables: c.Mapping[str, t.Any], injected: bool) -> bool:
     if name in _ABOUT or name in _OWN or name == "ansible_local" or _is_interface(name, value):
         return True
-    if not (name in _SETUP or name in _BARE or _GETENT.match(name)):
+    if _GETENT.match(name):
+        return True
+    if name not in _SETUP and name not in _BARE:
         return False
     bare = injected and _PREFIX + name not in variables and name in variables
     return not (bare and variables[name] == value)

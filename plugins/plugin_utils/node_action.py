@@ -11,6 +11,7 @@ from typing import Any
 
 from ansible.plugins.action import ActionBase
 
+from . import own_variables
 from .run import run_identity, run_is_alive
 
 
@@ -18,7 +19,11 @@ class NodeAction(ActionBase):
     """Runs the module of the same name on the node; a lease of a run that died on this controller is taken over."""
 
     def run_on_node(self, options: Mapping[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
-        """Execute the module, once more when a dead run's lease was in the way."""
+        """Execute the module, once more when a dead run's lease was in the way.
+
+        Not for a container whose facts are not its own.
+        """
+        own_variables.check(task_vars)
         name = self._task.action
         arguments = {**options, "run": run_identity()}
         result = self._execute_module(module_name=name, module_args=arguments, task_vars=task_vars)

@@ -12,7 +12,7 @@ from typing import Any
 from ansible.errors import AnsibleError
 from ansible.parsing.dataloader import DataLoader
 
-from . import application, features
+from . import application, features, own_variables
 
 Template = Callable[[Any], Any]
 _OF_A_FEATURE = ("name", "role", "digest", "components", "container", "services", "check")
@@ -52,11 +52,13 @@ def wanted(
     ``in_play`` are the containers that this run works on: a clone source among them is described too, so that a plan
     can be made before it exists. The values are plain data; nothing of the configuration is ever templated.
     """
+    own_variables.check(variables)
     template = templates(variables)
     config = dict(variables.get("phoenix_config") or {})
     names = [str(name) for name in config.get("features") or ()]
     source = str(config["clone_from_ctid"]) if config.get("clone_from_ctid") is not None else None
-    parent = hostvars[source] if hostvars is not None and source is not None and source in hostvars else None
+    known = hostvars is not None and source is not None and source in hostvars
+    parent = own_variables.of_host(hostvars, source) if known else None
     key = str(template(variables.get("phoenix_digest_key", "")) or "").encode()
     try:
         stack = features.feature_set(
@@ -109,7 +111,7 @@ def inherited(variables: Mapping[str, Any], hostvars: Mapping[str, Any] | None) 
     for ctid in [str(item) for item in variables.get("phoenix_lineage") or ()]:
         if hostvars is None or ctid == str(variables.get("phoenix_ctid")) or ctid not in hostvars:
             continue
-        config = hostvars[ctid].get("phoenix_config") or {}
+        config = own_variables.of_host(hostvars, ctid).get("phoenix_config") or {}
         names += [str(name) for name in config.get("features") or () if str(name) not in names]
     return names
 
@@ -123,7 +125,7 @@ def assignment(variables: Mapping[str, Any], hostvars: Mapping[str, Any] | None)
         if hostvars is None or source in seen or source not in hostvars:
             return None
         seen.add(source)
-        config = hostvars[source].get("phoenix_config") or {}
+        config = own_variables.of_host(hostvars, source).get("phoenix_config") or {}
     return str(config["gpu_assignment"])
 
 

@@ -21,6 +21,7 @@ DOCUMENTED = {
     'connection': {'DOCUMENTATION', 'EXAMPLES'},
     'filter': {'DOCUMENTATION', 'EXAMPLES', 'RETURN'},
     'inventory': {'DOCUMENTATION', 'EXAMPLES'},
+    'lookup': {'DOCUMENTATION', 'EXAMPLES', 'RETURN'},
     'modules': {'DOCUMENTATION', 'EXAMPLES', 'RETURN'},
 }
 # Words put together here, so that this file is not its own finding.

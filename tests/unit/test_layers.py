@@ -31,6 +31,7 @@ MAY_IMPORT = {
     'connection': {'plugin_utils', '_config', '_core'},
     'doc_fragments': set(),
     'filter': {'plugin_utils', '_config', '_core'},
+    'lookup': {'plugin_utils', '_config', '_core'},
     'inventory': {'plugin_utils', '_config', '_core'},
 }
 PURE = {
