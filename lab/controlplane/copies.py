@@ -287,6 +287,7 @@ class Copies:
         async def body() -> None:
             if name not in ct.snapshots:
                 raise TaskError(f"snapshot '{name}' does not exist")
+            await self._migration_lock(ct)
             self._task_lock(ct)
             ct.lock = 'snapshot-delete'
             ct.snapshots[name]['snapstate'] = 'delete'
@@ -313,7 +314,7 @@ class Copies:
             self.require(user, f'/vms/{ct.vmid}', 'VM.PowerMgmt')
         self.need_quorum()
 
-        async def body() -> list[str] | None:
+        async def body() -> None:
             if ct.template:
                 raise TaskError("you can't rollback if vm is a template")
             snap = ct.snapshots.get(name)
@@ -339,7 +340,8 @@ class Copies:
             finally:
                 ct.lock = None
                 self.save(ct)
-            return await self._start_steps(ct, user) if v.get('start') else None
+            if v.get('start'):
+                await self._start_nested(ct, user)
 
         return await self._ct_task(ct, 'vzrollback', user, body)
 

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from typing import Any
 
@@ -24,6 +25,7 @@ class LabCt(FakeCt):
         super().__init__(vmid, node=node, defaults=False)
         self.text = ''
         self.deletions: set[str] = set()  # pending ones; self.pending has the pending values
+        self.start_ended: asyncio.Event | None = None  # of a start that holds the guest's migration lock
 
     @property
     def name(self) -> str:

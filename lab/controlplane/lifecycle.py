@@ -218,6 +218,27 @@ class Lifecycle:
         await self.refresh(ct)
         return warnings
 
+    async def _start_nested(self, ct: LabCt, user: str) -> None:
+        """The vzstart that a rollback forks before it ends: it holds the guest's migration lock."""
+        ended = ct.start_ended = asyncio.Event()
+
+        async def body() -> list[str] | None:
+            try:
+                return await self._start_steps(ct, user)
+            finally:
+                ct.start_ended = None
+                ended.set()
+
+        await self._ct_task(ct, 'vzstart', user, body, lock=False)
+
+    async def _migration_lock(self, ct: LabCt) -> None:
+        """Take the guest's migration lock, which PVE waits 10 s for."""
+        if ct.start_ended is not None:
+            try:
+                await asyncio.wait_for(ct.start_ended.wait(), 10 * self.time_scale)
+            except TimeoutError:
+                raise TaskError('Failed to obtain guest migration lock - replication running?') from None
+
     async def _lxc_start(self, user: str, v: Any) -> str:
         skiplock = self._skiplock(user, v)
         ct = self._here(v)

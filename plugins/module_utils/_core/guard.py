@@ -6,6 +6,7 @@
 
 The record says how far that has come, so that a run which was cut off goes on under the same snapshot: ``open`` from
 before the snapshot is asked for, ``proved`` once the application was seen healthy, nothing once the snapshot is gone.
+On the way back (wayback.py): ``back`` from before the rollback is asked for, ``restored`` once it has ended.
 """
 
 from __future__ import annotations
@@ -13,13 +14,15 @@ from __future__ import annotations
 from dataclasses import replace
 
 from . import clones, compare, states
-from .model import RESTART, Entry, Observation, Plan, Record, Step, Wanted
+from .model import Entry, Observation, Plan, Record, Step, Wanted
 from .world import World
 
 SNAPSHOT = "phoenix-guard"
 OPEN = "open"
 PROVED = "proved"
-ROLLBACK = "rollback"
+BACK = "back"
+RESTORED = "restored"
+ROLLBACK = "rollback"  # the policy
 # The steps that can leave a container worse than it was. A start, a record or a look can't.
 CHANGES = frozenset({"configure", "raw", "firewall", "resize", "restart", "feature", "application"})
 
@@ -36,7 +39,7 @@ def stage(record: Record) -> str | None:
 
 def is_kept(seen: Observation, record: Record) -> bool:
     """Whether there is a state of ours to go back to."""
-    return stage(record) is not None and SNAPSHOT in seen.conf.snapshots
+    return stage(record) in (OPEN, PROVED, BACK) and SNAPSHOT in seen.conf.snapshots
 
 
 def command(ctid: int) -> str:
@@ -93,6 +96,9 @@ def wrap(wanted: Wanted, seen: Observation, record: Record, world: World) -> str
         why = "a template has no snapshots" if converting else "the guarded change before this one was proved"
         front.append(Step("release", why, _release(wanted, kept)))
         found, kept = None, False
+    elif found in (BACK, RESTORED):
+        front.append(Step("release", "the container was rolled back to it", _release(wanted, kept)))
+        found, kept = None, False
     if found is None and changing and not converting and _is_eligible(wanted, seen, record):
         begin = Entry("node", "record", {"guarding": OPEN})
         front.append(Step("guard", f"guard: {policy(wanted)}; a snapshot before the change", (begin, _take(wanted))))
@@ -132,21 +138,6 @@ def settled(wanted: Wanted, record: Record, plan: Plan) -> Wanted:
     """
     guarded = stage(record) is not None or any(step.kind == "guard" for step in plan.steps)
     return wanted if guarded else replace(wanted, config={**wanted.config, "guard": "none"})
-
-
-def rollback(wanted: Wanted, record: Record) -> Step:
-    """The step back. What is remembered goes back with the container."""
-    path = _path(wanted)
-    before = dict(record.guarding or {})
-    back = Entry("pve", f"POST {path}/snapshot/{SNAPSHOT}/rollback", {"start": 1})
-    drop = Entry("pve", f"DELETE {path}/snapshot/{SNAPSHOT}", {})
-    # A volume that was added since is detached by the rollback, and attached again by the next run.
-    volumes = {**record.volumes, **(before.get("volumes") or {})}
-    known = {"applied": before.get("applied") or {}, "ledger": before.get("ledger"), "volumes": volumes or None}
-    forget = Entry("node", "record", {**known, "guarding": None, "raw_boot": None, "checked_boot": None})
-    word = Entry("node", "state", {"word": states.COMPLETED})
-    reason = "guard: rollback; the change has failed"
-    return Step(ROLLBACK, reason, (back, drop, forget, word), disrupts=RESTART, goes_to=states.COMPLETED)
 
 
 def _is_eligible(wanted: Wanted, seen: Observation, record: Record) -> bool:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from . import clones, compare, configure, guard, ledger, recreate, refusals, states
+from . import clones, compare, configure, guard, ledger, recreate, refusals, states, wayback
 from .conffile import ConfFile
 from .firewall import Firewall
 from .model import RESTART, Entry, Observation, Plan, Record, Step, Wanted
@@ -33,6 +33,8 @@ def plan(wanted: Wanted, seen: Observation, record: Record) -> Plan:
         return _absent(wanted, seen, record, state)
     if seen.exists and recreate.HOLD_TAG in seen.tags:
         return Plan(state=state, final_state=state, notes=(f"held by the tag {recreate.HOLD_TAG}: left alone",))
+    if wayback.is_due(seen, record):
+        return _back(wanted, seen, record, state)
     notes = _notes(wanted, seen, record)
     target = states.rank(wanted.target)
     _adopt(wanted, seen, record, world)
@@ -83,6 +85,18 @@ def _anew(wanted: Wanted, seen: Observation, record: Record) -> Plan:
         # Nothing is destroyed that can't be made again.
         return Plan(state=state, error=rest.error, final_state=state)
     return dataclasses.replace(rest, state=state, steps=(*steps, *rest.steps))
+
+
+def _back(wanted: Wanted, seen: Observation, record: Record, state: str) -> Plan:
+    """A rollback that was cut off is finished first, then the plan is that of the container as it was.
+
+    When that has none, the container is left as the rollback leaves it, and the next look says why.
+    """
+    back = wayback.step(wanted, record)
+    rest = plan(wanted, *wayback.after(seen, record))
+    if rest.error:
+        return Plan(state=state, steps=(back,), final_state=states.COMPLETED)
+    return dataclasses.replace(rest, state=state, steps=(back, *rest.steps))
 
 
 def _observed(wanted: Wanted, seen: Observation, record: Record) -> World:

@@ -9,6 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Protocol
 
+# PVE's words for a lock that ends by itself: the config's, the file's, and the one that a migration, a replication or
+# the start after a rollback holds (PVE facts, 'Locks' and 'Pending changes').
+LOCKED = ("CT is locked", "can't lock file", "Failed to obtain guest migration lock")
+
 
 class PveError(Exception):
     """A refusal or failure of the control plane, in PVE's own words, with the call that met it.
@@ -45,7 +49,11 @@ class PveError(Exception):
     def locked(self) -> bool:
         """Whether somebody else holds the container just now, so that waiting may help."""
         words = f"{self.reason} {' '.join(self.errors.values())}"
-        return "CT is locked" in words or "can't lock file" in words
+        return any(text in words for text in LOCKED)
+
+
+class LostAnswerError(PveError):
+    """A write was sent and its answer was lost: it may have been carried out. Look before it is made again."""
 
 
 class Client(Protocol):

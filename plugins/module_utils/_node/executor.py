@@ -12,13 +12,13 @@ import time
 from dataclasses import replace
 from typing import Any, Callable
 
-from .._core import firewall_changes, guard, planner, states
+from .._core import firewall_changes, guard, planner, states, wayback
 from .._core import ledger as ledgers
 from .._core.firewall import Rule, rule_of_answer
-from .._core.model import Entry, Observation, Record, Step, Wanted
+from .._core.model import Entry, Observation, Plan, Record, Step, Wanted
 from . import guest, recording
 from .audit import Audit
-from .client import Client, PveError
+from .client import Client, LostAnswerError, PveError
 from .conf_edit import LOCKS, edit_raw_lines
 from .observe import Observer, conf_path, read_conf
 from .outcome import Outcome, StepError
@@ -26,7 +26,9 @@ from .store import Store, StoreError
 from .tasks import handed_to_ha, is_upid, nothing, pauses, started, wait_task, with_lock_wait
 
 MAX_STEPS = 40
-MAX_STALE = 3
+# How often a run looks and plans again in its midst, after growing pauses in seconds: somebody changes the config, or
+# the answer to a write was lost with a control plane that restarts.
+AGAIN = (0.2, 0.5, 1.0, 2.0, 4.0)
 # What PVE says when the goal of a call has been reached already.
 ALREADY = {"/status/start": "already running", "/status/shutdown": "not running"}
 MISSING = "does not exist"  # of a container whose destruction had been asked for already
@@ -44,8 +46,7 @@ def node_command(what: str) -> None:
         raise PveError(f"pct {what}", 0, done.stderr.strip() or f"exit code {done.returncode}")
 
 
-def _is_stale(failure: StepError) -> bool:
-    cause = failure.__cause__
+def _is_stale(cause: BaseException | None) -> bool:
     return isinstance(cause, PveError) and "detected modified configuration" in cause.reason
 
 
@@ -78,6 +79,8 @@ class Executor:
         self._ready_timeout = ready_timeout
         self._found: dict[int, str] = {}
         self._later: dict[int, str] = {}
+        self._rolled_back: set[int] = set()  # in check mode, which records nothing
+        self._lost: Entry | None = None  # the write whose answer was lost
         self._converted: str | None = None  # the newest conversion to a template before the call for one
         self._rules: tuple[Rule, ...] = ()  # the firewall's, as the calls of the step under way leave them
 
@@ -93,6 +96,8 @@ class Executor:
         record = self._store.load(wanted.ctid)
         if record.creating is not None and not record.creating.get("upid") and wanted.ctid in self._found:
             record = replace(record, creating={**record.creating, "upid": self._found[wanted.ctid]})
+        if wanted.ctid in self._rolled_back and guard.stage(record) in (guard.OPEN, guard.BACK):
+            record = wayback.remembered(record)
         source = wanted.config.get("clone_from_ctid")
         ident = None if source is None else int(source)
         source_record = None if ident is None else self._store.load(ident)
@@ -147,6 +152,39 @@ class Executor:
                 return {ctid: f"{task.get('type')} by {task.get('user')} ({task.get('upid')})"}
         return {}
 
+    def recall_rollback(self, wanted: Wanted, check: bool) -> None:
+        """When the container was rolled back under an open change, by a run that was cut off or by hand, remember it.
+
+        Check mode finds it too, and doesn't wait for a rollback that is still at work.
+        """
+        record = self._store.load(wanted.ctid)
+        if guard.stage(record) not in (guard.OPEN, guard.BACK):
+            return
+        newest = self._newest_rollback(wanted.ctid)
+        if not newest or newest["upid"] == (record.guarding or {}).get("last_rollback", ""):
+            return
+        if newest.get("endtime") or not check:
+            try:
+                what = "the rollback under a guarded change"
+                wait_task(self.client, self._observer.node, newest["upid"], what, self._task_timeout, self._guard)
+            except PveError as error:
+                extras = {"error": error.reason}
+                self._audit.write(wanted.ctid, what, "failed", level="WARNING", extras=extras)
+                return
+        if check:
+            self._rolled_back.add(wanted.ctid)
+            return
+        self._await_workers(wanted.ctid)  # the start that it has set going
+        known = wayback.remembered(record)
+        self._guard()
+        self._store.write_word(wanted.ctid, states.COMPLETED)
+        values = {**wayback.values_of(known), "guarding": known.guarding, "raw_boot": None, "checked_boot": None}
+        self._store.update_record(wanted.ctid, **values)
+
+    def _newest_rollback(self, ctid: int) -> dict[str, Any]:
+        query = {"vmid": ctid, "typefilter": "vzrollback", "source": "all", "limit": 1}
+        return next(iter(self._tasks(query)), {})
+
     def _await_workers(self, ctid: int) -> None:
         """Wait for the workers that a killed run left at work on the container; what they reached is looked at then."""
         for task in self._tasks({"vmid": ctid, "source": "active", "limit": 20}):
@@ -169,26 +207,31 @@ class Executor:
         if resumes:
             self._await_workers(wanted.ctid)
         self.recall_creation(wanted, check)
+        self.recall_rollback(wanted, check)
         seen, record = self.look(wanted)
         plan = planner.plan(wanted, seen, record)
         outcome = Outcome(first=plan, last=plan, seen=seen)
         if check or plan.error:
             return outcome
         wanted = guard.settled(wanted, record, plan)
-        stale = 0
+        again = iter(AGAIN)
         for _turn in range(MAX_STEPS):
             step = plan.steps[0] if plan.steps else None
             if step is None or step.by_play or plan.error:
                 break
             try:
                 self._step(wanted, step, plan.state, seen, outcome)
+                again = iter(AGAIN)
             except StepError as failure:
-                stale += 1
-                if not _is_stale(failure) or stale > MAX_STALE:
+                pause = next(again, None)
+                if pause is None or not (_is_stale(failure.__cause__) or self._lost is not None):
                     raise
-                step = None  # somebody changed the config meanwhile: look and plan again
+                time.sleep(pause)
+                self._recover(wanted, failure)
+                step = None  # look and plan again
             seen, record = self.look(wanted)
             plan = planner.plan(wanted, seen, record)
+            self._account(plan, outcome)
             outcome.last, outcome.seen = plan, seen
             if step and plan.steps and plan.steps[0].kind == step.kind and plan.steps[0].entries == step.entries:
                 calls = ", ".join(entry.what for entry in step.entries if entry.op == "pve")
@@ -196,6 +239,23 @@ class Executor:
                 error = PveError(calls or step.kind, 200, words)
                 raise StepError(wanted.ctid, step, plan.state, error, outcome.journal)
         return outcome
+
+    def _recover(self, wanted: Wanted, failure: StepError) -> None:
+        """Before the next look: a write whose answer was lost may be at work still. Raises the failure itself."""
+        if self._lost is None:
+            return
+        try:
+            self.client.request("GET", "/version")
+            self._await_workers(wanted.ctid)
+            self.recall_creation(wanted, check=False)
+        except PveError:
+            raise failure from failure.__cause__  # the control plane isn't back
+
+    def _account(self, plan: Plan, outcome: Outcome) -> None:
+        """A write whose answer was lost belongs to the journal when the plan has it no more."""
+        lost, self._lost = self._lost, None
+        if lost is not None and not any(lost in step.entries for step in plan.steps):
+            outcome.journal.append(lost.as_dict())
 
     def _step(self, wanted: Wanted, step: Step, state: str, seen: Observation, outcome: Outcome) -> None:
         before = self._store.load(wanted.ctid).word or states.DEFINED
@@ -207,7 +267,7 @@ class Executor:
         try:
             for entry in step.entries:
                 self._entry(wanted, step, entry, seen, outcome)
-            if step.kind in ("start", "restart"):
+            if step.kind in ("start", "restart", wayback.KIND):
                 self._await_ready(wanted, outcome)
         except Exception as error:
             seconds = time.monotonic() - started
@@ -239,7 +299,10 @@ class Executor:
         else:
             known = self._store.read_record(wanted.ctid)
             conf = read_conf(self._observer.node, wanted.ctid, self._observer.pve)[0] or seen.conf
-            values = recording.values(entry.params, self._run, known, conf)
+            # A rollback other than this one, later, is one under the change.
+            opens = entry.params.get("guarding") == guard.OPEN
+            last = str(self._newest_rollback(wanted.ctid).get("upid", "")) if opens else ""
+            values = recording.values(entry.params, self._run, known, conf, last)
             self._store.update_record(wanted.ctid, **values)
         outcome.journal.append(entry.as_dict())
 
@@ -252,7 +315,7 @@ class Executor:
         if not guard.is_to_go_back(wanted, record, plan):
             return f"What was there before the change comes back with: {guard.command(wanted.ctid)}", []
         outcome = Outcome(first=plan, last=plan, seen=seen)
-        self._step(wanted, guard.rollback(wanted, record), plan.state, seen, outcome)
+        self._step(wanted, wayback.step(wanted, record), plan.state, seen, outcome)
         return "What was there before the change is back (guard: rollback)", outcome.journal
 
     def _call(self, wanted: Wanted, entry: Entry, seen: Observation) -> list[str]:
@@ -272,13 +335,29 @@ class Executor:
                 self._turns(path.split("/")[-2]) if path.endswith("/clone") else None,
             )
             return warnings
+        except LostAnswerError:
+            self._lost = entry
+            raise
         except PveError as error:
             # Somebody else, or the worker of an earlier, killed run, got there between our look and the call.
             gone = method == "DELETE" and path.endswith(f"/lxc/{wanted.ctid}") and MISSING in error.reason
             gone = gone and read_conf(self._observer.node, wanted.ctid, self._observer.pve)[0] is None
+            if error.locked:
+                raise self._with_holder(error, path) from None
             if not gone and not any(path.endswith(end) and words in error.reason for end, words in ALREADY.items()):
                 raise
             return []
+
+    def _with_holder(self, error: PveError, path: str) -> PveError:
+        """The refusal of a locked container, with who has it."""
+        ctid = path.partition("/lxc/")[2].partition("/")[0] or path.rpartition("/")[2]
+        try:
+            active = self._tasks({"vmid": ctid, "source": "active", "limit": 5}) if ctid.isdigit() else []
+        except PveError:
+            active = []
+        names = ", ".join(f"{task.get('type')} of {task.get('user')} ({task.get('upid')})" for task in active)
+        words = f"{error.reason} - waited {self._lock_wait:.0f} s for {names or 'a lock that no task of PVE holds'}"
+        return PveError(error.call, error.status, words, error.errors, error.log)
 
     def _turns(self, source: str) -> Callable[[], bool]:
         """Whether the workers of a clone source still take turns at its lock, each of which may take long.
@@ -313,11 +392,27 @@ class Executor:
             if creating is not None:
                 self._store.update_record(wanted.ctid, creating={**creating, "upid": answer})
             warnings = wait_task(self.client, self._observer.node, answer, entry.what, self._task_timeout, self._guard)
+            if path.endswith("/rollback") and entry.params.get("start"):
+                warnings += self._await_nested_start(wanted, entry, answer)
             if handed_to_ha(answer):
                 self._await_ha(wanted, entry, running=path.endswith("/start"))
         if path.endswith("/template"):
             self._await_template(wanted)
             self._store.update_record(wanted.ctid, ledger=seen.ledger)  # nobody can look into a template
+        return warnings
+
+    def _await_nested_start(self, wanted: Wanted, entry: Entry, rollback: str) -> list[str]:
+        """A rollback ends while the start that it has set going still holds the guest's migration lock.
+
+        Returns the start's warnings. Raises PveError with its log when it failed.
+        """
+        warnings = []
+        for task in self._tasks({"vmid": wanted.ctid, "source": "all", "typefilter": "vzstart", "limit": 1}):
+            upid = str(task.get("upid"))
+            if started(upid) < started(rollback):
+                continue
+            call = f"{entry.what}, its start"
+            warnings += wait_task(self.client, self._observer.node, upid, call, self._task_timeout, self._guard)
         return warnings
 
     def _await_ha(self, wanted: Wanted, entry: Entry, running: bool) -> None:

@@ -50,7 +50,7 @@ class LeaseLostError(Exception):
 
     def __init__(self, ctid: int, by: str | None, since: str | None = None) -> None:
         if by is None:
-            text = f"the lease of container {ctid} is gone: somebody removed it while this run worked; start the run again"
+            text = f"the lease of container {ctid} is gone: somebody removed it during this run; start the run again"
         else:
             at = f" at {since}" if since else ""
             text = (

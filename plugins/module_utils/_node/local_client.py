@@ -23,7 +23,7 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlencode
 
-from .client import PveError, call_text, form_value
+from .client import LostAnswerError, PveError, call_text, form_value
 
 PORT = 8006
 # pveproxy serves the first of these that exists.
@@ -38,8 +38,15 @@ TIMEOUT = 60.0
 # pveproxy closes a connection that was idle for 5 s, and a write that meets the end of one can't be repeated: an older
 # one is replaced beforehand, which costs 21 ms (PVE facts, 'What a call costs').
 IDLE = 2.0
-# Pauses in seconds between attempts: as long as pveproxy takes to restart.
-RETRIES = (0.2, 0.5, 1.0, 2.0)
+# Pauses in seconds between attempts. An upgrade restarts pvedaemon and pveproxy, which took 6.3 s without answers (PVE
+# facts, 'Other') and takes longer on a busy node. The first few are enough to choose another way to the control plane.
+RETRIES = (0.2, 0.5, 1.0, 2.0, 4.0, *([5.0] * 17))
+BRIEF = 4
+# No attempt begins later than so many seconds after the first: each may also hang until its time-out.
+OUTAGE = 90.0
+# What a proxy answers that found nobody behind it (the call was never sent), or that lost its answer.
+UNSENT = (595,)
+UNKNOWN = (0, 502, 503, 504, 596, 597)
 
 
 class UnavailableError(Exception):
@@ -78,9 +85,13 @@ class UnsentError(PveError):
 
 
 class LocalClient:
-    """A kept-alive connection to https://127.0.0.1:8006 as root@pam."""
+    """A kept-alive connection to https://127.0.0.1:8006 as root@pam.
 
-    def __init__(self, host: str = "127.0.0.1", port: int = PORT) -> None:
+    ``brief``: whether to give up soon on a control plane that doesn't answer.
+    """
+
+    def __init__(self, host: str = "127.0.0.1", port: int = PORT, brief: bool = False) -> None:
+        self.brief = brief
         self._host = host
         self._port = port
         self._connection: http.client.HTTPSConnection | None = None
@@ -91,10 +102,12 @@ class LocalClient:
     def request(self, method: str, path: str, params: Mapping[str, Any] | None = None) -> Any:
         """One call. A new ticket is made when this one has expired.
 
-        What failed on its way is repeated a few times: a read always, a write only when it was never sent.
+        What failed on its way is repeated until the control plane is back: a read always, a write only when it never
+        got there. Raises LostAnswerError for a write of which nobody knows whether it was carried out.
         """
         renewed = False
-        pauses = iter(RETRIES)
+        pauses = iter(RETRIES[:BRIEF] if self.brief else RETRIES)
+        deadline = time.monotonic() + OUTAGE
         while True:
             try:
                 return self._once(method, path, params)
@@ -103,9 +116,12 @@ class LocalClient:
                     renewed = True
                     self._ticket, self._csrf = mint_ticket()  # it lives two hours
                     continue
+                unsent = isinstance(error, UnsentError) or error.status in UNSENT
+                lost = error.status in UNKNOWN and not unsent
+                if lost and method != "GET":
+                    raise LostAnswerError(error.call, error.status, error.reason, error.errors) from None
                 pause = next(pauses, None)
-                repeatable = error.status in (0, 595, 596) and method == "GET"
-                if pause is None or not (repeatable or isinstance(error, UnsentError)):
+                if pause is None or time.monotonic() + pause > deadline or not (unsent or lost):
                     raise
             time.sleep(pause)
 
@@ -120,12 +136,19 @@ class LocalClient:
             connection = http.client.HTTPSConnection(self._host, self._port, context=context, timeout=TIMEOUT)
             connection.connect()
             answered = connection.sock.getpeercert(binary_form=True) or b""
-            if hashlib.sha256(answered).hexdigest() != self._fingerprint:
+            if not self._is_the_nodes(answered):
                 connection.close()
                 raise UnavailableError(f"port {self._port} answers with a certificate that is not this node's")
             connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self._connection = connection
         return self._connection
+
+    def _is_the_nodes(self, certificate: bytes) -> bool:
+        """Whether it is the certificate that the node keeps, which an upgrade may have renewed meanwhile."""
+        answered = hashlib.sha256(certificate).hexdigest()
+        if answered != self._fingerprint:
+            self._fingerprint = pinned_fingerprint()
+        return answered == self._fingerprint
 
     def _drop(self) -> None:
         if self._connection is not None:

@@ -48,8 +48,9 @@ class PveshClient:
 def open_client() -> Client:
     """The quickest way to this node's control plane that works."""
     try:
-        client = LocalClient()
+        client = LocalClient(brief=True)
         client.request("GET", "/version")
+        client.brief = False
         return client
     except (UnavailableError, PveError):
         return PveshClient()

@@ -14,8 +14,13 @@ from .._core import mounts
 from .._core.conffile import ConfFile
 
 
-def values(planned: Mapping[str, Any], run: str, known: Mapping[str, Any], conf: ConfFile) -> dict[str, Any]:
-    """The values to write, from those of the plan. ``known`` is the record so far, ``conf`` the config of now."""
+def values(
+    planned: Mapping[str, Any], run: str, known: Mapping[str, Any], conf: ConfFile, last_rollback: str = ""
+) -> dict[str, Any]:
+    """The values to write, from those of the plan. ``known`` is the record so far, ``conf`` the config of now.
+
+    ``last_rollback`` is the newest rollback of the container before a guarded change of it opens.
+    """
     result = dict(planned)
     mark = {"run": run, "at": int(time.time())}
     if result.get("volumes"):
@@ -25,7 +30,14 @@ def values(planned: Mapping[str, Any], run: str, known: Mapping[str, Any], conf:
     if result.get("recreating"):
         result["recreating"] = {**mark, "stage": result["recreating"]}
     if result.get("guarding"):
-        # What a guarded change that fails restores of the record.
-        before = {name: known.get(name) or {} for name in ("applied", "volumes")}
-        result["guarding"] = {**mark, "stage": result["guarding"], **before, "ledger": known.get("ledger")}
+        result["guarding"] = {**_guarded(known, mark, last_rollback), "stage": result["guarding"]}
     return result
+
+
+def _guarded(known: Mapping[str, Any], mark: Mapping[str, Any], last_rollback: str) -> dict[str, Any]:
+    """What a guarded change that fails restores of the record: from when it was opened on, only its stage changes."""
+    opened = known.get("guarding")
+    if isinstance(opened, dict):
+        return dict(opened)
+    before = {name: known.get(name) or {} for name in ("applied", "volumes")}
+    return {**mark, **before, "ledger": known.get("ledger"), "last_rollback": last_rollback}

@@ -210,7 +210,8 @@ def test_a_lock_of_somebody_else_is_told_when_it_stays(node):
     outcome = node.drive(wanted(**FULL))
     assert outcome.journal == []
     assert "locked by PVE (backup)" in outcome.first.notes[0]
-    with pytest.raises(StepError, match=r"CT is locked \(backup\) \[PUT /nodes/pve/lxc/950/config"):
+    text = r"CT is locked \(backup\) - waited 1 s for a lock that no task of PVE holds \[PUT /nodes/pve/lxc/950/config"
+    with pytest.raises(StepError, match=text):
         node.drive(wanted(**{**FULL, "memory_mb": 2048}))
 
 

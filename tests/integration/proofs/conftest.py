@@ -12,7 +12,7 @@ from fault_node import FaultNode
 from proof_counts import COUNTS, LONG
 from proof_node import ProofNode, edges
 
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._node import local_client
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node import executor, local_client
 
 
 @pytest.fixture(scope="module", params=[9, 8] if LONG else [9], ids=lambda number: f"pve{number}")
@@ -45,6 +45,7 @@ def fault_node(tmp_path_factory: pytest.TempPathFactory, fault_version: int):
         edges(made, patch)
         patch.setattr(local_client, "mint_ticket", made.mint)
         patch.setattr(local_client, "RETRIES", (0.02, 0.05, 0.1, 0.2))
+        patch.setattr(executor, "AGAIN", (0.02, 0.05, 0.1))
         yield made
     made.calm()
     made.close()

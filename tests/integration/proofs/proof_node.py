@@ -59,8 +59,10 @@ class RecordingPve(LabPve):
         super().__init__(*args, **kwargs)
         self.asked: list[tuple[str, str, dict[str, str], int]] = []
         self.around: Callable[[bool], None] = lambda _after: None
+        self.doing = ("", "")  # the request that is being answered
 
     async def _refusal(self, request: Any) -> Any:
+        self.doing = (request.method, bare_path(request.path))
         self.around(False)
         return await super()._refusal(request)
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import re
 import time
 from collections.abc import Callable
 from typing import Any
@@ -19,6 +20,7 @@ from typing import Any
 import pytest
 from fault_node import DISK, FaultNode, wanted
 from proof_counts import COUNTS, LONG
+from proof_node import MUTATING
 
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node import local_client
 
@@ -269,8 +271,20 @@ ROWS = [
     # the way to the control plane
     Row("slow network", lambda node: node.pve.slow_network(20, 10)),
     Row("the answer to a write is lost", answered("PUT", "/950/config", 596, "Connection timed out", times=1),
+        once=CONFIG),
+    Row("the answers to all writes are lost", answered("PUT", "/950/config", 596, "Connection timed out"),
         ("Connection timed out", "(596)", CONFIG, "in state created", "may still end well")),
-    Row("595 for a write", answered("PUT", "/950/config", 595, "Connection refused", times=1),
+    *(
+        Row(f"{status} for a write", answered("PUT", "/950/config", status, "unavailable", times=2), once=CONFIG)
+        for status in (502, 503)
+    ),
+    *(
+        Row(f"{status} while a task is looked at", answered("GET", "/status", status, "unavailable", times=3),
+            there=False, change=wanted(), once=CREATE)
+        for status in (502, 503)
+    ),
+    Row("595 for a write", answered("PUT", "/950/config", 595, "Connection refused", times=3), once=CONFIG),
+    Row("595 for each write", answered("PUT", "/950/config", 595, "Connection refused"),
         ("Connection refused", "(595)", CONFIG, "in state created")),
     Row("596 while a task is looked at", answered("GET", "/status", 596, "Connection timed out", times=3),
         there=False, change=wanted(), once=CREATE),
@@ -429,6 +443,45 @@ def test_a_network_that_drops_every_third_call(faults: FaultNode, seed: int) -> 
     assert faults.made(CREATE) == 1
 
 
+def test_a_write_that_was_carried_out_and_not_answered_is_found_and_not_repeated(faults: FaultNode) -> None:
+    """Each write of a provisioning in turn, its destruction too: the connection ends before the answer."""
+    COUNTS["faults of the control plane"] += 1
+    faults.fresh()
+    lost: list[tuple[str, str]] = []
+
+    def lose(after: bool) -> None:
+        if after and faults.pve.doing[0] in MUTATING and faults.pve.doing not in lost:
+            lost.append(faults.pve.doing)
+            for connection in list(faults.pve.runner.server.connections):
+                connection.transport.close()
+
+    faults.pve.around = lose
+    volumes = [{"name": "data", "pool": "local", "size_gb": 2, "mount_point": "/srv"}]
+    for want, disks in (
+        (wanted(volumes=volumes), 2),
+        (wanted(volumes=volumes, **MORE), 2),
+        (wanted(target="absent"), 0),
+    ):
+        assert faults.attempt(want) is None
+        assert sum("-950-disk-" in volume for volume in faults.backend.volumes) == disks
+    assert len(lost) >= 5, lost
+    made = [call for call in faults.mutations_done() if call[0] != "PUT"]
+    assert len(made) == len(set(made)), made
+    faults.calm()
+    faults.settled(wanted(target="absent"))
+
+
+def test_whom_a_wait_was_for_is_told(faults: FaultNode) -> None:
+    COUNTS["faults of the control plane"] += 1
+    faults.fresh()
+    faults.drive(wanted())
+    faults.run(faults.pve.backup(950, 1000))
+    locked(faults, "backup")
+    text = faults.attempt(wanted(**MORE), lock_wait=0.5) or ""
+    assert re.search(r"CT is locked \(backup\) - waited 0 s for vzdump of root@pam \(UPID:", text), text
+    unlock(faults)
+
+
 def test_pveproxy_restarts(faults: FaultNode, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing listens for a moment: what was never sent is sent again."""
     COUNTS["faults of the control plane"] += 1
@@ -437,7 +490,7 @@ def test_pveproxy_restarts(faults: FaultNode, monkeypatch: pytest.MonkeyPatch) -
     faults.forget_client()
     faults.pve.asked.clear()
     monkeypatch.setattr(local_client, "RETRIES", RETRIES)
-    faults.proxy_down(0.4)
+    faults.proxy_down(7.0)  # longer than the 6.3 s of PVE facts, 'Other'
     assert faults.attempt(wanted(**MORE)) is None
     assert faults.made(CONFIG) == 1
 

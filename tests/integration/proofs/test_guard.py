@@ -6,12 +6,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from proof_node import TEMPLATE, ProofNode, normal, predicted, pve_calls
 
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.model import Wanted
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node import local_client, tasks
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.client import PveError
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.outcome import StepError
 
 SNAPSHOT = "phoenix-guard"
 BASE = {"template": TEMPLATE, "storage_pool": "tank", "memory_mb": 512}
@@ -165,7 +169,8 @@ def test_rollback_brings_back_what_was_there(settled: ProofNode):
     assert "memory: 1024" in (settled.conf(950) or "")
     text, journal = settled.executor().undo(want)
     assert "is back" in text
-    assert [entry["what"].partition(" ")[0] for entry in journal] == ["POST", "DELETE", "record", "state"]
+    verbs = [entry["what"].partition(" ")[0] for entry in journal]
+    assert verbs == ["record", "POST", "state", "record", "DELETE", "record"]
     assert settled.conf(950) == before
     assert 950 in settled.backend.running
     after = settled.store.load(950)
@@ -175,13 +180,129 @@ def test_rollback_brings_back_what_was_there(settled: ProofNode):
     assert settled.executor().undo(want) == ("", [])
 
 
-def test_a_rollback_that_was_cut_off_leaves_what_the_next_run_goes_on_with(settled: ProofNode):
-    want = wanted("rollback", memory_mb=1024, health=True)
+def test_a_change_is_never_made_again_under_the_snapshot_of_a_rollback(settled: ProofNode):
+    """Somebody has gone back by hand, as the report says: that snapshot goes, and the change gets a new one."""
+    want = wanted(memory_mb=1024, health=True)
+    known = settled.store.load(950)
     settled.executor().run(want)
     settled.call("POST", f"/nodes/pve/lxc/950/snapshot/{SNAPSHOT}/rollback", {"start": 1})
-    settled.drive(want)
+    plan = settled.check(want).first
+    assert kinds(plan) == ["release", "guard", "configure", "health", "release"]
+    assert "was rolled back" in plan.steps[0].reason
+    assert settled.store.load(950).guarding["stage"] == "open"  # a dry run writes nothing
+    settled.pve.asked.clear()
+    settled.executor().run(want)
+    calls = [f"{method} {path.rpartition('/lxc/950')[2]}" for method, path, _params in settled.mutations()]
+    assert calls == [f"DELETE /snapshot/{SNAPSHOT}", "POST /snapshot", "PUT /config"]
+    assert settled.store.load(950).guarding["applied"] == known.applied
     assert "memory: 1024" in (settled.conf(950) or "")
+    settled.drive(want)
     assert_settled(settled, want)
+
+
+@pytest.mark.parametrize("policy", ["rollback", "report"])
+def test_a_rollback_that_was_cut_off_is_finished_before_anything_else(settled: ProofNode, policy: str):
+    """Between its record and PVE's answer, or after its failure: whatever the policy says by now."""
+    before, known = settled.conf(950), settled.store.load(950)
+    settled.executor().run(wanted("rollback", memory_mb=1024, health=True))
+    guarding = dict(settled.store.load(950).guarding or {})
+    settled.store.update_record(950, guarding={**guarding, "stage": "back"})
+    want = wanted(policy, memory_mb=2048, health=True)
+    plan = settled.check(want).first
+    assert kinds(plan) == ["rollback", "guard", "configure", "health", "release"]
+    settled.pve.asked.clear()
+    journal, _outcome = settled.drive(want)
+    assert normal(settled.mutations()) == normal(pve_calls(predicted(plan)))
+    assert [(e["op"], e["what"]) for e in journal] == [(e["op"], e["what"]) for e in predicted(plan)]
+    assert_settled(settled, want)
+    assert "memory: 2048" in (settled.conf(950) or "")
+    assert (before, known.applied["memory"]) == (settled.conf(950).replace("2048", "512"), "512")
+
+
+def test_a_cut_off_rollback_of_what_is_refused_by_now_is_finished_and_the_refusal_shown(settled: ProofNode):
+    settled.executor().run(wanted("rollback", memory_mb=1024, health=True))
+    guarding = dict(settled.store.load(950).guarding or {})
+    settled.store.update_record(950, guarding={**guarding, "stage": "back"})
+    path = settled.conf_dir / "950.conf"
+    path.write_text((settled.conf(950) or "").replace(f"[{SNAPSHOT}]\n", f"[{SNAPSHOT}]\nmp3: /srv,mp=/srv\n"))
+    outcome = settled.executor().run(wanted("rollback", memory_mb=1024, health=True))
+    assert (outcome.done, outcome.first.error) == (["rollback"], None)
+    assert "a bind mount, and container 950 has one" in (outcome.last.error or "")
+
+
+def test_a_rollback_of_an_earlier_run_that_ended_is_not_repeated(settled: ProofNode):
+    """What was written since would be lost."""
+    want = wanted("rollback", memory_mb=1024, health=True)
+    settled.executor().run(want)
+    guarding = dict(settled.store.load(950).guarding or {})
+    settled.store.update_record(950, guarding={**guarding, "stage": "back"})
+    settled.call("POST", f"/nodes/pve/lxc/950/snapshot/{SNAPSHOT}/rollback", {"start": 1})
+    settled.pve.asked.clear()
+    settled.drive(want)
+    assert not any(path.endswith("/rollback") for _method, path, _params in settled.mutations())
+    assert_settled(settled, want)
+
+
+@pytest.fixture
+def slow(settled: ProofNode) -> Iterator[ProofNode]:
+    """The same node, whose tasks take their time: a hundredth of PVE's."""
+    settled.pve.time_scale = 0.01
+    yield settled
+    settled.run(settled.pve.clear_delays())
+    settled.run(settled.pve.settled())
+    settled.pve.time_scale = 0.0
+
+
+def test_the_start_that_a_rollback_sets_going_is_awaited_before_the_snapshot_goes(slow: ProofNode):
+    """It holds the guest's migration lock for longer than PVE waits for that (PVE facts, 'Pending changes')."""
+    want = wanted("rollback", memory_mb=1024, health=True)
+    slow.executor().run(want)
+    slow.pve.task_delay["vzstart"] = 56
+    slow.pve.asked.clear()
+    text, _journal = slow.executor().undo(want)
+    assert "is back" in text
+    ends = {task["type"]: task for task in slow.pve.tasklog[-3:]}
+    assert list(ends) == ["vzrollback", "vzstart", "vzdelsnapshot"]
+    assert {task["exitstatus"] for task in ends.values()} == {"OK"}
+    assert 950 in slow.backend.running
+    assert not has_snapshot(slow)
+
+
+def test_the_migration_lock_of_somebody_else_is_waited_for(slow: ProofNode):
+    want = wanted("rollback", memory_mb=1024, health=True)
+    slow.executor().run(want)
+    slow.pve.task_delay["vzstart"] = 56
+    client = local_client.LocalClient(port=slow.pve.port)
+    path = f"/nodes/pve/lxc/950/snapshot/{SNAPSHOT}"
+    tasks.wait_task(client, "pve", client.request("POST", f"{path}/rollback", {"start": 1}), "rollback", 20)
+    met: list[str] = []
+
+    def delete() -> None:
+        try:
+            tasks.wait_task(client, "pve", client.request("DELETE", path), "delete", 20)
+        except PveError as error:
+            met.append(error.reason)
+            raise
+
+    tasks.with_lock_wait(delete, 20)
+    assert set(met) == {"task failed: Failed to obtain guest migration lock - replication running?"}
+    assert not has_snapshot(slow)
+
+
+def test_a_start_after_a_rollback_that_fails_is_shown_and_not_undone_twice(slow: ProofNode):
+    want = wanted("rollback", memory_mb=1024, health=True)
+    slow.executor().run(want)
+    slow.pve.cts[0].start_error = "startup for container '950' failed"
+    with pytest.raises(StepError, match="startup for container '950' failed"):
+        slow.executor().undo(want)
+    assert has_snapshot(slow)
+    slow.pve.cts[0].start_error = None
+    slow.pve.asked.clear()
+    slow.drive(want)
+    calls = [f"{method} {path.rpartition('/lxc/950')[2]}" for method, path, _params in slow.mutations()]
+    assert calls[:2] == [f"DELETE /snapshot/{SNAPSHOT}", "POST /snapshot"]
+    assert not any(call.endswith("/rollback") for call in calls)
+    assert_settled(slow, want)
 
 
 @pytest.mark.parametrize("health", [True, False])
