@@ -41,8 +41,8 @@ PURE = {
 # What computes without a clock, chance, files, processes or sockets.
 PURE_LIBRARY = {
     '__future__', 'abc', 'base64', 'bisect', 'collections', 'contextlib', 'copy', 'dataclasses', 'difflib', 'enum',
-    'fnmatch', 'functools', 'graphlib', 'hashlib', 'heapq', 'hmac', 'ipaddress', 'itertools', 'json', 'math', 'operator',
-    're', 'shlex', 'string', 'textwrap', 'types', 'typing', 'unicodedata', 'urllib.parse',
+    'fnmatch', 'functools', 'graphlib', 'hashlib', 'heapq', 'hmac', 'ipaddress', 'itertools', 'json', 'math',
+    'operator', 're', 'shlex', 'string', 'textwrap', 'types', 'typing', 'unicodedata', 'urllib.parse',
 }  # fmt: skip  # laid out to be read
 IMPURE_CALLS = {'__import__', 'breakpoint', 'compile', 'eval', 'exec', 'input', 'open', 'print'}
 
