@@ -14,7 +14,7 @@ from ansible.errors import AnsibleActionFail, AnsibleError
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils import application as applications
-from ansible_collections.phoenix.hypervisor.plugins.plugin_utils import own_variables
+from ansible_collections.phoenix.hypervisor.plugins.plugin_utils import own_variables, secrets
 
 _FROM_VARIABLES = {
     "ctid": "phoenix_ctid",
@@ -37,11 +37,13 @@ class ActionModule(ActionBase):
         variables = task_vars or {}
         super().run(tmp, variables)
         try:
-            args, path = self._arguments(own_variables.of_task(variables))
+            own = own_variables.of_task(variables)
+            args, path = self._arguments(own)
             if self._task.check_mode:
                 return {"changed": bool(path), "would_run": os.path.basename(path)}
             if not path and not args.get("health_check"):
                 return {"changed": False, "msg": "this container has neither an application script nor a health check"}
+            args = secrets.revealed(args, self._loader, own)
             if path:
                 args["name"] = args.get("name") or os.path.basename(path)
                 args["script"] = self._deliver(path)

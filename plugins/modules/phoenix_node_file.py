@@ -61,7 +61,7 @@ EXAMPLES = r"""
     url: https://example.org/tool-1.2.run
     sha256: 2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae
     ctid: "{{ phoenix_ctid }}"
-    dest: /var/tmp/tool-1.2.run
+    dest: /var/cache/tool/tool-1.2.run
   delegate_to: "{{ phoenix_node }}"
 """
 

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -21,9 +22,17 @@ from ansible_collections.phoenix.hypervisor.plugins.module_utils._config.fleet i
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._config.jsontext import JsonText, parse
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._config.modelstore import Stored
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._config.policy import load_policy
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._config.secrets import redacted
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._config.secrets import (
+    CONTAINERS,
+    HOST,
+    redacted,
+)
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._config.source import SourceChecker
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._config.validation import Source, validate
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._config.validation import (
+    Source,
+    document_of,
+    validate,
+)
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config_schemas import load_schema
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.feature_checks import feature_checks
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.feature_policy import feature_policy
@@ -121,9 +130,9 @@ class ConfigurationReader:
         if policy is not None:
             further += [*policy_checks(policy), *feature_policy(policy, search)]
         outcome = validate(lxc, host, tuple(result.nodes), further)
-        result.fleet = outcome.fleet
+        result.fleet = _without_secrets(outcome.fleet, lxc)
         if host is not None:
-            result.hypervisor = redacted(outcome.hypervisor, "hypervisor_config", host.schema, host.hidden)
+            result.hypervisor = redacted(outcome.hypervisor, HOST, host.schema, host.hidden)
         result.stored = outcome.stored
         result.text = lxc.text.text
         result.findings = [*findings, *outcome.findings]
@@ -187,6 +196,17 @@ class ConfigurationReader:
             return "phoenix_lxc_configs.json"
         relative = os.path.relpath(path, self._base)
         return path if relative.startswith("..") else relative
+
+
+def _without_secrets(fleet: Fleet, source: Source) -> Fleet:
+    """The fleet with references in place of secrets."""
+    if not source.schema:
+        return fleet  # there is no file
+    configs = redacted(document_of(fleet), CONTAINERS, source.schema, source.hidden)["lxc_configs"]
+    containers = {
+        ctid: dataclasses.replace(container, config=configs[ctid]) for ctid, container in fleet.containers.items()
+    }
+    return dataclasses.replace(fleet, containers=containers)
 
 
 def _nodes(data: Mapping[str, Any]) -> dict[str, dict[str, Any]]:

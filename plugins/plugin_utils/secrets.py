@@ -14,17 +14,22 @@ from ansible.plugins.action import ActionBase
 
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._config.jsontext import parse
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._config.secrets import (
+    CONTAINERS,
+    HOST,
     SecretNotFoundError,
     references,
     resolved,
 )
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._config.validation import read_hypervisor
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._config.validation import (
+    read_containers,
+    read_hypervisor,
+)
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config_schemas import load_schema
 
 FILES = "phoenix_config_files"
 """The variable with the paths of the configuration files by kind, as the inventory source names them."""
 
-KIND = "hypervisor_config"
+_READERS = {HOST: read_hypervisor, CONTAINERS: read_containers}
 
 
 class SecretAction(ActionBase):
@@ -46,18 +51,22 @@ class SecretAction(ActionBase):
 
 def revealed(value: Any, loader: Any, variables: Mapping[str, Any]) -> Any:
     """Return `value` with the secrets in place of its references. Raises AnsibleActionFail."""
-    if next(references(value), None) is None:
+    kinds = sorted({str(found.get("file")) for found in references(value)})
+    if not kinds:
         return value
-    files = variables.get(FILES)
-    named = str(files.get(KIND) or "") if isinstance(files, Mapping) else ""
-    path = _found(named, variables)
+    paths = {kind: _found(kind, variables) for kind in kinds}
     try:
-        # The loader decrypts; its bytes, as the inventory plugin reads them.
-        content, _plain = loader._get_file_contents(path)
-        document = read_hypervisor(parse(bytes(content)), load_schema(KIND))
-        return resolved(value, {KIND: document}, {KIND: path})
+        return resolved(value, {kind: _document(kind, path, loader) for kind, path in paths.items()}, paths)
     except SecretNotFoundError as error:
         raise AnsibleActionFail(str(error)) from error
+
+
+def _document(kind: str, path: str, loader: Any) -> dict[str, Any]:
+    """The file as the inventory plugin reads it."""
+    try:
+        # The loader decrypts. Its bytes, because only they tell where a file is not UTF-8.
+        content, _plain = loader._get_file_contents(path)
+        return _READERS[kind](parse(bytes(content)), load_schema(kind))
     except (AnsibleError, OSError, UnicodeError, ValueError) as error:
         # Nothing of the file may be in the text: its first line says what is wrong.
         reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
@@ -67,14 +76,16 @@ def revealed(value: Any, loader: Any, variables: Mapping[str, Any]) -> Any:
         ) from None
 
 
-def _found(named: str, variables: Mapping[str, Any]) -> str:
+def _found(kind: str, variables: Mapping[str, Any]) -> str:
     """The file here: where the inventory found it, else at the same place below the project of this run.
 
     A controller such as AWX makes the inventory in another job, whose project may have lain elsewhere.
     """
+    files = variables.get(FILES)
+    named = str(files.get(kind) or "") if isinstance(files, Mapping) and kind in _READERS else ""
     if not named:
         raise AnsibleActionFail(
-            f"{FILES} names no {KIND}; expected the variable of the inventory plugin phoenix.hypervisor.phoenix. "
+            f"{FILES} names no {kind}; expected the variable of the inventory plugin phoenix.hypervisor.phoenix. "
             "Run with that inventory, or give the role its configuration with the secrets in it."
         )
     searched = [named, *_elsewhere(named, variables)]

@@ -108,7 +108,7 @@ def test_each_has_its_device_and_the_driver(fleet: Fleet) -> None:
 
 def test_one_download_for_both(fleet: Fleet) -> None:
     assert fleet.downloads(f'NVIDIA-Linux-x86_64-{OLD}.run') == 1
-    assert 'driver.run' not in fleet.lab.guest(950, 'ls -R /var/tmp')
+    assert 'driver.run' not in fleet.lab.guest(950, 'ls -R /var/cache')
 
 
 def test_second_run_makes_no_mutating_call(fleet: Fleet) -> None:
@@ -172,7 +172,7 @@ def test_a_run_file_that_is_not_the_expected_one_reaches_no_container(fleet: Fle
     assert run.rc != 0
     assert f'and {"0" * 64} is expected; it is not kept' in told(run)
     assert NEW not in fleet.lab.sh(f'ls {CACHE}/*.run')
-    assert 'phoenix-nvidia' not in fleet.lab.guest(951, 'ls /var/tmp')
+    assert 'phoenix-nvidia' not in fleet.lab.guest(951, 'ls /var/cache')
     assert OLD in fleet.lab.guest(951, 'ls /usr/lib/x86_64-linux-gnu')
     fleet.write(NEW)
 

@@ -6,8 +6,9 @@
 AWX stores the output of `ansible-inventory --list`, so host variables hold no secret: a reference says in which file
 and where the secret stands, and the action plugin that sends it to the node reads it at that moment.
 
-A secret is the value of a key that its schema marks with `writeOnly`. A value that nothing reads (`accepted, not acted
-on`, or below a free-form object) is one when it looks like a secret, or when its file is encrypted.
+A secret is the value of a key that its schema marks with `writeOnly`. Free text (`x-phoenix-may-hold-secret`), and in
+the host's file a value that nothing reads (`accepted, not acted on`, or below a free-form object), is one when it looks
+like a secret, or when its file is encrypted.
 """
 
 from __future__ import annotations
@@ -22,11 +23,15 @@ MARK = "phoenix_secret"
 
 UNUSED = "accepted, not acted on"
 _PLAIN = "x-phoenix-plain"
+_FREE_TEXT = "x-phoenix-may-hold-secret"
 _NAMES = ("username", "userid", "name", "id")
 
 
 class SecretNotFoundError(Exception):
     """A reference that its file doesn't answer; the text says what is wrong and what to do."""
+
+
+HOST, CONTAINERS = "hypervisor_config", "phoenix_lxc_configs"
 
 
 def redacted(document: Mapping[str, Any], kind: str, schema: Mapping[str, Any], hidden: bool = False) -> dict[str, Any]:
@@ -38,10 +43,8 @@ def redacted(document: Mapping[str, Any], kind: str, schema: Mapping[str, Any], 
         schema: its JSON Schema.
         hidden: the file is encrypted.
     """
-    return {
-        key: _Redaction(kind, schema, hidden).value(item, _below(schema, schema, key), (key,), None)
-        for key, item in document.items()
-    }
+    walk = _Redaction(kind, schema, hidden)
+    return {key: walk.value(item, _below(schema, schema, key), (key,), None) for key, item in document.items()}
 
 
 def reference(value: Any) -> Optional[Mapping[str, Any]]:
@@ -139,9 +142,11 @@ class _Redaction:
     def _is_secret(self, value: Any, piece: Optional[Mapping[str, Any]], path: Pointer) -> bool:
         if value is None or value == "" or isinstance(value, bool):
             return False
-        if piece is None or piece.get("x-phoenix-effect") == UNUSED:
+        # An application script may read any key of its container, so there nothing counts as unused.
+        unused = self._kind == HOST and (piece is None or piece.get("x-phoenix-effect") == UNUSED)
+        if unused or (piece is not None and piece.get(_FREE_TEXT) is True):
             return self._hidden or is_secret(path, value)
-        return piece.get("writeOnly") is True and value not in piece.get(_PLAIN, ())
+        return piece is not None and piece.get("writeOnly") is True and value not in piece.get(_PLAIN, ())
 
 
 def _below(

@@ -98,6 +98,16 @@ def read_hypervisor(text: JsonText, schema: Mapping[str, Any]) -> dict[str, Any]
     return load_hypervisor(settled(lifted, schema))[0]
 
 
+def read_containers(text: JsonText, schema: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the containers' configurations in the form in which modules read them, as the file would have them."""
+    return document_of(load_fleet(settled(text.value, schema)))
+
+
+def document_of(fleet: Fleet) -> dict[str, Any]:
+    """Return a fleet as a file with everything in the containers' own entries."""
+    return {"lxc_configs": {ctid: container.config for ctid, container in fleet.containers.items()}}
+
+
 def validate(
     lxc: Source,
     hypervisor: Source | None,

@@ -21,7 +21,10 @@ from ansible_collections.phoenix.hypervisor.plugins.module_utils._config.finding
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._config.hostshape import host_config
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._config.jsontext import parse
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._config.secrets import redacted
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._config.validation import read_hypervisor
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._config.validation import (
+    read_containers,
+    read_hypervisor,
+)
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config_schemas import load_schema
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.secrets import revealed
 
@@ -131,6 +134,39 @@ def test_roles_read_the_redacted_file(document: dict[str, Any]) -> None:
     assert "CANARY" not in json.dumps(found)
 
 
+COMMAND = "curl -fsS http://127.0.0.1/health"
+TOKEN_COMMAND = "curl -H 'Authorization: Bearer token: CANARYhealth' http://127.0.0.1/"
+
+
+def lxc(command: str) -> bytes:
+    """A containers' file whose health check is inherited by one of two."""
+    one = {"name": "a", "template": "local:vztmpl/debian.tar.zst"}
+    two = {**one, "name": "b", "health_check": {"command": COMMAND}}
+    whole = {"lxc_defaults": {"health_check": {"command": command}}, "lxc_configs": {"950": one, "951": two}}
+    return json.dumps(whole).encode()
+
+
+@pytest.mark.parametrize(
+    ("command", "hidden", "expected"),
+    [(COMMAND, False, [False, False]), (TOKEN_COMMAND, False, [True, False]), (COMMAND, True, [True, True])],
+)
+def test_free_text_of_containers(tmp_path: Path, command: str, hidden: bool, expected: list[bool]) -> None:
+    """A command is replaced when it looks like a secret, or when the file is encrypted; the task reads it."""
+    schema = load_schema("phoenix_lxc_configs")
+    whole = read_containers(parse(lxc(command)), schema)
+    configs = redacted(whole, "phoenix_lxc_configs", schema, hidden)["lxc_configs"]
+    checks = [configs[ctid]["health_check"] for ctid in ("950", "951")]
+    assert ["phoenix_secret" in check["command"] for check in checks] == expected
+    assert "CANARY" not in json.dumps(configs)
+    assert {key: value for key, value in configs["950"].items() if key != "health_check"} == {
+        key: value for key, value in whole["lxc_configs"]["950"].items() if key != "health_check"
+    }
+    file = tmp_path / "lxc.json"
+    file.write_bytes(lxc(command))
+    here = {"phoenix_config_files": {"phoenix_lxc_configs": str(file)}}
+    assert revealed(checks, DataLoader(), here) == [{"command": command}, {"command": COMMAND}]
+
+
 def variables(path: Path, **more: Any) -> dict[str, Any]:
     """What a task knows of the files."""
     return {"phoenix_config_files": {"hypervisor_config": str(path)}, **more}
@@ -215,12 +251,9 @@ def test_without_the_inventory_s_variable_the_task_says_so(tmp_path: Path, docum
 def test_the_inventory_command_shows_no_secret(tmp_path: Path, arguments: list[str], vaulted: bool) -> None:
     """AWX stores this output."""
     (tmp_path / "phoenix.yml").write_text(SOURCE)
-    lxc = {"lxc_configs": {"950": {"name": "web", "template": "local:vztmpl/debian.tar.zst"}}}
-    (tmp_path / "lxc.json").write_text(json.dumps(lxc))
-    text, secret = json.dumps(HOST).encode(), VaultSecret(b"opensesame")
-    if vaulted:
-        text = VaultLib([("default", secret)]).encrypt(text, secret)
-    (tmp_path / "host.json").write_bytes(text)
+    secret = VaultSecret(b"opensesame")
+    for name, text in (("lxc.json", lxc(TOKEN_COMMAND)), ("host.json", json.dumps(HOST).encode())):
+        (tmp_path / name).write_bytes(VaultLib([("default", secret)]).encrypt(text, secret) if vaulted else text)
     (tmp_path / "password").write_text("opensesame")
     command = ["ansible-inventory", "-i", str(tmp_path / "phoenix.yml"), *arguments]
     environment = {**os.environ, "ANSIBLE_VAULT_PASSWORD_FILE": str(tmp_path / "password")}
