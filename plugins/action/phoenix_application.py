@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import tempfile
 from typing import Any
@@ -47,6 +48,7 @@ class ActionModule(ActionBase):
             if path:
                 args["name"] = args.get("name") or os.path.basename(path)
                 args["script"] = self._deliver(path)
+            self._allow_time(args)
             return self._execute_module(
                 module_name="phoenix.hypervisor.phoenix_application", module_args=args, task_vars=variables
             )
@@ -68,6 +70,13 @@ class ActionModule(ActionBase):
         known = {name: self._templar.template(variables.get(name)) for name in names}
         path = applications.script_path(known) if given is None else self._find(str(given))
         return {name: value for name, value in args.items() if value is not None}, path
+
+    def _allow_time(self, args: dict[str, Any]) -> None:
+        """Give the command inside the container as long as the module's own time-outs may take together."""
+        with contextlib.suppress(ValueError, TypeError, KeyError):  # faulty times are the module's to report
+            needed = applications.longest(args)
+            if self._connection.get_option("command_timeout") < needed:
+                self._connection.set_option("command_timeout", needed)
 
     def _find(self, name: str) -> str:
         if not name:

@@ -30,8 +30,10 @@ options:
       - V(begin) notes that the work begins, V(record) that it ended well, V(fail) that it did not.
       - V(record) of a feature runs O(check) first, and fails without recording anything when that fails.
       - V(forget) removes the entry, so that the work is due again.
+      - V(network) looks from inside whether the names of the container's package sources can be resolved, which takes
+        less than a minute, and fails with the resolvers and the remedy otherwise. It changes nothing.
     type: str
-    choices: [ask, begin, record, fail, forget]
+    choices: [ask, begin, record, fail, forget, network]
     default: ask
   kind:
     description: Whether it is about a feature, the application, or the application's health check after a boot.
@@ -60,6 +62,13 @@ options:
         description: Seconds after which it is ended and counts as failed.
         type: float
         default: 30
+  network:
+    description:
+      - Whether the feature downloads something. Then O(operation=begin) looks first whether names can be resolved, as
+        O(operation=network) does. Check mode doesn't look.
+    type: bool
+    default: false
+    version_added: 0.4.0
   output:
     description: The end of the application's output, for the audit trail.
     type: str
@@ -107,7 +116,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core import guard, states
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core import ledger as ledgers
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._node import featurecheck, guest, observe
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node import featurecheck, guest, guestnetwork, observe
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.audit import Audit
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.lease import (
     LeaseBusyError,
@@ -118,6 +127,7 @@ from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.lease imp
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.store import Store, StoreError
 
 MAX_OUTPUT = 8192
+OPERATIONS = ["ask", "begin", "record", "fail", "forget", "network"]
 
 
 def read(ctid: int) -> tuple[dict[str, Any], str]:
@@ -196,6 +206,19 @@ def works(module: AnsibleModule) -> None:
         raise guest.GuestError(f"the check of feature {params['name']} ({check['command'].strip()}) {why}")
 
 
+def reaches(module: AnsibleModule) -> None:
+    """Raise GuestError when what comes next downloads packages, and the container can't resolve where from."""
+    params = module.params
+    if module.check_mode or not (
+        params["operation"] == "network" or (params["operation"] == "begin" and params["network"])
+    ):
+        return
+    conf = observe.read_conf(observe.node_name(), params["ctid"])[0]
+    why = guestnetwork.trouble(params["ctid"], conf.head.get("nameserver") if conf is not None else None)
+    if why:
+        raise guest.GuestError(why)
+
+
 def act(module: AnsibleModule, hold: contextlib.ExitStack) -> dict[str, Any]:
     """Do one operation, with the lease held. Returns the module's result."""
     params = module.params
@@ -213,8 +236,9 @@ def act(module: AnsibleModule, hold: contextlib.ExitStack) -> dict[str, Any]:
             leases.release(ctid, run)
         return {"changed": False, "ledger": {}, "journal": []}
     works(module)
+    reaches(module)
     ledger, boot = read(ctid)
-    if operation == "ask":
+    if operation in ("ask", "network"):
         return {"changed": False, "ledger": ledger, "journal": []}
     if kind == "health":
         return healthy(module, ledger, boot, store, audit)
@@ -249,7 +273,7 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "ctid": {"type": "int", "required": True},
-            "operation": {"type": "str", "choices": ["ask", "begin", "record", "fail", "forget"], "default": "ask"},
+            "operation": {"type": "str", "choices": OPERATIONS, "default": "ask"},
             "kind": {"type": "str", "choices": ["feature", "application", "health"], "default": "feature"},
             "name": {"type": "str"},
             "digest": {"type": "str"},
@@ -261,6 +285,7 @@ def main() -> None:
                     "timeout": {"type": "float", "default": featurecheck.TIMEOUT},
                 },
             },
+            "network": {"type": "bool", "default": False},
             "output": {"type": "str"},
             "error": {"type": "str"},
             "run": {"type": "dict", "default": {}},

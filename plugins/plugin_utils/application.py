@@ -96,3 +96,16 @@ def application(
         "components": parts,
         "health": bool(health),
     }
+
+
+def longest(args: Mapping[str, Any]) -> int:
+    """Return the seconds that phoenix_application may take with these arguments, by its own time-outs.
+
+    It waits for an earlier run's script as long as for its own. Raises ValueError or TypeError for what is no number.
+    """
+    seconds = 2 * float(args.get("timeout") or 3600) if args.get("script") else 0.0
+    health = args.get("health_check") or {}
+    if health:
+        retries = int(health.get("retries", 3))
+        seconds += (retries + 1) * (float(health.get("timeout", 30)) + 1) + retries * float(health.get("interval", 10))
+    return int(seconds) + 120

@@ -105,7 +105,7 @@ def feature_set(
     into its result (Templar.template); key: for the HMAC of secrets; inherited: the features of its clone source.
 
     Each entry has name, role (for include_role), path, digest, components (for explain), requires, container, check,
-    services, and listed (False for a feature that only the clone source names). Raises FeatureError.
+    network, services, and listed (False for a feature that only the clone source names). Raises FeatureError.
     """
     whole = core.stack(inherited, names)
     if errors := check_features(names, search, inherited):
@@ -130,6 +130,7 @@ def feature_set(
                 "requires": list(feature.manifest.get("requires", ())),
                 "container": core.merge_container_needs([feature.manifest]),
                 "check": dict(feature.manifest.get("check", {})),
+                "network": bool(feature.manifest.get("network", False)),
                 "services": list(feature.manifest.get("services", ())),
                 "listed": name in names,
             }

@@ -15,7 +15,7 @@ from ansible.parsing.dataloader import DataLoader
 from . import application, features, own_variables
 
 Template = Callable[[Any], Any]
-_OF_A_FEATURE = ("name", "role", "digest", "components", "container", "services", "check")
+_OF_A_FEATURE = ("name", "role", "digest", "components", "container", "services", "check", "network")
 
 
 def templates_of(templar: Any, hostvars: Any) -> Callable[[Mapping[str, Any]], Template]:

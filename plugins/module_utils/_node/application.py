@@ -227,30 +227,40 @@ def start_time(pid: int) -> Optional[str]:
 
 
 def _supervise(paths: Paths, job: Job, lock: int) -> None:
-    """Fork the supervisor and wait for it. It inherits the lock, so that there is no moment without a holder."""
+    """Fork the supervisor and wait for it. It inherits the lock, so that there is no moment without a holder.
+
+    It descends from init alone: what ends a dead run's commands with all that descends from them leaves it alone.
+    """
+    ended, alive = os.pipe()
     child = os.fork()
     if child == 0:
         status = 1
         try:
-            os.setsid()
-            # Handlers rather than SIG_IGN, which the script would inherit.
-            for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
-                signal.signal(number, lambda _signal, _frame: None)
-            _detach(lock)
-            _script(paths, job)
+            if os.fork() == 0:
+                os.setsid()
+                # Handlers rather than SIG_IGN, which the script would inherit.
+                for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
+                    signal.signal(number, lambda _signal, _frame: None)
+                _detach(lock, alive)
+                _script(paths, job)
             status = 0
         finally:
             os._exit(status)
+    os.close(alive)
     os.waitpid(child, 0)
+    try:
+        os.read(ended, 1)  # nothing ever comes: it ends with the supervisor, the only one that has the other end
+    finally:
+        os.close(ended)
 
 
-def _detach(lock: int) -> None:
-    """Let go of everything inherited but the lock: an open pipe would keep the connection waiting."""
+def _detach(*kept: int) -> None:
+    """Let go of everything inherited but these descriptors: an open pipe would keep the connection waiting."""
     null = os.open(os.devnull, os.O_RDWR)
     for descriptor in (0, 1, 2):
         os.dup2(null, descriptor)
     for name in os.listdir("/proc/self/fd"):
-        if int(name) > 2 and int(name) != lock:
+        if int(name) > 2 and int(name) not in kept:
             with contextlib.suppress(OSError):
                 os.close(int(name))
 

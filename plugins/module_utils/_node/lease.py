@@ -7,8 +7,9 @@
 A run that is alive is never displaced: it keeps its lease fresh with every module call, and while a module of it is at
 work on the node or a command inside the container the kernel holds a lock for it (the busy file, which the connection
 plugin holds too). A run that died is displaced at once when its own controller says that the process is gone, else
-after two minutes. What it left at work is awaited: a module on the node outlives its controller, but looks at the lease
-before each call and while it waits, and stops when the lease is another's. A displaced run never gets the lease again
+after two minutes. What it left running inside the container is ended (leftovers.py). A module on the node outlives its
+controller and is awaited: it looks at the lease before each call and while it waits, and stops when the lease is
+another's. A displaced run never gets the lease again
 (fence.py): one that was stopped, displaced and continued changes nothing, although the lease is free by then.
 """
 
@@ -23,6 +24,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from . import fence, observe
+from .leftovers import Leftovers
 from .store import ROOT, lock_file, private_directory, read_private, write_atomic
 
 STALE_AFTER = 120.0
@@ -182,11 +184,14 @@ class Leases:
             os.close(handle)
 
     def _await_idle(self, ctid: int, timeout: float) -> None:
+        """Wait until nothing of a displaced run is at work. What it left inside the container is ended."""
         deadline = time.monotonic() + timeout
+        left = Leftovers(os.path.join(self._busy, f"{ctid}.busy"))
         while self._is_busy(ctid):
+            left.end()
             if time.monotonic() > deadline:
                 raise LeaseBusyError(
                     f"what a dead run left at work on container {ctid} still runs after {timeout:.0f} s; look at it "
                     f"(pct exec {ctid} -- ps axf, and fuser -v {self._busy}/{ctid}.busy) and end it, or wait"
                 )
-            time.sleep(0.5)
+            time.sleep(0.2)

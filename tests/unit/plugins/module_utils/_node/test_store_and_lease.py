@@ -7,13 +7,17 @@
 from __future__ import annotations
 
 import fcntl
+import functools
 import json
 import os
 import stat
+import subprocess
+import time
+from pathlib import Path
 
 import pytest
 
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._node import fence
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node import fence, processes
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node import lease as leases
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.lease import LeaseHeldError, Leases
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.store import Store, StoreError, write_atomic
@@ -175,6 +179,56 @@ def test_what_a_dead_run_left_at_work_inside_is_awaited(root, tmp_path):
         fcntl.flock(busy, fcntl.LOCK_SH)
         with pytest.raises(leases.LeaseBusyError, match="pct exec 950"):
             mine.acquire(950, OTHER, ["run-1"], busy_timeout=0.1)
+
+
+INSIDE = """exec 9<{busy}; flock -s 9; PATH={bin}:$PATH; {command} 9<&- & echo $! > {pid}; wait; exec 9<&-"""
+
+
+@pytest.fixture
+def inside(tmp_path, monkeypatch):
+    """Start a command as the connection does, its process counting as one of a container; return its number."""
+    started = []
+
+    def start(command):
+        (tmp_path / "950.busy").touch()
+        pid = tmp_path / "pid"
+        script = INSIDE.format(busy=tmp_path / "950.busy", bin=tmp_path, command=command, pid=pid)
+        started.append(subprocess.Popen(["sh", "-c", script]))
+        while not pid.exists() or not pid.read_text().strip():
+            assert started[0].poll() is None
+        child = int(pid.read_text())
+        while command.split()[0] != Path(f"/proc/{child}/comm").read_text().strip():
+            assert started[0].poll() is None
+        monkeypatch.setattr(processes, "is_inside", lambda found, _proc: found == child)
+        return child
+
+    yield start
+    for process in started:
+        process.kill()
+        process.wait()
+
+
+def test_what_a_dead_run_left_inside_the_container_is_ended(root, tmp_path, inside):
+    mine = Leases(root, str(tmp_path))
+    mine.acquire(950, ME, [])
+    child = inside("sleep 600")
+    started = time.monotonic()
+    assert mine.acquire(950, OTHER, ["run-1"], busy_timeout=20) == "run-1"
+    assert time.monotonic() - started < 5
+    assert processes.read(child) is None
+
+
+def test_a_package_manager_has_a_short_time_to_end_by_itself(root, tmp_path, inside, monkeypatch):
+    (tmp_path / "dpkg").symlink_to("/bin/sleep")
+    mine = Leases(root, str(tmp_path))
+    mine.acquire(950, ME, [])
+    child = inside("dpkg 600")
+    with pytest.raises(leases.LeaseBusyError):
+        mine.acquire(950, OTHER, ["run-1"], busy_timeout=1)
+    assert processes.read(child) is not None
+    monkeypatch.setattr(leases, "Leftovers", functools.partial(leases.Leftovers, patience=0.3))
+    mine.acquire(950, {"id": "run-3"}, ["run-2"], busy_timeout=20)
+    assert processes.read(child) is None
 
 
 def test_a_module_that_outlives_its_controller_is_awaited_and_stops(root, tmp_path):
