@@ -228,7 +228,6 @@ def start_time(pid: int) -> Optional[str]:
 
 def _supervise(paths: Paths, job: Job, lock: int) -> None:
     """Fork the supervisor and wait for it. It inherits the lock, so that there is no moment without a holder.
-
     It descends from init alone: what ends a dead run's commands with all that descends from them leaves it alone.
     """
     ended, alive = os.pipe()
@@ -248,10 +247,8 @@ def _supervise(paths: Paths, job: Job, lock: int) -> None:
             os._exit(status)
     os.close(alive)
     os.waitpid(child, 0)
-    try:
-        os.read(ended, 1)  # nothing ever comes: it ends with the supervisor, the only one that has the other end
-    finally:
-        os.close(ended)
+    with os.fdopen(ended, "rb") as channel:
+        channel.read()  # nothing ever comes: it ends with the supervisor, the only one that has the other end
 
 
 def _detach(*kept: int) -> None:
