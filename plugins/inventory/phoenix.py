@@ -44,6 +44,15 @@ options:
       - Path of C(hypervisor_config.json), absolute or relative to the folder of the inventory source.
       - May be encrypted with Ansible Vault.
     type: str
+  inventory_id:
+    description:
+      - The name under which the nodes record what this inventory set on them. Nothing else is undone by it.
+      - Letters, digits, dots, underscores and hyphens. Keep it when files move.
+      - By default it is made of the file names of the inventory source and of O(hypervisor_config), so that it is the
+        same in every clone and on AWX. Two inventories for one node with the same file names need it.
+      - Becomes the variable C(phoenix_inventory_id) of all hosts.
+    type: str
+    version_added: 0.6.0
   nodes:
     description:
       - The Proxmox VE nodes by name, each with its connection variables such as C(ansible_host),
@@ -140,6 +149,7 @@ notes:
 EXAMPLES = r"""
 # inventory/phoenix.yml
 plugin: phoenix.hypervisor.phoenix
+inventory_id: office
 lxc_config: phoenix_lxc_configs.json
 hypervisor_config: hypervisor_config.json
 nodes:
@@ -308,6 +318,8 @@ class InventoryModule(BaseInventoryPlugin):
         self._set("all", "phoenix_config_errors", lines(configuration.findings))
         self._set("all", "phoenix_config_report", text)
         self._set("all", "phoenix_config_warnings", list(configuration.warnings))
+        self._set("all", "phoenix_inventory_id", configuration.inventory_id)
+        self._set("all", "phoenix_inventory_id_is_given", configuration.inventory_id_is_given)
         self._set("all", "phoenix_config_dir", configuration.folder)
         self._set("all", "phoenix_config_file", configuration.file)
         self._set("all", "phoenix_config_files", configuration.files)

@@ -17,11 +17,13 @@ description:
     there before anything else is changed.
   - A change takes itself back after O(timeout) seconds, and with a reboot, unless this task confirms it over a new SSH
     connection once the rules are in force. It fails then, and says so.
-  - What we set and is no longer given is removed; what others set stays where it is.
+  - What was set for O(inventory) and is no longer given is removed, with a O(consent) where that cuts somebody off;
+    what others set stays where it is.
 author: Phoenix Hypervisor contributors (@phoenix-hypervisor)
 extends_documentation_fragment:
   - phoenix.hypervisor.attributes
   - phoenix.hypervisor.confirmed
+  - phoenix.hypervisor.claims
 options:
   firewall:
     description:
@@ -71,34 +73,41 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._core import hostfirewall, revert
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._node import fwread, guarded, session
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core import hostclaims, hostfirewall, revert
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node import claimed, fwread, guarded, session
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.hostclaims import Section
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.observe import PVE, node_name
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.pvesh import open_client
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.revert import Change, read_record, write_record
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.revert import Change, write_record
 
 
 def work(module: AnsibleModule) -> dict[str, Any]:
     """Compare, and make the calls when told to."""
-    params, record, now = module.params, read_record("firewall"), session.find()
-    if not params["firewall"] and not record.get("applied"):
+    params, now = module.params, session.find()
+    inventory, consent = claimed.who(module), claimed.consent(module)
+    section = Section("firewall", inventory, consent)
+    verdict = section.judge(hostclaims.wanted("firewall", params["firewall"]))
+    told = claimed.judge(module, inventory, consent, {"firewall": verdict})
+    if not params["firewall"] and not verdict.earlier and not verdict.shared:
         return {"changed": False, "calls": [], "reasons": [], "notes": []}
     change = Change(revert.FIREWALL)
     change.refuse_pending(look=module.check_mode)
     client, node = open_client(), node_name()
-    seen = fwread.seen(client, node, params["firewall"], record)
+    earlier = hostclaims.firewall_applied(verdict.earlier)
+    seen = fwread.seen(client, node, params["firewall"], {"applied": earlier})
     # A rule that names this connection's port stays when another run comes in by the usual one.
-    ports = sorted({*(record.get("ports") or ()), *([now.port] if now and now.port else ())})
-    plan = hostfirewall.plan(node, params["firewall"], seen, record.get("applied"), ports)
+    ports = sorted({*(section.data.get("ports") or ()), *([now.port] if now and now.port else ())})
+    plan = hostfirewall.plan(node, params["firewall"], seen, earlier, ports)
     guarded.judge(module, plan, "The firewall")
     result: dict[str, Any] = {
         "changed": bool(plan.calls),
         "calls": [call.text() for call in plan.calls],
         "reasons": plan.reasons,
-        "notes": plan.notes,
+        "notes": [*told["notes"], *plan.notes],
         "diff": {"prepared": "".join(f"{line}\n" for line in plan.reasons) + plan.diff()["prepared"]},
     }
-    after = {"applied": plan.applied, "ports": ports}
+    items = hostclaims.firewall_items(plan.applied, params["firewall"])
+    after = section.record(items, verdict, ports=ports)
     if not plan.calls:
         if not module.check_mode:
             write_record("firewall", after)
@@ -119,6 +128,7 @@ def main() -> None:
         argument_spec={
             "firewall": {"type": "dict", "required": True},
             **guarded.OPTIONS,
+            **claimed.OPTIONS,
         },
         required_if=guarded.REQUIRED_IF,
         supports_check_mode=True,

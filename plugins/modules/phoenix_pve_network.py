@@ -15,14 +15,16 @@ description:
     applies it. One call for all of them.
   - A change takes itself back after O(timeout) seconds, and with a reboot, unless this task confirms it over a new SSH
     connection. It fails then, and says so.
-  - Interfaces that are not named are left alone, except those that were made by this module and are no longer named,
-    which are removed unless a guest uses them. Keys that are not given are left alone too.
+  - Interfaces that are not named are left alone, except those that were made for O(inventory) and are no longer named,
+    which are removed with a O(consent) unless a guest or another inventory uses them. Keys that are not given are left
+    alone too.
   - Refused are a name that the node doesn't have, a port with an address, two default gateways, changes that somebody
     else has staged, and any change over a connection that doesn't come over the network.
 author: Phoenix Hypervisor contributors (@phoenix-hypervisor)
 extends_documentation_fragment:
   - phoenix.hypervisor.attributes
   - phoenix.hypervisor.confirmed
+  - phoenix.hypervisor.claims
 options:
   interfaces:
     description:
@@ -70,12 +72,13 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._core import hostnetwork, revert
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._node import bridges, guarded, session
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core import hostclaims, hostnetwork, revert
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node import bridges, claimed, guarded, session
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.hostclaims import Section
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.observe import node_name
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.pvecalls import make
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.pvesh import open_client
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.revert import Change, read_record, write_record
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.revert import Change, write_record
 
 FILE = "/etc/network/interfaces"
 STAGED = "/etc/network/interfaces.new"
@@ -84,8 +87,11 @@ RESOLV = "/etc/resolv.conf"
 
 def work(module: AnsibleModule) -> dict[str, Any]:
     """Compare; stage and apply when told to."""
-    params, earlier = module.params, read_record("network").get("interfaces")
-    if not params["interfaces"] and not params["dns"] and not earlier:
+    params, inventory, consent = module.params, claimed.who(module), claimed.consent(module)
+    section = Section("network", inventory, consent)
+    verdict = section.judge(hostclaims.wanted("network", params))
+    told = claimed.judge(module, inventory, consent, {"network": verdict})
+    if not params["interfaces"] and not params["dns"] and not verdict.earlier and not verdict.shared:
         return {"changed": False, "calls": [], "notes": []}
     Change(revert.NETWORK).refuse_pending(look=module.check_mode)
     client, node = open_client(), node_name()
@@ -95,15 +101,15 @@ def work(module: AnsibleModule) -> dict[str, Any]:
         used=bridges.used(),
         domain=socket.getfqdn().partition(".")[2] or "localdomain",
     )
-    plan = hostnetwork.plan(node, params["interfaces"], params["dns"], seen, earlier)
+    plan = hostnetwork.plan(node, params["interfaces"], params["dns"], seen, verdict.earlier)
     guarded.judge(module, plan, "The node's network")
     result: dict[str, Any] = {
         "changed": bool(plan.calls),
         "calls": [call.text() for call in plan.calls],
-        "notes": plan.notes,
+        "notes": [*told["notes"], *plan.notes],
         "diff": [plan.diff(), _diff(plan)],
     }
-    record = {"interfaces": plan.applied}
+    record = section.record(plan.applied, verdict)
     if not plan.calls:
         if not module.check_mode:
             write_record("network", record)
@@ -147,6 +153,7 @@ def main() -> None:
             "interfaces": {"type": "list", "elements": "dict", "required": True},
             "dns": {"type": "list", "elements": "str", "default": []},
             **guarded.OPTIONS,
+            **claimed.OPTIONS,
         },
         required_if=guarded.REQUIRED_IF,
         supports_check_mode=True,

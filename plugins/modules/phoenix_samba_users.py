@@ -24,6 +24,10 @@ options:
     type: list
     elements: str
     default: []
+  inventory:
+    description: The id of the inventory that sets them.
+    type: str
+    default: default
   passwords:
     description: Passwords by name. An account without one keeps what it has.
     type: dict
@@ -54,8 +58,9 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.claims import UNKNOWN
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.nthash import nt_hash
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._node import samba
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node import claimed, samba
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.store import StoreError
 
 
@@ -66,8 +71,18 @@ def work(module: AnsibleModule) -> dict[str, Any]:
         text = passwords.get(name) or ""
         if not isinstance(text, str) or any(ord(letter) < 32 or ord(letter) == 127 for letter in text):
             module.fail_json(msg=f"the Samba password of {name} must be text on one line; nothing has been changed")
-    known, before = samba.hashes(), samba.remembered()
+    inventory = claimed.who(module)
+    known, records = samba.hashes(), samba.remembered()
+    before = [*(records.get(inventory) or ()), *(records.get(UNKNOWN) or ())]
     wrong = [name for name in users if passwords.get(name) and known.get(name) != nt_hash(passwords[name])]
+    for name in wrong:
+        owners = [one for one, names in sorted(records.items()) if name in names and one not in (inventory, UNKNOWN)]
+        if owners and name in known:
+            module.fail_json(
+                msg=f"samba: the password of {name} is set differently by the inventory {owners[0]} and by this one, "
+                f"{inventory}. Give the account the same password in both, or remove it from one of them. "
+                "Nothing has been changed."
+            )
     bare = [name for name in users if not passwords.get(name) and name not in known]
     notes = [f"{name} has no Samba password, and none is given: it can't use a share" for name in bare]
     gone = [name for name in before if name not in users and name in known]
@@ -79,7 +94,8 @@ def work(module: AnsibleModule) -> dict[str, Any]:
         module.warn(note)
     if not module.check_mode:
         # First what is about to be set: a run that is killed in between knows its accounts again.
-        samba.remember(sorted({*gone, *(name for name in users if passwords.get(name))}))
+        mine = sorted({*gone, *(name for name in users if passwords.get(name))})
+        samba.remember({**records, UNKNOWN: [], inventory: mine})
         for name in wrong:
             samba.set_password(name, passwords[name])
     lines = [f"{'change' if name in known else 'set'} the Samba password of {name}" for name in wrong]
@@ -97,6 +113,7 @@ def main() -> None:
         argument_spec={
             "users": {"type": "list", "elements": "str", "default": []},
             "passwords": {"type": "dict", "default": {}, "no_log": True},
+            "inventory": {"type": "str", "default": "default"},
         },
         supports_check_mode=True,
     )

@@ -12,13 +12,21 @@ short_description: Compares NFS exports, Samba shares and shared folders with wh
 version_added: 0.3.0
 description:
   - Only looks. Says what the drop-in files are to hold and which folders are to be made; other modules then do it.
+  - The drop-in files hold what other inventories have set too. A part that is not O(managed) stays as it is.
   - Fails, before anything has been changed, with all of what is refused. An export or share whose folder is not there
     is, and one that somebody has written by hand into another file.
   - A shared folder that is not empty and belongs to somebody else is explained in RV(notes) and keeps its owner.
 author: Phoenix Hypervisor contributors (@phoenix-hypervisor)
 extends_documentation_fragment:
   - phoenix.hypervisor.attributes
+  - phoenix.hypervisor.claims
 options:
+  managed:
+    description: The parts that the file has.
+    type: list
+    elements: str
+    choices: [nfs, samba]
+    default: [nfs, samba]
   exports:
     description: The NFS exports, as the filter P(phoenix.hypervisor.host_config#filter) gives them.
     type: list
@@ -83,6 +91,11 @@ smb_before:
   description: What it holds; empty when it is not there.
   returned: success
   type: str
+due:
+  description: The parts of which the record of what this inventory set changes.
+  returned: success
+  type: list
+  elements: str
 folders:
   description: The shared folders with C(path), C(owner), C(group) and C(mode).
   returned: success
@@ -104,8 +117,11 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._core import shares
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core import claims, hostclaims, shares
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node import claimed
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node import shares as seen
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.hostclaims import Section
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.store import StoreError
 
 
 def file_diff(path: str, before: str, after: str) -> list[dict[str, str]]:
@@ -126,6 +142,7 @@ def work(module: AnsibleModule) -> dict[str, Any]:
     for note in plan.notes:
         module.warn(note)
     before = {"exports": seen.text(shares.EXPORTS), "smb": seen.text(shares.SMB)}
+    told, unrecorded = _with_others(module, plan, desired, before)
     accounts = [name for name in module.params["accounts"] if not seen.has_account(name)]
     lines = [f"folder {line}" for line in folder_lines(plan.folders, folders)]
     lines += [
@@ -151,9 +168,35 @@ def work(module: AnsibleModule) -> dict[str, Any]:
         "smb_before": before["smb"],
         "folders": plan.folders,
         "accounts": accounts,
-        "notes": plan.notes,
+        "due": unrecorded,
+        "notes": [*told["notes"], *plan.notes],
         "diff": diff if module.check_mode else [],
     }
+
+
+def _with_others(
+    module: AnsibleModule, plan: shares.Plan, desired: dict[str, Any], before: dict[str, str]
+) -> tuple[dict[str, Any], list[str]]:
+    """Put what other inventories set into the plan's files, and leave a part alone that is not managed."""
+    inventory, consent = claimed.who(module), claimed.consent(module)
+    found: dict[str, claims.Verdict] = {}
+    due = []
+    for name in module.params["managed"]:
+        section, wanted = Section(name, inventory, consent), hostclaims.wanted(name, desired)
+        found[name] = section.judge(wanted)
+        due += [name] if section.is_due(wanted, found[name]) else []
+        if name == "nfs":
+            same = [{item: one[item] for item in one if item in wanted} for one in section.foreign()]
+            plan.exports = shares.exports_text(hostclaims.exports([found[name].others, wanted, *same]))
+        else:
+            items = {**found[name].others, **wanted}
+            rows = [value for item, value in sorted(items.items()) if item != hostclaims.WORKGROUP]
+            plan.smb = shares.smb_text(rows, str(items.get(hostclaims.WORKGROUP, "")))
+    if "nfs" not in found:
+        plan.exports = before["exports"]
+    if "samba" not in found:
+        plan.smb = before["smb"]
+    return claimed.judge(module, inventory, consent, found), due
 
 
 def folder_lines(wanted: list[dict[str, Any]], folders: dict[str, shares.Folder]) -> list[str]:
@@ -183,11 +226,15 @@ def main() -> None:
             "accounts": names,
             "folders_to_come": names,
             "accounts_to_come": names,
+            "managed": {**names, "choices": ["nfs", "samba"], "default": ["nfs", "samba"]},
+            **claimed.OPTIONS,
         },
         supports_check_mode=True,
     )
     try:
         result = work(module)
+    except StoreError as error:
+        module.fail_json(msg=str(error))
     except OSError as error:
         module.fail_json(msg=f"the node's shares can't be looked at: {error}")
     module.exit_json(**result)

@@ -27,7 +27,7 @@ from ansible_collections.phoenix.hypervisor.plugins.module_utils._config.secrets
     HOST,
     redacted,
 )
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._config.source import SourceChecker
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._config.source import SourceChecker, inventory_id
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._config.validation import (
     Source,
     document_of,
@@ -66,6 +66,7 @@ class Configuration:
         applications: CTID -> {name, path} of the scripts that were found.
         stored: CTID -> how it sees its model, of the containers that read from the host's store.
         feature_collections: collections in which plain feature names are looked for.
+        inventory_id: under which the nodes record what this inventory set; `inventory_id_is_given` by the source.
         text: the containers' file as text, whatever it holds.
         findings: the errors, by file and line.
         warnings: one line each.
@@ -80,6 +81,8 @@ class Configuration:
     applications: dict[str, dict[str, str]] = field(default_factory=dict)
     stored: Mapping[str, Stored] = field(default_factory=dict)
     feature_collections: tuple[str, ...] = ()
+    inventory_id: str = "default"
+    inventory_id_is_given: bool = False
     text: str = ""
     findings: list[Finding] = field(default_factory=list)
     warnings: tuple[str, ...] = ()
@@ -107,6 +110,8 @@ class ConfigurationReader:
         data, chosen = self._read_source(findings)
         lxc_path = self._absolute(data.get("lxc_config"))
         result = Configuration(os.path.dirname(lxc_path) if lxc_path else self._base, nodes=_nodes(data))
+        result.inventory_id_is_given = data.get("inventory_id") is not None
+        result.inventory_id = inventory_id(os.path.basename(self._path), data)
         if lxc_path:
             result.file = {"path": lxc_path, "label": self._label(lxc_path)}
         lxc = self._json(lxc_path, "phoenix_lxc_configs", findings)

@@ -89,20 +89,22 @@ def test_a_dry_run_changes_nothing_and_the_run_all(host_lab: Lab, tmp_path: Path
 
 def test_what_is_gone_from_the_file_is_taken_back(host_lab: Lab, tmp_path: Path) -> None:
     lab = host_lab
-    less = {key: value for key, value in HOST.items() if key != 'ntp'} | {'sysctl': {KEPT: 1}}
+    less = HOST | {'ntp': {}, 'sysctl': {KEPT: 1}}
     before = state(lab)
     assert f'-{FORWARD}=2' in play(lab, tmp_path / 'dry', less, '--check').good().output.replace(' ', '')
     assert state(lab) == before
     assert changed_tasks(play(lab, tmp_path / 'run', less).good()) == [
-        'Take back the time servers that are gone from the file',
-        'Tell chrony that they are gone',
-        'Take back kernel parameters that are gone from the file',
+        'Remove the time servers that left the file',
+        'Restart chrony without them',
+        'Remove kernel parameters that left the file',
     ]
     assert FORWARD not in lab.sh('cat /etc/sysctl.d/90-phoenix.conf')
     assert KEPT in lab.sh('cat /etc/sysctl.d/90-phoenix.conf')
     assert lab.sh('ls /etc/chrony/sources.d').split() in ([], ['README'])
     assert changed_tasks(play(lab, tmp_path / 'again', less).good()) == []
     play(lab, tmp_path / 'none', {}).good()
+    assert KEPT in lab.sh('cat /etc/sysctl.d/90-phoenix.conf')
+    play(lab, tmp_path / 'empty', {'sysctl': {}}).good()
     assert KEPT not in lab.sh('cat /etc/sysctl.d/90-phoenix.conf')
 
 

@@ -80,7 +80,7 @@ def test_the_ways_in_come_first_and_a_second_run_does_nothing(lab: Lab, project:
     play(project, FIREWALL).good()
     assert section(lab, 'RULES')[:2] == [OPEN, 'IN DROP -p tcp -dport 8006']
 
-    play(project, None).good()
+    play(project, {}, '-e', 'phoenix_host_consent=firewall').good()
     assert sorted(section(lab, 'RULES')) == ['IN DROP -p tcp -dport 22 # theirs', 'IN DROP -p tcp -dport 8006']
     assert section(lab, 'OPTIONS') == section(lab, 'ALIASES') == section(lab, 'group web') == []
 

@@ -17,6 +17,7 @@ from support.site import STATE, Lab, Project, Run, until
 MODULE = 'phoenix.hypervisor.phoenix_pve_network'
 FILE = '/etc/network/interfaces'
 BRIDGE = {'name': 'vmbr1', 'address': '10.66.0.1/24', 'bridge_ports': 'none'}
+CONSENT = ('-e', 'phoenix_host_consent=network:vmbr1')
 WATCHED = f'{FILE} {FILE}.new /etc/resolv.conf /etc/systemd/system /var/lib/phoenix_hypervisor'
 
 
@@ -68,7 +69,7 @@ def test_a_bridge_comes_and_a_second_run_does_nothing(lab: Lab, project: Project
     assert (again.changed, lab.mutations(), files(lab, WATCHED)) == (0, [], before)
 
     wants(project)
-    play(project).good()
+    play(project, *CONSENT).good()
     assert 'vmbr1' not in lab.sh(f'cat {FILE}; ip -brief link')
 
 
@@ -202,12 +203,12 @@ def test_a_bridge_that_a_container_uses_is_not_removed(lab: Lab, project: Projec
     )
     project.play('--limit', '950').good()
     wants(project)
-    kept = play(project).good()
+    kept = play(project, *CONSENT).good()
     assert kept.changed == 0
     assert 'container 950 use' in kept.output
     assert 'veth950i0' in lab.sh('ls /sys/class/net/vmbr1/brif')
     lab.sh('pct stop 950; pct destroy 950')
-    play(project).good()
+    play(project, *CONSENT).good()
     assert 'vmbr1' not in lab.sh('ip -brief link')
 
 

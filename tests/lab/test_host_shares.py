@@ -241,10 +241,10 @@ def test_what_a_killed_run_left_unread_is_read(host: Project) -> None:
 
 
 def test_what_is_gone_from_the_file_is_undone_and_the_rest_stays(host: Project) -> None:
-    write(host, {})
+    write(host, {'nfs': {}, 'samba': {}})
     dry = play(host, '--check', '--diff').good()
     assert '-[work]' in dry.output
-    run = play(host, '--diff').good()
+    run = play(host, '--diff', '-e', 'phoenix_host_consent=nfs,samba').good()
     assert 'smbpasswd -x alice' in run.output
     lab = host.lab
     assert lab.sh('showmount --no-headers -e localhost').split() == ['/srv/hand', '*']

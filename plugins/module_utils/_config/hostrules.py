@@ -13,10 +13,13 @@ _OPTIONS = {"enabled": "enable", "default_input_policy": "policy_in", "default_o
 
 
 def firewall(config: Mapping[str, Any]) -> dict[str, Any]:
-    """`options` and `rules` by level, `groups`, `ipsets`, `aliases`, `management`; {} when the file has no firewall."""
-    if "firewall" not in config:
+    """Return `options` and `rules` by level, `groups`, `ipsets`, `aliases`, `management`; {} without a firewall.
+
+    An empty firewall is {} too: it undoes what was set, the rules that keep the ways in open included.
+    """
+    given = config.get("firewall")
+    if not given:
         return {}
-    given = config["firewall"]
     node = given.get("node") or {}
     return {
         "options": {

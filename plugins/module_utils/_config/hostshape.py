@@ -57,8 +57,29 @@ def host_config(config: Mapping[str, Any]) -> dict[str, Any]:
         "exports": [export(item, config) for item in nfs_exports(config.get("nfs", {}))],
         "shares": [share(item, config) for item in config.get("samba", {}).get("shares", ())],
         "samba_users": samba_users(config.get("samba", {})),
+        "sections": sections(config),
         "shared_volumes": [volume(name, item) for name, item in config.get("shared_volumes", {}).items()],
     }
+
+
+def sections(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The sections of the file that are undone when they leave it, those that it has; `sysctl` below `values`."""
+    shape: dict[str, Any] = {}
+    if "network" in config:
+        shape["network"] = {"interfaces": hostinterfaces.interfaces(config["network"])}
+    if "firewall" in config:
+        shape["firewall"] = hostrules.firewall(config)
+    if "nfs" in config:
+        shape["nfs"] = {"exports": [export(item, config) for item in nfs_exports(config["nfs"])]}
+    if "samba" in config:
+        given = config["samba"]
+        shares = [share(item, config) for item in given.get("shares", ())]
+        shape["samba"] = {"shares": shares, "workgroup": given.get("workgroup", "")}
+    if "ntp" in config:
+        shape["ntp"] = {"servers": list(config["ntp"].get("servers", ()))}
+    if "sysctl" in config:
+        shape["sysctl"] = {"values": dict(config["sysctl"])}
+    return shape
 
 
 def as_list(value: Any) -> list[Any]:

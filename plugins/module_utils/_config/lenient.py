@@ -4,7 +4,8 @@
 """What files in the field write differently and mean the same, brought to one form before anything judges or reads it.
 
 Only where the meaning is clear: an empty text or object, or null, as `not set` (keys whose schema has
-`x-phoenix-empty`), 0 and 1 as false and true, and 2048.0 as 2048. Everything else is left for the schema to refuse.
+`x-phoenix-empty`; an empty object stays where that says `undone`), 0 and 1 as false and true, and 2048.0 as 2048.
+Everything else is left for the schema to refuse.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from collections.abc import Mapping
 from typing import Any
 
 EMPTY = "x-phoenix-empty"
+UNDONE = "undone"
 
 
 def settled(document: Any, schema: Mapping[str, Any]) -> Any:
@@ -42,6 +44,10 @@ def _object(value: dict[str, Any], piece: Mapping[str, Any], root: Mapping[str, 
     for key, item in value.items():
         below = properties.get(key, others)
         new = _settled(item, below, root) if isinstance(below, dict) else item
-        if not (isinstance(below, dict) and EMPTY in below and (new in ("", {}) or new is None)):
+        if not (isinstance(below, dict) and EMPTY in below and _is_empty(new, below[EMPTY] == UNDONE)):
             result[key] = new
     return result
+
+
+def _is_empty(value: Any, undone: bool) -> bool:
+    return value is None or value == "" or (value == {} and not undone)

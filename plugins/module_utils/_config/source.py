@@ -13,13 +13,39 @@ from typing import Any, Optional
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._config.finding import Finding, Pointer, show
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._config.fleet import CTID
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._config.policy import policy_faults
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.claims import INVENTORY_ID
 
-KEYS = ("plugin", "lxc_config", "hypervisor_config", "nodes", "application_path", "feature_collections", "policy")
+KEYS = (
+    "plugin",
+    "lxc_config",
+    "hypervisor_config",
+    "nodes",
+    "application_path",
+    "feature_collections",
+    "policy",
+    "inventory_id",
+)
 RESERVED = ("all", "ungrouped", "hypervisors", "containers", "templates", "localhost")
 PLUGIN = "phoenix.hypervisor.phoenix"
 _NODE = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?\Z")
 _COLLECTION = re.compile(r"[a-z_][a-z0-9_]*\.[a-z_][a-z0-9_]*\Z")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
+
+
+def inventory_id(name: str, data: Mapping[Any, Any]) -> str:
+    """Return the id of an inventory: the given one, or one of file names, which are the same in every clone.
+
+    Args:
+        name: the file name of the inventory source.
+        data: the parsed source.
+    """
+    given = data.get("inventory_id")
+    if isinstance(given, str) and INVENTORY_ID.match(given):
+        return given
+    host = data.get("hypervisor_config")
+    names = [name, *([host.rpartition("/")[2]] if isinstance(host, str) else [])]
+    words = [re.sub(r"[^A-Za-z0-9._-]+", "-", one.rpartition(".")[0] or one) for one in names]
+    return ".".join(word for word in words if word).strip("._-")[:63] or "default"
 
 
 class SourceChecker:
@@ -46,6 +72,14 @@ class SourceChecker:
         if "policy" in data:
             for path, got, expected, remedy, near in policy_faults(data["policy"]):
                 yield self._at(path, got, expected, remedy, near)
+        yield from self._id(data)
+
+    def _id(self, data: Mapping[Any, Any]) -> Iterator[Finding]:
+        given = data.get("inventory_id")
+        if given is not None and not (isinstance(given, str) and INVENTORY_ID.match(given)):
+            expected = "a text of letters, digits, dots, underscores and hyphens, 63 at most"
+            remedy = "Write a name such as office, in quotes if it is a number."
+            yield self._at(("inventory_id",), show((), given), expected, remedy)
 
     def _keys(self, data: Mapping[Any, Any]) -> Iterator[Finding]:
         for key in data:

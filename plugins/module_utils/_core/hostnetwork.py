@@ -116,7 +116,7 @@ class _Work:
             self.plan.after[name] = dict(after)
 
 
-def _text(key: str, value: Any) -> str:
+def form(key: str, value: Any) -> str:
     """A value in the one form that is compared; '' for what is not set."""
     if value is None or (key in ("autostart", "bridge_vlan_aware") and show(value) in ("0", "")):
         return ""
@@ -129,7 +129,7 @@ def _text(key: str, value: Any) -> str:
 
 def _values(row: Mapping[str, Any]) -> dict[str, str]:
     """What PVE has of the compared keys; the type besides."""
-    values = {key: _text(key, row.get(key)) for key in KEYS}
+    values = {key: form(key, row.get(key)) for key in KEYS}
     return {"type": str(row.get("type") or ""), **{key: value for key, value in values.items() if value}}
 
 
@@ -151,7 +151,7 @@ def _gone(name: str, record: Any, users: Sequence[str], there: Mapping[str, Any]
 def _compare(item: Mapping[str, Any], row: Mapping[str, Any] | None, record: Any, work: _Work) -> None:
     name = str(item["name"])
     record = record if isinstance(record, Mapping) else {}
-    wanted = {key: _text(key, value) for key, value in item["params"].items()}
+    wanted = {key: form(key, value) for key, value in item["params"].items()}
     kind = str(item.get("type") or (row or {}).get("type") or "eth")
     made = row is None or bool(record.get("made"))
     work.plan.applied[name] = {"made": made, "params": {key: value for key, value in wanted.items() if value}}

@@ -76,6 +76,10 @@ def smb_text(shares: Sequence[Mapping[str, Any]], workgroup: str) -> str:
     return "\n".join([f"# {HEAD}", *lines, ""]) if lines else ""
 
 
+def _unquoted(text: str) -> str:
+    return _OCTAL.sub(lambda octal: bytes([int(octal[1], 8) & 255]), text.strip('"').encode()).decode(errors="replace")
+
+
 def parse_exports(text: str) -> list[tuple[str, str]]:
     """(path, client) of each export of a file in exports(5)'s form; '*' is the client of a line without any."""
     found = []
@@ -83,12 +87,44 @@ def parse_exports(text: str) -> list[tuple[str, str]]:
         match = _EXPORT.match(line)
         if not match or line.lstrip().startswith("#"):
             continue
-        path = _OCTAL.sub(lambda octal: bytes([int(octal[1], 8) & 255]), match[1].strip('"').encode()).decode(
-            errors="replace"
-        )
+        path = _unquoted(match[1])
         clients = [word.partition("(")[0] or "*" for word in match[2].partition("#")[0].split() if word[0] != "-"]
         found += [(path.rstrip("/") or "/", client) for client in clients or ["*"]]
     return found
+
+
+def export_rows(text: str) -> list[dict[str, Any]]:
+    """Return the exports of a file that `exports_text` wrote: `path`, `clients`, `options`."""
+    found = []
+    for line in text.splitlines():
+        match = _EXPORT.match(line)
+        if not match or line.lstrip().startswith("#"):
+            continue
+        path = _unquoted(match[1])
+        for word in match[2].split():
+            client, _mark, options = word.partition("(")
+            found.append({"path": path, "clients": [client], "options": options.rstrip(")").split(",")})
+    return found
+
+
+def smb_shape(text: str) -> dict[str, Any]:
+    """Return the shares and the workgroup of a file that `smb_text` wrote."""
+    shares: list[dict[str, Any]] = []
+    workgroup, share = "", None
+    for line in text.splitlines():
+        head = re.match(r"\[([^\]]+)\]\Z", line.strip())
+        key, mark, value = (part.strip() for part in line.partition("="))
+        if head:
+            share = {"name": head[1], "path": "", "options": {}} if head[1] != "global" else None
+            shares += [share] if share else []
+        elif mark and not line.startswith("#"):
+            if share is None:
+                workgroup = value if key == "workgroup" else workgroup
+            elif key == "path":
+                share["path"] = value
+            else:
+                share["options"][key] = value
+    return {"shares": shares, "workgroup": workgroup}
 
 
 def sections(text: str) -> list[str]:

@@ -26,7 +26,7 @@ def seen(client: Client, node: str, wanted: Mapping[str, Any], record: Mapping[s
     for part, path, key in (("groups", "groups", "group"), ("ipsets", "ipset", "name")):
         named = {*map(canonical.name, (*(wanted.get(part) or ()), *(applied.get(part) or ())))}
         there = [str(row[key]) for row in client.request("GET", f"{CLUSTER}/{path}") or ()]
-        rules[part] = dict.fromkeys(there, [])
+        rules[part] = {name: [] for name in there}
         for name in there:
             if canonical.name(name) in named:
                 rules[part][name] = client.request("GET", f"{CLUSTER}/{path}/{quote(name, safe='')}")

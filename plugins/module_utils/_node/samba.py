@@ -11,7 +11,9 @@ import os
 import shutil
 import subprocess
 
+from .._core.claims import UNKNOWN
 from . import store
+from .hostclaims import INVENTORIES
 
 # Whose passwords were set from here, so that one who is gone from the file can be told for as long as Samba has them.
 RECORD = os.path.join(store.ROOT, "host", "samba_users.json")
@@ -47,17 +49,25 @@ def set_password(name: str, password: str) -> None:
     _run(["smbpasswd", "-s", "-a", name], f"{password}\n{password}\n")
 
 
-def remembered() -> list[str]:
-    """The accounts that were set from here."""
+def remembered() -> dict[str, list[str]]:
+    """Return the accounts that were set from here, by the inventory that set them; '' for an earlier version's."""
     text = store.read_private(RECORD)
     try:
-        names = json.loads(text) if text else []
+        data = json.loads(text) if text else {}
     except ValueError:
-        names = []
-    return [name for name in names if isinstance(name, str)] if isinstance(names, list) else []
+        data = {}
+    by_inventory = data.get(INVENTORIES) if isinstance(data, dict) else {UNKNOWN: data}
+    if not isinstance(by_inventory, dict):
+        return {}
+    return {
+        str(one): [name for name in names if isinstance(name, str)]
+        for one, names in by_inventory.items()
+        if isinstance(names, list)
+    }
 
 
-def remember(names: list[str]) -> None:
+def remember(by_inventory: dict[str, list[str]]) -> None:
     """Keep them, for the next run."""
-    if names != remembered():
-        store.write_atomic(RECORD, json.dumps(names) + "\n")
+    kept = {one: names for one, names in by_inventory.items() if names}
+    if kept != remembered():
+        store.write_atomic(RECORD, json.dumps({INVENTORIES: kept}, sort_keys=True) + "\n")

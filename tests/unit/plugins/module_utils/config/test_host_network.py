@@ -11,6 +11,7 @@ import pytest
 
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._config.hostshape import host_config
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._config.jsontext import parse
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._config.lenient import settled
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._config.validation import Source, validate
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config_schemas import load_schema
 from ansible_collections.phoenix.hypervisor.tests.unit.plugins.module_utils.config.faults import GOOD, dump
@@ -130,7 +131,8 @@ def test_interfaces_in_the_words_of_pve():
 
 def test_a_firewall_in_one_form():
     assert host_config({})["firewall"] == {}
-    assert host_config({"firewall": {}})["firewall"]["rules"] == {"datacenter": [], "node": []}
+    assert host_config({"firewall": {}})["firewall"] == {}
+    assert host_config({"firewall": {"enabled": True}})["firewall"]["rules"] == {"datacenter": [], "node": []}
     shape = host_config(
         {
             "firewall": {
@@ -143,3 +145,11 @@ def test_a_firewall_in_one_form():
     )["firewall"]
     assert shape["options"] == {"datacenter": {"enable": True, "policy_in": "DROP"}, "node": {"enable": False}}
     assert shape["aliases"] == {"a": {"cidr": "10.0.0.1"}, "b": {"cidr": "10.0.0.2", "comment": "two"}}
+
+
+@pytest.mark.parametrize("section", ["network", "nfs", "samba", "firewall", "ntp", "sysctl"])
+def test_an_empty_section_is_kept_and_null_is_not_set(section: str):
+    schema = load_schema("hypervisor_config")
+    assert settled({section: {}}, schema) == {section: {}}
+    if section not in ("ntp", "sysctl"):
+        assert settled({section: None}, schema) == settled({section: ""}, schema) == {}
