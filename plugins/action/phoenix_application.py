@@ -14,6 +14,7 @@ from typing import Any
 from ansible.errors import AnsibleActionFail, AnsibleError
 from ansible.plugins.action import ActionBase
 
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._config import runvariables
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils import application as applications
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils import own_variables, secrets
 
@@ -25,6 +26,22 @@ _FROM_VARIABLES = {
     "environment": "phoenix_application_env",
     "timeout": "phoenix_application_timeout",
 }
+
+
+def _value(variable: str, value: Any) -> Any:
+    """A variable of the run in its one form, any other as it is."""
+    try:
+        return runvariables.value_of(variable, value) if variable in runvariables.BY_NAME else value
+    except runvariables.RunVariableError as error:
+        raise applications.ApplicationError(str(error)) from error
+
+
+def without_output(result: dict[str, Any]) -> dict[str, Any]:
+    """A failed result, whose message has the end of the output, without printing that a second time."""
+    for part, key in (("script", "stdout_tail"), ("health", "output")):
+        if isinstance(result.get(part), dict):
+            result[part] = {name: value for name, value in result[part].items() if name != key}
+    return result
 
 
 class ActionModule(ActionBase):
@@ -49,9 +66,10 @@ class ActionModule(ActionBase):
                 args["name"] = args.get("name") or os.path.basename(path)
                 args["script"] = self._deliver(path)
             self._allow_time(args)
-            return self._execute_module(
+            result = self._execute_module(
                 module_name="phoenix.hypervisor.phoenix_application", module_args=args, task_vars=variables
             )
+            return without_output(result) if result.get("failed") else result
         except applications.ApplicationError as error:
             raise AnsibleActionFail(str(error)) from error
         finally:
@@ -62,7 +80,7 @@ class ActionModule(ActionBase):
         args = dict(self._task.args)
         for option, variable in _FROM_VARIABLES.items():
             if args.get(option) is None and variables.get(variable) is not None:
-                args[option] = self._templar.template(variables[variable])
+                args[option] = _value(variable, self._templar.template(variables[variable]))
         if args.get("health_check") is None:
             args["health_check"] = applications.health_check(args.get("config") or {})
         given = args.pop("script", None)

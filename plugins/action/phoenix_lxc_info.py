@@ -10,19 +10,19 @@ from typing import Any
 
 from ansible.errors import AnsibleConnectionFailure, AnsibleError
 from ansible.plugins.action import ActionBase
-from ansible.utils.display import Display
 
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.wanted import templates_of, wanted
 
 NAME = "phoenix.hypervisor.phoenix_lxc_info"
-display = Display()
 
 
 class ActionModule(ActionBase):
     """With C(hosts) (inventory names of containers) the module's C(containers) are made from their variables.
 
-    A node that can't be reached is an answer here, not the end of the task: the other nodes' containers go on, and
-    those of the lost one are failed by name.
+    What is wrong with one container is the fact C(phoenix_faults) by its name, and a node that can't be reached is a
+    fault of each of its containers: neither ends the task, so that all other containers go on.
+
+    With C(destroy) (CTIDs) the plans are those of their removal, and a node that can't be reached answers C(lost).
     """
 
     TRANSFERS_FILES = False
@@ -33,25 +33,38 @@ class ActionModule(ActionBase):
         result = super().run(tmp, task_vars)
         options = dict(self._task.args)
         hosts = options.pop("hosts", None)
+        if "destroy" in options:
+            confirm = [int(ctid) for ctid in options.pop("destroy")]
+            options["containers"] = [
+                {"ctid": ctid, "state": "absent", "config": {}, "confirm": confirm} for ctid in confirm
+            ]
+            result.update(self._observe(options, task_vars), node_asked=str(self._task.delegate_to))
+            return result
         if hosts is None:
             result.update(self._execute_module(module_name=NAME, module_args=options, task_vars=task_vars))
             return result
         node = str(self._task.delegate_to)
         mine = [str(host) for host in hosts if str(task_vars["hostvars"][host].get("phoenix_node")) == node]
-        due, options["containers"] = [], []
+        faults: dict[str, str] = {}
+        options["containers"] = []
         for host in mine:
             try:
                 options["containers"].append(self._wanted(host, mine, task_vars))
             except AnsibleError as error:
-                display.error(f"{host}: {error}")
-                due.append(host)  # the host's own task fails with the same words
+                faults[host] = f"Container {host} is not touched: {error}"
         observed = self._observe(options, task_vars)
         result.update(observed)
         lost = observed.get("lost", "")
         by_ctid = observed.get("containers", {})
-        due += [host for host in mine if lost or by_ctid.get(host, {}).get("due")]
+        for host in mine:
+            error = by_ctid.get(host, {}).get("error")
+            if lost:
+                faults[host] = f"Container {host} is not touched: {lost}"
+            elif error:
+                faults[host] = f"Container {host} is not touched: it can't be observed on node {node} ({error})"
         result["ansible_facts"] = {
-            "phoenix_due": sorted(set(due), key=mine.index),
+            "phoenix_due": [host for host in mine if host in faults or by_ctid.get(host, {}).get("due")],
+            "phoenix_faults": faults,
             "phoenix_lost": lost,
             "phoenix_observed": by_ctid,
         }
@@ -64,10 +77,21 @@ class ActionModule(ActionBase):
 
     def _observe(self, options: dict[str, Any], task_vars: dict[str, Any] | None) -> dict[str, Any]:
         """The module's answer; of a node that can't be observed, why."""
+        node = str(self._task.delegate_to)
         try:
             answer = self._execute_module(module_name=NAME, module_args=options, task_vars=task_vars)
         except AnsibleConnectionFailure as error:
-            return {"changed": False, "lost": str(error)}
-        if answer.get("unreachable") or answer.get("failed"):
-            return {"changed": False, "lost": str(answer.get("msg", "no answer"))}
+            return {"changed": False, "lost": f"node {node} is unreachable: {_words(error)}"}
+        if answer.get("unreachable"):
+            return {"changed": False, "lost": f"node {node} is unreachable: {_words(answer.get('msg'))}"}
+        if answer.get("failed"):
+            detail = _words(answer.get("msg") or "no answer")
+            module = _words(answer.get("module_stderr") or "")
+            return {"changed": False, "lost": f"node {node} can't be observed: {detail} {module}".rstrip()}
         return answer
+
+
+def _words(text: object) -> str:
+    """A message on one line, of a length that a person reads for each container."""
+    line = " ".join(str(text or "no answer").split())
+    return line if len(line) <= 500 else line[:497] + "..."

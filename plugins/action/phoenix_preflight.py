@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Container, Iterable, Iterator, Mapping
 from typing import Any
 
-from ansible.errors import AnsibleError
+from ansible.errors import AnsibleConnectionFailure, AnsibleError
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._config import hoststorage
@@ -38,6 +38,9 @@ class ActionModule(ActionBase):
     """With C(hosts) (inventory names of containers) the module's C(containers) are made of their observations.
 
     When none of them has anything to create or to change on the node, the node isn't asked at all.
+
+    With C(by_container) nothing fails here: the faults of each container are added to the fact C(phoenix_faults) of the
+    node, and the play fails those containers by name. What is cloned from one of them has a fault with that.
     """
 
     TRANSFERS_FILES = False
@@ -48,14 +51,14 @@ class ActionModule(ActionBase):
         result = super().run(tmp, task_vars)
         options = dict(self._task.args)
         hosts = options.pop("hosts", None)
+        node = str(self._task.delegate_to)
+        if options.pop("by_container", False):
+            self._by_container(result, hosts, node, options, task_vars)
+            return result
         faults: list[tuple[str, str]] = []
         if hosts is not None:
-            node = str(self._task.delegate_to)
             options["containers"], faults = self._candidates(hosts, node, task_vars)
-            if any("gpu" in item for item in options["containers"]):
-                mine = {item["ctid"] for item in options["containers"]}
-                options.setdefault("neighbours", self._neighbours(node, mine, task_vars["hostvars"]))
-            options.setdefault("coming", sorted(set(coming(self._hypervisor(node, task_vars)))))
+            options = self._completed(options, node, task_vars)
         if options.get("containers") or options.get("downloads"):
             options["run"] = run_identity()
             result.update(self._execute_module(module_name=NAME, module_args=options, task_vars=task_vars))
@@ -69,6 +72,81 @@ class ActionModule(ActionBase):
         if hosts is not None:
             result["ansible_facts"] = {"phoenix_downloads": result.get("downloads") or []}
         return result
+
+    def _by_container(
+        self,
+        result: dict[str, Any],
+        hosts: Iterable[str] | None,
+        node: str,
+        options: dict[str, Any],
+        task_vars: dict[str, Any],
+    ) -> None:
+        """Check or download for the containers without a fault; what goes wrong is a fault of those that need it."""
+        facts = task_vars["hostvars"][node].get("ansible_facts", {})
+        faults = {str(host): str(text) for host, text in (facts.get("phoenix_faults") or {}).items()}
+        observed = facts.get("phoenix_observed") or {}
+        due = [str(host) for host in (facts.get("phoenix_due") if hosts is None else hosts) or ()]
+        sound = [host for host in due if host not in faults]
+        if hosts is None:
+            needed = {
+                str(host)
+                for item in options.get("downloads") or ()
+                for host in item.get("ctids") or ()
+                if host in sound
+            }
+            answer = self._execute(options, node, task_vars) if needed else {}
+            for problem in answer.pop("problems", None) or ():
+                for host in problem.get("ctids") or ():
+                    faults.setdefault(str(host), f"Container {host} is not touched: {problem['msg']}")
+        else:
+            options["containers"], own = self._candidates(sound, node, task_vars)
+            needed = {str(item["ctid"]) for item in options["containers"]}
+            answer = self._execute(self._completed(options, node, task_vars), node, task_vars) if needed else {}
+            self._place(answer, [], task_vars)
+            for pointer, text in own:
+                host = pointer.rpartition("/")[2]
+                faults[host] = f"Container {host} is not touched: {text}"
+            faults.update(_texts(answer.get("findings") or ()))
+        if answer.pop("failed", False) and not answer.get("findings"):
+            # Nothing is known of any of them then.
+            words = str(answer.get("msg") or answer.get("module_stderr") or "no answer").strip()
+            faults.update({host: f"Container {host} is not touched: node {node}: {words}" for host in needed})
+        for host in due:
+            source = str((task_vars["hostvars"][host].get("phoenix_config") or {}).get("clone_from_ctid"))
+            steps = ((observed.get(host) or {}).get("plan") or {}).get("steps") or ()
+            if source in faults and host not in faults and any(step["kind"] == "clone" for step in steps):
+                faults[host] = (
+                    f"Container {host} is not touched: its clone source {source} has a fault, reported with it."
+                )
+        answer.pop("msg", None)
+        result.update(answer)
+        result["ansible_facts"] = {"phoenix_faults": faults}
+        if hosts is not None:
+            wanted_by = _templates(observed, [host for host in due if host not in faults])
+            result["ansible_facts"]["phoenix_downloads"] = [
+                {**item, "ctids": ctids}
+                for item in answer.get("downloads") or ()
+                if (ctids := wanted_by.get(f"{item['storage']}:vztmpl/{item['template']}"))
+            ]
+
+    def _completed(self, options: dict[str, Any], node: str, task_vars: dict[str, Any]) -> dict[str, Any]:
+        """The module's options with what the controller alone knows."""
+        if any("gpu" in item for item in options["containers"]):
+            mine = {item["ctid"] for item in options["containers"]}
+            options.setdefault("neighbours", self._neighbours(node, mine, task_vars["hostvars"]))
+        options.setdefault("coming", sorted(set(coming(self._hypervisor(node, task_vars)))))
+        return options
+
+    def _execute(self, options: dict[str, Any], node: str, task_vars: dict[str, Any]) -> dict[str, Any]:
+        """The module's answer; a node that is lost meanwhile is a failed one."""
+        options["run"] = run_identity()
+        try:
+            answer = self._execute_module(module_name=NAME, module_args=options, task_vars=task_vars)
+        except AnsibleConnectionFailure as error:
+            answer = {"failed": True, "msg": f"it is unreachable: {error}"}
+        if answer.pop("unreachable", False):
+            answer["failed"] = True
+        return dict(answer)
 
     def _candidates(
         self, hosts: Iterable[str], node: str, task_vars: Mapping[str, Any]
@@ -137,6 +215,35 @@ class ActionModule(ActionBase):
 
     def _hypervisor(self, node: str, task_vars: Mapping[str, Any]) -> Mapping[str, Any]:
         return task_vars["hostvars"][node].get("phoenix_hypervisor_config") or {}
+
+
+def _texts(findings: Iterable[Mapping[str, Any]]) -> dict[str, str]:
+    """{container: everything that is wrong with it}, from findings with their places."""
+    lines: dict[str, list[str]] = {}
+    for finding in findings:
+        text = f"{finding.get('place') or ''}  {finding['text']}".strip()
+        for ctid in finding["ctids"]:
+            lines.setdefault(str(ctid), []).append(text)
+    return {
+        ctid: "\n".join([f"Preflight failed for container {ctid}; it is not touched.", "", *own, "", _count(len(own))])
+        for ctid, own in lines.items()
+    }
+
+
+def _count(number: int) -> str:
+    return f"{number} error{'' if number == 1 else 's'}"
+
+
+def _templates(observed: Mapping[str, Any], hosts: Iterable[str]) -> dict[str, list[int]]:
+    """{volume of a template: the containers that are created from it}."""
+    found: dict[str, list[int]] = {}
+    for host in hosts:
+        for step in ((observed.get(host) or {}).get("plan") or {}).get("steps") or ():
+            for entry in step.get("entries") or ():
+                volume = (entry.get("params") or {}).get("ostemplate")
+                if volume:
+                    found.setdefault(str(volume), []).append(int(host))
+    return found
 
 
 def coming(config: Mapping[str, Any]) -> Iterator[str]:

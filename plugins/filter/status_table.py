@@ -15,12 +15,15 @@ version_added: 0.1.0
 author: Phoenix Hypervisor contributors (@phoenix-hypervisor)
 description:
   - Turns C(containers) of M(phoenix.hypervisor.phoenix_lxc_info) into aligned lines.
-positional: _input
+positional: _input, unobserved
 options:
   _input:
     description: Observed containers by CTID.
     type: dict
     required: true
+  unobserved:
+    description: The containers that could not be observed, each with the reason. Their state is V(unknown).
+    type: dict
 """
 
 EXAMPLES = r"""
@@ -54,9 +57,14 @@ def _row(ctid: str, seen: dict[str, Any]) -> tuple[str, ...]:
     )
 
 
-def status_table(containers: dict[str, Any]) -> list[str]:
-    """Observed containers -> lines."""
-    rows = [HEAD, *(_row(ctid, containers[ctid]) for ctid in sorted(containers, key=int))]
+def status_table(containers: dict[str, Any], unobserved: dict[str, str] | None = None) -> list[str]:
+    """Observed containers, and why others are not -> lines."""
+    unknown = {
+        ctid: {"state": "unknown", "plan": {"error": " ".join(why.split())}} for ctid, why in (unobserved or {}).items()
+    }
+    known = {ctid: seen for ctid, seen in containers.items() if ctid not in unknown}
+    every = {**known, **unknown}
+    rows = [HEAD, *(_row(ctid, every[ctid]) for ctid in sorted(every, key=int))]
     widths = [max(len(row[column]) for row in rows) for column in range(len(HEAD))]
     return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=False)).rstrip() for row in rows]
 

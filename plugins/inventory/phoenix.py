@@ -195,9 +195,14 @@ PLACEHOLDER_HOST = "phoenix-configuration"
 
 _PYTHON = trust_as_template("/usr/bin/python3")
 _CONNECTION = trust_as_template("phoenix.hypervisor.pct")
-_ADDRESS = trust_as_template("{{ hostvars[phoenix_node]['ansible_host'] | default(phoenix_node) }}")
+_ADDRESS = trust_as_template(
+    "{{ hostvars[phoenix_node]['ansible_host'] | default(phoenix_nodes[phoenix_node]['ansible_host']) "
+    "| default(phoenix_node) }}"
+)
 _FROM_NODE = {
-    key: trust_as_template(f"{{{{ hostvars[phoenix_node]['{key}'] }}}}")
+    key: trust_as_template(
+        f"{{{{ hostvars[phoenix_node]['{key}'] | default(phoenix_nodes[phoenix_node]['{key}']) | default('') }}}}"
+    )
     for key in (
         "ansible_port",
         "ansible_user",
@@ -207,10 +212,27 @@ _FROM_NODE = {
         "ansible_password",
     )
 }
-"""How the node is reached is how its containers are: only for what the node's entry says."""
+"""How the node is reached is how its containers are: only for what the node's entry says. A run may lack the node."""
+
+_HOW_TO_REACH = (
+    "ansible_host",
+    "ansible_port",
+    "ansible_user",
+    "ansible_connection",
+    "ansible_become",
+    "ansible_ssh_private_key_file",
+    "ansible_ssh_common_args",
+    "ansible_ssh_extra_args",
+)
+"""What a container says of its node, for a run whose inventory lacks that; never a password."""
 
 _OWN_FILE = re.compile(rb"^plugin:[ \t]*[\"']?phoenix\.hypervisor\.phoenix[\"']?[ \t]*(?:#.*)?\r?$", re.MULTILINE)
 _PLAIN_PATTERN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*\Z")
+
+
+def reach(variables: Mapping[str, Any]) -> dict[str, Any]:
+    """How a node is reached, from its entry."""
+    return {key: variables[key] for key in _HOW_TO_REACH if key in variables}
 
 
 class InventoryModule(BaseInventoryPlugin):
@@ -252,7 +274,10 @@ class InventoryModule(BaseInventoryPlugin):
 
     def _take_options(self, data: Mapping[str, Any]) -> Chosen:
         self.set_options(direct=data, var_options=self._vars)
-        return Chosen(self.get_option("application_path"), tuple(self.get_option("feature_collections") or ()))
+        # An unanswered question of a survey is a blank text, which stands for the default.
+        folders = [item for item in self.get_option("application_path") or () if str(item).strip()]
+        collections = [item for item in self.get_option("feature_collections") or () if str(item).strip()]
+        return Chosen(folders or None, tuple(collections))
 
     def _emit_nodes(self, configuration: Configuration) -> None:
         self.inventory.add_group("hypervisors")
@@ -271,6 +296,8 @@ class InventoryModule(BaseInventoryPlugin):
         # What the file says once for all of its containers; roles read what they know of.
         settings = {key: value for key, value in fleet.top.items() if not key.startswith(("lxc_", "$"))}
         self._set("containers", "phoenix_settings", settings)
+        reached = {name: reach(variables) for name, variables in nodes.items()}
+        self._set("containers", "phoenix_nodes", reached)
         only = next(iter(nodes)) if len(nodes) == 1 else ""
         for ctid in fleet.order():
             container = fleet.containers[ctid]
@@ -327,8 +354,18 @@ class InventoryModule(BaseInventoryPlugin):
             self._set("all", "phoenix_feature_collections", list(configuration.feature_collections))
         for warning in configuration.warnings:
             self.display.warning(warning)
-        if text:
+        if text and self._ends_with_the_report():
+            count = len(configuration.findings)
+            self.display.warning(f"the configuration has {count} error{'s'[: count != 1]}; the first play reports them")
+        elif text:
             self.display.error(text, wrap_text=False)
+
+    @staticmethod
+    def _ends_with_the_report() -> bool:
+        """Whether the command runs plays, of which the first one fails with the report; others show it here."""
+        arguments = context.CLIARGS
+        shows = ("listhosts", "listtasks", "listtags", "syntax")
+        return "start_at_task" in arguments and not any(arguments.get(name) for name in shows)
 
     def _set(self, entity: str, name: str, value: Any) -> None:
         self.inventory.set_variable(entity, name, value)

@@ -281,7 +281,8 @@ def script_failure(script: Mapping[str, Any], name: str, timeout: int) -> str:
         how = f"ended with exit code {script['rc']}"
     else:
         return ""
-    return f"application script {name} {how}.{last_lines(script['stdout_tail'])}"
+    whole = f" All of its output: {PATHS.log} in the container."
+    return f"application script {name} {how}.{whole}{last_lines(script['stdout_tail'])}"
 
 
 def health_failure(health: Mapping[str, Any]) -> str:

@@ -78,18 +78,30 @@ containers:
       description: The features that its ledger has as applied.
       type: list
       elements: str
+    ha:
+      description: Whether the HA manager of the cluster manages it.
+      type: bool
+    linked_clones:
+      description: The containers whose volumes live on its own. Looked for only when it is to be destroyed.
+      type: list
+      elements: int
     volumes:
       description: The volumes that PVE would destroy with it.
       type: list
       elements: str
     due:
-      description: Whether its plan has steps or an error.
+      description: Whether its plan has steps or an error, or the container could not be observed.
       type: bool
+    error:
+      description: Why it could not be observed or planned for. The other containers are not affected.
+      returned: when it could not be observed
+      type: str
     plan:
       description: Its plan.
       type: dict
 """
 
+import dataclasses
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
@@ -176,25 +188,56 @@ def work(module: AnsibleModule) -> dict[str, Any]:
     if items is None:
         known = sorted(observe.existing_ctids(observer.node) | set(store.known()))
         items = [{"ctid": ctid} for ctid in known]
-    wanted = {int(item["ctid"]): gpus.complete(wanted_from(item, observer.node)) for item in items}
     planned = {int(item["ctid"]) for item in items if item.get("config") is not None}
-    records = {ctid: store.load(ctid) for ctid in wanted}
-    sources = {ctid: want.config.get("clone_from_ctid") for ctid, want in wanted.items()}
-    seen = observer.observe_all(
-        (
-            (ctid, int(source), records[ctid], store.load(int(source)))
-            if (source := sources[ctid]) is not None
-            else (ctid, None, records[ctid], None)
-            for ctid in wanted
-        ),
-        clones={ctid for ctid, want in wanted.items() if want.recreate or want.target == "absent"},
-    )
+    confirms = {int(item["ctid"]): item.get("confirm") or () for item in items}
+    all_clones: dict[int, tuple[int, ...]] = {}
+    faults: dict[int, str] = {}
+    wanted: dict[int, Wanted] = {}
+    asked: list[tuple[int, int | None, Record, Record | None]] = []
+    for item in items:
+        ctid = int(item["ctid"])
+        try:
+            want = gpus.complete(wanted_from(item, observer.node))
+            source = want.config.get("clone_from_ctid")
+            below = (None, None) if source is None else (int(source), store.load(int(source)))
+            asked.append((ctid, below[0], store.load(ctid), below[1]))
+            wanted[ctid] = want
+        except Exception as error:  # noqa: BLE001 - whatever one container's files hold is a fault of that container
+            faults[ctid] = observe.failure(error)
+    records = {ctid: record for ctid, _source, record, _below in asked}
+    clones = {ctid for ctid, want in wanted.items() if want.recreate or want.target == "absent"}
+    seen = observer.observe_all(asked, clones, faults)
+    for ctid, want in wanted.items():
+        if ctid in seen and want.target == "absent":
+            # What goes with it does not stand in its way: clones go before their source.
+            together = {int(other) for other in confirms.get(ctid, ())}
+            clones_left = tuple(clone for clone in seen[ctid].linked_clones if clone not in together)
+            all_clones[ctid] = seen[ctid].linked_clones
+            seen[ctid] = dataclasses.replace(seen[ctid], linked_clones=clones_left)
+    managed = observe.ha_ctids(observer.pve)
     containers = {}
     plans = Planned(wanted, seen, records)
     for ctid, want in wanted.items():
-        plan = plans.of(ctid) if ctid in planned else None
-        containers[str(ctid)] = describe(want, seen[ctid], records[ctid], plan)
+        if ctid not in seen:
+            continue
+        try:
+            plan = plans.of(ctid) if ctid in planned else None
+            described = describe(want, seen[ctid], records[ctid], plan)
+            containers[str(ctid)] = {
+                **described,
+                "linked_clones": list(all_clones.get(ctid, seen[ctid].linked_clones)),
+                "ha": ctid in managed,
+            }
+        except Exception as error:  # noqa: BLE001 - as above: the others are planned for
+            faults[ctid] = observe.failure(error)
+    containers.update({str(ctid): unobserved(text) for ctid, text in faults.items()})
     return {"changed": False, "node": observer.node, "containers": containers}
+
+
+def unobserved(text: str) -> dict[str, Any]:
+    """The result's part of a container that could not be observed or planned for."""
+    nothing = {"exists": None, "ours": None, "running": None, "template": None, "recorded_state": None}
+    return {**nothing, "features": [], "volumes": [], "due": True, "error": text}
 
 
 def main() -> None:

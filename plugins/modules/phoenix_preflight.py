@@ -17,6 +17,9 @@ description:
     index. What the planner refuses is reported along with it.
   - All faults of all containers are reported at once, each with the key of the file, the value and the remedy. Then the
     module fails. It never changes anything while it checks, and takes no lease.
+  - With O(ignore:by_container) the task does not fail. The faults of each container become the fact
+    C(phoenix_faults) of the node, by inventory name, so that a play fails those containers and continues with the
+    others.
   - Templates that are missing and that PVE can download are returned as RV(downloads). A second call with O(downloads)
     fetches them.
   - Where something is to be started on a GPU, what runs there is added up with it, whether a file speaks of it or not.
@@ -38,7 +41,9 @@ options:
     elements: dict
     default: []
   downloads:
-    description: Templates to fetch, each with C(storage) and C(template). Nothing is checked then.
+    description:
+      - Templates to fetch, each with C(storage) and C(template). Nothing is checked then.
+      - One that fails does not stop the others; the module then fails with RV(problems).
     type: list
     elements: dict
     default: []
@@ -101,20 +106,26 @@ EXAMPLES = r"""
 RETURN = r"""
 findings:
   description:
-    - All faults, each with C(pointer), C(got), C(expected), C(remedy) and C(nearest).
+    - All faults, each with C(pointer), C(got), C(expected), C(remedy) and C(nearest), with C(ctids), the containers
+      that can't go on with it, and C(text), all of it as one line.
     - In a play also C(place), which is file, line and column of the key.
   returned: when containers are checked
   type: list
   elements: dict
   sample: [{"pointer": "/lxc_configs/950/storage_pool", "got": "got \"tnak\", which is no storage of node pve",
     "expected": "a storage for containers (rootdir): local, tank", "remedy": "Write the storage that is meant …",
-    "nearest": "tank"}]
+    "nearest": "tank", "ctids": [950], "text": "/lxc_configs/950/storage_pool  got …"}]
 downloads:
   description: The templates that have to be downloaded first.
   returned: when containers are checked
   type: list
   elements: dict
   sample: [{"storage": "local", "template": "debian-12-standard_12.7-1_amd64.tar.zst"}]
+problems:
+  description: The downloads that failed, as they were given, each with C(msg).
+  returned: when a download fails
+  type: list
+  elements: dict
 plan:
   description: The downloads as a plan, with the same entries that a real run journals.
   returned: always
@@ -130,7 +141,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._core import preflight, summary
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core import preflight, preflight_report, summary
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.demands import candidate_from
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.model import Plan
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.audit import Audit
@@ -157,7 +168,7 @@ def check(module: AnsibleModule, gatherer: Gatherer) -> dict[str, Any]:
         "journal": [],
     }
     if verdict.findings:
-        module.fail_json(msg=preflight.report(gatherer.node, verdict.findings), **result)
+        module.fail_json(msg=preflight_report.report(gatherer.node, verdict.findings), **result)
     return result
 
 
@@ -169,14 +180,27 @@ def fetch(module: AnsibleModule, gatherer: Gatherer) -> dict[str, Any]:
     ]
     plan = Plan(state="", steps=tuple(steps))
     journal = [entry.as_dict() for step in steps for entry in step.entries]
+    problems = []
     if not module.check_mode:
-        audit = Audit((module.params["run"] or {"id": "manual"})["id"])
-        journal, warnings = Downloads(gatherer, audit, module.params["task_timeout"]).run(steps)
-        for warning in warnings:
-            module.warn(warning)
+        journal = []
+        downloads = Downloads(
+            gatherer, Audit((module.params["run"] or {"id": "manual"})["id"]), module.params["task_timeout"]
+        )
+        for item, step in zip(module.params["downloads"], steps):
+            try:
+                made, warnings = downloads.run([step])
+            except PveError as error:
+                problems.append({**item, "msg": f"the download of {item['template']} failed: {error}"})
+                continue
+            journal += made
+            for warning in warnings:
+                module.warn(warning)
     lines = summary.summary(plan)
     diff = [{"prepared": "\n".join([f"node {gatherer.node}:", *lines]) + "\n"}] if lines else []
-    return {"changed": bool(journal), "plan": plan.as_dict(), "journal": journal, "diff": diff}
+    result = {"changed": bool(journal), "plan": plan.as_dict(), "journal": journal, "diff": diff}
+    if problems:
+        module.fail_json(msg="\n".join(item["msg"] for item in problems), problems=problems, **result)
+    return result
 
 
 def main() -> None:

@@ -12,6 +12,7 @@ from typing import Any
 
 from ansible.parsing.dataloader import DataLoader
 
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._config import runvariables
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core import application as core
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core import digest as core_digest
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.digests import effective_value
@@ -83,10 +84,12 @@ def application(
     if b"PHOENIX_CONFIG" in content:
         counted["PHOENIX_CONFIG"] = {name: value for name, value in config.items() if name != "health_check"}
     try:
-        secrets = core.user_environment(own)
+        secrets = core.user_environment(runvariables.value_of("phoenix_application_env", own, {}))
         files = core_digest.sha256(content) if path else "no script"
         under = [(str(feature["name"]), str(feature["digest"])) for feature in features]
         parts = core_digest.components(files, {**counted, **secrets}, [n for n, v in secrets.items() if v], key, under)
+    except runvariables.RunVariableError as error:
+        raise ApplicationError(str(error)) from error
     except (ValueError, TypeError) as error:
         raise ApplicationError(f"phoenix_application_env: {error}") from error
     return {

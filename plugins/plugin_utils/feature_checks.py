@@ -96,6 +96,10 @@ def _faults(
     for name in core.stack(inherited, own):
         try:
             requires[name] = tuple(features.find_feature(name, search).manifest.get("requires", ()))
+        except features.FeatureLacksError as error:
+            if name in own:
+                expected = f"what the role of {name} needs on the controller"
+                yield from (_Fault(name, f"{name}: {lack.what}", expected, lack.remedy) for lack in error.lacks)
         except features.FeatureError as error:
             if name in own:
                 yield from (_unusable(name, text, search) for text in error.errors)

@@ -23,7 +23,7 @@ from ansible.parsing.dataloader import DataLoader
 
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core import digest as core_digest
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core import features as core
-from ansible_collections.phoenix.hypervisor.plugins.plugin_utils import digests
+from ansible_collections.phoenix.hypervisor.plugins.plugin_utils import controller, digests
 
 HOME = "phoenix.hypervisor"
 MANIFEST = "meta/phoenix_feature"
@@ -37,6 +37,14 @@ class FeatureError(ValueError):
     def __init__(self, errors: Sequence[str]) -> None:
         self.errors = list(errors)
         super().__init__("\n".join(self.errors))
+
+
+class FeatureLacksError(FeatureError):
+    """The controller lacks what a feature's role needs; `lacks` holds it."""
+
+    def __init__(self, name: str, lacks: Sequence[controller.Lack]) -> None:
+        self.lacks = list(lacks)
+        super().__init__([f"feature {name}: {lack}" for lack in lacks])
 
 
 @dataclass(frozen=True)
@@ -187,6 +195,10 @@ def _load(name: str, search: Search) -> Feature:
         files = digests.role_files_hash(path)
     except (AnsibleError, OSError) as error:
         raise FeatureError([f"feature {name}: can't read its role in {path}: {error}"]) from error
+    # What this collection's own roles need is checked for the whole run.
+    home = "" if os.path.isabs(role) else ".".join(role.split(".")[:2])
+    if home != HOME and (lacks := controller.lacking_for_role(path, home)):
+        raise FeatureLacksError(name, lacks)
     options.update(dict.fromkeys(manifest.get("secrets", ()), True))
     return Feature(name, role, path, files, options, defaults, manifest)
 

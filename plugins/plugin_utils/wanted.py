@@ -12,6 +12,8 @@ from typing import Any
 from ansible.errors import AnsibleError
 from ansible.parsing.dataloader import DataLoader
 
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._config import runvariables
+
 from . import application, features, own_variables
 
 Template = Callable[[Any], Any]
@@ -59,7 +61,7 @@ def wanted(
     source = str(config["clone_from_ctid"]) if config.get("clone_from_ctid") is not None else None
     known = hostvars is not None and source is not None and source in hostvars
     parent = own_variables.of_host(hostvars, source) if known else None
-    key = str(template(variables.get("phoenix_digest_key", "")) or "").encode()
+    key = str(_given("phoenix_digest_key", variables, template, "")).encode()
     try:
         stack = features.feature_set(
             names, variables, template, key, search_of(variables), inherited(variables, hostvars)
@@ -75,9 +77,9 @@ def wanted(
         "assignment": assignment(variables, hostvars),
         "inherited": [feature["name"] for feature in stack if not feature["listed"]],
         "application": {name: work[name] for name in ("name", "digest", "components", "health")} if work else None,
-        "state": str(template(variables.get("phoenix_target_state")) or config.get("target_state") or "completed"),
+        "state": _given("phoenix_target_state", variables, template) or config.get("target_state") or "completed",
         "adopt": _adopt(variables, template),
-        "confirm": _confirmed(variables, template),
+        "confirm": _given("phoenix_destroy_confirm", variables, template, []),
         "recreate": _recreated(variables, template, hostvars),
     }
     if parent is not None:
@@ -87,22 +89,21 @@ def wanted(
     return result
 
 
-def _confirmed(variables: Mapping[str, Any], template: Template) -> list[int]:
-    """``phoenix_destroy_confirm``: the CTIDs that may be destroyed, as a list or with commas between them."""
-    value = template(variables.get("phoenix_destroy_confirm") or [])
-    items = value if isinstance(value, (list, tuple)) else str(value).split(",")
-    return [int(item) for item in items if str(item).strip().isdigit()]
+def _given(name: str, variables: Mapping[str, Any], template: Template, default: Any = None) -> Any:
+    """A variable of the run in its one form."""
+    try:
+        return runvariables.value_of(name, template(variables.get(name)), default)
+    except runvariables.RunVariableError as error:
+        raise AnsibleError(str(error)) from error
 
 
 def _recreated(variables: Mapping[str, Any], template: Template, hostvars: Mapping[str, Any] | None) -> list[int]:
-    """``phoenix_recreate_ctids``: the CTIDs to destroy and make anew, a list or with commas between; each one known."""
-    value = template(variables.get("phoenix_recreate_ctids") or [])
-    items = value if isinstance(value, (list, tuple)) else str(value).split(",")
-    names = [str(item).strip() for item in items]
-    for name in names:
-        if not name.isdigit() or (hostvars is not None and name not in hostvars):
-            raise AnsibleError(f"phoenix_recreate_ctids: {name!r} is no container of the inventory; name exact CTIDs")
-    return [int(name) for name in names]
+    """``phoenix_recreate_ctids``: the CTIDs to destroy and to recreate, each one known."""
+    ctids: list[int] = _given("phoenix_recreate_ctids", variables, template, [])
+    for ctid in ctids:
+        if hostvars is not None and str(ctid) not in hostvars:
+            raise AnsibleError(f"phoenix_recreate_ctids: '{ctid}' is no container of the inventory; name exact CTIDs")
+    return ctids
 
 
 def inherited(variables: Mapping[str, Any], hostvars: Mapping[str, Any] | None) -> list[str]:
@@ -131,11 +132,5 @@ def assignment(variables: Mapping[str, Any], hostvars: Mapping[str, Any] | None)
 
 def _adopt(variables: Mapping[str, Any], template: Template) -> str:
     """``phoenix_adopt``: one word for every container, or a mapping from CTID to the word."""
-    value = template(variables.get("phoenix_adopt", "no"))
-    if isinstance(value, Mapping):
-        value = value.get(str(variables.get("phoenix_ctid")), "no")
-    if value is False:
-        value = "no"  # YAML 1.1 reads a bare no as false
-    if value not in ("no", "record", "reapply"):
-        raise AnsibleError(f"phoenix_adopt: {value!r} is none of no, record, reapply")
-    return str(value)
+    value = _given("phoenix_adopt", variables, template, "no")
+    return str(value.get(str(variables.get("phoenix_ctid")), "no") if isinstance(value, Mapping) else value)

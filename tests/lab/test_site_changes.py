@@ -138,7 +138,7 @@ def destroy(project: Project, ctids: str, confirmation: str) -> tuple[int, str]:
 
 
 def test_destroy_wants_its_exact_list_confirmed(lab: Lab, two: Project) -> None:
-    for confirmation in ('950', 'yes', '950,951,952'):
+    for confirmation in ('950', '952', '950,951,952'):
         rc, output = destroy(two, '950,951', confirmation)
         assert rc != 0
         assert 'is not the exact list' in output

@@ -28,8 +28,8 @@ _CARD = re.compile(r"/dev/nvidia(\d+)\b")
 _CGROUP = re.compile(r"/lxc(?:\.payload\.|\.monitor\.|/)(\d+)(?:/|$)", re.MULTILINE)
 
 Path = tuple[Union[str, int], ...]
-Fault = tuple[Path, str, str, str]
-"""Path in the containers' file, what is there, what was expected, the remedy."""
+Fault = tuple[Path, str, str, str, tuple[int, ...]]
+"""Path in the containers' file, what is there, what was expected, the remedy, the containers that can't go on."""
 
 
 @dataclass(frozen=True)
@@ -182,7 +182,8 @@ def _sum(
     together = f" together with {'; '.join(with_it)}" if with_it else ""
     if told and round(sure, 2) > 1:
         got = f"got {at.share:g}, which makes {total:.2f} of GPU {index}{together}"
-        faults.append((at.place(SHARE), got, "at most 1.0 of a GPU for all that runs on it at the same time", _REMEDY))
+        limit = "at most 1.0 of a GPU for all that runs on it at the same time"
+        faults.append((at.place(SHARE), got, limit, _REMEDY, tuple(item.ctid for item in mine)))
     else:
         itself = "" if at.told else "as vLLM does by itself, "
         warnings.append(
@@ -196,7 +197,13 @@ _REMEDY = "Lower it, assign another GPU, or stop what runs there."
 
 def _too_many_ranks(item: Claim, have: int) -> Fault:
     counted = f"the number of its GPUs on the node ({have})"
-    return (item.place(RANKS), f"got {item.ranks}", f"at most {counted}", "Lower it, or assign more GPUs.")
+    return (
+        item.place(RANKS),
+        f"got {item.ranks}",
+        f"at most {counted}",
+        "Lower it, or assign more GPUs.",
+        (item.ctid,),
+    )
 
 
 def _rows(text: str, count: int) -> list[list[str]]:

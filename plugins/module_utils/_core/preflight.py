@@ -12,14 +12,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
-from typing import Any
 
 from . import gpubudget, hostneeds, privileges
 from .demands import BRIDGE, DEVICE, DISK, FOLDER, FREED, TEMPLATE, Candidate, Demand, Path, demands
 from .model import Entry, Plan, Step
+from .preflight_report import Finding
 from .storagecfg import ROOTDIR, TEMPLATES, Storage
 
-LIMIT = 200  # findings that a report shows; the count at its end is of all
 GIB = 1024**3
 
 
@@ -61,35 +60,6 @@ class Facts:
 
 
 @dataclass(frozen=True)
-class Finding:
-    """One fault: the key of the file that asks for it, what is there, and the remedy."""
-
-    path: Path
-    got: str
-    expected: str
-    remedy: str
-    nearest: str | None = None
-
-    @property
-    def pointer(self) -> str:
-        """The key as a JSON pointer (RFC 6901)."""
-        return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in self.path)
-
-    def as_dict(self) -> dict[str, Any]:
-        """For results."""
-        fields = {"got": self.got, "expected": self.expected, "remedy": self.remedy, "nearest": self.nearest}
-        return {"pointer": self.pointer, **fields}
-
-    def line(self) -> str:
-        """One line, as the offline report has them."""
-        near = f" (did you mean {self.nearest}?)" if self.nearest else ""
-        expected = f", expected {self.expected}" if self.expected else ""
-        remedy = f"  remedy: {self.remedy}" if self.remedy else ""
-        text = f"{self.pointer}  {self.got}{near}{expected}{remedy}"
-        return "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)
-
-
-@dataclass(frozen=True)
 class Verdict:
     """The whole answer for one node. ``steps`` are downloads that have to be made before any container."""
 
@@ -100,18 +70,6 @@ class Verdict:
     def plan(self) -> Plan:
         """The steps as a plan, for results and ``--diff``."""
         return Plan(state="", steps=self.steps)
-
-
-def report(node: str, findings: Iterable[Finding]) -> str:
-    """The report of a node, empty when nothing is wrong."""
-    found = list(findings)
-    if not found:
-        return ""
-    lines = [f"Node {node} can't carry out what this run would do; nothing was touched.", ""]
-    lines += [finding.line() for finding in found[:LIMIT]]
-    if len(found) > LIMIT:
-        lines.append(f"... and {len(found) - LIMIT} more")
-    return "\n".join([*lines, "", f"{len(found)} error{'' if len(found) == 1 else 's'}"])
 
 
 def judge(candidates: Iterable[Candidate], facts: Facts, check: bool = False) -> Verdict:
@@ -137,22 +95,34 @@ class _Judgement:
         self._check = check
         self._findings: list[Finding] = []
         self._warnings: list[str] = []
-        self._downloads: dict[tuple[str, str], Demand] = {}
+        self._downloads: dict[tuple[str, str], list[Demand]] = {}
         self._unusable: set[str] = set()
 
     def verdict(self) -> Verdict:
-        """What was collected; without a fault also the downloads."""
+        """What was collected, and the downloads of the containers that have no fault."""
         # By container, in the order of the run; what belongs to a whole storage lies with its first container.
         order = {ctid: number for number, ctid in enumerate(self._order)}
         found = sorted(dict.fromkeys(self._findings), key=lambda finding: order.get(str(finding.path[1]), 0))
         unique = tuple(found)
-        steps = tuple(download(self._facts.node, *what) for what in self._downloads)
-        return Verdict(unique, tuple(dict.fromkeys(self._warnings)), () if unique else steps)
+        faulty = {ctid for finding in unique for ctid in finding.concerned}
+        steps = tuple(
+            download(self._facts.node, *what)
+            for what, items in self._downloads.items()
+            if any(item.ctid not in faulty for item in items)
+        )
+        return Verdict(unique, tuple(dict.fromkeys(self._warnings)), steps)
 
     def _fault(
-        self, item: Demand, got: str, expected: str, remedy: str, nearest: str | None = None, path: Path | None = None
+        self,
+        item: Demand,
+        got: str,
+        expected: str,
+        remedy: str,
+        nearest: str | None = None,
+        path: Path | None = None,
+        ctids: Iterable[int] = (),
     ) -> None:
-        self._findings.append(Finding(path or item.path, got, expected, remedy, nearest))
+        self._findings.append(Finding(path or item.path, got, expected, remedy, nearest, tuple(ctids)))
 
     def refusals(self, candidates: Iterable[Candidate]) -> None:
         """What the planner refused. A creation that an earlier run began is settled by the container's own module."""
@@ -235,7 +205,7 @@ class _Judgement:
         if there is None or item.detail in there:
             return  # a storage that can't be listed just now has said so itself
         if facts.appliances is not None and item.detail in facts.appliances:
-            self._downloads.setdefault((item.name, item.detail), item)
+            self._downloads.setdefault((item.name, item.detail), []).append(item)
             return
         known = sorted({*there, *(facts.appliances or ())})
         nearest = _nearest(item.detail, known)
@@ -280,6 +250,7 @@ class _Judgement:
                     "room for all of them",
                     f"Make room on {name}, ask for smaller disks, or spread them over other storages.",
                     path=place,
+                    ctids=dict.fromkeys(item.ctid for item in here if item.kind == DISK),
                 )
             elif total > room.free:
                 self._warnings.append(
@@ -297,7 +268,7 @@ class _Judgement:
             return
         claims = [item.claim for item in candidates if item.claim is not None]
         faults, warnings = gpubudget.judge(claims, self._facts.shares, self._facts.load)
-        self._findings += [Finding(*fault) for fault in faults]
+        self._findings += [Finding(*fault[:4], ctids=fault[4]) for fault in faults]
         self._warnings += warnings
 
     def privileges(self, candidates: list[Candidate], wanted: list[Demand]) -> None:
@@ -305,15 +276,22 @@ class _Judgement:
         facts = self._facts
         if facts.permissions is None:
             return
-        needs = privileges.needs(candidates, wanted)
-        needs += [privileges.download_need(name, item.path) for (name, _file), item in self._downloads.items()]
+        loads = [
+            (item.ctid, privileges.download_need(name, item.path))
+            for (name, _file), items in self._downloads.items()
+            for item in items
+        ]
+        needs = privileges.needs(candidates, wanted) + [need for _ctid, need in loads]
         for need, names in privileges.missing(facts.permissions, needs):
+            ctids = privileges.asking(need.where, names, candidates, wanted)
+            ctids += [ctid for ctid, other in loads if other.where == need.where and other.privilege in names]
             self._findings.append(
                 Finding(
                     need.path,
                     f"{facts.credential} has no {', '.join(names)} on {need.where}",
                     "a credential that may do what this run does",
                     f"On the node: {privileges.grant(facts.credential, need.where, names)}",
+                    ctids=tuple(dict.fromkeys(ctids)),
                 )
             )
         for path, what in privileges.only_root(candidates):

@@ -77,6 +77,20 @@ def needs(candidates: Iterable[Candidate], wanted: Iterable[Demand]) -> list[Nee
     return list(found.values())
 
 
+def asking(where: str, names: Iterable[str], candidates: Iterable[Candidate], wanted: Iterable[Demand]) -> list[int]:
+    """The containers that need one of these privileges on one of PVE's access paths."""
+    missing_there = {(where, name) for name in names}
+    found = [
+        candidate.ctid
+        for candidate in candidates
+        if any((need.where, need.privilege) in missing_there for need in _of_calls(candidate))
+    ]
+    found += [
+        item.ctid for item in wanted if any((need.where, need.privilege) in missing_there for need in _of_demand(item))
+    ]
+    return found
+
+
 def _of_calls(candidate: Candidate) -> Iterator[Need]:
     own = f"/vms/{candidate.ctid}"
     for op, what, params in candidate.calls():

@@ -22,17 +22,29 @@ from .._core.conffile import ConfFile, parse_conf
 from .._core.firewall import Firewall, parse_file
 from .._core.model import Observation, Record
 from . import guest
+from .store import StoreError
 
 PVE = "/etc/pve"
 SOCKETS = "/proc/net/unix"
 BOOT_ID = "/proc/sys/kernel/random/boot_id"
 _SOCKET = re.compile(r"@/var/lib/lxc/(\d+)/command$")
+_HA_CONTAINER = re.compile(r"^ct:[ \t]*([0-9]+)[ \t]*$", re.MULTILINE)
 _STORAGE = re.compile(r"^([a-z][a-z0-9]*):\s*(\S+)\s*$")
 WORKERS = 8
 
 
 class ObserveError(Exception):
     """This machine doesn't look like a Proxmox VE node."""
+
+
+def failure(error: BaseException) -> str:
+    """One line for an error of any class; a class that has no words of its own is named."""
+    words = " ".join(str(error).split())
+    return (
+        words
+        if isinstance(error, (OSError, ObserveError, StoreError)) and words
+        else f"{type(error).__name__}: {words}"
+    )
 
 
 def node_name(pve: str = PVE) -> str:
@@ -112,6 +124,15 @@ def taken_elsewhere(node: str, ctid: int, pve: str = PVE) -> str | None:
     return None
 
 
+def ha_ctids(pve: str = PVE) -> frozenset[int]:
+    """CTIDs of the containers that the HA manager manages (``ct: 950`` begins a section of its resources)."""
+    try:
+        with open(f"{pve}/ha/resources.cfg", encoding="utf-8", errors="replace") as file:
+            return frozenset(int(found) for found in _HA_CONTAINER.findall(file.read()))
+    except OSError:
+        return frozenset()
+
+
 def linked_clones(ctid: int, pve: str = PVE) -> tuple[int, ...]:
     """CTIDs of the containers whose volumes live on a base volume of this one (``STORE:base-900-disk-0/vm-950-…``)."""
     base = re.compile(rf"^(?:rootfs|mp\d+|unused\d+):.*[:/](?:base|basevol|basedisk)-{ctid}-[^/,\s]+/", re.MULTILINE)
@@ -188,16 +209,31 @@ class Observer:
         return Observation(ctid=ctid, exists=True, running=is_running, conf=conf, digest=digest, **found)
 
     def observe_all(
-        self, wanted: Iterable[tuple[int, int | None, Record, Record | None]], clones: Collection[int] = ()
+        self,
+        wanted: Iterable[tuple[int, int | None, Record, Record | None]],
+        clones: Collection[int] = (),
+        faults: dict[int, str] | None = None,
     ) -> dict[int, Observation]:
-        """Many containers: the looks inside run side by side. ``clones``: those whose linked clones matter."""
+        """Many containers: the looks inside run side by side. ``clones``: those whose linked clones matter.
+
+        What goes wrong with one container is put into ``faults`` by its CTID, and the others are observed.
+        """
         running = self._running()
         with ThreadPoolExecutor(max_workers=WORKERS) as pool:
-            jobs = [
-                pool.submit(self.observe, ctid, source, record, running, source_record, ctid in clones)
+            jobs = {
+                ctid: pool.submit(self.observe, ctid, source, record, running, source_record, ctid in clones)
                 for ctid, source, record, source_record in wanted
-            ]
-            return {result.ctid: result for result in (job.result() for job in jobs)}
+            }
+        seen = {}
+        for ctid, job in jobs.items():
+            error = job.exception()
+            if error is None:
+                seen[ctid] = job.result()
+            elif faults is None or not isinstance(error, Exception):
+                raise error
+            else:
+                faults[ctid] = failure(error)
+        return seen
 
     def _inside(self, ctid: int) -> dict[str, Any]:
         view = guest.look(ctid, self.boot)

@@ -72,10 +72,16 @@ def read_private(path: str, limit: int = 1024 * 1024) -> str | None:
         return None
     except OSError as error:
         raise StoreError(f"{path}: {error.strerror}") from None
-    with os.fdopen(handle, "rb") as file:
-        if not stat.S_ISREG(os.fstat(handle).st_mode):
-            raise StoreError(f"{path} is not a regular file; move it away")
-        return file.read(limit).decode("utf-8", "replace")
+    # Not opened as a file before it is known to be one: for a directory that fails without its name.
+    regular = stat.S_ISREG(os.fstat(handle).st_mode)
+    if not regular:
+        os.close(handle)
+        raise StoreError(f"{path} is not a regular file; move it away")
+    try:
+        with os.fdopen(handle, "rb") as file:
+            return file.read(limit).decode("utf-8", "replace")
+    except OSError as error:
+        raise StoreError(f"{path}: {error.strerror}") from None
 
 
 def lock_file(path: str, flags: int) -> int:

@@ -42,7 +42,7 @@ def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("ANSIBLE_")}
     (folder / "empty.cfg").touch()
     environment.update(
-        ANSIBLE_COLLECTIONS_PATH=str(root),
+        ANSIBLE_COLLECTIONS_PATH=os.pathsep.join([str(root), os.environ.get("ANSIBLE_COLLECTIONS_PATH", "")]),
         ANSIBLE_CONFIG=str(folder / "empty.cfg"),
         ANSIBLE_HOME=str(folder / "home"),
         COLUMNS="400",

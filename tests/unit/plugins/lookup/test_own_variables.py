@@ -84,7 +84,7 @@ def play(folder: Path, playbook: str, *words: str, **environment: str) -> subpro
     env = {name: value for name, value in os.environ.items() if not name.startswith("ANSIBLE_")}
     (folder / "empty.cfg").touch()
     env.update(
-        ANSIBLE_COLLECTIONS_PATH=str(root),
+        ANSIBLE_COLLECTIONS_PATH=os.pathsep.join([str(root), os.environ.get("ANSIBLE_COLLECTIONS_PATH", "")]),
         ANSIBLE_CONFIG=str(folder / "empty.cfg"),
         ANSIBLE_HOME=str(folder / "home"),
         ANSIBLE_LIBRARY=str(folder / "library"),

@@ -115,8 +115,9 @@ def test_budget(name: str) -> None:
     claims, others, node, faults, warnings = BUDGETS[name]
     found, told = gpubudget.judge(claims, others, node)
     assert ["/".join(str(part) for part in path[1:]) for path, *_rest in found] == [key for key, _words in faults]
-    for (_path, got, _expected, _remedy), (_key, words) in zip(found, faults, strict=True):
+    for (path, got, _expected, _remedy, concerned), (_key, words) in zip(found, faults, strict=True):
         assert words in got
+        assert int(path[1]) in concerned
     assert len(told) == len(warnings)
     for text, words in zip(told, warnings, strict=True):
         assert words in text

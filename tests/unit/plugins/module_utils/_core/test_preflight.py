@@ -10,7 +10,13 @@ from dataclasses import replace
 
 import pytest
 
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._core import gpubudget, gpus, planner, preflight
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core import (
+    gpubudget,
+    gpus,
+    planner,
+    preflight,
+    preflight_report,
+)
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.conffile import parse_conf
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.demands import candidate_from
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.model import Observation, Record, Wanted
@@ -84,7 +90,7 @@ def test_what_is_all_there_has_no_finding():
     mounts = [{"host_path": "/srv/models", "container_path": "/models"}]
     verdict = judge(item(volumes=volumes, mount_points=mounts), item(951, name="db", storage_pool="thick"))
     assert verdict == preflight.Verdict()
-    assert preflight.report("pve", verdict.findings) == ""
+    assert preflight_report.report("pve", verdict.findings) == ""
 
 
 # (config, pointer below the container, what is there, remedy, nearest)
@@ -144,7 +150,7 @@ def test_all_faults_of_all_containers_at_once_in_the_order_of_the_run():
     faulty = [item(950 + n, **config) for n, (config, *_rest) in enumerate(FAULTS)]
     verdict = judge(*faulty)
     assert [finding.path[1] for finding in verdict.findings] == [str(950 + n) for n in range(len(FAULTS))]
-    text = preflight.report("pve", verdict.findings)
+    text = preflight_report.report("pve", verdict.findings)
     assert f"{len(FAULTS)} errors" in text
     assert "nothing was touched" in text
     assert len(text.splitlines()) == len(FAULTS) + 4
@@ -181,6 +187,7 @@ class TestRoom:
         assert "100 GiB free" in finding.got
         assert "120 GiB" in finding.got
         assert "952: 40 GiB" in finding.got
+        assert finding.concerned == (950, 951, 952)
 
     def test_it_is_a_warning_where_volumes_begin_small(self):
         verdict = judge(item(storage_size_gb=400))
@@ -235,10 +242,15 @@ class TestDownloads:
         assert entry.params == {"storage": "local", "template": self.WANTED.rpartition("/")[2]}
         assert verdict.plan().as_dict()["steps"][0]["kind"] == "download"
 
-    def test_nothing_is_fetched_when_anything_is_wrong(self):
-        verdict = judge(item(template=self.WANTED), item(951, name="two", storage_pool="off"))
-        assert len(verdict.findings) == 1
-        assert verdict.steps == ()
+    def test_only_a_container_without_a_fault_gets_its_template(self):
+        other = "local:vztmpl/debian-12-standard_12.12-1_amd64.tar.zst"
+        facts = {"appliances": frozenset(volume.rpartition("/")[2] for volume in (self.WANTED, other))}
+        sound, faulty = item(template=self.WANTED), item(951, name="two", template=other, storage_pool="off")
+        verdict = judge(sound, faulty, **facts)
+        assert [finding.concerned for finding in verdict.findings] == [(951,)]
+        assert [step.name for step in verdict.steps] == [self.WANTED.rpartition("/")[2]]
+        both = judge(item(template=other), faulty, **facts)
+        assert [step.name for step in both.steps] == [other.rpartition("/")[2]]
 
     def test_an_index_that_cannot_be_read_is_told(self):
         finding = only(judge(item(template=self.WANTED), appliances=None, appliances_problem="no answer at all"))

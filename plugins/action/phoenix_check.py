@@ -1,0 +1,105 @@
+# Copyright (c) 2026, Phoenix Hypervisor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The first task of every playbook: everything that can be known to be wrong before a node is asked, in one report."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ansible.errors import AnsibleError
+from ansible.plugins.action import ActionBase
+from ansible.utils.vars import load_extra_vars
+
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._config import runvariables
+from ansible_collections.phoenix.hypervisor.plugins.plugin_utils import controller
+
+# Variables that are no run variables, and whose names are close to one.
+_OTHERS = ("phoenix_application",)
+_NO_INVENTORY = (
+    "the inventory has neither nodes nor containers of phoenix.hypervisor. Name the inventory source, for example "
+    "-i inventory/phoenix.yml; it is a YAML file with the line 'plugin: phoenix.hypervisor.phoenix'"
+)
+
+
+class ActionModule(ActionBase):
+    """Runs on the controller alone."""
+
+    TRANSFERS_FILES = False
+    _requires_connection = False
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Fail with the whole report, or return without a word."""
+        variables = task_vars or {}
+        result = super().run(tmp, variables)
+        _spec, args = self.validate_argument_spec({"files": {"type": "bool", "default": True}})
+        reported = str(variables.get("phoenix_config_report") or "") if args["files"] else ""
+        groups = variables.get("groups") or {}
+        values, wrong = self._variables(variables, groups)
+        errors = [_line(error) for error in wrong]
+        lacks = [str(lack) for lack in controller.lacks()]
+        empty = not reported and not groups.get("containers") and not groups.get("hypervisors")
+        parts = [
+            reported,
+            _section("Variables of the run:", errors),
+            _section("The controller lacks what this run needs:", lacks),
+            _section("", [_NO_INVENTORY] if empty else []),
+        ]
+        found = [part for part in parts if part]
+        result.update(changed=False, variables=values)
+        if found:
+            if not reported:
+                found.insert(0, "The run can't begin; nothing was touched.")
+            result.update(failed=True, msg="\n\n".join(found))
+        return result
+
+    def _variables(
+        self, variables: Mapping[str, Any], groups: Mapping[str, Any]
+    ) -> tuple[dict[str, Any], list[runvariables.RunVariableError]]:
+        """The variables that were given to the run, without secrets, and what is wrong with them."""
+        values, found = {}, []
+        for name in runvariables.BY_NAME:
+            if name not in variables:
+                continue
+            try:
+                values[name] = self._templar.template(variables[name])
+            except AnsibleError as error:
+                words = " ".join(str(error).split())
+                found.append(runvariables.RunVariableError(name, f"a template that fails ({words})", "a value", ""))
+        found += runvariables.faults(values)
+        found += runvariables.misspelled(load_extra_vars(self._loader), _OTHERS)
+        found += _unknown(values, {str(host) for host in groups.get("containers") or ()})
+        if found:
+            return {}, found
+        read = {name: runvariables.value_of(name, value) for name, value in values.items()}
+        return {
+            name: value for name, value in read.items() if value is not None and not runvariables.BY_NAME[name].secret
+        }, found
+
+
+def _unknown(values: Mapping[str, Any], containers: set[str]) -> list[runvariables.RunVariableError]:
+    """CTIDs to recreate that are no containers of the inventory."""
+    name = "phoenix_recreate_ctids"
+    try:
+        named = [str(ctid) for ctid in runvariables.value_of(name, values.get(name), [])]
+    except runvariables.RunVariableError:
+        return []  # reported already
+    strange = [ctid for ctid in named if ctid not in containers]
+    if not strange:
+        return []
+    got = f"{', '.join(strange)}, which the inventory does not have as a container"
+    return [runvariables.RunVariableError(name, got, "CTIDs of the inventory", "Name exact CTIDs, such as 950,951.")]
+
+
+def _line(error: runvariables.RunVariableError) -> str:
+    text = f"{error.name}  got {error.got}, expected {error.expected}"
+    text += f"  remedy: {error.remedy}" if error.remedy else ""
+    return "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)
+
+
+def _section(title: str, lines: list[str]) -> str:
+    if not lines:
+        return ""
+    return "\n".join([*([title] if title else []), *lines])
