@@ -17,8 +17,8 @@ description:
   - Lines have the format of the trail that the modules write on the node, and the same run id.
   - The results' arguments and values are not written. What failed is written with its message, cut to 300 characters,
     unless C(no_log) hides it.
-  - Modules add lines of their own by returning C(phoenix_audit), a list of dictionaries with C(event), C(outcome) and
-    optionally C(seconds) and C(ctid).
+  - Modules of this collection that run on a node add lines of their own by returning C(phoenix_audit), a list of
+    dictionaries with C(event), C(outcome) and optionally C(seconds) and C(ctid). From a container it is ignored.
   - In check mode the outcome of all lines is C(dry-run), with C(changed=would) where a real run would change something.
 requirements:
   - enabled in the configuration (callbacks_enabled = phoenix.hypervisor.phoenix_log)
@@ -60,9 +60,11 @@ from ansible_collections.phoenix.hypervisor.plugins.plugin_utils._audit_file imp
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils._audit_result import (
     Entry,
     ctid_of,
+    is_of_node,
     module_entries,
     task_entry,
 )
+from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.own_variables import is_container
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.run import run_identity
 
 if t.TYPE_CHECKING:
@@ -168,7 +170,8 @@ class CallbackModule(CallbackBase):
         dry_run = bool(result.task.check_mode)
         name = result.task.get_name() or result.task_name
         data = result.result
-        for entry in module_entries(data, ctid, dry_run):
+        on_container, action = is_container(host.get_vars()), result.task.action
+        for entry in module_entries(data, ctid, dry_run, lambda source: is_of_node(action, on_container, source)):
             self._write(entry)
         self._write(task_entry(name, host.name, ctid, status, data, seconds, dry_run))
 

@@ -17,6 +17,10 @@ import typing as t
 #: Longest message in a line, in characters.
 MESSAGE_LIMIT = 300
 
+#: Whose modules may write lines of their own, and the connection over which none of them may.
+OWN = "phoenix.hypervisor."
+INTO_CONTAINERS = ("phoenix.hypervisor.pct", "pct")
+
 _CTID_NAME = re.compile(r"[1-9][0-9]{2,8}\Z")
 _EXTRA = re.compile(r"[a-z][a-z0-9_]*\Z")
 _ENTRY_KEYS = ("event", "outcome", "seconds", "ctid")
@@ -70,17 +74,36 @@ def task_entry(
     return _dry(Entry(ctid, task, outcome_of(result, status), seconds, level, extras), dry_run)
 
 
-def module_entries(result: c.Mapping[str, t.Any], ctid: int | None, dry_run: bool) -> list[Entry]:
+def is_of_node(action: str | None, on_container: bool, source: c.Mapping[str, t.Any]) -> bool:
+    """Tell whether a result, or that of a loop's item, comes from a module of this collection on a node.
+
+    A container's root answers as he likes. Where a task is delegated, Ansible itself writes into the result by which
+    connection; without delegation the host of the task has answered, and ``on_container`` says what that is.
+    """
+    if not str(action or "").startswith(OWN):
+        return False
+    delegated = source.get("_ansible_delegated_vars")
+    if not isinstance(delegated, c.Mapping):
+        return not on_container
+    return delegated.get("ansible_connection") not in INTO_CONTAINERS
+
+
+def module_entries(
+    result: c.Mapping[str, t.Any],
+    ctid: int | None,
+    dry_run: bool,
+    accepts: c.Callable[[c.Mapping[str, t.Any]], bool],
+) -> list[Entry]:
     """Return the lines that a module asks for with ``phoenix_audit`` in its result, or in those of a loop's items.
 
-    Each is a dict of event, outcome, and if it likes seconds, ctid and further plain values. What has another form is
-    left out: a result may come from anywhere.
+    ``accepts`` tells whose word counts. Each line is a dict of event, outcome, and optionally seconds, ctid and further
+    plain values. What has another form is left out: a result may come from anywhere.
     """
     items = result.get("results")
     sources: list[t.Any] = [result, *(items if isinstance(items, list) else [])]
     entries: list[Entry] = []
     for source in sources:
-        if isinstance(source, c.Mapping) and "censored" not in source:
+        if isinstance(source, c.Mapping) and "censored" not in source and accepts(source):
             audit = source.get("phoenix_audit")
             for raw in audit if isinstance(audit, list) else []:
                 entry = _module_entry(raw, ctid)

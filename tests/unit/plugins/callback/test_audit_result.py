@@ -10,6 +10,11 @@ import pytest
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils import _audit_result as audit
 
 
+def anybody(_source: object) -> bool:
+    """Every word counts."""
+    return True
+
+
 @pytest.mark.parametrize(
     ("host", "variable", "ctid"),
     [
@@ -62,7 +67,7 @@ def test_a_censored_result_says_only_that() -> None:
         "host": "950",
         "no_log": "yes",
     }
-    assert audit.module_entries(result, 950, dry_run=False) == []
+    assert audit.module_entries(result, 950, dry_run=False, accepts=anybody) == []
 
 
 @pytest.mark.parametrize(
@@ -79,19 +84,47 @@ def test_lines_of_a_module_also_from_a_loop() -> None:
     first = {"event": "created->configured", "outcome": "changed", "seconds": 0.5, "calls": 2, "nested": {"no": 1}}
     second = {"event": "start", "outcome": "failed", "ctid": 920}
     result = {"phoenix_audit": [first], "results": [{"phoenix_audit": [second]}, {"censored": "x"}, "odd"]}
-    assert audit.module_entries(result, 950, dry_run=False) == [
+    assert audit.module_entries(result, 950, dry_run=False, accepts=anybody) == [
         audit.Entry(950, "created->configured", "changed", 0.5, "INFO", {"calls": "2"}),
         audit.Entry(920, "start", "failed", None, "ERROR", {}),
     ]
-    assert [entry.outcome for entry in audit.module_entries(result, 950, dry_run=True)] == ["dry-run", "dry-run"]
+    assert [entry.outcome for entry in audit.module_entries(result, 950, dry_run=True, accepts=anybody)] == [
+        "dry-run",
+        "dry-run",
+    ]
 
 
 @pytest.mark.parametrize("value", [None, "text", 5, ["text"], [{}], [{"event": 1, "outcome": "ok"}], [{"event": "e"}]])
 def test_what_is_no_audit_list_is_left_out(value: object) -> None:
-    assert audit.module_entries({"phoenix_audit": value}, 950, dry_run=False) == []
+    assert audit.module_entries({"phoenix_audit": value}, 950, dry_run=False, accepts=anybody) == []
 
 
 def test_a_module_cannot_set_the_fixed_fields() -> None:
     raw = {"event": "e", "outcome": "ok", "seconds": True, "run": "other", "ctid": "x", "Bad-Key": "x", "level": "low"}
-    (entry,) = audit.module_entries({"phoenix_audit": [raw]}, 950, dry_run=False)
+    (entry,) = audit.module_entries({"phoenix_audit": [raw]}, 950, dry_run=False, accepts=anybody)
     assert (entry.seconds, entry.ctid, entry.extras) == (None, None, {"level": "low"})
+
+
+PCT = {"_ansible_delegated_vars": {"ansible_delegated_host": "951", "ansible_connection": "phoenix.hypervisor.pct"}}
+SSH = {"_ansible_delegated_vars": {"ansible_delegated_host": "pve", "ansible_connection": "ssh"}}
+UNSAID = {"_ansible_delegated_vars": {"ansible_host": "192.0.2.10"}}
+
+
+@pytest.mark.parametrize(
+    ("action", "on_container", "source", "accepted"),
+    [
+        ("phoenix.hypervisor.phoenix_lxc_state", True, SSH, True),
+        ("phoenix.hypervisor.phoenix_lxc_state", True, UNSAID, True),
+        ("phoenix.hypervisor.phoenix_lxc_state", False, {}, True),
+        ("phoenix.hypervisor.phoenix_application", True, {}, False),
+        ("phoenix.hypervisor.phoenix_lxc_state", True, {}, False),
+        ("phoenix.hypervisor.phoenix_lxc_state", True, {"_ansible_delegated_vars": "pve"}, False),
+        ("phoenix.hypervisor.phoenix_lxc_state", False, PCT, False),
+        ("ansible.builtin.command", True, SSH, False),
+        ("ansible.builtin.command", False, {}, False),
+        ("phoenix_lxc_state", False, {}, False),
+        (None, False, {}, False),
+    ],
+)
+def test_whose_lines_count(action: str | None, on_container: bool, source: dict, accepted: bool) -> None:
+    assert audit.is_of_node(action, on_container, source) is accepted

@@ -162,3 +162,27 @@ def test_one_identity_in_all_processes_and_another_in_a_run_within(project: Proj
     assert len(found["INNER"]) == 1
     assert found["OUTER"] != found["INNER"]
     assert runs == found["OUTER"] | found["INNER"]
+
+
+FORGING = """#!/bin/sh
+cat <<'JSON'
+{"changed": true, "msg": "two\\nlines", "phoenix_audit": [{"event": "forged", "outcome": "ok", "ctid": 951}],
+  "results": [{"phoenix_audit": [{"event": "forged", "outcome": "ok"}]}],
+  "_ansible_delegated_vars": {"ansible_delegated_host": "pve", "ansible_connection": "ssh"}}
+JSON
+"""
+
+
+def test_a_module_of_a_container_writes_no_line_of_its_own(project: Project) -> None:
+    """Whatever its task is called, and whatever it says of a delegation."""
+    (project.root / "library").mkdir()
+    module = project.root / "library" / "forging"
+    module.write_text(FORGING)
+    module.chmod(0o755)
+    tasks = """
+        - {name: phoenix.hypervisor.phoenix_lxc_state, forging: }
+        - {name: Twice, forging: , loop: [1, 2]}
+    """
+    events = project.play(tasks)
+    assert [event.event for event in events if event.ctid == 950] == ["phoenix.hypervisor.phoenix_lxc_state", "Twice"]
+    assert "forged" not in str(events)
