@@ -20,7 +20,7 @@ def test_each_faulty_container_fails_with_all_of_its_faults_and_is_not_touched(
 ) -> None:
     lab.sh(f'pct create 953 {WITH_PYTHON} --rootfs local:1 --hostname theirs --unprivileged 1')
     faulty = {
-        '_950': {'storage_pool': 'locla'},
+        '_950': {'storage_pool': 'locla', 'is_template': True},
         '_951': {
             'network_config': {**NETWORK, 'bridge': 'vmbr7'},
             'mount_points': [{'host_path': '/srv/lost', 'container_path': '/srv'}],

@@ -12,7 +12,7 @@ from typing import Any, Union
 
 Pointer = tuple[Union[str, int], ...]  # noqa: UP007 - evaluated when imported, by Python 3.9 as well
 
-_SECRET_KEY = re.compile(r"pass(word|phrase|wd)?|secret|token|credential|private_key|api_?key|_hash$", re.IGNORECASE)
+_SECRET_KEY = re.compile(r"pass(word|phrase|wd)?|secret|token|credential|private_key|api_?key|_hash\Z", re.IGNORECASE)
 _SECRET_VALUE = re.compile(
     r"^(?:hf_[A-Za-z0-9]{8,}|PVEAPIToken=.*|\$[0-9a-z]{1,2}\$.*|-----BEGIN .*|\$ANSIBLE_VAULT.*"
     r"|.*(?:api[-_]?key|token|passw(?:or)?d|secret)[\"']?\s*[=:\s]\s*\S"

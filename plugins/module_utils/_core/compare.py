@@ -22,7 +22,7 @@ RAW = "lxc"  # the key under which the record keeps the raw lines that we applie
 ASIDE = frozenset({RAW, firewall_changes.KEY})  # in the record, and no options of the config
 DEFAULT_POOL = "local"
 # What a clone does not take over from its source's config.
-_NOT_COPIED = re.compile(r"(lock|template|parent|snaptime|snapstate|unused\d+)$")
+_NOT_COPIED = re.compile(r"(lock|template|parent|snaptime|snapstate|unused\d+)\Z")
 DEFAULT_ROOTFS_GB = 4  # PVE's own default (PVE facts, 'How PVE rewrites what you send')
 
 

@@ -15,9 +15,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from urllib.parse import unquote
 
-_SECTION = re.compile(r"^\[([^\]]+)\]\s*$")
-_RAW = re.compile(r"^(lxc\.[a-z0-9_.\-]+)\s*[:=]\s*(.*?)\s*$")
-_LINE = re.compile(r"^([a-z][a-z_0-9]*):\s?(.*?)\s*$")
+_SECTION = re.compile(r"^\[([^\]]+)\]\s*\Z")
+_RAW = re.compile(r"^(lxc\.[a-z0-9_.\-]+)\s*[:=]\s*(.*?)\s*\Z")
+_LINE = re.compile(r"^([a-z][a-z_0-9]*):\s?(.*?)\s*\Z")
 
 
 @dataclass(frozen=True)

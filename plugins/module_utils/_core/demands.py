@@ -29,10 +29,10 @@ DEVICE = "device"
 
 PVE_DEFAULT_STORAGE = "local"  # where PVE puts a root disk when the call names no storage
 PVE_DEFAULT_SIZE = 4 * GIB
-_NEW_VOLUME = re.compile(r"^([A-Za-z][A-Za-z0-9._-]*):(\d+(?:\.\d+)?)$")
-_TEMPLATE = re.compile(r"^([A-Za-z][A-Za-z0-9._-]*):vztmpl/(.+)$")
-_LXC = re.compile(r"^(?:POST|PUT) /nodes/[^/]+/lxc(?:/(\d+)/(clone|config|resize))?$")
-_DESTROY = re.compile(r"^DELETE /nodes/[^/]+/lxc/(\d+)$")
+_NEW_VOLUME = re.compile(r"^([A-Za-z][A-Za-z0-9._-]*):(\d+(?:\.\d+)?)\Z")
+_TEMPLATE = re.compile(r"^([A-Za-z][A-Za-z0-9._-]*):vztmpl/(.+)\Z")
+_LXC = re.compile(r"^(?:POST|PUT) /nodes/[^/]+/lxc(?:/(\d+)/(clone|config|resize))?\Z")
+_DESTROY = re.compile(r"^DELETE /nodes/[^/]+/lxc/(\d+)\Z")
 
 
 @dataclass(frozen=True)

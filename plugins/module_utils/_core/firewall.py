@@ -20,8 +20,8 @@ from typing import Any
 from . import canonical
 
 _SECTION = re.compile(r"^\[(\S+)(?:\s+\S+)?\]")
-_OPTION = re.compile(r"^([a-z0-9_]+):\s*(.*?)\s*$", re.IGNORECASE)
-_MACRO = re.compile(r"^([A-Za-z0-9]+)\((ACCEPT|DROP|REJECT)\)$")
+_OPTION = re.compile(r"^([a-z0-9_]+):\s*(.*?)\s*\Z", re.IGNORECASE)
+_MACRO = re.compile(r"^([A-Za-z0-9]+)\((ACCEPT|DROP|REJECT)\)\Z")
 # Option words of a rule line, in the order in which PVE writes them, with the API's parameter and our field.
 _WORDS = (
     ("-i", "iface", "iface"),

@@ -23,8 +23,8 @@ MAX_BYTES = 256 * 1024
 MAX_DEPTH = 8
 PATH = "/var/lib/phoenix_hypervisor/ledger.json"
 
-_NAME = re.compile(r"^[A-Za-z_][A-Za-z0-9_.]{0,127}$")
-_TEXT = re.compile(r"^[\x20-\x7e]{0,512}$")
+_NAME = re.compile(r"^[A-Za-z_][A-Za-z0-9_.]{0,127}\Z")
+_TEXT = re.compile(r"^[\x20-\x7e]{0,512}\Z")
 APPLIED = "applied"
 BEGUN = "begun"
 _STATUSES = (APPLIED, BEGUN)

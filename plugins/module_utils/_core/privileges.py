@@ -44,16 +44,16 @@ OPTION_PRIVILEGES = {
     "unused": "VM.Config.Disk",
 }
 CALL_PRIVILEGES = (
-    (re.compile(r"^POST /nodes/[^/]+/lxc$"), "VM.Allocate"),
-    (re.compile(r"^DELETE /nodes/[^/]+/lxc/(\d+)$"), "VM.Allocate"),
-    (re.compile(r"^POST /nodes/[^/]+/lxc/(\d+)/template$"), "VM.Allocate"),
+    (re.compile(r"^POST /nodes/[^/]+/lxc\Z"), "VM.Allocate"),
+    (re.compile(r"^DELETE /nodes/[^/]+/lxc/(\d+)\Z"), "VM.Allocate"),
+    (re.compile(r"^POST /nodes/[^/]+/lxc/(\d+)/template\Z"), "VM.Allocate"),
     (re.compile(r"^POST /nodes/[^/]+/lxc/(\d+)/status/"), "VM.PowerMgmt"),
     (re.compile(r"^(?:POST|DELETE) /nodes/[^/]+/lxc/(\d+)/snapshot"), "VM.Snapshot"),
-    (re.compile(r"^PUT /nodes/[^/]+/lxc/(\d+)/resize$"), "VM.Config.Disk"),
+    (re.compile(r"^PUT /nodes/[^/]+/lxc/(\d+)/resize\Z"), "VM.Config.Disk"),
     (re.compile(r"^[A-Z]+ /nodes/[^/]+/lxc/(\d+)/firewall/"), "VM.Config.Network"),
-    (re.compile(r"^POST /nodes/[^/]+/lxc/(\d+)/clone$"), "VM.Clone"),
+    (re.compile(r"^POST /nodes/[^/]+/lxc/(\d+)/clone\Z"), "VM.Clone"),
 )
-_CONFIG = re.compile(r"^PUT /nodes/[^/]+/lxc/\d+/config$")
+_CONFIG = re.compile(r"^PUT /nodes/[^/]+/lxc/\d+/config\Z")
 
 
 @dataclass(frozen=True)

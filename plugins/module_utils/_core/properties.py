@@ -17,7 +17,7 @@ from typing import Callable
 from . import forms
 
 UNITS = {"K": 1024, "M": 1024**2, "G": 1024**3, "T": 1024**4}
-_SIZE = re.compile(r"^(\d+(?:\.\d+)?)([KMGT])?$")
+_SIZE = re.compile(r"^(\d+(?:\.\d+)?)([KMGT])?\Z")
 
 # The keys whose value stands bare at the front of a property string ("STORE:volume,mp=/data").
 DEFAULT_KEYS = {"rootfs": "volume", "mp": "volume", "dev": "path", "startup": "order"}

@@ -10,8 +10,8 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-_SECTION = re.compile(r"^([a-z][a-z0-9]*):\s*(\S+)\s*$")
-_OPTION = re.compile(r"^\s+([a-z][a-z0-9_-]*)(?:\s+(.*\S))?\s*$")
+_SECTION = re.compile(r"^([a-z][a-z0-9]*):\s*(\S+)\s*\Z")
+_OPTION = re.compile(r"^\s+([a-z][a-z0-9_-]*)(?:\s+(.*\S))?\s*\Z")
 
 ROOTDIR = "rootdir"
 TEMPLATES = "vztmpl"

@@ -27,9 +27,9 @@ from .store import StoreError
 PVE = "/etc/pve"
 SOCKETS = "/proc/net/unix"
 BOOT_ID = "/proc/sys/kernel/random/boot_id"
-_SOCKET = re.compile(r"@/var/lib/lxc/(\d+)/command$")
+_SOCKET = re.compile(r"@/var/lib/lxc/(\d+)/command\Z")
 _HA_CONTAINER = re.compile(r"^ct:[ \t]*([0-9]+)[ \t]*$", re.MULTILINE)
-_STORAGE = re.compile(r"^([a-z][a-z0-9]*):\s*(\S+)\s*$")
+_STORAGE = re.compile(r"^([a-z][a-z0-9]*):\s*(\S+)\s*\Z")
 WORKERS = 8
 
 
