@@ -151,7 +151,7 @@ def _metadata(collection: str) -> Mapping[str, Any]:
     try:
         with open(os.path.join(folder, "MANIFEST.json"), encoding="utf-8") as file:
             info = json.load(file).get("collection_info")
-    except (OSError, ValueError, AttributeError):
+    except (OSError, ValueError, RecursionError, AttributeError):
         info = None
     if info is None:
         try:

@@ -104,7 +104,7 @@ def read_result(paths: Paths) -> dict[str, Any]:
     try:
         with open(paths.result, encoding="utf-8") as file:
             found = json.load(file)
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
     return found if isinstance(found, dict) else {}
 

@@ -120,7 +120,7 @@ def seen() -> dict[str, list[int]]:
     """Inventory id -> the CTIDs that it had on this node."""
     try:
         data = json.loads(read_private(f"{revert.RECORDS}/inventories.json") or "{}")
-    except ValueError:
+    except (ValueError, RecursionError):
         data = {}
     if not isinstance(data, dict):
         return {}

@@ -83,7 +83,7 @@ class Hub:
             raise ModelError(f"{url}: the answer is longer than {LISTING_LIMIT} bytes")
         try:
             return parse_listing(json.loads(data))
-        except (ValueError, ModelError) as error:
+        except (ValueError, RecursionError, ModelError) as error:
             raise ModelError(f"{url}: {error}") from None
 
     def read(self, model: Model, commit: str, file: ModelFile, offset: int) -> Iterator[bytes]:

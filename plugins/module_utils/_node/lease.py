@@ -88,7 +88,7 @@ class Leases:
         """Who has the container, or None."""
         try:
             data = json.loads(read_private(self._path(ctid)) or "null")
-        except ValueError:
+        except (ValueError, RecursionError):
             return None
         return data if isinstance(data, dict) and data.get("id") else None
 

@@ -186,7 +186,7 @@ def decode(call: str, status: int, reason: str, text: str) -> Any:
     """PVE's answer -> its data. A plain failure carries its text as the HTTP reason and, newer, as ``message``."""
     try:
         body = json.loads(text) if text else {}
-    except ValueError:
+    except (ValueError, RecursionError):
         body = {}
     body = body if isinstance(body, dict) else {}
     if status == 200 and not body.get("errors"):

@@ -98,7 +98,7 @@ class Store:
         try:
             text = read_private(self._record_path(model), MANIFEST_LIMIT)
             value = json.loads(text) if text is not None else None
-        except (StoreError, ValueError):
+        except (StoreError, ValueError, RecursionError):
             return None
         return value if isinstance(value, dict) and value.get("name") == model.name else None
 

@@ -40,7 +40,7 @@ class PveshClient:
         for text in (done.stdout, lines[-1]):
             try:
                 return json.loads(text)
-            except ValueError:
+            except (ValueError, RecursionError):
                 continue
         return lines[-1]
 

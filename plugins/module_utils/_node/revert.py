@@ -40,7 +40,7 @@ def read_record(name: str) -> dict[str, Any]:
     """What was applied last, {} when nothing was."""
     try:
         data = json.loads(read_private(f"{RECORDS}/{name}.json") or "{}")
-    except ValueError:
+    except (ValueError, RecursionError):
         data = {}
     return data if isinstance(data, dict) else {}
 
@@ -85,7 +85,7 @@ class Change:
         """What is known of it: token, timeout, since, …"""
         try:
             data = json.loads(read_private(self.path("change.json")) or "{}")
-        except ValueError:
+        except (ValueError, RecursionError):
             data = {}
         return data if isinstance(data, dict) else {}
 

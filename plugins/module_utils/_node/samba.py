@@ -54,7 +54,7 @@ def remembered() -> dict[str, list[str]]:
     text = store.read_private(RECORD)
     try:
         data = json.loads(text) if text else {}
-    except ValueError:
+    except (ValueError, RecursionError):
         data = {}
     by_inventory = data.get(INVENTORIES) if isinstance(data, dict) else {UNKNOWN: data}
     if not isinstance(by_inventory, dict):

@@ -124,7 +124,7 @@ class Store:
         text = read_private(self.record_path(ctid))
         try:
             data = json.loads(text) if text else {}
-        except ValueError:
+        except (ValueError, RecursionError):
             data = {}
         return data if isinstance(data, dict) else {}
 
