@@ -120,7 +120,7 @@ def _predict(wanted: Wanted, seen: Observation) -> Source:
     conf = there if there is not None else ConfFile(head=head)
     undone = compare.reverts(wanted, conf, record, live)
     changes = compare.config_changes(wanted, conf, record, live)
-    conf = conf.reverted(undone)
+    conf = conf.reverted(undone.reasons)
     filtering = compare.firewall_change(wanted, filtered, record)
     changed = dict(changes.onto(conf.merged()))
     for disk, size in compare.disk_growth(wanted, changed, record)[0].items():

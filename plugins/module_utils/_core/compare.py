@@ -15,7 +15,7 @@ from . import firewall_changes, hostneeds, mounts, properties, rawlines
 from .conffile import ConfFile
 from .firewall import Firewall
 from .model import HOT, NOTHING, RESTART, Record, Wanted
-from .options import AT_ONCE, Desired, desired_options, is_hot, new_value, same_option, undone_value
+from .options import AT_ONCE, Desired, claimed, desired_options, is_hot, new_value, same_option, undone_value
 
 GIB = 1024**3
 RAW = "lxc"  # the key under which the record keeps the raw lines that we applied
@@ -79,21 +79,39 @@ def desired(wanted: Wanted, conf: ConfFile, places: mounts.Mounts) -> dict[str, 
     return options
 
 
+@dataclass(frozen=True)
+class Reverts:
+    """The options whose waiting change goes first: why, and the live values that the record then claims as ours.
+
+    PVE keeps the pending value of an option that is deleted, and so the option comes back with the next start; of a
+    volume whose deletion waits only a revert keeps the data where they are (PVE facts, 'Pending changes').
+    """
+
+    reasons: Mapping[str, str] = field(default_factory=dict)
+    claims: Mapping[str, Any] = field(default_factory=dict)
+
+    def __bool__(self) -> bool:
+        return bool(self.reasons)
+
+    def after(self, record: Record) -> Record:
+        """The record once they are made: what is to be deleted then is known as ours."""
+        return replace(record, applied={**record.applied, **self.claims}) if self.claims else record
+
+
 def config_changes(wanted: Wanted, actual: Mapping[str, str] | ConfFile, record: Record, running: bool) -> Changes:
     """What one PUT has to change, once what `reverts` names is reverted.
 
     ``actual`` is the config with what waits for a restart, or the values of one in which nothing waits.
     """
     conf = as_conf(actual)
-    return _judged(wanted, conf.reverted(_judged(wanted, conf, record, running)[1]), record, running)[0]
+    first = _judged(wanted, conf, record, running)
+    if not first[1]:
+        return first[0]
+    return _judged(wanted, conf.reverted(first[1].reasons), first[1].after(record), running)[0]
 
 
-def reverts(wanted: Wanted, conf: ConfFile, record: Record, running: bool) -> dict[str, str]:
-    """The options whose waiting change has to go first, and why.
-
-    PVE keeps the pending value of an option that is deleted, and so the option comes back with the next start; of a
-    volume whose deletion waits only a revert keeps the data where they are (PVE facts, 'Pending changes').
-    """
+def reverts(wanted: Wanted, conf: ConfFile, record: Record, running: bool) -> Reverts:
+    """The options whose waiting change has to go before `config_changes`."""
     return _judged(wanted, conf, record, running)[1]
 
 
@@ -102,7 +120,7 @@ def as_conf(actual: Mapping[str, str] | ConfFile) -> ConfFile:
     return actual if isinstance(actual, ConfFile) else ConfFile(head=actual)
 
 
-def _judged(wanted: Wanted, conf: ConfFile, record: Record, running: bool) -> tuple[Changes, dict[str, str]]:
+def _judged(wanted: Wanted, conf: ConfFile, record: Record, running: bool) -> tuple[Changes, Reverts]:
     actual = conf.merged()
     places = mounts.find(wanted, conf, record, running)
     options = desired(wanted, conf, places)
@@ -128,7 +146,7 @@ def _judged(wanted: Wanted, conf: ConfFile, record: Record, running: bool) -> tu
         disrupts=_disruption(changes.set, changes.delete, conf.head, running),
         volumes=mounts.remembered(places, conf, record),
     )
-    return made, changes.reverts
+    return made, Reverts(changes.reverts, changes.claims)
 
 
 class _Writes:
@@ -141,12 +159,15 @@ class _Writes:
         self.delete: list[str] = []
         self.reasons: list[str] = []
         self.reverts: dict[str, str] = {}
+        self.claims: dict[str, Any] = {}
 
     def put(self, key: str, value: str | None, source: str | None) -> None:
         """One option and the value that it gets, None for its deletion; ``source`` is its key in the configuration."""
         if self._waits_wrongly(key, value):
             pending = self.conf.pending.get(key)
             waits = "its deletion" if pending is None else pending
+            if value is None and key in self.conf.head and key not in self.wanted_live:
+                self.claims[key] = claimed(key, self.conf.head[key])
             self.reverts[key] = f"{key}: {waits} waits for a restart and is reverted{f' ({source})' if source else ''}"
         elif value is not None:
             self.set[key] = value
@@ -162,8 +183,9 @@ class _Writes:
         conf, live = self.conf, self.conf.head.get(key)
         if key not in conf.pending and key not in conf.deletions:
             return False
-        if conf.is_going(key) or key in self.wanted_live or value is None:
+        if key in self.wanted_live or value is None:
             return True
+        # Another value replaces what waits, a deletion too: at the start the value wins.
         return live is not None and same_option(key, value, live)
 
 

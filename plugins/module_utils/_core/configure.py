@@ -53,7 +53,7 @@ def configure(wanted: Wanted, seen: Observation, record: Record, world: World, t
     conf = ConfFile(head=world.config) if created else seen.conf
     undone = compare.reverts(wanted, conf, earlier, world.running)
     changes = compare.config_changes(wanted, conf, earlier, world.running)
-    conf = conf.reverted(undone)
+    conf = conf.reverted(undone.reasons)
     growth = list(compare.disk_growth(wanted, conf, earlier)[0].items())
     add, remove = compare.raw_changes(wanted, world.raw, earlier)
     filtering = compare.firewall_change(wanted, world.firewall, earlier)
@@ -64,11 +64,12 @@ def configure(wanted: Wanted, seen: Observation, record: Record, world: World, t
         world.differs = bool(changes or growth or to_come)
         world.config = conf.merged()
         # Alone: PVE takes no other change of an option that the same call reverts.
-        call = Entry("pve", f"PUT {path}/config", {"revert": ",".join(sorted(undone))})
+        call = Entry("pve", f"PUT {path}/config", {"revert": ",".join(sorted(undone.reasons))})
+        claim = Entry("node", "record", {"applied": dict(undone.after(earlier).applied)})
         # The values are remembered with the last step that makes them so.
-        remember = () if changes else (_remember(changes, earlier, to_come),)
-        world.add("configure", "; ".join(undone.values()), call, *remember)
-        waiting = [key for key in waiting if key not in undone]
+        remember = (_remember(changes, earlier, to_come),) if not changes else (claim,) if undone.claims else ()
+        world.add("configure", "; ".join(undone.reasons.values()), call, *remember)
+        waiting = [key for key in waiting if key not in undone.reasons]
     if changes:
         world.differs = bool(growth or to_come)
         world.config = changes.onto(world.config)

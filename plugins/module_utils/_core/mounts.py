@@ -32,8 +32,8 @@ class Place:
     """One mount point of the configuration, and where the container has it.
 
     ``key`` is its place in the file, ``slot`` the ``mpN`` that it has or gets. ``exists``: the slot has it already;
-    ``detached`` is the volume of an ``unusedN`` that is attached again, ``size`` its size. ``live``: only the running
-    container has it, and a pending change would take it away.
+    ``detached`` is the volume of an ``unusedN`` that is attached again, ``size`` its size. ``to_come``: PVE allocates
+    it with the next start. ``live``: only the running container has it, and a pending change would take it away.
     """
 
     key: str
@@ -48,11 +48,12 @@ class Place:
     exists: bool = False
     detached: str = ""
     size: str = ""
+    to_come: bool = False
     live: bool = False
 
     def desired(self) -> Desired:
         """The option that it asks for."""
-        if self.source == VOLUMES and self.exists:
+        if self.source == VOLUMES and self.exists and not self.to_come:
             return Desired(self.slot, self.source, parts={"mp": self.path})
         if self.detached:
             size = {"size": self.size} if self.size else {}
@@ -77,7 +78,8 @@ class Mounts:
 
     def sizes(self) -> dict[str, tuple[int, str]]:
         """Slot -> (size in GiB, its key) of the volumes that exist."""
-        return {p.slot: (p.size_gb, f"{p.key}/size_gb") for p in self.places if p.source == VOLUMES and p.exists}
+        there = (p for p in self.places if p.source == VOLUMES and p.exists and not p.to_come)
+        return {p.slot: (p.size_gb, f"{p.key}/size_gb") for p in there}
 
     def live(self) -> set[str]:
         """The slots whose pending change would take something wanted away."""
@@ -204,7 +206,7 @@ class _Search:
                 continue
             same = place.source != VOLUMES and forms.path(_parts(value)["volume"]) == forms.path(place.parts["volume"])
             if same or self._is_ours(slot, value):
-                return self._take(place, slot)
+                return self._take(place, slot, to_come=bool(_NEW.match(_parts(value)["volume"])))
         if place.source == VOLUMES:
             return None
         for slot in sorted(self.live, key=_number):

@@ -216,6 +216,14 @@ def undone_value(key: str, actual: str | None, applied: Any) -> tuple[str, str |
     return _deletion(key) if set(there) & set(applied) else None
 
 
+def claimed(key: str, value: str) -> Any:
+    """What the record has of an option that is ours as it is."""
+    if key == tags.KEY:
+        return tags.split(value)
+    first = properties.default_key(key)
+    return properties.parse(value, first) if first or _is_structured(key) else value
+
+
 def same_text(key: str, left: str, right: str) -> bool:
     """Whether two values of a plain option mean the same to PVE."""
     if left.strip() == right.strip():
@@ -230,8 +238,12 @@ def same_option(key: str, left: str, right: str) -> bool:
     if same_text(key, left, right):
         return True
     first = properties.default_key(key)
-    structured = first is not None or key == "features" or key.rstrip("0123456789") == "net"
+    structured = first is not None or _is_structured(key)
     return structured and properties.same(properties.parse(left, first), properties.parse(right, first))
+
+
+def _is_structured(key: str) -> bool:
+    return key == "features" or key.rstrip("0123456789") == "net"
 
 
 def _deletion(key: str) -> tuple[str, None] | None:

@@ -130,7 +130,14 @@ heads = st.fixed_dictionaries(
     optional=plain,
 )
 _pending = ("features", "nameserver", "net0", "startup", "tags", "cores", "swap", "timezone")
-pendings = st.fixed_dictionaries({}, optional={key: plain[key] for key in _pending})
+_volume = "local:950/vm-950-disk-1.raw"
+_waiting_mounts = {
+    # A volume on its way elsewhere, another disk in its place, a bind mount; and mount points that only wait.
+    "mp0": st.sampled_from([f"{_volume},mp=/hand,size=1G", "local:1,mp=/data", "/srv,mp=/mnt/srv", "/srv,mp=/data"]),
+    "mp3": st.sampled_from(["/srv/other,mp=/mnt/other", "/srv,mp=/mnt/srv", f"{_volume},mp=/data,size=1G"]),
+    "mp5": st.sampled_from(["/srv,mp=/mnt/srv", "/srv/other,mp=/mnt/other,ro=1", "/srv,mp=/more/"]),
+}
+pendings = st.fixed_dictionaries({}, optional={**{key: plain[key] for key in _pending}, **_waiting_mounts})
 deletions = st.lists(st.sampled_from(["features", "nameserver", "mp0", "mp3", "timezone", "searchdomain"]), unique=True)
 raws = st.lists(
     st.sampled_from([*RAW[:3], "lxc.environment: THEIRS=1", "lxc.cap.drop: sys_time"]), unique=True, max_size=3
@@ -148,7 +155,10 @@ _ON_DIRECTORY = re.compile(r"local:950/(?:vm|subvol)-950-disk-(\d)\.(?:raw|subvo
 
 @st.composite
 def confs(draw: Any) -> tuple[str, bool]:
-    """(text of a config file, running): drift of every kind, pending changes of a running one, snapshots."""
+    """(text of a config file, running): drift of every kind, pending values and deletions, snapshots.
+
+    A container that was stopped by hand has what waits, too. A key may have a pending value and a pending deletion.
+    """
     head = draw(heads)
     raw = draw(raws)
     running = draw(st.booleans())
@@ -156,9 +166,9 @@ def confs(draw: Any) -> tuple[str, bool]:
     if snapshots:
         head["parent"] = f"snap{snapshots}"
     text = draw(descriptions) + _render(head, raw)
-    if running:
+    if running or draw(st.booleans()):
         waiting = {key: value for key, value in draw(pendings).items() if head.get(key) != value}
-        gone = [key for key in draw(deletions) if key in head and key not in waiting]
+        gone = [key for key in draw(deletions) if key in head]
         if gone:
             waiting["delete"] = ",".join(gone)
         if waiting:

@@ -20,7 +20,7 @@ from proof_counts import COUNTS, LONG, number
 from proof_node import normal, predicted, pve_calls
 from proof_states import FEATURES, adoptions, applied_features, configs, confs
 
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._core import compare, ledger
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core import compare, ledger, mounts
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.conffile import ConfFile, parse_conf
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.model import Record, Wanted
 
@@ -35,7 +35,8 @@ def remember(node: Any, before: dict[str, Any], there: ConfFile, running: bool) 
     """The record of an earlier run with other values: what it applied is what is undone when its key is gone."""
     earlier = Wanted(CTID, "pve", before, FEATURES)
     changes = compare.config_changes(earlier, there.merged(), Record(), running)
-    node.store.update_record(CTID, ours=True, applied=dict(changes.applied))
+    known = mounts.completed(changes.volumes, there)
+    node.store.update_record(CTID, ours=True, applied=dict(changes.applied), volumes=known)
 
 
 def stored_plainly(config: dict[str, Any], merged: dict[str, str]) -> list[str]:

@@ -66,12 +66,13 @@ def test_what_runs_already_as_it_is_wanted_is_reverted_not_sent_again():
     assert calls(gone) == [{"revert": "features"}]
 
 
-def test_a_deletion_that_waits_is_reverted_before_another_value_is_set():
+def test_another_value_is_set_over_a_deletion_that_waits():
     made = plan(
         "nameserver: 1.1.1.1\n", "delete: nameserver\n", network_config={"nameservers": ["9.9.9.9"], "bridge": "vmbr0"}
     )
-    assert calls(made)[0] == {"revert": "nameserver"}
-    assert calls(made)[1]["nameserver"] == "9.9.9.9"
+    assert [call["nameserver"] for call in calls(made)] == ["9.9.9.9"]
+    keyctl = plan("features: keyctl=1\n", "delete: features\n", pct_options=["nesting=1"])
+    assert calls(keyctl) == [{"features": "nesting=1"}]
 
 
 def test_another_value_replaces_the_one_that_waits():
@@ -86,3 +87,12 @@ def test_a_bind_mount_whose_deletion_waits_keeps_its_slot():
 
 def test_a_deletion_that_waits_already_is_not_asked_for_again():
     assert calls(plan("features: nesting=1\n", "delete: features\n", {"features": {"nesting": "1"}})) == []
+
+
+def test_our_value_that_runs_is_deleted_although_another_one_of_ours_waits():
+    made = plan("nameserver: 9.9.9.9\n", "nameserver: 1.1.1.1\n", {"nameserver": "1.1.1.1"})
+    assert calls(made) == [{"revert": "nameserver"}, {"delete": "nameserver"}]
+    # Cut off between the two, the next run knows that the value is ours.
+    records = [dict(entry.params) for step in made.steps for entry in step.entries if entry.what == "record"]
+    assert records[0]["applied"]["nameserver"] == "9.9.9.9"
+    assert calls(plan("nameserver: 9.9.9.9\n", applied=records[0]["applied"])) == [{"delete": "nameserver"}]
