@@ -101,7 +101,7 @@ options:
       mount_prefixes:
         description:
           - Folders of the node; a container may mount them and what lies below them, by C(mount_points),
-            C(shared_volumes), C(model_store) or C(lxc.mount.entry).
+            C(shared_volumes), C(model_store) or C(lxc.mount.entry). Models are copied from such folders only.
         type: list
         elements: str
       privileged:

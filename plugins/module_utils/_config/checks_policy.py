@@ -56,7 +56,7 @@ def policy_checks(policy: Policy) -> tuple[Check, ...]:
 
 
 def _mounted_folders(host: Mapping[str, Any]) -> Iterator[tuple[Pointer, str]]:
-    """The folders that the host's file has mounted into containers."""
+    """The folders that the host's file brings into containers: by mounts, or by a copy into the store of models."""
     volumes = host.get("shared_volumes")
     for name, volume in volumes.items() if isinstance(volumes, Mapping) else ():
         path = volume.get("host_path") if isinstance(volume, Mapping) and volume.get("mounts") else None
@@ -65,6 +65,10 @@ def _mounted_folders(host: Mapping[str, Any]) -> Iterator[tuple[Pointer, str]]:
     store = host.get("model_store")
     if isinstance(store, Mapping) and isinstance(store.get("path"), str):
         yield ("model_store", "path"), store["path"]
+        models = store.get("models")
+        for index, item in enumerate(models if isinstance(models, list) else ()):
+            if isinstance(item, Mapping) and isinstance(item.get("source"), str):
+                yield ("model_store", "models", index, "source"), item["source"]
 
 
 def _address(policy: Policy, value: str) -> tuple[str, str] | None:

@@ -56,6 +56,7 @@ MOUNT = {"mount_points": [{"host_path": "/etc", "container_path": "/x"}]}
 GOOD_MOUNT = {"mount_points": [{"host_path": "/srv/models/a", "container_path": "/x"}]}
 SHARED = {"shared_volumes": {"all": {"host_path": "/etc", "mounts": {"950": "/x"}}}}
 STORE = {"model_store": {"path": "/root/models", "models": []}}
+COPY = {"model_store": {"path": "/srv/models", "models": [{"name": "a/b", "source": "/root"}]}}
 VOLUME = {"volumes": [{"name": "data", "pool": "tank", "size_gb": 1, "mount_point": "/data"}]}
 REPOSITORY = {"repositories": [{"name": "x", "uri": "http://apt.example.org/debian", "suites": ["s"]}]}
 ENDPOINT = {"model_store": {"path": "/srv/models", "endpoint": "https://hub.example.org", "models": []}}
@@ -87,6 +88,7 @@ REFUSED: list[tuple[str, Any, dict[str, Any], dict[str, Any], str]] = [
      "/lxc_configs/950/lxc_options/0"),
     ("a shared volume", {"mount_prefixes": ["/srv"]}, {}, SHARED, "/shared_volumes/all/host_path"),
     ("a store of models", {"mount_prefixes": ["/srv"]}, {}, STORE, "/model_store/path"),
+    ("a folder that is copied into it", {"mount_prefixes": ["/srv"]}, {}, COPY, "/model_store/models/0/source"),
     ("privileges", {"privileged": False}, {"unprivileged": False}, {}, "/lxc_configs/950/unprivileged"),
     ("privileges, by default", {"features": ["*"]}, {"unprivileged": False}, {}, "/lxc_configs/950/unprivileged"),
     ("a source that may be privileged", {"features": ["*"]}, {"template": None, "clone_from_ctid": "900"}, {},

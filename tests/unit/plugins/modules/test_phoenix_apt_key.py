@@ -31,7 +31,7 @@ FIRST, SECOND = "7DEE0C7C33DFB5A201650B7DF9DC99C543D61F02", "118F0B166E7D0E9CD64
 def run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Any:
     """What the module answers."""
     (tmp_path / "remote").mkdir()
-    own = {"dest": str(tmp_path / "keyrings" / "a.gpg"), "_ansible_remote_tmp": str(tmp_path / "remote")}
+    own = {"dest": str(tmp_path / "keyrings" / "a.gpg"), "_ansible_tmpdir": str(tmp_path / "remote")}
 
     def call(**arguments: Any) -> dict[str, Any]:
         with patch_module_args({**own, **arguments}), pytest.raises(SystemExit):
