@@ -116,7 +116,13 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core import guard, states
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core import ledger as ledgers
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._node import featurecheck, guest, guestnetwork, observe
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node import (
+    featurecheck,
+    guest,
+    guestnetwork,
+    identity,
+    observe,
+)
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.audit import Audit
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.lease import (
     LeaseBusyError,
@@ -219,6 +225,13 @@ def reaches(module: AnsibleModule) -> None:
         raise guest.GuestError(why)
 
 
+def ensure_ours(store: Store, params: dict[str, Any]) -> None:
+    """Raise ForeignError when another container has taken the CTID since the run began to work on it."""
+    if params["operation"] != "fail":
+        observer = observe.Observer(look_inside=False)
+        identity.ensure_ours(observer.node, params["ctid"], store, observer.pve)
+
+
 def act(module: AnsibleModule, hold: contextlib.ExitStack) -> dict[str, Any]:
     """Do one operation, with the lease held. Returns the module's result."""
     params = module.params
@@ -229,6 +242,7 @@ def act(module: AnsibleModule, hold: contextlib.ExitStack) -> dict[str, Any]:
     audit = Audit(run["id"], quiet=module.check_mode)
     if not module.check_mode and operation != "ask":
         hold.enter_context(leases.working(ctid, run, params["dead_runs"]))
+        ensure_ours(store, params)
     if operation == "fail":
         if not module.check_mode:
             extras = {"error": (params["error"] or "")[:2000], **tail(params)}
@@ -298,7 +312,14 @@ def main() -> None:
             result = act(module, hold)
     except LeaseHeldError as error:
         module.fail_json(msg=str(error), holder=error.holder)
-    except (LeaseBusyError, LeaseLostError, StoreError, guest.GuestError, observe.ObserveError) as error:
+    except (
+        LeaseBusyError,
+        LeaseLostError,
+        StoreError,
+        guest.GuestError,
+        identity.ForeignError,
+        observe.ObserveError,
+    ) as error:
         module.fail_json(msg=f"container {module.params['ctid']}: {error}")
     module.exit_json(**result)
 

@@ -54,8 +54,11 @@ containers:
       description: Whether it exists on this node.
       type: bool
     ours:
-      description: Whether it was created or adopted by this collection.
+      description: Whether it was created or adopted by this collection, and is still that container.
       type: bool
+    replaced:
+      description: Why the container that exists is not the one on record. Empty when it is, or when none is.
+      type: str
     running:
       description: Whether it runs.
       type: bool
@@ -102,14 +105,17 @@ containers:
 """
 
 import dataclasses
+import functools
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._core import planner
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core import instance, planner
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.compare import volumes
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.model import Observation, Plan, Record, Wanted
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._node import gpus, observe
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node import gpus, identity, observe
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.client import PveError
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.pvesh import open_client
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.store import Store, StoreError
 
 
@@ -156,10 +162,12 @@ class Planned:
 def describe(wanted: Wanted, seen: Observation, record: Record, plan: Plan | None) -> dict[str, Any]:
     """One container's part of the result."""
     # A template or a stopped container shows what was cached of its ledger.
+    seen, record = instance.settle(seen, record)
     entries = (seen.ledger or record.ledger or {}).get("features", {})
     result = {
         "exists": seen.exists,
         "ours": record.ours,
+        "replaced": record.replaced,
         "running": seen.running,
         "template": seen.template,
         "lock": seen.lock,
@@ -215,6 +223,12 @@ def work(module: AnsibleModule) -> dict[str, Any]:
             all_clones[ctid] = seen[ctid].linked_clones
             seen[ctid] = dataclasses.replace(seen[ctid], linked_clones=clones_left)
     managed = observe.ha_ctids(observer.pve)
+    client = functools.lru_cache(None)(open_client)  # opened only where PVE's past decides
+    for ctid in sorted(planned & seen.keys()):
+        try:
+            seen[ctid] = identity.recall(client, observer.node, seen[ctid], records[ctid])
+        except PveError as error:
+            faults[ctid] = observe.failure(error)
     containers = {}
     plans = Planned(wanted, seen, records)
     for ctid, want in wanted.items():
@@ -251,7 +265,7 @@ def main() -> None:
     )
     try:
         result = work(module)
-    except (observe.ObserveError, StoreError) as error:
+    except (observe.ObserveError, PveError, StoreError) as error:
         module.fail_json(msg=str(error))
     module.exit_json(**result)
 

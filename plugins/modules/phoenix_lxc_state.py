@@ -71,8 +71,8 @@ options:
     type: str
   adopt:
     description:
-      - What to do with a container that exists but was neither created nor adopted by this collection.
-      - V(no) refuses, V(record) believes that the listed features are there, V(reapply) runs them.
+      - What to do with a container that exists but is not one that this collection created or adopted.
+      - V(no) refuses, V(record) assumes that the listed features are installed, V(reapply) runs them.
     type: str
     choices: ['no', record, reapply]
     default: 'no'
@@ -212,6 +212,7 @@ from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.audit imp
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.client import PveError
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.executor import Executor
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.guest import GuestError
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.identity import ForeignError
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.lease import (
     LeaseBusyError,
     LeaseHeldError,
@@ -291,6 +292,7 @@ def report(wanted: Wanted, outcome: Outcome, check: bool) -> dict[str, Any]:
     shown = outcome.first if check else outcome.last
     journal = [entry.as_dict() for step in outcome.first.steps for entry in step.entries] if check else outcome.journal
     lines = summary.summary(outcome.first)
+    title = f"container {wanted.ctid}: {outcome.first.state} -> {outcome.first.final_state}"
     seen = outcome.seen
     # What is to be recreated is not there to be looked into: its new self is predicted whole.
     remade = check and any(step.disrupts == RECREATE for step in outcome.first.steps)
@@ -310,16 +312,7 @@ def report(wanted: Wanted, outcome: Outcome, check: bool) -> dict[str, Any]:
         "address": None if remade else seen.address,
         "waiting": list(shown.waiting),
         "notes": list(shown.notes),
-        "diff": [
-            {
-                "prepared": "\n".join(
-                    [f"container {wanted.ctid}: {outcome.first.state} -> {outcome.first.final_state}", *lines]
-                )
-                + "\n"
-            }
-        ]
-        if lines
-        else [],
+        "diff": [{"prepared": "\n".join([title, *lines]) + "\n"}] if lines else [],
     }
 
 
@@ -391,7 +384,7 @@ def main() -> None:
             journal=error.journal,
             changed=bool(error.journal),
         )
-    except (LeaseBusyError, LeaseLostError, ObserveError, StoreError, PveError, GuestError) as error:
+    except (ForeignError, LeaseBusyError, LeaseLostError, ObserveError, StoreError, PveError, GuestError) as error:
         module.fail_json(msg=f"container {module.params['ctid']}: {error}{next_step(module.params['ctid'], error)}")
     module.exit_json(**result)
 

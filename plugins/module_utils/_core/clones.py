@@ -212,6 +212,11 @@ def refusal(wanted: Wanted, seen: Observation, source: Source | None) -> str | N
     """Why the clone can't be made, with what helps, or None."""
     ctid = source_ctid(wanted)
     limit = f"--limit lineage_{wanted.ctid}"
+    if seen.source_replaced and wanted.source is None:
+        return (
+            f"clone_from_ctid: container {ctid} is not the container that this collection manages under that CTID: "
+            f"{seen.source_replaced}. Clone from another, or take it over first (phoenix_adopt)"
+        )
     if source is None:
         return (
             f"clone_from_ctid: container {ctid} is not on node {wanted.node} and not in this run; include it ({limit}) "

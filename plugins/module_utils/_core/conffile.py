@@ -15,6 +15,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from urllib.parse import unquote
 
+from . import marker
+
 _SECTION = re.compile(r"^\[([^\]]+)\]\s*\Z")
 _RAW = re.compile(r"^(lxc\.[a-z0-9_.\-]+)\s*[:=]\s*(.*?)\s*\Z")
 _LINE = re.compile(r"^([a-z][a-z_0-9]*):\s?(.*?)\s*\Z")
@@ -27,6 +29,7 @@ class ConfFile:
     ``pending`` maps a key to the value that it gets with the next start, or to None where it is deleted then;
     ``deletions`` are all keys with a pending deletion. A key may have a pending value besides: the start deletes first,
     and the value wins (PVE facts, 'Pending changes').
+    ``markers`` are the raw lines that carry an instance id; they are none of ``raw`` and ``snapshot_raw``.
     """
 
     head: Mapping[str, str] = field(default_factory=dict)
@@ -35,6 +38,12 @@ class ConfFile:
     snapshots: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     snapshot_raw: Mapping[str, tuple[tuple[str, str], ...]] = field(default_factory=dict)
     deletions: frozenset[str] = frozenset()
+    markers: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def instance(self) -> str | None:
+        """The instance id that it carries, or None."""
+        return marker.ident(self.markers)
 
     def merged(self) -> dict[str, str]:
         """Live values with the pending ones applied: what the container has after its next start."""
@@ -84,7 +93,7 @@ def parse_conf(text: str) -> ConfFile:
             found_line = (raw_line.group(1), raw_line.group(2))
             if not section:
                 raw.append(found_line)
-            elif section in snapshots:
+            elif section in snapshots and not marker.is_marker(found_line):
                 snapshot_raw[section] = (*snapshot_raw.get(section, ()), found_line)
             continue
         option = _LINE.match(line)
@@ -96,11 +105,13 @@ def parse_conf(text: str) -> ConfFile:
             pending[option.group(1)] = option.group(2)
     if description:
         head["description"] = "".join(part + "\n" for part in description)
+    lines, markers = marker.split(raw)
     return ConfFile(
         head=head,
-        raw=tuple(raw),
+        raw=lines,
         pending={**dict.fromkeys(sorted(deletions)), **pending},
         snapshots=snapshots,
         snapshot_raw=snapshot_raw,
         deletions=frozenset(deletions),
+        markers=markers,
     )

@@ -92,11 +92,34 @@ class Plan:
 
 
 @dataclass(frozen=True)
+class Moved:
+    """The container of another node of the cluster that has the CTID."""
+
+    node: str
+    conf: ConfFile
+
+
+@dataclass(frozen=True)
+class Past:
+    """What PVE's list of tasks says of a CTID, in words; empty for nothing.
+
+    ``made`` is how the container that exists was made, ``destroyed`` how the one on record was destroyed, ``restored``
+    whether a backup was restored after that, ``failed`` how the creation that a run of ours began has failed.
+    """
+
+    made: str = ""
+    destroyed: str = ""
+    restored: bool = False
+    failed: str = ""
+
+
+@dataclass(frozen=True)
 class Observation:
     """One container as the node shows it. ``boot`` names the container's current start (None when stopped).
 
     ``firewall`` may be there before the container is: PVE looks after the file by the CTID alone.
-    ``above`` is the clone source, seen in the same way, where this run still has work on it.
+    ``above`` is the clone source, seen in the same way, where this run still has work on it. ``source_replaced`` says
+    why the source is not the container on record, ``past`` is None where PVE's tasks were not asked.
     """
 
     ctid: int
@@ -123,6 +146,9 @@ class Observation:
     source_firewall: Firewall = field(default_factory=Firewall)
     datacenter_firewall: bool = True
     linked_clones: tuple[int, ...] = ()
+    past: Past | None = None
+    source_replaced: str | None = None
+    moved: Moved | None = None
 
     @property
     def lock(self) -> str | None:
@@ -146,6 +172,8 @@ class Record:
     """What the node remembers of earlier runs: the state word, ownership and the values last applied.
 
     ``volumes`` ties the names of the configuration's volumes to PVE's (see mounts).
+    ``instance`` is what the container is recognized by, ``written`` when the record was, in seconds since the epoch.
+    ``replaced`` says why nothing else is remembered: the container that exists is not the one on record.
     """
 
     word: str | None = None
@@ -161,6 +189,9 @@ class Record:
     origin: Mapping[str, Any] | None = None
     guarding: Mapping[str, Any] | None = None
     volumes: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    instance: Mapping[str, Any] | None = None
+    written: int | None = None
+    replaced: str | None = None
 
 
 @dataclass(frozen=True)

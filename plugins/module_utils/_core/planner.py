@@ -13,15 +13,19 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from . import clones, compare, configure, guard, ledger, recreate, refusals, states, wayback
+from . import clones, compare, configure, guard, instance, ledger, recreate, refusals, states, wayback
 from .conffile import ConfFile
 from .firewall import Firewall
 from .model import RESTART, Entry, Observation, Plan, Record, Step, Wanted
 from .world import World
 
+# The instance id, written into the container's config.
+MARK = Entry("conf", "mark", {})
+
 
 def plan(wanted: Wanted, seen: Observation, record: Record) -> Plan:
     """The one decision about one container."""
+    seen, record = instance.settle(seen, record)
     if recreate.is_due(wanted, seen, record):
         return _anew(wanted, seen, record)
     error = refusals.refusal(wanted, seen, record)
@@ -55,6 +59,7 @@ def plan(wanted: Wanted, seen: Observation, record: Record) -> Plan:
     final = world.state()
     if states.rank(state) > target and not world.steps:
         notes.append(f"is {state}, beyond its target state {wanted.target}: left alone")
+    _mark(seen, record, world, target)
     work = [step for step in world.steps if step.kind in ("feature", "application")]
     return Plan(
         state=state,
@@ -152,8 +157,11 @@ def _notes(wanted: Wanted, seen: Observation, record: Record) -> list[str]:
 def _adopt(wanted: Wanted, seen: Observation, record: Record, world: World) -> None:
     if seen.exists and not record.ours and not seen.creating:
         world.believe = wanted.adopt == "record"
-        values = {"ours": True, "believe": True} if world.believe else {"ours": True}
-        world.add("adopt", f"phoenix_adopt: {wanted.adopt}", Entry("node", "record", values))
+        # Of a container that was here before it nothing is remembered.
+        forgotten = dict.fromkeys((*recreate.FORGOTTEN, "recreating"))
+        intent = Entry("node", "record", {**forgotten, "instance": instance.NEW})
+        values = {"ours": True, "instance": instance.SEEN, **({"believe": True} if world.believe else {})}
+        world.add("adopt", f"phoenix_adopt: {wanted.adopt}", intent, MARK, Entry("node", "record", values))
 
 
 def _create(wanted: Wanted, seen: Observation, record: Record, world: World, target: int) -> None:
@@ -186,13 +194,13 @@ def _create(wanted: Wanted, seen: Observation, record: Record, world: World, tar
     world.due = ledger.due_features(wanted.features, source.ledger if source else None)
     world.application = ledger.application_due(wanted.ctid, wanted.application, None)
     world.identity = source is not None
-    intent = Entry("node", "record", {"creating": True, **recreate.intent(wanted, record)})
-    identity = {"identity": "due"} if source else {}
-    made = {"creating": None, "ours": True, "applied": {}, "volumes": None, "origin": compare.origin(wanted)}
-    done = Entry("node", "record", {**made, **identity})
+    # The identity is decided before the call, so that what the call made can be proved to be ours after a kill.
+    begun = {"creating": True, "instance": instance.NEW}
+    intent = Entry("node", "record", {**begun, **recreate.intent(wanted, record)})
+    done = _made(wanted, source is not None)
     world.word = None
     differs, world.differs = world.differs, True  # after a create the state is 'created', whatever is left to configure
-    world.add("clone" if source else "create", reason, intent, *calls, done)
+    world.add("clone" if source else "create", reason, intent, *calls, MARK, done)
     world.differs = differs
 
 
@@ -224,10 +232,38 @@ def _resume_create(wanted: Wanted, seen: Observation, world: World) -> None:
         world.add("clean-up", "an earlier creation died half-way", unlock, call, forget)
     else:
         world.identity = clones.source_ctid(wanted) is not None
-        identity = {"identity": "due"} if world.identity else {}
-        made = {"creating": None, "ours": True, "applied": {}, "volumes": None, "origin": compare.origin(wanted)}
-        done = Entry("node", "record", {**made, **identity})
-        world.add("adopt", "an earlier run created it and was cut off before it could say so", done)
+        done = _made(wanted, world.identity)
+        world.add("adopt", "an earlier run created it and was cut off before it could say so", MARK, done)
+
+
+def _made(wanted: Wanted, cloned: bool) -> Entry:
+    """The write of the record of a container that a run has made."""
+    values = {
+        "creating": None,
+        "ours": True,
+        "applied": {},
+        "volumes": None,
+        "origin": compare.origin(wanted),
+        "instance": instance.SEEN,
+    }
+    return Entry("node", "record", {**values, "identity": "due"} if cloned else values)
+
+
+def _mark(seen: Observation, record: Record, world: World, target: int) -> None:
+    """Puts first what the container is recognized by: its instance id into its config, the rest on record."""
+    if not seen.exists or not record.ours or seen.creating or target < states.rank(states.CREATED):
+        return
+    noted = instance.known(record)
+    entry = Entry("node", "record", {"instance": instance.SEEN})
+    if not instance.is_marked(seen, record):
+        if seen.lock:
+            return  # nobody may write its config now; it is recognized without, too
+        intent = () if noted else (Entry("node", "record", {"instance": instance.NEW}),)
+        reason = "its config has lost its instance id" if noted else "made before there were instance ids"
+        world.steps.insert(0, Step("mark", reason, (*intent, MARK, entry)))
+    elif not instance.is_current(seen, record) and not world.steps:
+        reason = "its root volume or its MAC addresses were changed by hand"
+        world.steps.insert(0, Step("mark", reason, (entry,)))
 
 
 def _start(wanted: Wanted, seen: Observation, world: World, target: int, waiting: list[str]) -> None:

@@ -171,7 +171,7 @@ def only_root(candidates: Iterable[Candidate]) -> Iterator[tuple[Path, str]]:
     """(key, what) of all that PVE lets only root@pam itself do, whatever is granted (PVE facts, 'Identity')."""
     for candidate in candidates:
         for op, what, params in candidate.calls():
-            if op == "conf":
+            if op == "conf" and params.get("add") is not None:  # not the instance id, which the node itself writes
                 yield candidate.place("lxc_options"), "raw lines"
             if op != "pve" or not _CONFIG.match(what):
                 continue

@@ -20,7 +20,7 @@ DESTROYING = "destroying"
 CREATING = "creating"
 DONE = "done"
 # What the record has of the old container: gone with it, in one write.
-_FORGOTTEN = (
+FORGOTTEN = (
     "ours",
     "applied",
     "ledger",
@@ -32,11 +32,14 @@ _FORGOTTEN = (
     "origin",
     "guarding",
     "volumes",
+    "instance",
 )
 # What is seen besides the container itself, and still is when it is gone.
 _REMAINS = (
     "ctid",
     "elsewhere",
+    "moved",
+    "source_replaced",
     "source",
     "source_running",
     "source_word",
@@ -94,7 +97,7 @@ def destroy(wanted: Wanted, seen: Observation, record: Record) -> tuple[tuple[St
     volumes = ", ".join(compare.volumes(seen.conf.head)) or "none"
     # Not purged: backup jobs, replication and HA are meant for the CTID and go on with the new container.
     call = Entry("pve", f"DELETE {path}", {})
-    forget = Entry("node", "record", {"recreating": CREATING, **dict.fromkeys(_FORGOTTEN)})
+    forget = Entry("node", "record", {"recreating": CREATING, **dict.fromkeys(FORGOTTEN)})
     word = Entry("node", "state", {"word": states.DEFINED})
     reason = f"phoenix_recreate_ctids names it; destroys the volumes {volumes}"
     steps.append(Step("destroy", reason, (*begins, call, forget, word), disrupts=RECREATE, goes_to=states.DEFINED))

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from . import clones, compare, mounts, rawlines, states
+from . import clones, compare, instance, ledger, marker, mounts, rawlines, states
 from .compare import volumes
 from .model import Observation, Record, Wanted
 
@@ -38,7 +38,10 @@ def unfit(config: Mapping[str, Any]) -> str | None:
             if pattern.search(text):
                 return f"{key}: {text!r} has a comma or a control character, which no value of PVE's config can hold"
     for text in config.get("lxc_options") or ():
-        if rawlines.parse_line(str(text)) is None:
+        found = rawlines.parse_line(str(text))
+        if found and marker.is_marker(found):
+            return f"lxc_options: {str(text)!r} sets {marker.NAME}, which is reserved for this collection; remove it"
+        if found is None:
             return f"lxc_options: {str(text)!r} is not one line of the form 'lxc.key: value'"
     return None
 
@@ -46,7 +49,7 @@ def unfit(config: Mapping[str, Any]) -> str | None:
 def refusal(wanted: Wanted, seen: Observation, record: Record) -> str | None:
     """The reason to refuse any step, or None."""
     if seen.elsewhere:
-        return f"CTID {wanted.ctid} is taken by {seen.elsewhere}; choose another CTID or move that guest away"
+        return _elsewhere(wanted, seen, record)
     if wanted.target == states.ABSENT:
         return _destroy(wanted, seen, record)
     error = unfit(wanted.config)
@@ -56,11 +59,11 @@ def refusal(wanted: Wanted, seen: Observation, record: Record) -> str | None:
         return wanted.device_error
     if not seen.exists:
         return _create(wanted, seen)
+    if seen.lock == "create" and not seen.creating:
+        return f"container {wanted.ctid} is being created by somebody else (lock: create); wait for it, then run again"
     ours = record.ours or bool(seen.creating)
     if not ours and wanted.adopt not in ("record", "reapply"):
         return describe_foreign(wanted, seen, record)
-    if seen.lock == "create" and not seen.creating:
-        return f"container {wanted.ctid} is being created by somebody else (lock: create); wait for it, then run again"
     if seen.creating == "failed" and seen.later_task:
         return (
             f"container {wanted.ctid} is what a creation of ours that died left (lock: create), but somebody worked on "
@@ -71,10 +74,59 @@ def refusal(wanted: Wanted, seen: Observation, record: Record) -> str | None:
         return _create(wanted, seen)  # what a dead creation of ours left is removed first, so it needn't fit
     config = seen.conf.merged()
     return (
-        compare.fixed_error(wanted, config)
+        _template(wanted, seen, record)
+        or compare.fixed_error(wanted, config)
         or compare.disk_growth(wanted, seen.conf, record)[1]
         or _mounts(wanted, seen, record)
         or _protected(wanted, seen, record, config)
+    )
+
+
+def _elsewhere(wanted: Wanted, seen: Observation, record: Record) -> str:
+    """Says which guest of the cluster has the CTID. A container that moved keeps its node's name in its key only."""
+    other = seen.moved
+    if other is None:
+        return f"CTID {wanted.ctid} is taken by {seen.elsewhere}; choose another CTID or move that guest away"
+    noted = instance.known(record)
+    name = other.conf.head.get("hostname", "no name")
+    same = record.ours and noted.get("id") and other.conf.instance == noted["id"]
+    what = (
+        f"container {wanted.ctid} ({name}) moved to node {other.node}"
+        if same
+        else f"CTID {wanted.ctid} is taken by {seen.elsewhere} ({name}); choose another CTID, unless that is the "
+        "container that is meant"
+    )
+    return (
+        f"{what}. Nothing is created on node {wanted.node}. To manage it where it is, set node to {other.node!r} in "
+        "its configuration, and take it over there with phoenix_adopt: 'reapply', which repeats nothing that the "
+        "ledger inside it has"
+    )
+
+
+def _template(wanted: Wanted, seen: Observation, record: Record) -> str | None:
+    """A template that this collection did not make is never taken for the finished container."""
+    if not seen.template or states.rank(wanted.target) < states.rank(states.RUNNING):
+        return None
+    renew = f"name {wanted.ctid} in phoenix_recreate_ctids, which destroys it and makes it again"
+    if not wanted.config.get("is_template"):
+        return (
+            f"container {wanted.ctid} is a template, which never runs, and its configuration has no is_template; set "
+            f"is_template to true if it is meant to be one, or {renew}"
+        )
+    if record.word == states.COMPLETED or record.believe or wanted.adopt == "record":
+        return None
+    cached = (record.ledger or {}).get("features") or {}
+    names = [str(item["name"]) for item in wanted.features]
+    missing = [name for name in names if cached.get(name, {}).get("status") != ledger.APPLIED]
+    application = (record.ledger or {}).get("application") or {}
+    if wanted.application and wanted.application.get("digest") and application.get("status") != ledger.APPLIED:
+        missing.append(f"the application {wanted.application.get('name') or ''}".strip())
+    if not missing:
+        return None
+    return (
+        f"container {wanted.ctid} was made a template by hand before it was complete: {', '.join(missing)} "
+        f"not on record as applied, and nothing can be applied in a template; {renew}, or set phoenix_adopt to "
+        "'record' if all of it is installed"
     )
 
 
@@ -100,19 +152,23 @@ def _protected(wanted: Wanted, seen: Observation, record: Record, config: Mappin
 
 
 def describe_foreign(wanted: Wanted, seen: Observation, record: Record) -> str:
-    """Names a container that exists under our CTID without our record of creating or adopting it."""
+    """Names a container that exists under our CTID and is not the one that our record speaks of, if it has one."""
     head = seen.conf.head
     state = "running" if seen.running else "stopped"
     memory = f"{head.get('memory', '?')} MiB, {head.get('cores', 'all')} cores, rootfs {head.get('rootfs', '?')}"
-    old = (
-        f" An old state file says {record.word!r}, without a ledger that would tell which features."
-        if record.word
-        else ""
-    )
+    made = f", made by {seen.past.made}" if seen.past and seen.past.made else ""
+    if record.replaced:
+        why = f"is not the container on record under that CTID, so it is left alone: {record.replaced}."
+    else:
+        why = "was not created or adopted by this collection, so it is left alone."
+        if seen.conf.instance:
+            why += f" It carries the instance id {seen.conf.instance}, which is not on record on this node."
+        if record.word:
+            why += f" An old state file says {record.word!r}, without a ledger that would tell which features."
     return (
-        f"container {wanted.ctid} exists ({head.get('hostname', 'no name')}, {state}, {memory}) and was not created or "
-        f"adopted by this collection, so it is left alone.{old} To take it over set phoenix_adopt for it: 'record' "
-        "believes that the listed features are there, 'reapply' runs them"
+        f"container {wanted.ctid} exists ({head.get('hostname', 'no name')}, {state}, {memory}{made}) and {why} "
+        "To take it over set phoenix_adopt for it: 'record' assumes that the listed features are installed, 'reapply' "
+        "runs them"
     )
 
 
@@ -132,13 +188,13 @@ def _create(wanted: Wanted, seen: Observation) -> str | None:
 def _destroy(wanted: Wanted, seen: Observation, record: Record) -> str | None:
     if not seen.exists:
         return None
+    if not record.ours and not seen.creating:
+        return f"{describe_foreign(wanted, seen, record)}. Only then may it be destroyed from here"
     if not wanted.destroy_confirmed:
         return (
             f"destroying container {wanted.ctid} ({seen.conf.head.get('hostname', 'no name')}) with the volumes "
             f"{', '.join(volumes(seen.conf.head)) or 'none'} needs the confirmation: the exact list of all CTIDs"
         )
-    if not record.ours and not seen.creating:
-        return f"{describe_foreign(wanted, seen, record)}. Only then may it be destroyed from here"
     return indestructible(wanted, seen)
 
 

@@ -12,11 +12,11 @@ import time
 from dataclasses import replace
 from typing import Any, Callable
 
-from .._core import firewall_changes, guard, planner, states, wayback
+from .._core import firewall_changes, guard, instance, planner, states, wayback
 from .._core import ledger as ledgers
 from .._core.firewall import Rule, rule_of_answer
 from .._core.model import Entry, Observation, Plan, Record, Step, Wanted
-from . import guest, recording
+from . import creations, guest, identity, recording
 from .audit import Audit
 from .client import Client, LostAnswerError, PveError
 from .conf_edit import LOCKS, edit_raw_lines
@@ -104,10 +104,17 @@ class Executor:
         clones = wanted.recreate or wanted.target == states.ABSENT
         seen = self._observer.observe(wanted.ctid, ident, record, source_record=source_record, clones=clones)
         seen = replace(seen, later_task=self._later.get(wanted.ctid))
+        seen = identity.recall(lambda: self.client, self._observer.node, seen, record)
         if wanted.source is not None:
             above, record_above = self.look(wanted.source)
             seen = planner.below(seen, above, planner.plan(wanted.source, above, record_above))
         return seen, record
+
+    def _look_again(self, wanted: Wanted) -> tuple[Observation, Record]:
+        """After a step: what it changed of what the container is recognized by is noted."""
+        seen, record = self.look(wanted)
+        identity.refresh(seen, self._store)
+        return seen, self._store.load(wanted.ctid) if record.creating is None else record
 
     def recall_creation(self, wanted: Wanted, check: bool) -> None:
         """When an earlier, killed run began to create this container, find its worker and wait for it.
@@ -117,12 +124,12 @@ class Executor:
         record = self._store.load(wanted.ctid)
         if record.creating is None:
             return
-        upid = record.creating.get("upid") or self._find_creation(wanted, record)
+        upid = record.creating.get("upid") or creations.find(self.client, self._observer.node, wanted, record)
         if not upid:
             return
         self._found[wanted.ctid] = str(upid)
         if check:
-            self._later.update(self._later_tasks(wanted.ctid, str(upid)))
+            self._later.update(creations.later(self.client, self._observer.node, wanted.ctid, str(upid)))
             return
         self._store.update_record(wanted.ctid, creating={**record.creating, "upid": str(upid)})
         try:
@@ -132,25 +139,7 @@ class Executor:
             # Failed or vanished with the node's reboot: the observation decides what is left to do.
             extras = {"error": error.reason}
             self._audit.write(wanted.ctid, "creation of an earlier run", "failed", level="WARNING", extras=extras)
-        self._later.update(self._later_tasks(wanted.ctid, str(upid)))
-
-    def _find_creation(self, wanted: Wanted, record: Record) -> str | None:
-        """The worker of a creation whose UPID was not recorded in time: killed between the call and its answer."""
-        source = wanted.config.get("clone_from_ctid")
-        kind, ident = ("vzclone", source) if source is not None else ("vzcreate", wanted.ctid)
-        since = float((record.creating or {}).get("at", 0))
-        for task in self._tasks({"vmid": ident, "source": "all", "limit": 20}):
-            if task.get("type") == kind and float(task.get("starttime", 0)) >= since - 1:
-                return str(task.get("upid"))
-        return None
-
-    def _later_tasks(self, ctid: int, upid: str) -> dict[int, str]:
-        """What somebody else did to the container after our creation began. Removing it by us doesn't count."""
-        began = started(upid)
-        for task in self._tasks({"vmid": ctid, "source": "all", "limit": 20}):
-            if task.get("upid") != upid and task.get("type") != "vzdestroy" and int(task.get("starttime", 0)) > began:
-                return {ctid: f"{task.get('type')} by {task.get('user')} ({task.get('upid')})"}
-        return {}
+        self._later.update(creations.later(self.client, self._observer.node, wanted.ctid, str(upid)))
 
     def recall_rollback(self, wanted: Wanted, check: bool) -> None:
         """When the container was rolled back under an open change, by a run that was cut off or by hand, remember it.
@@ -197,7 +186,7 @@ class Executor:
                 self._audit.write(ctid, what, "failed", level="WARNING", extras=extras)
 
     def _tasks(self, query: dict[str, Any]) -> list[dict[str, Any]]:
-        return self.client.request("GET", f"/nodes/{self._observer.node}/tasks", query) or []
+        return creations.tasks(self.client, self._observer.node, query)
 
     def run(self, wanted: Wanted, check: bool = False, resumes: bool = False) -> Outcome:
         """Plan; in check mode return that plan, else execute it up to the first step that the play does.
@@ -229,7 +218,7 @@ class Executor:
                 time.sleep(pause)
                 self._recover(wanted, failure)
                 step = None  # look and plan again
-            seen, record = self.look(wanted)
+            seen, record = self._look_again(wanted)
             plan = planner.plan(wanted, seen, record)
             self._account(plan, outcome)
             outcome.last, outcome.seen = plan, seen
@@ -283,12 +272,12 @@ class Executor:
         if entry.op == "pve":
             outcome.warnings += self._call(wanted, entry, seen)
         elif entry.op == "conf":
-            lines = {key: [(str(line[0]), str(line[1])) for line in entry.params[key]] for key in ("add", "remove")}
-            path = conf_path(self._observer.node, wanted.ctid, self._observer.pve)
-            edit_raw_lines(path, wanted.ctid, seen.digest, lines["add"], lines["remove"], self._locks)
+            self._edit(wanted, entry, seen)
         elif entry.op == "ledger":
+            self._ensure_ours(wanted)
             self._believe(wanted, entry, seen)
         elif entry.op == "guest":
+            self._ensure_ours(wanted)
             guest.renew_identity(wanted.ctid)
         elif entry.op == "pct":
             node_command(entry.what)
@@ -306,9 +295,31 @@ class Executor:
             self._store.update_record(wanted.ctid, **values)
         outcome.journal.append(entry.as_dict())
 
+    def _edit(self, wanted: Wanted, entry: Entry, seen: Observation) -> None:
+        """Edit the config's file, for what the API can't write."""
+        node, pve = self._observer.node, self._observer.pve
+        if entry.what == "mark":
+            digest = "" if self._store.load(wanted.ctid).creating is not None else seen.digest
+            place = (node, wanted.ctid, self._store, digest, self._locks, pve)
+            with_lock_wait(lambda: identity.write_marker(*place), self._lock_wait, self._guard)
+            return
+        lines = {key: [(str(line[0]), str(line[1])) for line in entry.params[key]] for key in ("add", "remove")}
+        path = conf_path(node, wanted.ctid, pve)
+        edit_raw_lines(path, wanted.ctid, seen.digest, lines["add"], lines["remove"], self._locks)
+
+    def _ensure_ours(self, wanted: Wanted) -> None:
+        """Raise ForeignError when another container has taken the CTID since the plan was made."""
+        identity.ensure_ours(self._observer.node, wanted.ctid, self._store, self._observer.pve)
+
+    def _send(self, wanted: Wanted, method: str, path: str, params: dict[str, Any]) -> Any:
+        """One call; nothing that changes a container is asked of PVE before that is known to be ours still."""
+        if f"{path}/".partition("/lxc/")[2].partition("/")[0] == str(wanted.ctid):
+            self._ensure_ours(wanted)
+        return self.client.request(method, path, params)
+
     def undo(self, wanted: Wanted) -> tuple[str, list[dict[str, Any]]]:
         """After the failure of a guarded change: (what became of it, in words; the journal). ('', []) for any other."""
-        seen, record = self.look(wanted)
+        seen, record = instance.settle(*self.look(wanted))
         if not guard.is_kept(seen, record):
             return "", []
         plan = planner.plan(wanted, seen, record)
@@ -329,7 +340,7 @@ class Executor:
         try:
             # A worker may be the one to meet the lock (PVE facts, 'HTTP answers'), so its end is part of the attempt.
             warnings: list[str] = with_lock_wait(
-                lambda: self._follow(wanted, entry, path, self.client.request(method, path, params), seen),
+                lambda: self._follow(wanted, entry, path, self._send(wanted, method, path, params), seen),
                 self._lock_wait,
                 self._guard,
                 self._turns(path.split("/")[-2]) if path.endswith("/clone") else None,

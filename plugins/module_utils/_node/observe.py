@@ -17,10 +17,10 @@ from collections.abc import Collection, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Callable
 
-from .._core import ledger
+from .._core import instance, ledger
 from .._core.conffile import ConfFile, parse_conf
 from .._core.firewall import Firewall, parse_file
-from .._core.model import Observation, Record
+from .._core.model import Moved, Observation, Record
 from . import guest
 from .store import StoreError
 
@@ -112,16 +112,17 @@ def storage_types(path: str) -> dict[str, str]:
     return {match.group(2): match.group(1) for match in found if match}
 
 
-def taken_elsewhere(node: str, ctid: int, pve: str = PVE) -> str | None:
-    """The guest that has this CTID without being a container of this node, in words, or None."""
+def taken_elsewhere(node: str, ctid: int, pve: str = PVE) -> tuple[str | None, Moved | None]:
+    """The guest that has this CTID without being a container of this node: in words, and as the container it may be."""
     for path in glob.glob(f"{pve}/nodes/*/*/{ctid}.conf"):
         parts = path.split("/")
         owner, kind = parts[-3], parts[-2]
         if kind == "qemu-server":
-            return f"a virtual machine on node {owner}"
+            return f"a virtual machine on node {owner}", None
         if kind == "lxc" and owner != node:
-            return f"a container on node {owner}"
-    return None
+            conf = read_conf(owner, ctid, pve)[0]
+            return f"a container on node {owner}", Moved(owner, conf or ConfFile())
+    return None, None
 
 
 def ha_ctids(pve: str = PVE) -> frozenset[int]:
@@ -188,16 +189,21 @@ class Observer:
             "datacenter_firewall": self._filters,
         }
         if source is not None:
-            if source_record is not None and source_record.ours:
+            conf_of_source = read_conf(self.node, source, self.pve)[0]
+            there = Observation(source, conf_of_source is not None, conf=conf_of_source or ConfFile())
+            replaced = instance.foreign(there, source_record) if source_record is not None else None
+            found["source_replaced"] = replaced
+            if source_record is not None and source_record.ours and replaced is None:
                 found["source_word"] = source_record.word or "defined"
                 found["source_ledger"] = source_record.ledger
                 found["source_applied"] = source_record.applied
                 found["source_volumes"] = source_record.volumes
-            found["source"] = read_conf(self.node, source, self.pve)[0]
+            found["source"] = conf_of_source
             found["source_running"] = source in running
             found["source_firewall"] = read_firewall(str(source), self.pve)
         if conf is None:
-            return Observation(ctid=ctid, elsewhere=taken_elsewhere(self.node, ctid, self.pve), **found)
+            elsewhere, moved = taken_elsewhere(self.node, ctid, self.pve)
+            return Observation(ctid=ctid, elsewhere=elsewhere, moved=moved, **found)
         if clones:
             found["linked_clones"] = linked_clones(ctid, self.pve)
         is_running = ctid in running

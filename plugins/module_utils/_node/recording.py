@@ -7,10 +7,11 @@
 from __future__ import annotations
 
 import time
+import uuid
 from collections.abc import Mapping
 from typing import Any
 
-from .._core import mounts
+from .._core import instance, mounts
 from .._core.conffile import ConfFile
 
 
@@ -31,7 +32,18 @@ def values(
         result["recreating"] = {**mark, "stage": result["recreating"]}
     if result.get("guarding"):
         result["guarding"] = {**_guarded(known, mark, last_rollback), "stage": result["guarding"]}
+    if result.get("instance") == instance.NEW:
+        result["instance"] = {"id": str(uuid.uuid4()), "at": mark["at"]}
+    elif result.get("instance") == instance.SEEN:
+        result["instance"] = recognized(known, conf)
     return result
+
+
+def recognized(known: Mapping[str, Any], conf: ConfFile) -> dict[str, Any]:
+    """What a container is recognized by from now on: its instance id on record, and what its config has."""
+    before = known.get("instance")
+    ident = before.get("id") if isinstance(before, Mapping) else None
+    return {"id": ident, "at": int(time.time()), **instance.evidence(conf)}
 
 
 def _guarded(known: Mapping[str, Any], mark: Mapping[str, Any], last_rollback: str) -> dict[str, Any]:

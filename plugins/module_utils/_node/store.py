@@ -153,6 +153,7 @@ class Store:
         applied = data.get("applied")
         creating = data.get("creating")
         recreating, origin, guarding = data.get("recreating"), data.get("origin"), data.get("guarding")
+        instance = data.get("instance")
         cached = data.get("ledger")
         try:
             cached = ledger.parse(json.dumps(cached)) if cached else None
@@ -172,7 +173,16 @@ class Store:
             origin=origin if isinstance(origin, dict) and len(origin) == 1 else None,
             guarding=guarding if isinstance(guarding, dict) else None,
             volumes=_volumes(data.get("volumes")),
+            instance=instance if isinstance(instance, dict) else None,
+            written=self._written(ctid) if data else None,
         )
+
+    def _written(self, ctid: int) -> int | None:
+        """When the record was written, in seconds since the epoch."""
+        try:
+            return int(os.lstat(self.record_path(ctid)).st_mtime)
+        except OSError:
+            return None  # forgotten meanwhile
 
     def known(self) -> list[int]:
         """CTIDs that this node remembers."""

@@ -38,6 +38,11 @@ echo run >> "$COUNT"
 SOURCE_CONF = "hostname: base\nmemory: 512\nswap: 512\nrootfs: local:900/vm-900-disk-0.raw,size=4G\nunprivileged: 1\n"
 
 
+def drawn_by_chance(text: str) -> str:
+    """A config without what is another value in each run."""
+    return re.sub(r"PHOENIX_INSTANCE=\S+", "PHOENIX_INSTANCE=*", re.sub(r"hwaddr=\S+?,", "", text))
+
+
 class KillNode(ProofNode):
     """The node, its guests as folders, and the processes of the product."""
 
@@ -181,7 +186,7 @@ class KillNode(ProofNode):
 
     def end_state(self) -> dict[str, Any]:
         """What two runs that came to the same end have in common."""
-        conf = {ctid: re.sub(r"hwaddr=\S+?,", "", self.conf(ctid) or "") for ctid in self.ctids()}
+        conf = {ctid: drawn_by_chance(self.conf(ctid) or "") for ctid in self.ctids()}
         record = json.loads((self.directory / "state" / "records" / f"{CTID}.json").read_text())
         return {
             "configs": conf,
@@ -189,7 +194,8 @@ class KillNode(ProofNode):
             "volumes": sorted(self.backend.volumes),
             "snapshots": sorted(self.backend.snapshots),
             "word": (self.directory / "state" / "state" / f"{CTID}.state").read_text(),
-            "record": {key: value for key, value in record.items() if key != "ledger" and key != "raw_boot"},
+            "record": {key: value for key, value in record.items() if key not in ("ledger", "raw_boot", "instance")},
+            "recognized": record["instance"]["id"] in (self.conf(CTID) or "") and bool(record["instance"]["rootfs"]),
             "ledger": self.ledger(),
             "left": sorted(path.name for path in (self.directory / "state").rglob("*") if path.is_file()),
             "leases": sorted(path.name for path in (self.directory / "state" / "leases").glob("*.json")),

@@ -9,7 +9,13 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._core import ledger, planner, properties
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core import (
+    instance,
+    ledger,
+    marker,
+    planner,
+    properties,
+)
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.conffile import ConfFile
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.model import Observation, Record, Wanted
 
@@ -68,21 +74,34 @@ class Paper:
         self.pending = {}
         self.exists = bool(head)
         self.running = running
+        self.marker = ()
         self.record = {"ours": self.exists, "applied": applied}
+        if self.exists:
+            self.marker = (marker.line("i0"),)
+            self.record["instance"] = {"id": "i0", **instance.evidence(ConfFile(head=self.head))}
         self.word = None
         self.book = book
 
     def seen(self):
-        conf = ConfFile(head=self.head, pending=self.pending)
+        conf = ConfFile(head=self.head, pending=self.pending, markers=self.marker)
         known = self.book if self.running else None
         return Observation(950, exists=self.exists, running=self.running, conf=conf, boot="b", ledger=known)
 
     def remembered(self):
-        return Record(word=self.word, ours=self.record["ours"], applied=self.record["applied"], ledger=self.book)
+        known = {key: self.record.get(key) for key in ("ours", "applied", "instance")}
+        return Record(word=self.word, ledger=self.book, **known)
 
     def obey(self, step):
         for entry in step.entries:
             getattr(self, entry.op)(entry, step)
+        self.recognize()  # as the executor does after each step
+
+    def recognize(self):
+        self.record["instance"].update(instance.evidence(ConfFile(head=self.head)))
+
+    def conf(self, entry, step):
+        assert entry.what == "mark"
+        self.marker = (marker.line(self.record["instance"]["id"]),)
 
     def pve(self, entry, step):
         _method, path = entry.what.split(" ")
@@ -125,7 +144,13 @@ class Paper:
         if entry.what == "state":
             self.word = entry.params["word"]
         else:
+            before = self.record.get("instance")
             self.record.update(entry.params)
+            if entry.params.get("instance") == instance.NEW:
+                self.record["instance"] = {"id": "i1"}
+            elif entry.params.get("instance") == instance.SEEN:
+                self.record["instance"] = before
+                self.recognize()
 
     def feature(self, entry, step):
         digest = next(item["digest"] for item in FEATURES if item["name"] == step.name)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._core import planner
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core import instance, planner
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.conffile import parse_conf
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.model import Observation, Record, Wanted
 
@@ -17,9 +17,11 @@ BIND = {"host_path": "/srv/a", "container_path": "/a"}
 
 
 def plan(live="", pending="", applied=None, running=True, **config):
-    text = f"hostname: web\n{live}\n[pve:pending]\n{pending}"
-    seen = Observation(950, exists=True, running=running, conf=parse_conf(text), boot="b1" if running else None)
-    record = Record(word="completed", ours=True, applied={"hostname": "web", **(applied or {})})
+    lines = "rootfs: local:950/vm-950-disk-0.raw\nlxc.environment: PHOENIX_INSTANCE=i1\n"
+    conf = parse_conf(f"hostname: web\n{live}{lines}\n[pve:pending]\n{pending}")
+    seen = Observation(950, exists=True, running=running, conf=conf, boot="b1" if running else None)
+    own = {"id": "i1", **instance.evidence(conf)}
+    record = Record(word="completed", ours=True, applied={"hostname": "web", **(applied or {})}, instance=own)
     return planner.plan(Wanted(950, "pve", {"name": "web", **config}), seen, record)
 
 

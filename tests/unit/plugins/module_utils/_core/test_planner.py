@@ -10,7 +10,14 @@ import dataclasses
 
 import pytest
 
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._core import ledger, planner, states, summary
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core import (
+    instance,
+    ledger,
+    marker,
+    planner,
+    states,
+    summary,
+)
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.conffile import ConfFile
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.model import Observation, Record, Wanted
 
@@ -59,13 +66,18 @@ FULL = book(("one", "d1"), ("two", "d2"))
 
 def seen(head=None, running=True, known=None, **more):
     known = FULL if known is None else known
-    conf = ConfFile(head={**HEAD, **(head or {})}, **more.pop("conf", {}))
+    conf = ConfFile(head={**HEAD, **(head or {})}, **{"markers": (marker.line("i1"),), **more.pop("conf", {})})
     return Observation(
         950, exists=True, running=running, conf=conf, boot="b1" if running else None, ledger=known, **more
     )
 
 
-OURS = Record(word="completed", ours=True, applied=APPLIED)
+OURS = Record(
+    word="completed",
+    ours=True,
+    applied=APPLIED,
+    instance={"id": "i1", "at": 1, **instance.evidence(ConfFile(head=HEAD))},
+)
 
 
 def kinds(plan):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._core import planner
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core import instance, planner
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.conffile import parse_conf
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.model import Observation, Record, Wanted
 
@@ -22,10 +22,12 @@ PUT = "PUT /nodes/pve/lxc/950/config"
 def plan(text, *, volumes=(), mounts=(), applied=None, known=None, running=True, adopt="no"):
     """The plan for a container whose config file has these lines beside its hostname."""
     config = {"name": "web", "volumes": list(volumes), "mount_points": list(mounts)}
-    conf = parse_conf(f"hostname: web\nrootfs: local:950/vm-950-disk-0.raw,size=4G\n{text}")
+    conf = parse_conf(f"hostname: web\nrootfs: local:950/vm-950-disk-0.raw,size=4G\n{MARKER}{text}")
     seen = Observation(950, exists=True, running=running, conf=conf, boot="b1" if running else None)
     applied = {"hostname": "web", **(applied or {})}
-    record = Record(word="completed", ours=True, applied=applied, volumes=KNOWN if known is None else known)
+    own = {"id": "i1", **instance.evidence(conf)}
+    volumes = KNOWN if known is None else known
+    record = Record(word="completed", ours=True, applied=applied, volumes=volumes, instance=own)
     return planner.plan(Wanted(950, "pve", config, adopt=adopt), seen, record)
 
 
@@ -38,6 +40,7 @@ def records(made):
     return [dict(params["volumes"]) for params in found if "volumes" in params]
 
 
+MARKER = "lxc.environment: PHOENIX_INSTANCE=i1\n"
 MOUNTED = f"mp0: {DISK},mp=/data,size=2G\n"
 OURS = {"mp0": {"mp": "/data"}}
 

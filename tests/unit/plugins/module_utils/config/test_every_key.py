@@ -22,6 +22,8 @@ from ansible_collections.phoenix.hypervisor.plugins.module_utils._core import (
     compare,
     gpus,
     hostneeds,
+    instance,
+    marker,
     mounts,
     planner,
     properties,
@@ -333,10 +335,12 @@ def settled_at(config: dict[str, Any], folder: Path) -> tuple[Wanted, Observatio
     features = {item["name"]: {"status": "applied", "digest": item["digest"]} for item in wanted.features}
     done = {"status": "applied", "ctid": 950, "boot": "1", "digest": work["digest"]} if work else None
     book = {"version": 1, "features": features, "application": done}
-    conf = ConfFile(head=head, raw=raw)
+    conf = ConfFile(head=head, raw=raw, markers=(marker.line("i1"),))
     seen = Observation(950, exists=True, running=True, conf=conf, boot="1", ledger=book, firewall=walls)
+    known = {"id": "i1", "at": 1, **instance.evidence(conf)}
     volumes = mounts.completed(changes.volumes, conf)
-    record = Record("completed", True, changes.applied, origin=compare.origin(wanted), volumes=volumes)
+    origin = compare.origin(wanted)
+    record = Record("completed", True, changes.applied, origin=origin, volumes=volumes, instance=known)
     return wanted, seen, record
 
 

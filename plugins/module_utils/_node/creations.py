@@ -1,0 +1,43 @@
+# Copyright (c) 2026, Phoenix Hypervisor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The worker of a creation that an earlier, killed run began: found in PVE's list of tasks, and what came after it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .._core.model import Record, Wanted
+from .client import Client
+from .tasks import started
+
+# A create is sent within this time, in seconds, of the intent on record; what began later is somebody else's.
+SENT_WITHIN = 600
+
+
+def tasks(client: Client, node: str, query: dict[str, Any]) -> list[dict[str, Any]]:
+    """PVE's tasks of a guest, newest first."""
+    return client.request("GET", f"/nodes/{node}/tasks", query) or []
+
+
+def find(client: Client, node: str, wanted: Wanted, record: Record) -> str | None:
+    """The worker of a creation whose UPID was not recorded in time: killed between the call and its answer."""
+    source = wanted.config.get("clone_from_ctid")
+    kind, ident = ("vzclone", source) if source is not None else ("vzcreate", wanted.ctid)
+    since = float((record.creating or {}).get("at", 0))
+    for task in tasks(client, node, {"vmid": ident, "source": "all", "limit": 20}):
+        begun = float(task.get("starttime", 0))
+        late = kind == "vzcreate" and begun > since + SENT_WITHIN  # a clone waits for the lock of its source for hours
+        if task.get("type") == kind and begun >= since - 1 and not late:
+            return str(task.get("upid"))
+    return None
+
+
+def later(client: Client, node: str, ctid: int, upid: str) -> dict[int, str]:
+    """What somebody else did to the container after our creation began. Removing it by us doesn't count."""
+    began = started(upid)
+    for task in tasks(client, node, {"vmid": ctid, "source": "all", "limit": 20}):
+        if task.get("upid") != upid and task.get("type") != "vzdestroy" and int(task.get("starttime", 0)) > began:
+            return {ctid: f"{task.get('type')} by {task.get('user')} ({task.get('upid')})"}
+    return {}
