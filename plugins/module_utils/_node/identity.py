@@ -104,11 +104,13 @@ def past_of(tasks: Iterable[Mapping[str, object]], after: int, failed: str = "")
     """What PVE's tasks of a CTID, newest first, say of its past since a time. ``failed``: how our creation ended."""
     made = destroyed = ""
     restored = False
-    for task in sorted(reversed(list(tasks)), key=lambda item: int(item.get("starttime") or 0)):
+    oldest_first = list(tasks)[::-1]
+    oldest_first.sort(key=lambda item: int(str(item.get("starttime") or 0)))
+    for task in oldest_first:
         status = str(task.get("status") or "")
         if status != "OK" and not status.startswith("WARNINGS"):
             continue
-        begun = int(task.get("starttime") or 0)
+        begun = int(str(task.get("starttime") or 0))
         when = datetime.fromtimestamp(begun, timezone.utc).strftime("%Y-%m-%d %H:%M:%S UTC")
         words = f"{task.get('type')} by {task.get('user')} at {when}"
         if task.get("type") in ("vzcreate", "vzrestore"):
