@@ -29,7 +29,7 @@ class ConfFile:
     ``pending`` maps a key to the value that it gets with the next start, or to None where it is deleted then;
     ``deletions`` are all keys with a pending deletion. A key may have a pending value besides: the start deletes first,
     and the value wins (PVE facts, 'Pending changes').
-    ``markers`` are the raw lines that carry an instance id; they are none of ``raw`` and ``snapshot_raw``.
+    ``markers`` and ``snapshot_markers`` are the raw lines that carry an instance id, which ``raw`` and the like leave out.
     """
 
     head: Mapping[str, str] = field(default_factory=dict)
@@ -39,6 +39,7 @@ class ConfFile:
     snapshot_raw: Mapping[str, tuple[tuple[str, str], ...]] = field(default_factory=dict)
     deletions: frozenset[str] = frozenset()
     markers: tuple[tuple[str, str], ...] = ()
+    snapshot_markers: Mapping[str, tuple[tuple[str, str], ...]] = field(default_factory=dict)
 
     @property
     def instance(self) -> str | None:
@@ -93,7 +94,7 @@ def parse_conf(text: str) -> ConfFile:
             found_line = (raw_line.group(1), raw_line.group(2))
             if not section:
                 raw.append(found_line)
-            elif section in snapshots and not marker.is_marker(found_line):
+            elif section in snapshots:
                 snapshot_raw[section] = (*snapshot_raw.get(section, ()), found_line)
             continue
         option = _LINE.match(line)
@@ -106,12 +107,14 @@ def parse_conf(text: str) -> ConfFile:
     if description:
         head["description"] = "".join(part + "\n" for part in description)
     lines, markers = marker.split(raw)
+    saved = {name: marker.split(found) for name, found in snapshot_raw.items()}
     return ConfFile(
         head=head,
         raw=lines,
         pending={**dict.fromkeys(sorted(deletions)), **pending},
         snapshots=snapshots,
-        snapshot_raw=snapshot_raw,
+        snapshot_raw={name: plain for name, (plain, _markers) in saved.items()},
         deletions=frozenset(deletions),
         markers=markers,
+        snapshot_markers={name: found for name, (_plain, found) in saved.items()},
     )

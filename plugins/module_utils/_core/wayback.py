@@ -13,7 +13,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from . import guard, states
+from . import guard, instance, states
 from .conffile import ConfFile
 from .model import RESTART, Entry, Observation, Record, Step, Wanted
 
@@ -73,6 +73,16 @@ def after(seen: Observation, record: Record) -> tuple[Observation, Record]:
     kept = {key: value for key, value in conf.head.items() if key.startswith(_KEPT)}
     others = {name: head for name, head in conf.snapshots.items() if name != guard.SNAPSHOT}
     raw = conf.snapshot_raw.get(guard.SNAPSHOT, ())
-    back = ConfFile({**saved, **kept}, raw, {}, others, {k: v for k, v in conf.snapshot_raw.items() if k in others})
+    back = ConfFile(
+        {**saved, **kept},
+        raw,
+        {},
+        others,
+        {name: lines for name, lines in conf.snapshot_raw.items() if name in others},
+        markers=conf.snapshot_markers.get(guard.SNAPSHOT, ()),
+        snapshot_markers={name: lines for name, lines in conf.snapshot_markers.items() if name in others},
+    )
     found = replace(seen, conf=back, running=True, boot=None, ledger=known.ledger, ledger_error=None)
+    if instance.is_marked(found, record):  # noted after each step
+        known = replace(known, instance={**(record.instance or {}), **instance.evidence(back)})
     return found, replace(known, guarding=None)
