@@ -29,7 +29,7 @@ class ConfFile:
     ``pending`` maps a key to the value that it gets with the next start, or to None where it is deleted then;
     ``deletions`` are all keys with a pending deletion. A key may have a pending value besides: the start deletes first,
     and the value wins (PVE facts, 'Pending changes').
-    ``markers`` and ``snapshot_markers`` are the raw lines that carry an instance id, which ``raw`` and the like leave out.
+    ``markers`` and ``snapshot_markers`` are the raw lines that carry an instance id; no ``raw`` has them.
     """
 
     head: Mapping[str, str] = field(default_factory=dict)
