@@ -110,6 +110,13 @@ def _seconds(value: Any) -> int:
     raise ValueError("a whole number of seconds, at least 1")
 
 
+def _mebibytes(value: Any) -> int:
+    try:
+        return _seconds(value)
+    except ValueError:
+        raise ValueError("a whole number of MiB, at least 1") from None
+
+
 def flag(value: Any) -> bool:
     """True or false, as a boolean, a number 0 or 1, or one of Ansible's words for it."""
     found = _FLAGS.get(str(value).strip().lower()) if isinstance(value, (bool, int, str)) else None
@@ -279,6 +286,22 @@ TABLE: tuple[RunVariable, ...] = (
         "`300`",
         "How long a task waits while another run works in the container.",
         _seconds,
+        blank=False,
+    ),
+    RunVariable(
+        "phoenix_command_timeout",
+        "seconds",
+        "`7200`",
+        "After how long a command in a container is ended, and its task fails.",
+        _seconds,
+        blank=False,
+    ),
+    RunVariable(
+        "phoenix_output_limit_mb",
+        "MiB",
+        "`64`",
+        "How much a command in a container may write on each stream; fetched files do not count.",
+        _mebibytes,
         blank=False,
     ),
     RunVariable(

@@ -14,7 +14,7 @@ from __future__ import annotations
 from .._core import guesttext
 from . import guest
 
-SECONDS = 20
+SECONDS = 15
 """How long a container has to resolve one of the names: it may have started a moment ago."""
 _SLOW = 5
 """Seconds without an answer after which a resolver counts as silent."""

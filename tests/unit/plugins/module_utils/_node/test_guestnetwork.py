@@ -20,7 +20,7 @@ TRIXIE = "http://deb.example.org/debian/\\nhttp://security.example.org:8080/\\nh
 @pytest.fixture
 def inside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """Put tools of the container into place, and run the probe with them; a short one."""
-    monkeypatch.setattr(guestnetwork, "_PROBE", guestnetwork._PROBE.replace("+ 20))", "+ 1))"))
+    monkeypatch.setattr(guestnetwork, "_PROBE", guestnetwork._PROBE.replace("+ 15))", "+ 1))"))
 
     def tools(**scripts: str) -> None:
         for name, script in scripts.items():
@@ -43,7 +43,7 @@ def test_a_name_that_resolves_is_enough(inside, tmp_path: Path) -> None:
 
 def test_a_resolver_that_does_not_know_the_names(inside) -> None:
     said = str(guestnetwork.trouble(950, None))
-    assert 'did not resolve "deb.example.org" or "security.example.org" within 20 s' in said
+    assert 'did not resolve "deb.example.org" or "security.example.org" within 15 s' in said
     assert "(the node's own, none is configured)" in said
     assert "set network_config.nameservers of container 950" in said
 
