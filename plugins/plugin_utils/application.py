@@ -15,6 +15,7 @@ from ansible.parsing.dataloader import DataLoader
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._config import runvariables
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core import application as core
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core import digest as core_digest
+from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.contained import folder_of, is_below
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.digests import effective_value
 
 DEFAULT_TIMEOUT = 3600
@@ -37,7 +38,18 @@ def script_path(variables: Mapping[str, Any]) -> str:
         raise ApplicationError(f"application_script {named} was not found beside the configuration")
     if path and not os.path.isfile(path):
         raise ApplicationError(f"application script {path} is not there")
+    folder = folder_of(path, str(found.get("name") or "") if isinstance(found, Mapping) else "")
+    if path and not is_below(path, folder):
+        raise ApplicationError(f"application script {outside(path, folder)}")
     return path
+
+
+def outside(path: str, folder: str) -> str:
+    """Return what is wrong with a script that a link brings in from elsewhere."""
+    return (
+        f"{path} leads to {os.path.realpath(path)}, outside of the folder {folder} in which it was found. Copy the "
+        "script into that folder, or name its own folder in application_path of the inventory source"
+    )
 
 
 def read_script(path: str, loader: DataLoader) -> bytes:

@@ -34,6 +34,7 @@ from ansible_collections.phoenix.hypervisor.plugins.module_utils._config.validat
     validate,
 )
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config_schemas import load_schema
+from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.contained import folder_of, is_below
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.feature_checks import feature_checks
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.feature_policy import feature_policy
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.features import search_places
@@ -230,7 +231,13 @@ def _application_scripts(
         if not name or "\0" in name or os.path.isabs(name) or ".." in name.split("/"):
             continue  # the schema refuses what is no path below a folder
         found = next(filter(os.path.isfile, (os.path.join(folder, name) for folder in searched)), None)
-        if found is not None:
+        if found is not None and not is_below(found, folder_of(found, name)):
+            path = container.place("application_script")
+            got = f"{subject.show(path, name)}, which leads to {os.path.realpath(found)}"
+            expected = f"a file below {folder_of(found, name)}, with all links resolved"
+            remedy = "Copy the script there, or name its own folder in application_path of the inventory source."
+            yield subject.at(path, got, expected, remedy)
+        elif found is not None:
             applications[ctid] = {"name": name, "path": found}
         elif container.config.get("target_state") != "absent":
             path = container.place("application_script")

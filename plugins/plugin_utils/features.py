@@ -24,6 +24,7 @@ from ansible.parsing.dataloader import DataLoader
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core import digest as core_digest
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core import features as core
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils import controller, digests
+from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.contained import folder_of, is_below, links_out
 
 HOME = "phoenix.hypervisor"
 MANIFEST = "meta/phoenix_feature"
@@ -187,6 +188,8 @@ def _load(name: str, search: Search) -> Feature:
     if problem := core.name_error(name):
         raise FeatureError([f"feature: {problem}"])
     role, path = _locate(name, search)
+    if escapes := [f"feature {name}: {_escape(link, target, path)}" for link, target in links_out(path)]:
+        raise FeatureError(escapes)
     loader = DataLoader()
     try:
         manifest = _manifest(loader, name, path, required=role == f"{HOME}.{name}")
@@ -215,11 +218,18 @@ def _locate(name: str, search: Search) -> tuple[str, str]:
         places.extend((os.path.join(folder, name), os.path.join(folder, name)) for folder in search.roles_paths)
     for role, path in places:
         if os.path.isabs(path) and os.path.isdir(path):
+            folder = folder_of(path, "/".join(name.split(".")[2:]) or name)
+            if not is_below(path, folder):
+                raise FeatureError([f"feature {name}: {_escape(path, os.path.realpath(path), folder)}"])
             return role, path
     looked = ", ".join(role for role, _path in places)
     like = core.nearest(name, known_features(search))
     hint = f"; the nearest known one is {like}" if like else ""
     raise FeatureError([f"feature {name}: nobody provides it (looked for the roles {looked}){hint}"])
+
+
+def _escape(link: str, target: str, folder: str) -> str:
+    return f"{link} leads to {target}, outside of the folder {folder}. Put the files themselves there, not a link"
 
 
 def _collection_roles(collection: str) -> str:
