@@ -49,7 +49,6 @@ def down(lab: Instance) -> None:
     for link in (lab.veth, lab.bridge):
         if Path('/sys/class/net', link).exists():
             run(['ip', 'link', 'delete', link], check=False)
-    kernel.down(lab)
 
 
 def leftovers(lab: Instance) -> list[str]:

@@ -13,6 +13,7 @@ from ansible.errors import AnsibleConnectionFailure, AnsibleError
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._config import hoststorage
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core import subids
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.gpubudget import MODEL, RANKS, SHARE
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.gpus import CLASS
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils import own_variables
@@ -255,6 +256,7 @@ def coming(config: Mapping[str, Any]) -> Iterator[str]:
     for item in [interfaces] if isinstance(interfaces, Mapping) else interfaces:
         if item.get("name"):
             yield str(item["name"])
+    yield from subids.coming(config.get("subids") or ())
     if (config.get("model_store") or {}).get("path"):
         yield str(config["model_store"]["path"])
     for volume in (config.get("shared_volumes") or {}).values():

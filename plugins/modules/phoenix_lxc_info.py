@@ -106,6 +106,7 @@ containers:
 
 import dataclasses
 import functools
+import os
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
@@ -113,7 +114,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core import instance, planner
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.compare import volumes
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.model import Observation, Plan, Record, Wanted
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._node import gpus, identity, observe
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node import gpus, identity, observe, root
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.client import PveError
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.pvesh import open_client
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.store import Store, StoreError
@@ -263,6 +264,9 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
+    problem = root.lacking(os.uname().nodename)
+    if problem:
+        module.fail_json(msg=problem)
     try:
         result = work(module)
     except (observe.ObserveError, PveError, StoreError) as error:

@@ -22,7 +22,9 @@ extends_documentation_fragment:
   - phoenix.hypervisor.attributes
 options:
   path:
-    description: The folder. It belongs to this module alone.
+    description:
+      - The folder. It belongs to this module alone.
+      - One that has content of others already keeps its mode, and is refused when others can't read it.
     type: path
     required: true
   models:
@@ -111,6 +113,7 @@ def work(params: dict[str, Any], check: bool) -> dict[str, Any]:
         store.check_room(plans)
         return plans
 
+    store.check()
     plans = planned()
     if plans and not check:
         store.prepare()

@@ -9,11 +9,11 @@ Everything that is wrong is found at once. Pure: the facts were gathered before.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 
-from . import gpubudget, hostneeds, privileges
+from . import gpubudget, hostneeds, privileges, storageuse, subids
 from .demands import BRIDGE, DEVICE, DISK, FOLDER, FREED, TEMPLATE, Candidate, Demand, Path, demands
 from .model import Entry, Plan, Step
 from .preflight_report import Finding
@@ -57,6 +57,7 @@ class Facts:
     load: gpubudget.Load | None = None
     shares: Mapping[int, float | None] = field(default_factory=dict)
     version: str = ""
+    subids: Mapping[str, Sequence[subids.Range]] | None = None
 
 
 @dataclass(frozen=True)
@@ -83,6 +84,7 @@ def judge(candidates: Iterable[Candidate], facts: Facts, check: bool = False) ->
     judgement.room([item for item in wanted if item.kind in (DISK, FREED)])
     judgement.privileges(items, wanted)
     judgement.gpus(items)
+    judgement.subids(items)
     return judgement.verdict()
 
 
@@ -133,6 +135,18 @@ class _Judgement:
                 path = candidate.place(*key.split("/")) if key.split("/")[0] in candidate.config else candidate.place()
                 self._findings.append(Finding(path, got, "", remedy))
 
+    def subids(self, candidates: Iterable[Candidate]) -> None:
+        """The host IDs of `lxc.idmap` lines: without them the container is made, and never starts."""
+        facts = self._facts
+        for candidate in candidates if facts.subids is not None else ():
+            for one in subids.lacking(candidate.config, facts.subids or {}, facts.coming):
+                if one.comes and self._check:
+                    self._warnings.append(f"{one.got}; hypervisor_config.json has it, so a real run adds it first")
+                    continue
+                path = candidate.place("lxc_options", one.index)
+                remedy = _PLAYBOOK if one.comes else one.remedy
+                self._findings.append(Finding(path, f"{one.got} on node {facts.node}", one.expected, remedy))
+
     def demand(self, item: Demand) -> None:
         """One thing that a plan asks for."""
         if item.kind == DISK:
@@ -182,18 +196,20 @@ class _Judgement:
         if storage is None:
             if not self._to_come(item, "storage"):
                 known = sorted(
-                    s.name for s in facts.storages.values() if content in s.content and not _elsewhere(s, facts.node)
+                    s.name
+                    for s in facts.storages.values()
+                    if content in s.content and not storageuse.elsewhere(s, facts.node)
                 )
                 self._fault(
                     item,
                     f'got "{name}", which is no storage of node {facts.node}{_default(item)}',
-                    f"a storage for {_holds(content)}" + (f": {', '.join(known)}" if known else ""),
+                    f"a storage for {storageuse.holds(content)}" + (f": {', '.join(known)}" if known else ""),
                     "Write the storage that is meant (pvesm status), or add it: pvesm add TYPE "
                     f"{name} --content {content} …",
                     _nearest(name, known),
                 )
             return False
-        problem = _problem(storage, content, facts)
+        problem = storageuse.problem(storage, content, facts.node, facts.rooms.get(name, Room()).problem)
         if problem is not None:
             self._unusable.add(name)
             self._fault(item, f'got "{name}"{_default(item)}, which {problem[0]}', problem[1], problem[2])
@@ -314,47 +330,9 @@ def download(node: str, storage: str, template: str) -> Step:
     return Step("download", f"not on storage {storage}, and PVE's appliance index has it", (call,), name=template)
 
 
-def _elsewhere(storage: Storage, node: str) -> bool:
-    return bool(storage.nodes) and node not in storage.nodes
-
-
-def _problem(storage: Storage, content: str, facts: Facts) -> tuple[str, str, str] | None:
-    """Why a storage that exists can't be used: (what is there, what is expected, remedy)."""
-    name, node = storage.name, facts.node
-    if storage.disabled:
-        return "is disabled", "an enabled storage", f"pvesm set {name} --disable 0"
-    if _elsewhere(storage, node):
-        nodes = sorted(storage.nodes)
-        allowed = ",".join([*nodes, node])
-        return (
-            f"is restricted to {', '.join(nodes)}",
-            f"a storage of node {node}",
-            f"Choose another storage, or allow it here: pvesm set {name} --nodes {allowed}",
-        )
-    if content not in storage.content:
-        allowed = ",".join(sorted({*storage.content, content}))
-        return (
-            f"holds {', '.join(sorted(storage.content)) or 'nothing'} and not {content}",
-            f"a storage for {_holds(content)}",
-            f"Choose another storage, or allow it: pvesm set {name} --content {allowed}",
-        )
-    room = facts.rooms.get(name, Room())
-    if room.problem:
-        return (
-            f"is not usable just now ({room.problem})",
-            "an active storage",
-            f"Bring it back (pvesm status --storage {name}), then run again.",
-        )
-    return None
-
-
 def _default(item: Demand) -> str:
     """Where the file names no storage, the one that PVE takes by itself."""
     return " (PVE's default, since storage_pool is not set)" if item.implied else ""
-
-
-def _holds(content: str) -> str:
-    return {ROOTDIR: "containers (rootdir)", TEMPLATES: "container templates (vztmpl)"}.get(content, content)
 
 
 def _halves(text: str) -> tuple[str, str]:

@@ -11,6 +11,7 @@ refused, because both servers would quietly join the two.
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -185,17 +186,23 @@ def _refuse_doubles(desired: Mapping[str, Any], by_hand: Mapping[str, str], smb_
 
 
 def _volume(wanted: Mapping[str, Any], seen: Folder, result: Plan) -> None:
-    """A folder that is there and not empty keeps its owner and mode: its content would keep the old ones."""
+    """Plan a folder. One that is not empty keeps its owner and mode: nobody here knows whose content it is."""
     path, mode = wanted["path"], int(wanted["mode"], 8)
     if seen.kind == "other":
         result.errors.append(f"shared volume {wanted['name']}: {path} is no folder")
         return
     row = {"path": path, "owner": str(wanted["owner"]), "group": str(wanted["group"]), "mode": f"{mode:04o}"}
-    if seen.kind and (seen.owner, seen.group) != (wanted["owner"], wanted["group"]) and not seen.empty:
-        result.notes.append(
-            f"shared volume {wanted['name']}: {path} belongs to {seen.owner}:{seen.group} and is not empty. The "
-            f"containers need {wanted['owner']}:{wanted['group']}, but what is in it is not given away; to do so: "
-            f"chown -R {wanted['owner']}:{wanted['group']} {path!r}"
+    now = {"path": path, "owner": str(seen.owner), "group": str(seen.group), "mode": f"{seen.mode:04o}"}
+    if seen.kind and not seen.empty and now != row:
+        owner, folder = f"{wanted['owner']}:{wanted['group']}", shlex.quote(path)
+        commands = (
+            [f"chown -R {owner} {folder}"] if (now["owner"], now["group"]) != (row["owner"], row["group"]) else []
         )
-        row.update(owner=str(seen.owner), group=str(seen.group), mode=f"{seen.mode:04o}")
+        commands += [f"chmod {mode:04o} {folder}"] if now["mode"] != row["mode"] else []
+        result.notes.append(
+            f"shared volume {wanted['name']}: {path} is not empty and belongs to {seen.owner}:{seen.group} with mode "
+            f"{seen.mode:04o}. The file says {owner} with mode {mode:04o}, but a folder with content keeps both. To "
+            f"change them: {' && '.join(commands)}"
+        )
+        row = now
     result.folders.append(row)

@@ -16,6 +16,7 @@ import fcntl
 import hashlib
 import json
 import os
+import shlex
 import shutil
 import stat
 import time
@@ -61,13 +62,31 @@ class Store:
         self._endpoint, self._token, self._timeout = endpoint, token, timeout
 
     def prepare(self) -> None:
-        """Make the store's folders."""
+        """Make the store's folders. One with content keeps its mode: nobody here knows whose content it is."""
+        self.check()
+        fresh = not os.path.isdir(self.path) or not os.listdir(self.path)
         for folder, mode in ((self.path, FOLDER_MODE), (self.private, 0o700)):
             os.makedirs(folder, mode=FOLDER_MODE, exist_ok=True)
             if os.path.islink(folder) or os.lstat(folder).st_uid != os.geteuid():
                 raise ModelError(f"{folder} is not a folder of the user that runs this; move it away")
-            if stat.S_IMODE(os.lstat(folder).st_mode) != mode:
+            if stat.S_IMODE(os.lstat(folder).st_mode) != mode and (fresh or folder == self.private):
                 os.chmod(folder, mode)
+
+    def check(self) -> None:
+        """Raise ModelError for a folder with content that others can't enter, as unprivileged containers must."""
+        try:
+            found = os.lstat(self.path)
+            if not stat.S_ISDIR(found.st_mode) or not os.listdir(self.path):
+                return
+        except OSError:
+            return  # not made yet, or what comes next says what is wrong with it
+        mode = stat.S_IMODE(found.st_mode)
+        if mode & 0o005 != 0o005:
+            raise ModelError(
+                f"{self.path} is not empty, and its mode {mode:04o} keeps unprivileged containers out. The mode is not "
+                "changed, since the content may be somebody else's. Name an empty folder as model_store.path, or allow "
+                f"it: chmod o+rx {shlex.quote(self.path)}"
+            )
 
     @contextlib.contextmanager
     def locked(self, timeout: float) -> Iterator[None]:
@@ -225,8 +244,7 @@ class Store:
         # umask and an earlier hand may have made folders that others can't enter.
         for path, _folders, _names in os.walk(incoming):
             os.chmod(path, FOLDER_MODE)
-        os.makedirs(os.path.dirname(folder), mode=FOLDER_MODE, exist_ok=True)
-        os.chmod(os.path.dirname(folder), FOLDER_MODE)
+        _make_readable(os.path.dirname(folder))
         shutil.rmtree(gone, ignore_errors=True)  # there only after a killed run
         if os.path.lexists(folder):
             os.rename(folder, gone)
@@ -234,6 +252,13 @@ class Store:
         write_atomic(self._record_path(model), json.dumps(record, indent=1, sort_keys=True) + "\n")
         shutil.rmtree(gone, ignore_errors=True)  # what a service still reads of it stays on disk until it is done
         shutil.rmtree(os.path.dirname(incoming), ignore_errors=True)  # other commits that were never finished
+
+
+def _make_readable(folder: str) -> None:
+    """Make a folder that others can enter, whatever the umask; one that is there keeps its mode."""
+    with contextlib.suppress(FileExistsError):
+        os.mkdir(folder, FOLDER_MODE)
+        os.chmod(folder, FOLDER_MODE)
 
 
 def sizes(folder: str) -> dict[str, int]:

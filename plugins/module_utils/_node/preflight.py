@@ -17,7 +17,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Callable
 
-from .._core import privileges
+from .._core import privileges, subids
 from .._core.demands import Asked, Candidate, asked, demands, heads_needed
 from .._core.gpubudget import Load
 from .._core.model import Step
@@ -27,6 +27,7 @@ from . import gpuload
 from .audit import Audit
 from .client import Client, PveError
 from .observe import PVE, node_name, read_conf
+from .shares import text
 from .store import Store
 from .tasks import is_upid, log_tail, wait_task
 
@@ -104,6 +105,7 @@ class Gatherer:
             load=self._load() if any(item.claim for item in items) else None,
             shares=shares or {},
             version=self._version() if asks.version else "",
+            subids=_subids() if any(subids.needed(item.config) for item in items) else None,
         )
 
     def _load(self) -> Load:
@@ -256,6 +258,10 @@ class Downloads:
             if any(template in line for line in log_tail(client, node, upid)):
                 return upid
         return None
+
+
+def _subids() -> dict[str, list[subids.Range]]:
+    return {kind: subids.parse(text(f"/etc/{name}")) for kind, name in subids.FILES.items()}
 
 
 def _files(folder: str) -> dict[str, int]:

@@ -142,7 +142,9 @@ def test_a_link_that_came_after_the_inventory_is_refused_too(tmp_path: Path, sha
     assert application.script_path(variables) == str(path)
     path.unlink()
     path.symlink_to(shadow)
-    with pytest.raises(application.ApplicationError, match=f"leads to {shadow}, outside of the folder {tmp_path}/site "):
+    with pytest.raises(
+        application.ApplicationError, match=f"leads to {shadow}, outside of the folder {tmp_path}/site "
+    ):
         application.script_path(variables)
 
 

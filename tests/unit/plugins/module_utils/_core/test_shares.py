@@ -92,15 +92,24 @@ def test_it_is_not_refused(given: dict[str, Any]) -> None:
         (Folder("folder", 0, 0, 0o755, True), "100000", False),
         (Folder("folder", 0, 0, 0o755, False), "0", True),
         (Folder("folder", 100000, 5, 0o755, False), "100000", True),
-        (Folder("folder", 100000, 100000, 0o700, False), "100000", False),
+        (Folder("folder", 100000, 100000, int(VOLUME["mode"], 8), False), "100000", False),
     ],
     ids=["absent", "empty", "full", "full, other group", "full and right"],
 )
 def test_what_is_in_a_folder_is_not_given_away(seen: Folder, owner: str, told: bool) -> None:
     found = plan(volumes=[VOLUME], folders={"/srv/m": seen})
+    if not seen.empty:
+        assert found.folders[0]["mode"] == f"{seen.mode:04o}"
     assert found.folders[0]["owner"] == owner
     assert bool(found.notes) == told
     assert ("chown -R 100000:100000" in "".join(found.notes)) == told
+
+
+def test_a_folder_with_content_keeps_its_mode() -> None:
+    found = plan(volumes=[VOLUME], folders={"/srv/m": Folder("folder", 100000, 100000, 0o700, False)})
+    assert found.folders == [{"path": "/srv/m", "owner": "100000", "group": "100000", "mode": "0700"}]
+    assert f"chmod {int(VOLUME['mode'], 8):04o} /srv/m" in found.notes[0]
+    assert "chown" not in found.notes[0]
 
 
 def test_nothing_desired_is_no_file() -> None:

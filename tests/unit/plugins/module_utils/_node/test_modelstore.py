@@ -291,3 +291,24 @@ def test_a_kill_at_any_rename_is_mended_by_the_next_run(
     assert run(update=True)["changed"] is False
     assert sorted(os.listdir(tmp_path / "store/.phoenix")) == ["acme--tiny.json", "incoming", "lock"]
     assert os.listdir(tmp_path / "store/.phoenix/incoming") == []
+
+
+def test_a_folder_with_content_keeps_its_mode(tmp_path: Path, run: Any) -> None:
+    store, other = tmp_path / "store", tmp_path / "store/acme"
+    other.mkdir(parents=True)
+    (other / "mine").write_text("somebody's")
+    for folder, mode in ((store, 0o1777), (other, 0o2775)):
+        folder.chmod(mode)
+    run()
+    assert [oct(stat.S_IMODE(folder.stat().st_mode)) for folder in (store, other)] == ["0o1777", "0o2775"]
+    store.chmod(0o700)
+    for check in (True, False):
+        with pytest.raises(ModelError, match=r"keeps unprivileged containers out.*chmod o\+rx"):
+            run(check)
+    assert stat.S_IMODE(store.stat().st_mode) == 0o700
+
+
+def test_an_empty_folder_gets_its_mode(tmp_path: Path, run: Any) -> None:
+    (tmp_path / "store").mkdir(mode=0o700)
+    run()
+    assert stat.S_IMODE((tmp_path / "store").stat().st_mode) == 0o755
