@@ -115,10 +115,9 @@ class ActionModule(ActionBase):
         for host in due:
             source = str((task_vars["hostvars"][host].get("phoenix_config") or {}).get("clone_from_ctid"))
             steps = ((observed.get(host) or {}).get("plan") or {}).get("steps") or ()
-            if source in faults and host not in faults and any(step["kind"] == "clone" for step in steps):
-                faults[host] = (
-                    f"Container {host} is not touched: its clone source {source} has a fault, reported with it."
-                )
+            if source in faults and any(step["kind"] == "clone" for step in steps):
+                text = f"Container {host} is not touched: its clone source {source} has a fault, reported with it."
+                faults[host] = f"{faults[host]}\n{text}" if host in faults else text
         answer.pop("msg", None)
         result.update(answer)
         result["ansible_facts"] = {"phoenix_faults": faults}

@@ -201,6 +201,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core import application as core
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node import application as node
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node import ending
 
 PATHS = node.Paths()
 SECRET_LENGTH = 6
@@ -325,6 +326,7 @@ def hide(module: AnsibleModule) -> dict[str, Any]:
     return {"module_args": shown}
 
 
+@ending.in_words
 def main() -> None:
     """Module entry point."""
     module = AnsibleModule(

@@ -77,6 +77,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.urls import open_url
 
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core import openpgp
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node import ending
 
 
 def download(url: str, timeout: int) -> bytes:
@@ -123,6 +124,7 @@ def write(module: AnsibleModule, path: str, data: bytes) -> None:
     module.atomic_move(temporary, path)
 
 
+@ending.in_words
 def main() -> None:
     """Module entry point."""
     module = AnsibleModule(

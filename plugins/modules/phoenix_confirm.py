@@ -60,7 +60,7 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core import revert
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._node import inforce, session
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node import ending, inforce, session
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.client import PveError
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.local_client import UnavailableError
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.revert import Change, RevertError
@@ -94,6 +94,7 @@ def work(name: str, token: str, look: bool) -> dict[str, Any]:
     return {"outcome": OUTCOMES.get(phase, "unknown"), **({"reason": facts["failed"]} if facts.get("failed") else {})}
 
 
+@ending.in_words
 def main() -> None:
     """Module entry point."""
     module = AnsibleModule(

@@ -117,6 +117,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core import guard, states
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core import ledger as ledgers
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node import (
+    ending,
     featurecheck,
     guest,
     guestnetwork,
@@ -282,6 +283,7 @@ def act(module: AnsibleModule, hold: contextlib.ExitStack) -> dict[str, Any]:
     return {"changed": bool(journal), "ledger": after, "journal": journal, "attempt": attempt}
 
 
+@ending.in_words
 def main() -> None:
     """Module entry point."""
     module = AnsibleModule(

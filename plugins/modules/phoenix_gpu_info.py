@@ -93,9 +93,10 @@ processes:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._node import gpus, gpuusers
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node import ending, gpus, gpuusers
 
 
+@ending.in_words
 def main() -> None:
     """Module entry point."""
     module = AnsibleModule(

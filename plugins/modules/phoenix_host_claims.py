@@ -87,7 +87,7 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core import claims, hostclaims
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._node import claimed
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node import claimed, ending
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node import hostclaims as records
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.store import StoreError
 
@@ -133,6 +133,7 @@ def _refuse_a_stranger(module: AnsibleModule, inventory: str) -> None:
         )
 
 
+@ending.in_words
 def main() -> None:
     """Module entry point."""
     module = AnsibleModule(

@@ -114,7 +114,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core import instance, planner
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.compare import volumes
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.model import Observation, Plan, Record, Wanted
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._node import gpus, identity, observe, root
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node import ending, gpus, identity, observe, root
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.client import PveError
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.pvesh import open_client
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.store import Store, StoreError
@@ -255,6 +255,7 @@ def unobserved(text: str) -> dict[str, Any]:
     return {**nothing, "features": [], "volumes": [], "due": True, "error": text}
 
 
+@ending.in_words
 def main() -> None:
     """Module entry point."""
     module = AnsibleModule(

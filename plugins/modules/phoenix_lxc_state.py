@@ -14,8 +14,7 @@ description:
   - Observes a container on its node, plans what is missing between there and the wanted state, and does it in steps.
   - Check mode returns the very plan that a real run executes, for containers that don't exist yet too.
   - Runs on the node itself as root (delegate it there). It installs nothing there.
-  - Stops before the features and the application, which run inside the container. O(state=completed) then needs a
-    second call that records the end; the collection's playbooks do that.
+  - Stops before the features and the application, which run inside; O(state=completed) needs a second call at the end.
 author: Phoenix Hypervisor contributors (@phoenix-hypervisor)
 extends_documentation_fragment:
   - phoenix.hypervisor.attributes
@@ -207,7 +206,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core import states, summary
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.model import RECREATE, Wanted
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._node import gpus
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node import ending, gpus
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.audit import Audit
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.client import PveError
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.executor import Executor
@@ -370,6 +369,7 @@ def work(module: AnsibleModule) -> dict[str, Any]:
     return result
 
 
+@ending.in_words
 def main() -> None:
     """Module entry point."""
     module = AnsibleModule(argument_spec=argument_spec(), supports_check_mode=True)

@@ -87,6 +87,7 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.models import Model, ModelError
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node import ending
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.modelstore import Fetch, Store
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.store import StoreError
 
@@ -140,6 +141,7 @@ def work(params: dict[str, Any], check: bool) -> dict[str, Any]:
     }
 
 
+@ending.in_words
 def main() -> None:
     """Module entry point."""
     module = AnsibleModule(

@@ -93,7 +93,7 @@ from typing import IO, Any
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.urls import open_url
 
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._node import cachedfile
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node import cachedfile, ending
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.lease import LeaseLostError, Leases
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.store import StoreError
 
@@ -125,6 +125,7 @@ def work(params: dict[str, Any], check: bool, fence: Callable[[], None]) -> dict
     }
 
 
+@ending.in_words
 def main() -> None:
     """Module entry point."""
     module = AnsibleModule(

@@ -144,6 +144,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core import preflight, preflight_report, summary
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.demands import candidate_from
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.model import Plan
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node import ending
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.audit import Audit
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.client import PveError
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.observe import ObserveError
@@ -203,6 +204,7 @@ def fetch(module: AnsibleModule, gatherer: Gatherer) -> dict[str, Any]:
     return result
 
 
+@ending.in_words
 def main() -> None:
     """Module entry point."""
     module = AnsibleModule(

@@ -108,6 +108,7 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core import pveaccess
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node import ending
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.client import PveError
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.local_client import UnavailableError
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.pvecalls import client_for, make
@@ -177,6 +178,7 @@ def work(module: AnsibleModule) -> dict[str, Any]:
     }
 
 
+@ending.in_words
 def main() -> None:
     """Module entry point."""
     rows: dict[str, Any] = {"type": "list", "elements": "dict", "default": []}

@@ -74,7 +74,7 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core import hostclaims, hostfirewall, revert
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._node import claimed, fwread, guarded, session
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node import claimed, ending, fwread, guarded, session
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.hostclaims import Section
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.observe import PVE, node_name
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.pvesh import open_client
@@ -122,6 +122,7 @@ def work(module: AnsibleModule) -> dict[str, Any]:
     return {**result, "armed": True}
 
 
+@ending.in_words
 def main() -> None:
     """Module entry point."""
     module = AnsibleModule(

@@ -73,7 +73,7 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core import hostclaims, hostnetwork, revert
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._node import bridges, claimed, guarded, session
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node import bridges, claimed, ending, guarded, session
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.hostclaims import Section
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.observe import node_name
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.pvecalls import make
@@ -146,6 +146,7 @@ def _apply(
     return {"armed": True}
 
 
+@ending.in_words
 def main() -> None:
     """Module entry point."""
     module = AnsibleModule(

@@ -67,6 +67,7 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core import pvestorage
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node import ending
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.client import PveError
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.local_client import UnavailableError
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.pvecalls import client_for, make
@@ -93,6 +94,7 @@ def work(module: AnsibleModule) -> dict[str, Any]:
     }
 
 
+@ending.in_words
 def main() -> None:
     """Module entry point."""
     module = AnsibleModule(

@@ -60,7 +60,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.claims import UNKNOWN
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.nthash import nt_hash
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._node import claimed, samba
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node import claimed, ending, samba
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.store import StoreError
 
 
@@ -107,6 +107,7 @@ def work(module: AnsibleModule) -> dict[str, Any]:
     }
 
 
+@ending.in_words
 def main() -> None:
     """Module entry point."""
     module = AnsibleModule(

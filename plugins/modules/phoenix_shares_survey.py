@@ -118,7 +118,7 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core import claims, hostclaims, shares
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._node import claimed
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node import claimed, ending
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node import shares as seen
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.hostclaims import Section
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.store import StoreError
@@ -213,6 +213,7 @@ def folder_lines(wanted: list[dict[str, Any]], folders: dict[str, shares.Folder]
     return lines
 
 
+@ending.in_words
 def main() -> None:
     """Module entry point."""
     rows: dict[str, Any] = {"type": "list", "elements": "dict", "default": []}

@@ -58,6 +58,7 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core import shadow
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node import ending
 
 FILE = "/etc/shadow"
 
@@ -101,6 +102,7 @@ def work(module: AnsibleModule) -> dict[str, Any]:
     }
 
 
+@ending.in_words
 def main() -> None:
     """Module entry point."""
     module = AnsibleModule(

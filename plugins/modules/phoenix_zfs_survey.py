@@ -73,7 +73,7 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core import zpools
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._node import disks
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node import disks, ending
 
 
 def work(module: AnsibleModule) -> dict[str, Any]:
@@ -101,6 +101,7 @@ def work(module: AnsibleModule) -> dict[str, Any]:
     }
 
 
+@ending.in_words
 def main() -> None:
     """Module entry point."""
     rows: dict[str, Any] = {"type": "list", "elements": "dict", "default": []}

@@ -61,13 +61,16 @@ def _of_repository(
 
 
 def _judged(subject: Subject, file: str, item: Address) -> Iterator[Finding]:
+    hidden = file in subject.hidden
     try:
         url = urlsplit(item.url)
         host = url.hostname or ""
         has_account = bool(url.username or url.password)
-    except ValueError:
-        return  # the schema's pattern or the download says it
-    hidden = file in subject.hidden
+        _port = url.port  # it is looked at only when it is asked for
+    except ValueError as error:
+        got = f"{show(item.path, item.url, hidden)} ({error})" if not hidden else show(item.path, item.url, hidden)
+        yield Finding(file, item.path, got, "an address such as https://example.org/file", "Correct the address.")
+        return
     if has_account:
         expected = "an address without user name and password, which everybody could read who sees the inventory"
         remedy = "Remove them. apt reads them from /etc/apt/auth.conf.d."

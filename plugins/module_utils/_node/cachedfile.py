@@ -37,7 +37,10 @@ class FileError(Exception):
 
 def name_of(url: str) -> str:
     """The name under which an address's file is kept: its own. Raises FileError for one that is no plain name."""
-    name = unquote(urlsplit(url).path).rpartition("/")[2]
+    try:
+        name = unquote(urlsplit(url).path).rpartition("/")[2]
+    except ValueError as error:
+        raise FileError(f"{url}: the address can't be read ({error})") from None
     if not _NAME.match(name):
         raise FileError(f"{url}: the address doesn't end in the name of a file")
     return name

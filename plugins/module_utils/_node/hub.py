@@ -65,7 +65,11 @@ class Hub:
         self._token = token
         self._timeout = timeout
         self._opener = urllib.request.build_opener(_Redirects)
-        address = urllib.parse.urlsplit(self._endpoint)
+        try:
+            address = urllib.parse.urlsplit(self._endpoint)
+            _port = address.port  # it is looked at only when it is asked for
+        except ValueError as error:
+            raise ModelError(f"{self._endpoint}: the address can't be read ({error})") from None
         if address.scheme != "https" and address.hostname not in LOOPBACK:
             if not token:
                 raise ModelError(

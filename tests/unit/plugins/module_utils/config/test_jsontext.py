@@ -71,6 +71,19 @@ def test_a_cut_document_has_one_error_with_a_place(document: Any, draw: st.DataO
     assert text.errors[0].remedy
 
 
+@pytest.mark.parametrize("mark", ["", "\ufeff"], ids=["plain", "marked"])
+@pytest.mark.parametrize("space", ["\r\n", "\n", "\t", "\r\n\t ", "\n\n"])
+def test_places_after_a_mark_and_any_line_ends(mark: str, space: str):
+    """Line and column as editors count them: CRLF is one line end, a tab one column, the mark of a file none."""
+    text = f'{{{space}"a": "é\U0001f600",{space}"b":{space}["x",{space}12 345]{space}}}'
+    parsed = parse((mark + text).encode())
+    error = parsed.errors[-1]
+    before = text[: text.index("345")]
+    lines = before.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    assert error.line == len(lines)
+    assert error.column == len(lines[-1]) + 1
+
+
 @pytest.mark.parametrize("depth", [MAX_DEPTH, MAX_DEPTH + 1, 990, 1_000_000])
 def test_depth(depth: int):
     text = parse(b"[" * depth + b"]" * depth)

@@ -1,0 +1,48 @@
+# Copyright (c) 2026, Phoenix Hypervisor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The last border of a module: whatever reaches it ends in one sentence, never in a traceback.
+
+A module catches what it knows, with words of its own. This is for the rest: a file that vanishes, an address that no
+library can take apart, a number too large, a text nested too deeply.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+import sys
+from typing import Callable
+
+
+def in_words(main: Callable[[], None]) -> Callable[[], None]:
+    """Wrap a module's main function so that an error of any class fails the module with one sentence."""
+
+    @functools.wraps(main)
+    def ended() -> None:
+        try:
+            main()
+        except Exception as error:  # noqa: BLE001 - the last border; SystemExit of exit_json passes
+            sys.stdout.write(json.dumps({"failed": True, "changed": False, "msg": sentence(error)}) + "\n")
+            sys.exit(1)
+
+    return ended
+
+
+def sentence(error: BaseException) -> str:
+    """What happened and where, for a person and for a report of it.
+
+    The words of an error that nobody expected are left out: they may hold a value that must not be shown.
+    """
+    if isinstance(error, OSError) and error.strerror:
+        where = f"{error.filename!s}: " if error.filename else ""
+        text = "".join(char if char.isprintable() else "?" for char in f"{where}{error.strerror}")
+        return f"{text}. Correct it on this machine, then run again"
+    place, trace = "", error.__traceback__
+    while trace is not None:
+        code = trace.tb_frame.f_code
+        place = f"{os.path.basename(code.co_filename)}:{trace.tb_lineno}"
+        trace = trace.tb_next
+    return f"unexpected {type(error).__name__} at {place}. Please report it as a fault of phoenix.hypervisor"
