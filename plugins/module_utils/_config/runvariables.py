@@ -17,6 +17,7 @@ from difflib import get_close_matches
 from typing import Any
 
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._config.finding import show
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.hostclaims import SECTIONS
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.states import STATES
 
 _CTID = re.compile(r"[1-9][0-9]{2,8}\Z", re.ASCII)
@@ -164,6 +165,16 @@ def _text(value: Any) -> str:
     raise ValueError("text")
 
 
+def _consent(value: Any) -> list[str]:
+    items = value if isinstance(value, (list, tuple)) else value.split(",") if isinstance(value, str) else None
+    if items is None or not all(isinstance(item, str) for item in items):
+        raise ValueError("a list, or text with commas, such as network:vmbr1,nfs")
+    words = [item.strip() for item in items if item.strip()]
+    if any(word.partition(":")[0] not in SECTIONS for word in words):
+        raise ValueError(f"sections ({', '.join(SECTIONS)}), or one with an item, such as network:vmbr1")
+    return words
+
+
 def _json(text: str) -> Any:
     try:
         return json.loads(text)
@@ -212,6 +223,13 @@ TABLE: tuple[RunVariable, ...] = (
         "fail it, or reach the node as the inventory source says (`reach`).",
         _word(("fail", "reach")),
         ("fail", "reach"),
+    ),
+    RunVariable(
+        "phoenix_host_consent",
+        "list of sections or items",
+        "none",
+        "What a run may remove from a node although that cuts somebody off, such as `network:vmbr1` or `nfs`.",
+        _consent,
     ),
     RunVariable(
         "phoenix_credential",

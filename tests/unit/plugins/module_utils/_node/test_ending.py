@@ -36,7 +36,7 @@ def raises(error):
         (raises(MemoryError()), "unexpected MemoryError"),
         (lambda: int(float("inf")), "unexpected OverflowError"),
         (lambda: urlsplit("http://["), "unexpected ValueError"),
-        (lambda: b"\xff".decode(), "unexpected UnicodeDecodeError"),
+        ((b"\xff").decode, "unexpected UnicodeDecodeError"),
         (lambda: json.loads("{s3cret"), "unexpected JSONDecodeError"),
         (recurse, "unexpected RecursionError"),
         (raises(ValueError("s3cret\x1b[31m")), "unexpected ValueError at test_ending.py:"),

@@ -47,6 +47,7 @@ ANYTHING = st.recursive(
         ("phoenix_pct_node_become", "true", True),
         ("phoenix_pct_node_become", 0, False),
         ("phoenix_missing_node", "reach", "reach"),
+        ("phoenix_host_consent", "network:vmbr1, nfs", ["network:vmbr1", "nfs"]),
     ],
 )
 def test_each_form_of_a_value(name, given_value, value):
@@ -90,6 +91,7 @@ def test_a_blank_value_means_the_default(blank):
         ("phoenix_pct_method", "ssh", "lxc-attach, pct"),
         ("phoenix_pct_node_become", "maybe", "true or false"),
         ("phoenix_missing_node", "skip", "fail, reach"),
+        ("phoenix_host_consent", "bridges", "network:vmbr1"),
     ],
 )
 def test_another_value_is_refused_with_what_is_expected(name, value, words):
