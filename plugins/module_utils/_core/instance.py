@@ -5,7 +5,7 @@
 """Whether the container under a CTID is the one on record, or another that was made under the same CTID.
 
 Three witnesses: the instance id in its config, its root volume with its MAC addresses, and PVE's list of tasks. The
-last one costs a call, so it is asked only where the other two leave a doubt (docs/adr/0011).
+last one costs a call, so it is asked only where the other two leave a doubt (docs/adr/0012).
 """
 
 from __future__ import annotations

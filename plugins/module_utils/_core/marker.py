@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The line of a container's config that carries its instance id (docs/adr/0011).
+"""The line of a container's config that carries its instance id (docs/adr/0012).
 
 PVE keeps it through every write, start, snapshot, conversion, migration and restore, and copies it into a clone. It is
 no option of anybody: neither drift, nor a line of ``lxc_options``, nor something that waits for a restart.

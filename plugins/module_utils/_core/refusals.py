@@ -48,10 +48,10 @@ def unfit(config: Mapping[str, Any]) -> str | None:
 
 def refusal(wanted: Wanted, seen: Observation, record: Record) -> str | None:
     """The reason to refuse any step, or None."""
-    if seen.elsewhere:
-        return _elsewhere(wanted, seen, record)
     if wanted.target == states.ABSENT:
         return _destroy(wanted, seen, record)
+    if seen.elsewhere:
+        return _elsewhere(wanted, seen, record)
     error = unfit(wanted.config)
     if error:
         return error

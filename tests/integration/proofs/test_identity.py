@@ -556,6 +556,11 @@ def test_a_container_on_another_node_of_the_cluster_is_not_created_again(node, s
         assert "set node to 'pve2'" in plan.error
         _journal, outcome = node.drive(wanted())
         assert (outcome.first.error, node.mutations()) == (plan.error, [])
+        # Its destruction, from a node where it is no more, forgets it there and leaves it where it is.
+        _journal, outcome = node.drive(absent())
+        assert (outcome.last.error, node.mutations()) == (None, [])
+        assert not node.store.load(CTID).ours
+        assert (there / f"{CTID}.conf").exists()
     finally:
         shutil.rmtree(node.pve_dir / "nodes" / "pve2")
 
