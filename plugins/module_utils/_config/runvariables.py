@@ -17,6 +17,7 @@ from difflib import get_close_matches
 from typing import Any
 
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._config.finding import show
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.claims import INVENTORY_ID
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.hostclaims import SECTIONS
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.states import STATES
 
@@ -230,6 +231,14 @@ TABLE: tuple[RunVariable, ...] = (
         "none",
         "What a run may remove from a node although that cuts somebody off, such as `network:vmbr1` or `nfs`.",
         _consent,
+    ),
+    RunVariable(
+        "phoenix_inventory_id",
+        "text",
+        "`inventory_id` of the inventory source",
+        "Id under which nodes record what this inventory set on them.",
+        _matching(INVENTORY_ID, "letters, digits, dots, underscores and hyphens, 63 at most"),
+        blank=False,
     ),
     RunVariable(
         "phoenix_credential",

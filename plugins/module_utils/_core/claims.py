@@ -51,7 +51,7 @@ class Verdict:
 
 def plain_differs(mine: Any, theirs: Any) -> bool:
     """Whether two values of an item contradict; who made an item is no part of its value."""
-    return _bare(mine) != _bare(theirs)
+    return bool(_bare(mine) != _bare(theirs))
 
 
 def _bare(value: Any) -> Any:
@@ -139,7 +139,9 @@ class Consent:
 
 def parse_consent(value: Any, sections: Sequence[str]) -> Consent:
     """Read the operator's variable: a list, or text with commas as a survey gives it. Raises ValueError."""
-    given = value.split(",") if isinstance(value, str) else [] if value is None else value
+    given = [] if value is None else value
+    if isinstance(given, str):
+        given = _json_list(given) if given.strip().startswith("[") else given.split(",")
     if not isinstance(given, (list, tuple)):
         raise ValueError(f"{CONSENT}: got {given!r}, expected a list or text with commas")
     words = [str(word).strip() for word in given if str(word).strip()]
@@ -152,6 +154,13 @@ def parse_consent(value: Any, sections: Sequence[str]) -> Consent:
     return Consent(
         frozenset(word for word in words if ":" not in word), frozenset(word for word in words if ":" in word)
     )
+
+
+def _json_list(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return text.split(",")
 
 
 def option(names: Sequence[str]) -> str:

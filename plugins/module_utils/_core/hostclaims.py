@@ -26,14 +26,12 @@ EVERYBODY = "everybody"
 
 def wanted(section: str, shape: Mapping[str, Any]) -> dict[str, Any]:
     """Return the items of a section as the file has it, in the one form that `host_config` gives."""
-    return {
-        "network": _network,
-        "nfs": _exports,
-        "samba": _samba,
-        "firewall": _firewall,
-        "ntp": lambda one: dict.fromkeys(map(str, one.get("servers") or ()), ""),
-        "sysctl": lambda one: {str(key): str(value) for key, value in (one.get("values") or {}).items()},
-    }[section](shape)
+    if section == "ntp":
+        return dict.fromkeys(map(str, shape.get("servers") or ()), "")
+    if section == "sysctl":
+        return {str(key): str(value) for key, value in (shape.get("values") or {}).items()}
+    read = {"network": _network, "nfs": _exports, "samba": _samba, "firewall": _firewall}[section]
+    return read(shape)
 
 
 def differs(section: str, mine: Any, theirs: Any) -> bool:

@@ -111,7 +111,8 @@ def export_rows(text: str) -> list[dict[str, Any]]:
 def smb_shape(text: str) -> dict[str, Any]:
     """Return the shares and the workgroup of a file that `smb_text` wrote."""
     shares: list[dict[str, Any]] = []
-    workgroup, share = "", None
+    workgroup = ""
+    share: dict[str, Any] | None = None
     for line in text.splitlines():
         head = re.match(r"\[([^\]]+)\]\Z", line.strip())
         key, mark, value = (part.strip() for part in line.partition("="))

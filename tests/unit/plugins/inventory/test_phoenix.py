@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,8 @@ from ansible.plugins.loader import inventory_loader
 from ansible.template import Templar
 from ansible.vars.hostvars import HostVars
 from ansible.vars.manager import VariableManager
+
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._config.source import inventory_id
 
 SOURCE = """
 plugin: phoenix.hypervisor.phoenix
@@ -456,6 +459,35 @@ def test_what_a_source_outside_the_file_holds_is_left_to_the_node(features_site:
     configs["lxc_configs"]["950"]["features"] = ["gpus"]
     (features_site / "lxc.json").write_text(json.dumps(configs))
     assert read(features_site).errors == []
+
+
+def test_the_id_of_an_inventory_is_given_or_made_of_file_names(site: Path, tmp_path_factory: pytest.TempPathFactory):
+    derived = read(site).vars("pve")
+    assert derived["phoenix_inventory_id"] == "phoenix.host"
+    assert derived["phoenix_inventory_id_is_given"] is False
+    clone = tmp_path_factory.mktemp("elsewhere") / "project"
+    shutil.copytree(site, clone)
+    assert read(clone).vars("pve")["phoenix_inventory_id"] == "phoenix.host"
+    (site / "phoenix.yml").write_text(SOURCE + "inventory_id: office\n")
+    given = read(site).vars("950")
+    assert (given["phoenix_inventory_id"], given["phoenix_inventory_id_is_given"]) == ("office", True)
+    for wrong in ("7", "a b", "[]", "''", ".x"):
+        (site / "phoenix.yml").write_text(SOURCE + f"inventory_id: {wrong}\n")
+        assert "inventory_id" in read(site).errors[0], wrong
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "expected"),
+    [
+        ("phoenix.yml", {"hypervisor_config": "hypervisor_config.json"}, "phoenix.hypervisor_config"),
+        ("phoenix.yml", {"hypervisor_config": "/etc/phoenix/big host.json"}, "phoenix.big-host"),
+        ("lab.phoenix.yaml", {}, "lab.phoenix"),
+        ("phoenix.yml", {"hypervisor_config": "x.json", "inventory_id": "a-1"}, "a-1"),
+        ("---.yml", {}, "default"),
+    ],
+)
+def test_derived_ids(name: str, data: dict[str, Any], expected: str):
+    assert inventory_id(name, data) == expected
 
 
 def test_feature_collections_of_the_source(site: Path):

@@ -82,6 +82,7 @@ def test_an_unknown_item_goes_only_when_it_is_named():
         ([], []),
         (" network , nfs:/srv/a@*", ["network:x", "nfs:/srv/a@*"]),
         (["nfs"], ["nfs:/srv/a@*", "nfs:y"]),
+        ('["nfs:y", "network"]', ["network:x", "nfs:y"]),
     ],
 )
 def test_consent_is_a_list_or_the_text_of_a_survey(value: Any, covered: list[str]):
