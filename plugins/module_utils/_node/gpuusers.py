@@ -16,6 +16,9 @@ from dataclasses import dataclass
 # Of what a program opens to compute. The control node is opened by everything that only asks, such as nvidia-smi.
 _COMPUTES = re.compile(r"/dev/nvidia\d+\Z|/dev/nvidia-uvm\Z")
 
+# A container names its own control groups: only what systemd accepts as a unit's name counts as one.
+_UNIT = re.compile(r"[A-Za-z0-9:_.\\@-]{1,247}\.(?:service|scope)\Z")
+
 
 @dataclass(frozen=True)
 class User:
@@ -86,7 +89,7 @@ def unit_of(pid: int, init: int, proc: str = "/proc") -> str:
     top = _group(init, proc).rpartition("/")[0]  # init itself is in init.scope
     path = _group(pid, proc)
     parts = path[len(top) + 1 :].split("/") if path.startswith(f"{top}/") else []
-    return next((part for part in parts if part.endswith((".service", ".scope"))), "")
+    return next((part for part in parts if _UNIT.match(part)), "")
 
 
 def _group(pid: int, proc: str) -> str:

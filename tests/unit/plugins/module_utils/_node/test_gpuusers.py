@@ -93,6 +93,7 @@ GROUPS = {
         ("/user.slice/user-1000.slice/user@1000.service/app.slice/vllm.service", "user@1000.service"),
         ("/docker/4f2a", ""),
         ("2/system.slice/vllm.service", ""),  # another container's, whose name begins in the same way
+        ("/system.slice/a\x1b[2Jb $(reboot).service", ""),
         ("", ""),
     ],
 )
