@@ -84,9 +84,11 @@ def acyclic_dependencies(subject: Subject) -> Iterator[Finding]:
         wanted = container.config.get("dependencies")
         edges[ctid] = []
         for index, other in enumerate(wanted if isinstance(wanted, list) else []):
+            if not isinstance(other, str):
+                continue  # the schema says so
             if other in subject.fleet.containers:
-                edges[ctid].append(str(other))
-            elif isinstance(other, str):
+                edges[ctid].append(other)
+            else:
                 path = container.place("dependencies", index)
                 yield subject.at(
                     path,
