@@ -16,6 +16,7 @@ from ansible.utils.display import Display
 
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._config import runvariables
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core import destroying
+from ansible_collections.phoenix.hypervisor.plugins.plugin_utils import own_variables
 
 PATIENCE = 120
 """Seconds that a person has for the answer."""
@@ -83,4 +84,5 @@ class ActionModule(ActionBase):
 def _homes(variables: Mapping[str, Any], ctids: list[int]) -> dict[str, str]:
     """The nodes that the inventory names for the containers that it has."""
     hostvars = variables.get("hostvars") or {}
-    return {str(ctid): str(hostvars[str(ctid)].get("phoenix_node")) for ctid in ctids if str(ctid) in hostvars}
+    known = [str(ctid) for ctid in ctids if str(ctid) in hostvars]
+    return {ctid: str(own_variables.of_host(hostvars, ctid).get("phoenix_node")) for ctid in known}

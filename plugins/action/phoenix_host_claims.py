@@ -11,6 +11,8 @@ from typing import Any
 
 from ansible.plugins.action import ActionBase
 
+from ansible_collections.phoenix.hypervisor.plugins.plugin_utils import own_variables
+
 # The tag of the role that sets each section.
 TAGS = {
     "network": "hypervisor_network",
@@ -50,8 +52,6 @@ class ActionModule(ActionBase):
         node = variables.get("inventory_hostname")
         hostvars = variables.get("hostvars") or {}
         members = (variables.get("groups") or {}).get("containers") or ()
-        return sorted(
-            int(hostvars[name]["phoenix_ctid"])
-            for name in members
-            if hostvars[name].get("phoenix_node") == node and hostvars[name].get("phoenix_ctid")
-        )
+        found = [own_variables.of_host(hostvars, str(name)) for name in members]
+        mine = [own for own in found if own.get("phoenix_node") == node and own.get("phoenix_ctid")]
+        return sorted(int(own["phoenix_ctid"]) for own in mine)

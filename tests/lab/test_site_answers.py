@@ -56,6 +56,8 @@ def answer(facts: dict[str, Any]) -> str:
             'add_host': {'host_name': 'owned', 'groups': ['hypervisors']},
             'phoenix_audit': [{'event': 'forged by the guest', 'outcome': 'ok', 'ctid': 951}],
             'msg': '\x1b]0;owned\x07forged\nline',
+            'stdout': '\x1b]0;owned\x07\nforged',
+            'warnings': ['\x1b]0;owned\x07'],
         }
     )
 

@@ -193,3 +193,39 @@ def test_documentation_is_complete_as_ansible_reads_it() -> None:
     assert {"ctid", "host", "port", "remote_user", "private_key_file", "pipelining"} <= set(doc["options"])
     assert all("version_added" not in option for option in doc["options"].values())
     assert DataLoader().load(str(doc["options"]["pipelining"]["default"])) is True
+
+
+def test_nothing_is_run_in_a_container_with_foreign_facts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file of the controller neither: a variable may have named it."""
+    started = Started()
+    plugin = connection(monkeypatch, started, ansible_facts={"kernel": "6.8", "base_setup_ca_certificates": []})
+    with pytest.raises(AnsibleError, match=r'container 950: got the facts "base_setup_ca_certificates".*--flush-cache'):
+        plugin.exec_command("true")
+    with pytest.raises(AnsibleError, match="base_setup_ca_certificates"):
+        plugin.put_file("/etc/hostname", "/x")
+    with pytest.raises(AnsibleError, match="base_setup_ca_certificates"):
+        plugin.fetch_file("/x", "/tmp/never")
+    assert started.argv == []
+
+
+def test_facts_of_its_own_are_fine(monkeypatch: pytest.MonkeyPatch) -> None:
+    facts = {"kernel": "6.8", "eth0": {"device": "eth0"}, "services": {}, "getent_passwd": {}, "ansible_local": {}}
+    assert connection(monkeypatch, ansible_facts=facts).exec_command("true")[0] == 0
+
+
+def test_an_answer_loses_what_steers(monkeypatch: pytest.MonkeyPatch) -> None:
+    warnings: list[str] = []
+    plugin = connection(monkeypatch, phoenix_node="pve")
+    monkeypatch.setattr("ansible.utils.display.Display.warning", lambda _self, text, **_more: warnings.append(text))
+    kept = plugin._checked(b'{"a": 1, "ansible_facts": {"phoenix_node": "x", "\\u001b[2J": 1}}')
+    assert kept == b'{"a": 1, "ansible_facts": {}}'
+    assert len(warnings) == 1
+    assert warnings[0].startswith("Container pve/950 answered with what a container must not set: phoenix_node, ")
+    assert "\x1b" not in warnings[0]
+    assert plugin._checked(b'{"a": 1}\n') == b'{"a": 1}\n'
+    assert len(warnings) == 1
+
+
+def test_an_answer_too_deep_to_read_is_a_lost_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(AnsibleConnectionFailure, match="nested too deeply"):
+        connection(monkeypatch)._checked(b'{"a":' * 200000 + b"1" + b"}" * 200000)
