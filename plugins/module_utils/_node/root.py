@@ -22,5 +22,5 @@ def lacking(node: str) -> str:
     return (
         f'This task runs as the user "{user}" on node {node}, expected root. Add ansible_become: true '
         f"to the entry of the node in the inventory source, beside ansible_user: {user}. A user that sudo asks for a "
-        "password needs --ask-become-pass, too. Tasks inside containers need phoenix_pct_node_become: true."
+        "password needs --ask-become-pass, too."
     )

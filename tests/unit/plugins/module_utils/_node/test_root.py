@@ -13,7 +13,7 @@ from ansible_collections.phoenix.hypervisor.plugins.module_utils._node import ro
 from ansible_collections.phoenix.hypervisor.plugins.modules import phoenix_lxc_info
 
 
-class StoppedError(Exception):
+class StoppedError(SystemExit):
     """The module's end."""
 
 
@@ -36,7 +36,7 @@ def test_the_module_that_comes_first_refuses_another_user(monkeypatch: Any, uid:
     monkeypatch.setattr(phoenix_lxc_info, "AnsibleModule", Module)
     with pytest.raises(StoppedError):
         phoenix_lxc_info.main()
-    for words in (f'the user "{name}"', "ansible_become: true", "phoenix_pct_node_become: true"):
+    for words in (f'the user "{name}"', "ansible_become: true", "--ask-become-pass"):
         assert words in told[0]
 
 
