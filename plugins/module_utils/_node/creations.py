@@ -25,13 +25,16 @@ def find(client: Client, node: str, wanted: Wanted, record: Record) -> str | Non
     """The worker of a creation whose UPID was not recorded in time: killed between the call and its answer."""
     source = wanted.config.get("clone_from_ctid")
     kind, ident = ("vzclone", source) if source is not None else ("vzcreate", wanted.ctid)
-    since = float((record.creating or {}).get("at", 0))
-    for task in tasks(client, node, {"vmid": ident, "source": "all", "limit": 20}):
+    creating = record.creating or {}
+    since, found = float(creating.get("at", 0)), None
+    for task in tasks(client, node, {"vmid": ident, "typefilter": kind, "source": "all", "limit": 500}):
         begun = float(task.get("starttime", 0))
-        late = kind == "vzcreate" and begun > since + SENT_WITHIN  # a clone waits for the lock of its source for hours
-        if task.get("type") == kind and begun >= since - 1 and not late:
-            return str(task.get("upid"))
-    return None
+        # Newest first. Other clones of the source may have begun since: ours is the first after the recorded one.
+        if begun < since - 1 or task.get("upid") == creating.get("after"):
+            break
+        if kind == "vzclone" or begun <= since + SENT_WITHIN:  # a clone waits for the lock of its source for hours
+            found = str(task.get("upid"))
+    return found
 
 
 def later(client: Client, node: str, ctid: int, upid: str) -> dict[int, str]:

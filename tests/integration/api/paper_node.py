@@ -121,6 +121,7 @@ class Node:
             run,
             lock_wait=1.0,
             locks=str(self.directory / "lock"),
+            turns=str(self.directory / "run"),
         )
 
     def gatherer(self, client=None):

@@ -16,7 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from paper_node import Cut, wanted
 
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._node import local_client
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node import creations, local_client
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.client import PveError
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.outcome import StepError
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.store import Store
@@ -188,11 +188,12 @@ def test_what_somebody_did_after_a_creation_of_ours_is_found(node):
     node.drive(wanted(**FULL))
     tasks = node.call("GET", "/nodes/pve/tasks", {"vmid": 950, "source": "all"})
     creation = next(task for task in tasks if task["type"] == "vzcreate")
-    executor = node.executor()
-    (found,) = executor._later_tasks(950, creation["upid"].replace(f"{creation['starttime']:08X}", "60000000")).items()
+    client = node.executor().client
+    upid, begun = creation["upid"], f"{creation['starttime']:08X}"
+    (found,) = creations.later(client, "pve", 950, upid.replace(begun, "60000000")).items()
     assert found[0] == 950
     assert "vzstart" in found[1] or "vzcreate" in found[1]
-    assert executor._later_tasks(950, creation["upid"].replace(f"{creation['starttime']:08X}", "F0000000")) == {}
+    assert creations.later(client, "pve", 950, upid.replace(begun, "F0000000")) == {}
 
 
 def test_a_missing_template_shows_pves_words_the_call_and_the_log(node):
@@ -418,6 +419,8 @@ def test_twenty_clones_of_one_source_take_turns_at_its_lock(node):
     assert [outcome.last.error for outcome in outcomes] == [None] * 20
     assert {outcome.last.state for outcome in outcomes} == {"created"}
     assert len(list(node.conf_dir.glob("10*.conf"))) == 20
+    clones = [path for method, path, _params in node.mutations() if method == "POST" and path.endswith("/clone")]
+    assert len(clones) == 20  # none was made only to be refused
 
 
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
@@ -474,7 +477,21 @@ def test_a_clone_that_ended_after_its_run_was_killed_still_gets_an_identity(node
     base, clone = chain(node)
     node.drive(base)
     with contextlib.suppress(Cut):
-        node.drive(clone, client=lambda: Cutting(node.pve.port, 1, True))
+        node.drive(clone, client=lambda: Cutting(node.pve.port, 2, True))  # the first one looks at the task list
     node.run(node.pve.settled())
     assert [step.kind for step in node.drive(clone, check=True).first.steps][:1] == ["adopt"]
     assert "identity" in [step.kind for step in node.drive(clone, check=True).first.steps]
+
+
+def test_the_worker_of_a_killed_clone_is_not_mistaken_for_another_clones(node):
+    base, clone = chain(node)
+    node.drive(base)
+    with contextlib.suppress(Cut):
+        node.drive(clone, client=lambda: Cutting(node.pve.port, 2, True))  # the first one looks at the task list
+    node.run(node.pve.settled())
+    ours = [task["upid"] for task in node.pve.tasklog if task["type"] == "vzclone"]
+    node.call("POST", f"/nodes/pve/lxc/{base.ctid}/clone", {"newid": 977, "full": 1})
+    node.run(node.pve.settled())
+    recall = node.executor()._recall
+    recall.creation(clone, check=True)
+    assert recall.found == {clone.ctid: ours[0]}

@@ -92,7 +92,8 @@ def settle_edges(task: dict[str, Any]) -> None:
     local_client.mint_ticket = lambda: tuple(task["ticket"])
     local_client.pinned_fingerprint = lambda: task["fingerprint"]
     phoenix_lxc_state.open_client = lambda: local_client.LocalClient(port=task["port"])
-    phoenix_lxc_state.Executor = functools.partial(phoenix_lxc_state.Executor, locks=str(root / "lock"))
+    edges = {"locks": str(root / "lock"), "turns": run}
+    phoenix_lxc_state.Executor = functools.partial(phoenix_lxc_state.Executor, **edges)
     os.environ["PATH"] = f"{root / 'bin'}:{os.environ['PATH']}"
     inside = root / "guests" / str(task["ctid"])
 

@@ -229,6 +229,7 @@ class ProofNode:
         observer = Observer(str(self.pve_dir), running=lambda: set(self.backend.running))
         audit = Audit("run-1", quiet=check, directory=str(self.directory / "log"))
         settings = {"lock_wait": 1.0, "ready_timeout": 2.0, "locks": str(self.directory / "lock"), **options}
+        settings.setdefault("turns", str(self.directory / "busy"))
         return Executor(observer, self.store, audit, client or self.client, "run-1", **settings)
 
     def check(self, wanted: Wanted) -> Any:
