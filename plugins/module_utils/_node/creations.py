@@ -29,11 +29,14 @@ def find(client: Client, node: str, wanted: Wanted, record: Record) -> str | Non
     since, found = float(creating.get("at", 0)), None
     for task in tasks(client, node, {"vmid": ident, "typefilter": kind, "source": "all", "limit": 500}):
         begun = float(task.get("starttime", 0))
-        # Newest first. Other clones of the source may have begun since: ours is the first after the recorded one.
         if begun < since - 1 or task.get("upid") == creating.get("after"):
             break
-        if kind == "vzclone" or begun <= since + SENT_WITHIN:  # a clone waits for the lock of its source for hours
-            found = str(task.get("upid"))
+        if kind == "vzcreate" and begun > since + SENT_WITHIN:  # a clone waits for its turn at its source for hours
+            continue
+        found = str(task.get("upid"))
+        if "after" not in creating:
+            break  # the newest one
+        # Other clones of the source may have begun since: ours is the first after the one that is recorded.
     return found
 
 
