@@ -6,12 +6,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ansible.plugins.action import ActionBase
-
-from ansible_collections.phoenix.hypervisor.plugins.plugin_utils import own_variables
 
 # The tag of the role that sets each section.
 TAGS = {
@@ -37,21 +35,20 @@ class ActionModule(ActionBase):
         arguments = dict(self._task.args)
         sections = arguments.get("sections")
         if isinstance(sections, Mapping):
-            run, skipped = (set(variables.get(name) or ()) for name in ("ansible_run_tags", "ansible_skip_tags"))
-            arguments["sections"] = {
-                key: value
-                for key, value in sections.items()
-                if (not run or run & ALL or TAGS.get(key) in run) and TAGS.get(key) not in skipped
-            }
-        arguments.setdefault("ctids", self._ctids(variables))
+            run, skipped = (variables.get(name) or () for name in ("ansible_run_tags", "ansible_skip_tags"))
+            arguments["sections"] = selected(sections, run, skipped)
+        # From the inventory source: in a slice of a job the group of containers has only some of them.
+        arguments.setdefault("ctids", list(variables.get("phoenix_node_ctids") or ()))
         module = "phoenix.hypervisor.phoenix_host_claims"
         return {**result, **self._execute_module(module_name=module, module_args=arguments, task_vars=variables)}
 
-    def _ctids(self, variables: Mapping[str, Any]) -> list[int]:
-        """The containers that the inventory has on this node, whatever `--limit` leaves of them."""
-        node = variables.get("inventory_hostname")
-        hostvars = variables.get("hostvars") or {}
-        members = (variables.get("groups") or {}).get("containers") or ()
-        found = [own_variables.of_host(hostvars, str(name)) for name in members]
-        mine = [own for own in found if own.get("phoenix_node") == node and own.get("phoenix_ctid")]
-        return sorted(int(own["phoenix_ctid"]) for own in mine)
+
+def selected(sections: Mapping[str, Any], run: Iterable[str], skipped: Iterable[str]) -> dict[str, Any]:
+    """Return the sections that a run with these tags touches."""
+    wanted, left = set(run), set(skipped)
+    every = not wanted or bool(wanted & ALL)
+    return {
+        key: value
+        for key, value in sections.items()
+        if (every or TAGS.get(key) in wanted) and TAGS.get(key) not in left and "hypervisor" not in left
+    }

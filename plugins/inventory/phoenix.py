@@ -322,6 +322,10 @@ class InventoryModule(BaseInventoryPlugin):
                 self._set(ctid, key, _FROM_NODE[key])
             if variables.get("ansible_connection") in ("local", "ansible.builtin.local"):
                 self._set(ctid, "phoenix_pct_transport", "local")
+        for name in nodes:
+            # All of them, also where a job of AWX has only a slice of the hosts.
+            own = [ctid for ctid, one in fleet.containers.items() if (one.text("node") or only) == name]
+            self._set(name, "phoenix_node_ctids", sorted(map(int, own)))
         for group, members in groups(fleet).items():
             name = self.inventory.add_group(group)
             for ctid in members:
