@@ -46,6 +46,8 @@ def _row(ctid: str, seen: dict[str, Any]) -> tuple[str, ...]:
     plan = seen.get("plan") or {}
     todo = plan.get("error") or ", ".join(f"{step['kind']} {step['name']}".strip() for step in plan.get("steps", []))
     state = seen.get("state") or seen.get("recorded_state") or ("absent" if not seen.get("exists") else "not ours")
+    if plan.get("error") and seen.get("exists") and seen.get("ours") is False:
+        state = "not ours"
     notes = [f"waits for a restart: {key}" for key in plan.get("waiting", [])] + list(plan.get("notes", []))
     return (
         str(ctid),

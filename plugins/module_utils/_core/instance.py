@@ -40,8 +40,7 @@ def known(record: Record) -> Mapping[str, Any]:
 
 def is_marked(seen: Observation, record: Record) -> bool:
     """Whether the container carries the instance id on record, and is on record as it is."""
-    noted = known(record)
-    return bool(noted) and seen.conf.instance == noted["id"]
+    return seen.conf.instance is not None and seen.conf.instance == known(record).get("id")
 
 
 def is_current(seen: Observation, record: Record) -> bool:
@@ -104,7 +103,7 @@ def _contradiction(seen: Observation, record: Record, past: Past) -> str | None:
 
 def _is_in_force(actual: str | None, applied: Any) -> bool:
     if actual is None or not isinstance(applied, Mapping):
-        return actual == applied
+        return actual is not None and actual == str(applied)
     there = {*properties.parse(actual).items(), *properties.parse(actual, "volume").items()}
     return any((str(key), str(value)) in there for key, value in applied.items())
 

@@ -32,6 +32,7 @@ def plan(wanted: Wanted, seen: Observation, record: Record) -> Plan:
     world = _observed(wanted, seen, record)
     state = world.state()
     if error:
+        state = _state_of_refused(wanted, seen, record, state)
         return Plan(state=state, error=error, final_state=state)
     if wanted.target == states.ABSENT:
         return _absent(wanted, seen, record, state)
@@ -76,6 +77,13 @@ def plan(wanted: Wanted, seen: Observation, record: Record) -> Plan:
 def below(seen: Observation, above: Observation, plan_above: Plan) -> Observation:
     """The observation of a clone whose source this run works on before it, with what that leaves."""
     return dataclasses.replace(seen, above=above, source_word=plan_above.final_state)
+
+
+def _state_of_refused(wanted: Wanted, seen: Observation, record: Record, state: str) -> str:
+    """The state that the record supports: another container is none of ours, a template by hand is not complete."""
+    if seen.exists and not record.ours and not seen.creating:
+        return states.DEFINED
+    return states.CONFIGURED if refusals.template_fault(wanted, seen, record) else state
 
 
 def _anew(wanted: Wanted, seen: Observation, record: Record) -> Plan:

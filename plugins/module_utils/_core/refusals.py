@@ -74,7 +74,7 @@ def refusal(wanted: Wanted, seen: Observation, record: Record) -> str | None:
         return _create(wanted, seen)  # what a dead creation of ours left is removed first, so it needn't fit
     config = seen.conf.merged()
     return (
-        _template(wanted, seen, record)
+        template_fault(wanted, seen, record)
         or compare.fixed_error(wanted, config)
         or compare.disk_growth(wanted, seen.conf, record)[1]
         or _mounts(wanted, seen, record)
@@ -103,7 +103,7 @@ def _elsewhere(wanted: Wanted, seen: Observation, record: Record) -> str:
     )
 
 
-def _template(wanted: Wanted, seen: Observation, record: Record) -> str | None:
+def template_fault(wanted: Wanted, seen: Observation, record: Record) -> str | None:
     """A template that this collection did not make is never taken for the finished container."""
     if not seen.template or states.rank(wanted.target) < states.rank(states.RUNNING):
         return None
