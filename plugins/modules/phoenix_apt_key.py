@@ -14,7 +14,7 @@ description:
   - The file is written only when each of its keys has one of the expected fingerprints. So it does not matter how the
     key came, and a server that was taken over can't bring a key of its own.
   - Needs neither gpg nor anything else beside Python.
-  - C(ansible.builtin.deb822_repository) takes an address as O(ignore:signed_by) too, and believes what it gets there.
+  - C(ansible.builtin.deb822_repository) takes an address as O(ignore:signed_by) too, and trusts whatever it gets there.
 author: Phoenix Hypervisor contributors (@phoenix-hypervisor)
 extends_documentation_fragment:
   - phoenix.hypervisor.attributes
