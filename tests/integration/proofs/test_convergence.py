@@ -20,7 +20,14 @@ from proof_counts import COUNTS, LONG, number
 from proof_node import normal, predicted, pve_calls
 from proof_states import FEATURES, adoptions, applied_features, configs, confs
 
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._core import compare, ledger, mounts
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core import (
+    compare,
+    instance,
+    ledger,
+    marker,
+    mounts,
+    rawlines,
+)
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.conffile import ConfFile, parse_conf
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.model import Record, Wanted
 
@@ -31,12 +38,13 @@ FOREIGN = ("arch", "ostype", "cpulimit", "cpuunits", "net1", "unprivileged", "cm
 FOREIGN += ("protection", "tags", "nameserver", "searchdomain", "timezone", "future_key", "description", "parent")
 
 
-def remember(node: Any, before: dict[str, Any], there: ConfFile, running: bool) -> None:
+def remember(node: Any, before: dict[str, Any], there: ConfFile, running: bool, recognized: str) -> None:
     """The record of an earlier run with other values: what it applied is what is undone when its key is gone."""
     earlier = Wanted(CTID, "pve", before, FEATURES)
     changes = compare.config_changes(earlier, there.merged(), Record(), running)
     known = mounts.completed(changes.volumes, there)
-    node.store.update_record(CTID, ours=True, applied=dict(changes.applied), volumes=known)
+    own = None if recognized == "older" else {"id": "i1", "at": 1, **instance.evidence(there)}
+    node.store.update_record(CTID, ours=True, applied=dict(changes.applied), volumes=known, instance=own)
 
 
 def stored_plainly(config: dict[str, Any], merged: dict[str, str]) -> list[str]:
@@ -98,10 +106,13 @@ def kept(before: ConfFile, after: ConfFile, config: dict[str, Any]) -> None:
     applied=applied_features,
     adoption=adoptions,
     complete=st.booleans(),
+    recognized=st.sampled_from(["by its id", "by its id", "without its id", "older"]),
 )
-def test_one_apply_converges(node, config, actual, before, features, applied, adoption, complete):
+def test_one_apply_converges(node, config, actual, before, features, applied, adoption, complete, recognized):
     node.wipe()
     COUNTS["pairs of desired config and actual state"] += 1
+    if actual and recognized == "by its id":
+        actual = (rawlines.edit(actual[0], [marker.line("i1")], []), actual[1])
     there = parse_conf(actual[0]) if actual else ConfFile()
     if actual:
         node.place(CTID, *actual)
@@ -110,7 +121,7 @@ def test_one_apply_converges(node, config, actual, before, features, applied, ad
             digest = next(item["digest"] for item in FEATURES if item["name"] == name)
             node.books[CTID]["features"][name] = {"status": "applied", "digest": digest}
         if adoption == "ours":
-            remember(node, before, there, actual[1])
+            remember(node, before, there, actual[1], recognized)
             if complete:
                 node.store.write_word(CTID, "completed")
     wanted = Wanted(CTID, "pve", config, features, adopt=adoption if adoption != "ours" else "no")
@@ -129,6 +140,7 @@ def test_one_apply_converges(node, config, actual, before, features, applied, ad
     assert (outcome.last.steps, outcome.last.state) == ((), "completed")
     assert normal(node.mutations()) == normal(pve_calls(journal)) == normal(pve_calls(predicted(check.first)))
     after = parse_conf(node.conf(CTID))
+    assert after.instance == node.store.load(CTID).instance["id"]
     assert stored_plainly(config, after.merged()) == []
     if actual:
         kept(there, after, config)
