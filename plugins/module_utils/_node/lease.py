@@ -111,7 +111,7 @@ class Leases:
             write_atomic(self._path(ctid), json.dumps(fresh, sort_keys=True) + "\n")
         if not foreign or holder is None:
             return None
-        self._await_idle(ctid, busy_timeout)
+        self._await_idle(ctid, str(holder["id"]), busy_timeout)
         return str(holder["id"])
 
     def release(self, ctid: int, run: Mapping[str, Any]) -> None:
@@ -183,10 +183,10 @@ class Leases:
         finally:
             os.close(handle)
 
-    def _await_idle(self, ctid: int, timeout: float) -> None:
-        """Wait until nothing of a displaced run is at work. What it left inside the container is ended."""
+    def _await_idle(self, ctid: int, displaced: str, timeout: float) -> None:
+        """Wait until nothing is at work. What the displaced run left inside the container is ended."""
         deadline = time.monotonic() + timeout
-        left = Leftovers(os.path.join(self._busy, f"{ctid}.busy"))
+        left = Leftovers(os.path.join(self._busy, f"{ctid}.busy"), displaced)
         while self._is_busy(ctid):
             left.end()
             if time.monotonic() > deadline:

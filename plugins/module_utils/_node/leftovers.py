@@ -4,9 +4,10 @@
 
 """What a dead run left running inside a container is ended, not awaited.
 
-The busy file leads to it: who has it open on the node, and what descends from these into the container. A package
-manager gets a short time first, since one that is ended while it unpacks leaves work for ``dpkg --configure -a``, which
-the next run does. An application's supervisor descends from nobody by then, and goes on to be taken over.
+The busy file leads to it: who has it open on the node on behalf of that run, which its arguments name, and what
+descends from these into the container. A command of somebody else is left alone. A package manager gets a short time
+first, since one that is ended while it unpacks leaves work for ``dpkg --configure -a``, which the next run does. An
+application's supervisor descends from nobody by then, and goes on to be adopted.
 """
 
 from __future__ import annotations
@@ -39,10 +40,13 @@ PACKAGE_MANAGERS = frozenset(
 
 
 class Leftovers:
-    """The processes inside a container that descend from those that have its busy file open."""
+    """The processes inside a container that descend from a run's commands: those that have its busy file open."""
 
-    def __init__(self, busy: str, proc: str = "/proc", patience: float = PATIENCE, grace: float = GRACE) -> None:
+    def __init__(
+        self, busy: str, run: str, proc: str = "/proc", patience: float = PATIENCE, grace: float = GRACE
+    ) -> None:
         self._busy = busy
+        self._run = run.encode()
         self._proc = proc
         self._tree = processes.Tree(proc=proc)
         self._patient_until = time.monotonic() + patience
@@ -54,7 +58,8 @@ class Leftovers:
 
         A module of the node that is at work is no leftover: it looks at the lease and ends by itself.
         """
-        members = self._tree.grow(processes.holders(self._busy, self._proc))
+        holders = processes.holders(self._busy, self._proc)
+        members = self._tree.grow(pid for pid in holders if self._run in _arguments(pid, self._proc))
         inside = {pid for pid in members if processes.is_inside(pid, self._proc)}
         if not inside:
             return
@@ -64,6 +69,14 @@ class Leftovers:
         if self._killing is None:
             self._killing = now + self._grace
         self._tree.signal(signal.SIGTERM if now < self._killing else signal.SIGKILL, inside)
+
+
+def _arguments(pid: int, proc: str) -> list[bytes]:
+    try:
+        with open(f"{proc}/{pid}/cmdline", "rb") as file:
+            return file.read().split(b"\0")
+    except OSError:
+        return []
 
 
 def _name(pid: int, proc: str) -> str:

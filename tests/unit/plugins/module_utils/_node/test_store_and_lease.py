@@ -189,11 +189,11 @@ def inside(tmp_path, monkeypatch):
     """Start a command as the connection does, its process counting as one of a container; return its number."""
     started = []
 
-    def start(command):
+    def start(command, *runs):
         (tmp_path / "950.busy").touch()
         pid = tmp_path / "pid"
         script = INSIDE.format(busy=tmp_path / "950.busy", bin=tmp_path, command=command, pid=pid)
-        started.append(subprocess.Popen(["sh", "-c", script]))
+        started.append(subprocess.Popen(["sh", "-c", script, "phoenix-pct", *runs]))
         while not pid.exists() or not pid.read_text().strip():
             assert started[0].poll() is None
         child = int(pid.read_text())
@@ -211,18 +211,28 @@ def inside(tmp_path, monkeypatch):
 def test_what_a_dead_run_left_inside_the_container_is_ended(root, tmp_path, inside):
     mine = Leases(root, str(tmp_path))
     mine.acquire(950, ME, [])
-    child = inside("sleep 600")
+    child = inside("sleep 600", "run-1")
     started = time.monotonic()
     assert mine.acquire(950, OTHER, ["run-1"], busy_timeout=20) == "run-1"
     assert time.monotonic() - started < 5
     assert processes.read(child) is None
 
 
+def test_what_somebody_else_does_inside_the_container_is_awaited(root, tmp_path, inside):
+    mine = Leases(root, str(tmp_path))
+    mine.acquire(950, ME, [])
+    child = inside("sleep 600", "run-9")
+    with pytest.raises(leases.LeaseBusyError):
+        mine.acquire(950, OTHER, ["run-1"], busy_timeout=1)
+    assert processes.read(child) is not None
+    os.kill(child, 9)
+
+
 def test_a_package_manager_has_a_short_time_to_end_by_itself(root, tmp_path, inside, monkeypatch):
     (tmp_path / "dpkg").symlink_to("/bin/sleep")
     mine = Leases(root, str(tmp_path))
     mine.acquire(950, ME, [])
-    child = inside("dpkg 600")
+    child = inside("dpkg 600", "run-1", "run-2")
     with pytest.raises(leases.LeaseBusyError):
         mine.acquire(950, OTHER, ["run-1"], busy_timeout=1)
     assert processes.read(child) is not None
