@@ -18,7 +18,15 @@ from typing import Callable
 
 
 def in_words(main: Callable[[], None]) -> Callable[[], None]:
-    """Wrap a module's main function so that an error of any class fails the module with one sentence."""
+    """Decorate a module's main function: where the module is the program, any error fails it with one sentence.
+
+    Imported, as tests and linters do, it is left alone.
+    """
+    return bordered(main) if main.__module__ == "__main__" else main
+
+
+def bordered(main: Callable[[], None]) -> Callable[[], None]:
+    """Wrap a function so that an error of any class prints a failed result of one sentence, and ends the program."""
 
     @functools.wraps(main)
     def ended() -> None:

@@ -44,7 +44,7 @@ def raises(error):
 )
 def test_any_error_ends_in_a_sentence(cause, words, capsys):
     with pytest.raises(SystemExit) as caught:
-        ending.in_words(cause)()
+        ending.bordered(cause)()
     assert caught.value.code == 1
     printed = capsys.readouterr()
     (line,) = printed.out.splitlines()
@@ -57,8 +57,18 @@ def test_any_error_ends_in_a_sentence(cause, words, capsys):
 
 def test_the_end_of_a_module_is_left_alone():
     with pytest.raises(SystemExit) as caught:
-        ending.in_words(raises(SystemExit(0)))()
+        ending.bordered(raises(SystemExit(0)))()
     assert caught.value.code == 0
+
+
+def test_only_a_module_that_is_the_program_ends_there():
+    def main():
+        raise ValueError
+
+    assert ending.in_words(main) is main
+    main.__module__ = "__main__"
+    with pytest.raises(SystemExit):
+        ending.in_words(main)()
 
 
 def test_every_module_ends_there():
