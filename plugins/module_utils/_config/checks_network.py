@@ -12,6 +12,7 @@ from typing import Any
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._config.checks import Checks, Subject, unique
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._config.finding import Finding, Pointer
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._config.fleet import Container, Fleet
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core import forms
 
 CHECKS = check = Checks()
 
@@ -22,7 +23,7 @@ MOST_NAME_SERVERS = 3
 def unique_mac_addresses(subject: Subject) -> Iterator[Finding]:
     """No two containers have the same MAC address."""
     yield from unique(
-        subject, "mac_address", "MAC address", lambda container: (container.text("mac_address") or "").lower()
+        subject, "mac_address", "MAC address", lambda container: forms.mac(container.text("mac_address") or "")
     )
 
 
@@ -74,7 +75,7 @@ def one_address(subject: Subject) -> Iterator[Finding]:
     for container in subject.fleet.containers.values():
         static, network = container.text("static_ip"), container.config.get("network_config")
         ip = network.get("ip") if isinstance(network, dict) else None
-        if static is not None and isinstance(ip, str) and static != ip:
+        if static is not None and isinstance(ip, str) and forms.address(static) != forms.address(ip):
             path = container.place("static_ip")
             yield subject.at(
                 path,

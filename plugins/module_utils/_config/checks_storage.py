@@ -11,6 +11,7 @@ from typing import Any
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._config.checks import Checks, Subject
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._config.finding import Finding
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._config.fleet import Container, Fleet
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core import forms
 
 CHECKS = check = Checks()
 
@@ -43,7 +44,7 @@ def one_mount_per_path(subject: Subject) -> Iterator[Finding]:
                 if not isinstance(value, str) or not value.startswith("/"):
                     continue
                 path = container.place(list_key, index, key)
-                inside = "/" + "/".join(part for part in value.split("/") if part)
+                inside = forms.path(value)
                 if inside == "/":
                     remedy = "Name a folder, not the root."
                     yield subject.at(path, subject.show(path, value), "a folder below /", remedy)

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._config.finding import Pointer, to_pointer
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core import addresses
 
 RENAMED_CONTAINER_KEYS: Mapping[str, str] = {
     "clone_from_template_ctid": "clone_from_ctid",
@@ -94,9 +95,7 @@ class Container:
     @property
     def address(self) -> str | None:
         """Its IPv4 address with prefix length, `dhcp` or `manual`; None where the file says nothing."""
-        network = self.config.get("network_config")
-        value = network.get("ip") if isinstance(network, dict) else None
-        return value if isinstance(value, str) else self.text("static_ip")
+        return addresses.configured(self.config) or None
 
     def place(self, *keys: Any) -> Pointer:
         """Where a key of this container stands in the file: in its own entry, or in `lxc_defaults`."""

@@ -16,6 +16,7 @@ from typing import Any
 
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._config.finding import Notice, Pointer
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._config.fleet import Container, Fleet
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core import forms
 
 MARK = "shared_volume"
 """The key of such a mount point that names its shared volume; no file can have it."""
@@ -55,7 +56,7 @@ def mounts(hypervisor: Mapping[str, Any]) -> Iterator[Mount]:
 
 def plain(path: Any) -> str:
     """A path without what doesn't tell it from others: slashes that are doubled or at its end."""
-    return "/" + "/".join(part for part in str(path).split("/") if part)
+    return forms.path(path)
 
 
 def points(container: Container) -> list[Any]:

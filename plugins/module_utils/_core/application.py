@@ -11,6 +11,8 @@ import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any, Optional
 
+from . import addresses
+
 BASE = {
     "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
     "HOME": "/root",
@@ -42,7 +44,7 @@ def environment(config: Mapping[str, Any], ctid: int, name: str, node: str, feat
         PHOENIX_CTID=str(ctid),
         PHOENIX_NAME=name,
         PHOENIX_NODE=node,
-        PHOENIX_IP=static_address(config),
+        PHOENIX_IP=addresses.static(config),
         PHOENIX_FEATURES=" ".join(features),
     )
     return result
@@ -58,15 +60,6 @@ def as_text(value: Any) -> Optional[str]:
         parts = [None if isinstance(part, (list, tuple)) else as_text(part) for part in value]
         return " ".join(shlex.quote(part) for part in parts if part is not None) if None not in parts else None
     return None
-
-
-def static_address(config: Mapping[str, Any]) -> str:
-    """Return the address of network_config without its prefix length, or an empty text."""
-    network = config.get("network_config")
-    address = network.get("ip") if isinstance(network, Mapping) else None
-    if not isinstance(address, str) or address in ("dhcp", "manual", "auto"):
-        return ""
-    return address.partition("/")[0]
 
 
 def user_environment(given: Mapping[str, Any]) -> dict[str, str]:

@@ -6,9 +6,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
-from . import compare, firewall_changes, hostneeds, mounts, states
+from . import addresses, compare, firewall_changes, hostneeds, mounts, states
 from .conffile import ConfFile
 from .firewall import Firewall
 from .model import HOT, NOTHING, RESTART, Entry, Observation, Record, Wanted
@@ -45,6 +46,7 @@ def configure(wanted: Wanted, seen: Observation, record: Record, world: World, t
     waiting = sorted(seen.conf.pending) if world.exists and seen.running else []
     if world.exists and seen.running and record.raw_boot is not None and record.raw_boot == seen.boot:
         waiting.append("lxc")
+    waiting += _unaddressed(seen, record, waiting)
     if not world.exists or target < states.rank(states.CONFIGURED):
         return waiting
     path = f"/nodes/{wanted.node}/lxc/{wanted.ctid}"
@@ -75,9 +77,14 @@ def configure(wanted: Wanted, seen: Observation, record: Record, world: World, t
         world.config = changes.onto(world.config)
         call = Entry("pve", f"PUT {path}/config", changes.params())
         remember = _remember(changes, earlier, to_come)
+        late = addresses.without_client(changes.set, conf.head) if world.running and seen.boot else []
+        if late:
+            remember = Entry("node", "record", {**remember.params, "dhcp": dict.fromkeys(late, str(seen.boot))})
         world.add("configure", "; ".join(changes.reasons), call, remember, disrupts=changes.disrupts)
         if world.running:
-            waiting = sorted({*compare.left_waiting(changes, conf), *(key for key in waiting if key == "lxc")})
+            unasked = [key for key in _unaddressed(seen, record, ()) if key not in changes.set]
+            kept = {*(key for key in waiting if key == "lxc"), *late, *unasked}
+            waiting = sorted({*compare.left_waiting(changes, conf), *kept})
     if add or remove:
         to_come.remove(compare.RAW)
         world.differs = bool(growth or to_come)
@@ -99,6 +106,13 @@ def configure(wanted: Wanted, seen: Observation, record: Record, world: World, t
         call = Entry("pve", f"PUT {path}/resize", {"disk": disk, "size": size})
         world.add("resize", f"{disk} grows to {size}", call, disrupts=HOT if world.running else NOTHING)
     return waiting
+
+
+def _unaddressed(seen: Observation, record: Record, waiting: Iterable[str]) -> list[str]:
+    """The interfaces that were set to DHCP since the container was started, and are still."""
+    now = seen.conf.merged()
+    late = [key for key, boot in record.dhcp.items() if seen.running and boot == seen.boot]
+    return [key for key in late if key not in waiting and addresses.is_by_dhcp(key, now)]
 
 
 def _unrecorded(changes: compare.Changes, earlier: Record, world: World, growth: Any) -> bool:

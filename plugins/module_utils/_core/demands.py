@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Union
 
-from . import gpubudget, properties
+from . import forms, gpubudget, properties
 from .clones import disks
 from .compare import GIB, disk_size
 
@@ -240,7 +240,7 @@ def _mount(candidate: Candidate, key: str, parts: Mapping[str, str], known: _Kno
     match = _NEW_VOLUME.match(volume)
     if volume.startswith("/"):
         for index, item in enumerate(candidate.config.get("mount_points") or ()):
-            if str(item.get("container_path")) == inside:
+            if forms.path(item.get("container_path")) == forms.path(inside):
                 # A shared volume's stands in the host's file, under the CTID.
                 where = () if item.get("shared_volume") else ("mount_points", index, "host_path")
                 place = candidate.place(*where)
@@ -253,7 +253,7 @@ def _mount(candidate: Candidate, key: str, parts: Mapping[str, str], known: _Kno
 
 def _pool_place(candidate: Candidate, inside: str) -> Path:
     for index, item in enumerate(candidate.config.get("volumes") or ()):
-        if str(item.get("mount_point")) == inside:
+        if forms.path(item.get("mount_point")) == forms.path(inside):
             return candidate.place("volumes", index, "pool") if item.get("pool") else candidate.place("storage_pool")
     return candidate.place("volumes")
 

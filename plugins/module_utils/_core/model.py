@@ -162,16 +162,17 @@ class Observation:
 
     @property
     def tags(self) -> frozenset[str]:
-        """Its PVE tags."""
+        """Its PVE tags, in lower case as they are compared."""
         text = self.conf.head.get("tags", "").replace(",", ";").replace(" ", ";")
-        return frozenset(tag for tag in text.split(";") if tag)
+        return frozenset(tag.lower() for tag in text.split(";") if tag)
 
 
 @dataclass(frozen=True)
 class Record:
     """What the node remembers of earlier runs: the state word, ownership and the values last applied.
 
-    ``volumes`` ties the names of the configuration's volumes to PVE's (see mounts).
+    ``volumes`` ties the names of the configuration's volumes to PVE's (see mounts). ``dhcp`` are the interfaces that
+    were set to DHCP while the container ran, with that boot: PVE starts no client before the next one.
     ``instance`` is what the container is recognized by, ``written`` when the record was, in seconds since the epoch.
     ``replaced`` says why nothing else is remembered: the container that exists is not the one on record.
     """
@@ -192,6 +193,7 @@ class Record:
     instance: Mapping[str, Any] | None = None
     written: int | None = None
     replaced: str | None = None
+    dhcp: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Callable
 
-from . import forms, properties, tags
+from . import addresses, forms, properties, tags
 
 Config = Mapping[str, Any]
 Needs = Mapping[str, str]
@@ -81,7 +81,7 @@ def _network(config: Config, _needs: Needs) -> dict[str, str] | None:
     if not network:
         return None
     parts = {"name": str(network.get("name", "eth0")), "type": "veth"}
-    address = config.get("static_ip") or network.get("ip")
+    address = addresses.configured(config)
     for key, value in (
         ("bridge", network.get("bridge")),
         ("ip", address),

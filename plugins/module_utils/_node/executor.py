@@ -12,7 +12,7 @@ import time
 from dataclasses import replace
 from typing import Any, Callable
 
-from .._core import guard, instance, planner, states, wayback
+from .._core import addresses, guard, instance, planner, states, wayback
 from .._core import ledger as ledgers
 from .._core.model import Entry, Observation, Plan, Record, Step, Wanted
 from . import guest, identity, recording
@@ -265,8 +265,7 @@ class Executor:
 
     def _await_ready(self, wanted: Wanted, outcome: Outcome) -> None:
         """Wait until a started container answers and has its address. Slow networks are told, not failed on."""
-        network = wanted.config.get("network_config") or {}
-        wants_address = bool(wanted.config.get("static_ip") or network.get("ip")) and network.get("ip") != "manual"
+        wants_address = addresses.configured(wanted.config) not in ("", "manual")
         deadline = time.monotonic() + self._ready_timeout
         for pause in pauses():
             if guest.is_ready(wanted.ctid, wants_address, self._observer.boot):

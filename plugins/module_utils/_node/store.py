@@ -100,6 +100,11 @@ def _volumes(found: Any) -> dict[str, dict[str, str]]:
     return {name: known for name, known in given.items() if known in whole}
 
 
+def _boots(found: Any) -> dict[str, str]:
+    """The interfaces without a DHCP client, each with the boot that it has none in."""
+    return {str(key): str(boot) for key, boot in found.items()} if isinstance(found, dict) else {}
+
+
 class Store:
     """State words and records of one node."""
 
@@ -175,6 +180,7 @@ class Store:
             volumes=_volumes(data.get("volumes")),
             instance=instance if isinstance(instance, dict) else None,
             written=self._written(ctid) if data else None,
+            dhcp=_boots(data.get("dhcp")),
         )
 
     def _written(self, ctid: int) -> int | None:

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._core import application
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core import addresses, application
 
 
 @pytest.mark.parametrize(
@@ -48,7 +48,7 @@ def test_a_key_of_the_configuration_can_not_pose_as_a_documented_name():
     ("address", "found"), [("10.0.0.5/24", "10.0.0.5"), ("dhcp", ""), ("10.0.0.5", "10.0.0.5"), (7, "")]
 )
 def test_address(address, found):
-    assert application.static_address({"network_config": {"ip": address}}) == found
+    assert addresses.static({"network_config": {"ip": address}}) == found
 
 
 @pytest.mark.parametrize("given_", [{"A B": 1}, {"A": {}}, {"A": "x\0"}, {"": "x"}, {"1A": "x"}])

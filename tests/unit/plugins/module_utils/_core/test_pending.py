@@ -98,3 +98,42 @@ def test_our_value_that_runs_is_deleted_although_another_one_of_ours_waits():
     records = [dict(entry.params) for step in made.steps for entry in step.entries if entry.what == "record"]
     assert records[0]["applied"]["nameserver"] == "9.9.9.9"
     assert calls(plan("nameserver: 9.9.9.9\n", applied=records[0]["applied"])) == [{"delete": "nameserver"}]
+
+
+NET0 = {"network_config": {"name": "eth0", "bridge": "vmbr0", "ip": "dhcp"}}
+
+
+def restarts(net0, running=True, applied=None, dhcp=None, boot="b1", **config):
+    """The plan for a container whose net0 is this one."""
+    conf = parse_conf(f"hostname: web\nnet0: {net0}\n" if net0 else "hostname: web\n")
+    seen = Observation(950, exists=True, running=running, conf=conf, boot=boot if running else None)
+    record = Record(word="completed", ours=True, applied={"hostname": "web", **(applied or {})}, dhcp=dhcp or {})
+    return planner.plan(Wanted(950, "pve", {"name": "web", **NET0, **config}), seen, record)
+
+
+STATIC = "name=eth0,bridge=vmbr0,hwaddr=BC:24:11:00:00:01,ip=10.0.0.5/24,type=veth"
+BY_DHCP = STATIC.replace("10.0.0.5/24", "dhcp")
+OURS = {"net0": {"name": "eth0", "type": "veth", "bridge": "vmbr0", "ip": "dhcp"}}
+
+
+@pytest.mark.parametrize("net0", ["", STATIC, BY_DHCP.replace("eth0", "eth9")])
+def test_an_address_by_dhcp_on_a_running_container_waits_for_a_restart(net0):
+    """PVE starts no client, and has nothing pending (PVE facts, 'Pending changes')."""
+    made = restarts(net0)
+    assert made.waiting == ("net0",)
+    records = [dict(entry.params) for step in made.steps for entry in step.entries if entry.what == "record"]
+    assert records[0]["dhcp"] == {"net0": "b1"}
+    assert restarts(net0, running=False).waiting == ()
+    assert [step.kind for step in restarts(net0, restart_policy="if_needed").steps][:2] == ["configure", "restart"]
+
+
+def test_it_waits_until_the_container_has_been_started_again():
+    assert restarts(BY_DHCP, applied=OURS, dhcp={"net0": "b1"}).waiting == ("net0",)
+    assert restarts(BY_DHCP, applied=OURS, dhcp={"net0": "b0"}).waiting == ()
+    assert restarts(BY_DHCP, running=False, applied=OURS, dhcp={"net0": "b1"}).waiting == ()
+    static = {"network_config": {"name": "eth0", "bridge": "vmbr0", "ip": "10.0.0.5/24"}}
+    assert restarts(BY_DHCP, applied=OURS, dhcp={"net0": "b1"}, **static).waiting == ()
+
+
+def test_another_bridge_leaves_the_client_alone():
+    assert restarts(BY_DHCP.replace("vmbr0", "vmbr1")).waiting == ()
