@@ -82,8 +82,8 @@ def configure(wanted: Wanted, seen: Observation, record: Record, world: World, t
             remember = Entry("node", "record", {**remember.params, "dhcp": dict.fromkeys(late, str(seen.boot))})
         world.add("configure", "; ".join(changes.reasons), call, remember, disrupts=changes.disrupts)
         if world.running:
-            unasked = [key for key in _unaddressed(seen, record, ()) if key not in changes.set]
-            kept = {*(key for key in waiting if key == "lxc"), *late, *unasked}
+            still = [key for key in _unaddressed(seen, record, ()) if addresses.is_by_dhcp(key, world.config)]
+            kept = {*(key for key in waiting if key == "lxc"), *late, *still}
             waiting = sorted({*compare.left_waiting(changes, conf), *kept})
     if add or remove:
         to_come.remove(compare.RAW)

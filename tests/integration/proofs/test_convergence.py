@@ -152,4 +152,5 @@ def test_one_apply_converges(node, config, actual, before, features, applied, ad
     assert again.first.state == "completed"
     waits = sorted(after.pending) if CTID in node.backend.running else []
     dhcp = [key for key in again.first.waiting if key == "net0" and "ip=dhcp" in after.merged()["net0"]]
-    assert [key for key in again.first.waiting if key not in ("lxc", *dhcp)] == [key for key in waits if key not in dhcp]
+    waits = [key for key in waits if key not in dhcp]
+    assert [key for key in again.first.waiting if key not in ("lxc", *dhcp)] == waits
