@@ -22,7 +22,7 @@ _SETUP = frozenset(
     cmdline date_time default_ipv4 default_ipv6 device_links devices distribution distribution_file_parsed
     distribution_file_path distribution_file_search_string distribution_file_variety distribution_major_version
     distribution_minor_version distribution_release distribution_version dns domain effective_group_id
-    effective_user_id env fibre_channel_wwn fips form_factor fqdn hostname hostnqn interfaces is_chroot iscsi_iqn
+    effective_user_id env fibre_channel_wwn fips flags form_factor fqdn hostname hostnqn interfaces is_chroot iscsi_iqn
     kernel kernel_version loadavg local locally_reachable_ips lsb lvm machine machine_id memfree_mb memory_mb
     memtotal_mb mounts nodename os_family pkg_mgr proc_cmdline processor processor_cores processor_count
     processor_nproc processor_threads_per_core processor_vcpus product_name product_serial product_uuid
@@ -37,7 +37,8 @@ _SETUP = frozenset(
 )
 # What the other fact modules of ansible.builtin find. They have no prefix there: a role may well call a variable so.
 _BARE = frozenset({"services", "packages", "mount_points", "aggregate_mounts"})
-_GETENT = re.compile(r"getent_[a-z]{1,32}\Z")
+# These have a prefix of their own: of getent's database, and of the programs that setup asks where they are installed.
+_OWN_PREFIX = re.compile(r"(?:getent|facter|ohai)_[a-z0-9_]{1,64}\Z")
 # About the facts themselves.
 _ABOUT = frozenset({"gather_subset", "module_setup", "ansible_facts_gathered"})
 # What only Ansible itself writes, on the controller.
@@ -64,7 +65,7 @@ def split_facts(facts: c.Mapping[t.Any, t.Any]) -> tuple[dict[str, t.Any], list[
         bare = text.removeprefix(_PREFIX)
         if text in _ABOUT or (text != bare and (bare in _SETUP or _is_interface(bare, value))):
             kept[text] = value
-        elif text == bare and (bare in _BARE or _GETENT.match(bare)):
+        elif text == bare and (bare in _BARE or _OWN_PREFIX.match(bare)):
             kept[_PREFIX + bare] = value
         else:
             refused.append(text)
@@ -83,7 +84,7 @@ def foreign_facts(facts: c.Mapping[t.Any, t.Any], variables: c.Mapping[str, t.An
 def _is_known(name: str, value: t.Any, variables: c.Mapping[str, t.Any], injected: bool) -> bool:
     if name in _ABOUT or name in _OWN or name == "ansible_local" or _is_interface(name, value):
         return True
-    if _GETENT.match(name):
+    if _OWN_PREFIX.match(name):
         return True
     if name not in _SETUP and name not in _BARE:
         return False

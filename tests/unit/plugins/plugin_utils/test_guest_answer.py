@@ -7,7 +7,10 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import typing as t
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -85,6 +88,17 @@ def test_what_setup_finds_stays() -> None:
     answer = checked_answer(json.dumps({"ansible_facts": facts}).encode())
     assert answer.refused == ()
     assert read(answer.stdout)["ansible_facts"] == facts
+
+
+def test_all_that_setup_finds_on_this_machine_stays(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "ansible", "adhoc", "localhost", "-m", "ansible.builtin.setup"]
+    subprocess.run([*command, "--tree", str(tmp_path)], capture_output=True, check=True, timeout=120)
+    facts = json.loads((tmp_path / "localhost").read_text())["ansible_facts"]
+    answer = checked_answer(json.dumps({"ansible_facts": facts}).encode())
+    assert len(facts) > 50
+    assert answer.refused == ()
+    kept = json.loads(answer.stdout)["ansible_facts"]
+    assert {name for name in facts if name.startswith("ansible_")} <= set(kept)
 
 
 def test_facts_without_a_prefix_get_it() -> None:
