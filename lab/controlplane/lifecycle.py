@@ -27,6 +27,9 @@ class Lifecycle:
     # ----------------------------------------------------------------- create
     async def _lxc_create(self, user: str, v: Any) -> str:
         node, vmid, pool = v['node'], int(v['vmid']), v.get('pool')
+        archive = self.file_of(v['ostemplate']) if v.get('restore') else None
+        if archive is not None and archive.is_file():
+            return await self.restore(user, v, archive)
         self.need_quorum()
         unprivileged = v.get('unprivileged')
         if unprivileged is None:
@@ -66,7 +69,7 @@ class Lifecycle:
             self.require(user, '/', 'Sys.Modify')
         self._check_vmid_unused(vmid)
         if v.get('restore'):
-            raise PveError(501, 'lab: POST /nodes/{node}/lxc with restore is not simulated')
+            raise PveError(501, 'lab: POST /nodes/{node}/lxc with restore is simulated for archives that exist')
         if pool and pool not in self.pools:
             raise PveError(403, f"Permission check failed (pool '{pool}' does not exist)")
         if v.get('start'):

@@ -13,6 +13,7 @@ from fakepve.server import PORT, FakePve
 from .access import Access
 from .accessstore import AccessStore
 from .backend import Backend
+from .backups import Backups
 from .configs import Configs
 from .confstore import ConfStore
 from .copies import Copies
@@ -51,6 +52,7 @@ class LabPve(
     Worker,
     Record,
     Lifecycle,
+    Backups,
     Copies,
     Configs,
     NetworkStore,

@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import re
 import shutil
+import tarfile
 from collections.abc import Callable
 from typing import Any
 
@@ -18,6 +19,7 @@ from proof_node import TEMPLATE, ProofNode, normal, predicted, pve_calls
 
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core import ledger
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.model import Wanted
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node import local_client
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.outcome import StepError
 
 CTID, OTHER = 950, 960
@@ -95,6 +97,18 @@ def edit(node: ProofNode, change: Callable[[str], str], ctid: int = CTID) -> Non
     path.write_text(change(path.read_text(encoding="utf-8")), encoding="utf-8")
 
 
+def backed_up(node: ProofNode, ctid: int = CTID) -> str:
+    """A backup of it, as vzdump leaves one: the volume's name."""
+    inside = node.directory / "vzdump" / "etc" / "vzdump"
+    inside.mkdir(parents=True, exist_ok=True)
+    (inside / "pct.conf").write_text((node.conf(ctid) or "").partition("\n[")[0], encoding="utf-8")
+    name = f"vzdump-lxc-{ctid}-2026_11_23-18_32_10.tar"
+    (node.directory / "vz" / "dump").mkdir(exist_ok=True)
+    with tarfile.open(node.directory / "vz" / "dump" / name, "w") as archive:
+        archive.add(node.directory / "vzdump", arcname=".")
+    return f"local:backup/{name}"
+
+
 # ------------------------------------------------------------------------------------------------ others under our CTID
 def made_again(node: ProofNode) -> None:
     destroy(node)
@@ -131,9 +145,10 @@ def cloned_there_and_back(node: ProofNode) -> None:
 
 
 def restored_from_anothers_backup(node: ProofNode) -> None:
+    archive = backed_up(node, OTHER)
     destroy(node)
-    theirs = (node.conf(OTHER) or "").replace(f"-{OTHER}-", f"-{CTID}-")
-    node.place(CTID, theirs)
+    node.call("POST", LXC, {"vmid": CTID, "ostemplate": archive, "restore": 1, "storage": "tank"})
+    assert marker(node) == marker(node, OTHER)
 
 
 REPLACED = [
@@ -218,11 +233,12 @@ def rolled_back(node: ProofNode) -> None:
 
 
 def restored(node: ProofNode) -> None:
-    """From its own backup, to a volume of another name. A plain restore keeps MACs and, by root, raw lines."""
-    backup = node.conf(CTID) or ""
+    """From its own backup, to another storage. A plain restore keeps MACs and, by root, raw lines."""
     book = node.books[CTID]
+    archive = backed_up(node)
     destroy(node)
-    node.place(CTID, backup.replace("subvol-950-disk-0", "subvol-950-disk-4"))
+    node.call("POST", LXC, {"vmid": CTID, "ostemplate": archive, "restore": 1, "storage": "local"})
+    assert "rootfs: local:950/" in (node.conf(CTID) or "")
     node.books[CTID] = book
 
 
@@ -278,6 +294,24 @@ def test_ours_stays_ours(node, happens):
     assert "lxc" not in outcome.first.waiting
     _journal, outcome = node.drive(absent())
     assert (outcome.last.error, node.conf(CTID)) == (None, None)
+
+
+def test_a_backup_that_another_user_restored_has_no_raw_lines(node, monkeypatch):
+    """PVE keeps them for root alone. Its MAC address and its volume tell, and PVE's tasks that it was restored."""
+    settled(node)
+    own, book, archive = marker(node), node.books[CTID], backed_up(node)
+    destroy(node)
+    for path, role in (("/vms", "PVEVMAdmin"), ("/storage", "PVEDatastoreUser"), ("/sdn", "PVESDNUser")):
+        node.pve.grant_role("backup@pve", path, role)
+    values = {"vmid": CTID, "ostemplate": archive, "restore": 1, "storage": "tank"}
+    with monkeypatch.context() as patch:
+        patch.setattr(local_client, "mint_ticket", lambda: node.pve.mint_ticket("backup@pve"))
+        node.call("POST", LXC, values)
+    assert marker(node) is None
+    node.books[CTID] = book
+    journal, outcome = node.drive(wanted())
+    assert (outcome.last.state, marker(node)) == ("completed", own), outcome.last.error
+    assert journal[0]["what"] == "mark"
 
 
 def test_a_hand_grown_disk_is_no_other_container(node):

@@ -1,0 +1,82 @@
+# Copyright (c) 2026, Phoenix Hypervisor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Restores a container from a backup archive: its files, and the config that the archive has at etc/vzdump/pct.conf.
+
+As recorded from a real node, a plain restore keeps MAC addresses; what only root may set comes back for root alone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+from pathlib import Path
+from typing import Any
+
+from fakepve.lxc import parse_mount, parse_size, random_mac
+from fakepve.model import TaskError
+
+from . import conffile
+from . import values as rewrite
+from .guests import LabCt
+from .values import MOUNT, NET, UNUSED
+
+CONFIG = './etc/vzdump/pct.conf'
+_LEFT_OUT = ('parent', 'template', 'lock', 'digest')
+GIB = 1024**3
+
+
+def _saved(archive: Path) -> dict[str, Any]:
+    """The config in an archive."""
+    done = subprocess.run(['tar', '-xOf', str(archive), CONFIG], capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise TaskError(f"unable to restore '{archive}' - {CONFIG} is not in it: {done.stderr.strip()}")
+    return conffile.parse(done.stdout).config
+
+
+class Backups:
+    """Mixin of LabPve."""
+
+    async def restore(self, user: str, v: Any, archive: Path) -> str:
+        """POST /nodes/{node}/lxc with restore, of a CTID that is free."""
+        node, vmid = v['node'], int(v['vmid'])
+        self.need_quorum()
+        self._check_vmid_unused(vmid)
+        self.require(user, f'/vms/{vmid}', 'VM.Allocate')
+        self._check_template(user, v['ostemplate'], True)
+        self._storage_for(v.get('storage') or 'local', user, vmid)
+        ct = await self._reserve(node, vmid)
+
+        async def body() -> Any:
+            await self._restore_steps(ct, user, v, archive)
+            return await self._start_steps(ct, user) if v.get('start') else None
+
+        return await self.task(node, 'vzrestore', vmid, user, body, vm=ct)
+
+    async def _restore_steps(self, ct: LabCt, user: str, v: Any, archive: Path) -> None:
+        made: list[str] = []
+        try:
+            saved = await asyncio.to_thread(_saved, archive)
+            final = {key: value for key, value in saved.items() if key not in _LEFT_OUT and not UNUSED.fullmatch(key)}
+            if user != 'root@pam':
+                final.pop('lxc', None)
+            for key in [key for key in final if NET.fullmatch(key) and v.get('unique')]:
+                final[key] = rewrite.net({**parse_mount(final[key]), 'hwaddr': random_mac()})
+            for key in [key for key in final if MOUNT.fullmatch(key)]:
+                mount = parse_mount(final[key])
+                if mount['volume'].startswith('/'):
+                    continue
+                gib = (parse_size(mount.get('size', '')) or GIB) / GIB
+                asked = {**mount, 'volume': f'{v.get("storage") or "local"}:{gib:g}'}
+                text = ','.join([asked.pop('volume'), *(f'{name}={x}' for name, x in asked.items() if name != 'size')])
+                final[key], volids = await self.allocate_mount(ct.vmid, key, text)
+                made += volids
+            await self.pause(self.ct_secs['create'])
+            await self.backend.create(ct.vmid, final, str(archive), {})
+        except TaskError as error:
+            for volid in made:
+                await self.backend.free_volume(volid)
+            self._drop(ct)
+            raise TaskError(f'unable to restore CT {ct.vmid} - {error}') from error
+        ct.config = final
+        self.save(ct)
