@@ -6,13 +6,12 @@
 
 from __future__ import annotations
 
-import os
-import time
 from typing import Any
 
-from ansible import constants
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
+
+from ansible_collections.phoenix.hypervisor.plugins.plugin_utils import lineage
 
 OUTCOMES = ("finished", "skipped")
 
@@ -34,38 +33,16 @@ class ActionModule(ActionBase):
             },
             required_one_of=[["tell", "source"]],
         )
-        # Ansible makes this directory anew for each run, for this user only, and its workers share it.
-        marks = os.path.join(constants.DEFAULT_LOCAL_TMP, "phoenix_lineage")
-        os.makedirs(marks, mode=0o700, exist_ok=True)
         if args["tell"]:
-            name = str((task_vars or {}).get("inventory_hostname", ""))
-            self._mark(os.path.join(marks, _safe(name)), args["tell"])
+            lineage.end(_safe(str((task_vars or {}).get("inventory_hostname", ""))), args["tell"])
         if args["source"]:
-            result["outcome"] = self._wait(os.path.join(marks, _safe(args["source"])), args["seconds"])
+            result["outcome"] = lineage.outcome_of(_safe(args["source"]), args["seconds"])
         result["changed"] = False
         return result
-
-    @staticmethod
-    def _mark(path: str, outcome: str) -> None:
-        with open(f"{path}.new", "w", encoding="ascii") as file:
-            file.write(outcome)
-        os.rename(f"{path}.new", path)
-
-    @staticmethod
-    def _wait(path: str, seconds: float) -> str:
-        deadline = time.monotonic() + seconds
-        while True:
-            try:
-                with open(path, encoding="ascii") as file:
-                    return file.read()
-            except FileNotFoundError:
-                if time.monotonic() > deadline:
-                    return "waiting"
-            time.sleep(0.1)
 
 
 def _safe(name: str) -> str:
     """An inventory name as a file name."""
-    if not name or "/" in name or name.startswith("."):
+    if not lineage.is_name(name):
         raise AnsibleActionFail(f"not a container's inventory name: {name!r}")
     return name

@@ -129,6 +129,7 @@ from ansible.module_utils.common.text.converters import to_bytes, to_native
 from ansible.plugins.connection.ssh import Connection as SSHConnection
 from ansible.utils.display import Display
 
+from ansible_collections.phoenix.hypervisor.plugins.plugin_utils import lineage
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils._guest_answer import checked_answer
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils._guest_facts import foreign_facts
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils._pct_wrapper import (
@@ -228,6 +229,16 @@ class Connection(SSHConnection):
 
     def _run_inside(
         self, command: str, in_data: bytes, sudoable: bool, redirect: tuple[bytes, bytes] | None = None
+    ) -> tuple[NodeAnswer, bytes]:
+        """Run a command inside the container; when that fails, hint it to the containers that are cloned from it."""
+        try:
+            return self._attempt_inside(command, in_data, sudoable, redirect)
+        except AnsibleConnectionFailure:
+            lineage.hint(str(self.get_option("ctid")))
+            raise
+
+    def _attempt_inside(
+        self, command: str, in_data: bytes, sudoable: bool, redirect: tuple[bytes, bytes] | None
     ) -> tuple[NodeAnswer, bytes]:
         """Run a command inside the container, and turn the node's verdict on failures into a connection failure."""
         self._refuse_foreign_facts()

@@ -354,6 +354,8 @@ def work(module: AnsibleModule) -> dict[str, Any]:
         try:
             with leases.working(wanted.ctid, run, module.params["dead_runs"]) as displaced:
                 outcome = executor.run(wanted, resumes=bool(displaced))
+                if wanted.target == states.ABSENT and not outcome.last.error and not outcome.seen.exists:
+                    leases.forget(wanted.ctid)
             keep = bool(outcome.last.steps) and not outcome.last.error and not module.params["release"]
         finally:
             if not keep:

@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ansible.errors import AnsibleConnectionFailure
 from ansible.plugins.action import ActionBase
 
-from . import own_variables
+from . import lineage, own_variables
 from .run import run_identity, run_is_alive
 
 
@@ -26,7 +27,11 @@ class NodeAction(ActionBase):
         own_variables.check(task_vars)
         name = self._task.action
         arguments = {**options, "run": run_identity()}
-        result = self._execute_module(module_name=name, module_args=arguments, task_vars=task_vars)
+        try:
+            result = self._execute_module(module_name=name, module_args=arguments, task_vars=task_vars)
+        except AnsibleConnectionFailure:
+            lineage.hint(str(task_vars.get("inventory_hostname", "")))  # for the containers that are cloned from it
+            raise
         holder = result.get("holder")
         if isinstance(holder, Mapping) and run_is_alive(holder) is False:
             arguments["dead_runs"] = [str(holder.get("id"))]

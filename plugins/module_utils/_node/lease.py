@@ -23,9 +23,9 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from . import fence, observe
+from . import fence, observe, turns
 from .leftovers import Leftovers
-from .store import ROOT, lock_file, private_directory, read_private, write_atomic
+from .store import ROOT, lock_file, private_directory, read_private, remove, write_atomic
 
 STALE_AFTER = 120.0
 BUSY = "/run/phoenix_hypervisor"
@@ -159,6 +159,11 @@ class Leases:
             yield
         finally:
             os.close(handle)
+
+    def forget(self, ctid: int) -> None:
+        """Remove the lock files of a container that is gone. For the run that has the lease: nobody else uses them."""
+        remove(os.path.join(self._busy, f"{ctid}.busy"))
+        remove(turns.path(self._busy, ctid))
 
     def _alive(self, ctid: int, holder: Mapping[str, Any]) -> bool:
         """Whether a run elsewhere may live: the node's monotonic clock decides, which nobody can set back."""

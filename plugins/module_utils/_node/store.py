@@ -40,7 +40,7 @@ def write_atomic(path: str, text: str) -> None:
     private_directory(os.path.dirname(path))
     try:
         # One name for each file: what a killed run left of it is replaced, and never heaps up.
-        temporary = os.path.join(os.path.dirname(path), f".{os.path.basename(path)}.new")
+        temporary = _temporary(path)
         with contextlib.suppress(FileNotFoundError):
             os.unlink(temporary)
         handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
@@ -58,6 +58,20 @@ def write_atomic(path: str, text: str) -> None:
             os.fsync(directory)
         finally:
             os.close(directory)
+    except OSError as error:
+        raise StoreError(f"{path}: {error.strerror}") from None
+
+
+def _temporary(path: str) -> str:
+    return os.path.join(os.path.dirname(path), f".{os.path.basename(path)}.new")
+
+
+def remove(path: str) -> None:
+    """Remove a file of ours; one that is gone is fine. Raises StoreError."""
+    try:
+        os.unlink(path)
+    except FileNotFoundError:
+        pass
     except OSError as error:
         raise StoreError(f"{path}: {error.strerror}") from None
 
@@ -145,12 +159,8 @@ class Store:
     def forget(self, ctid: int) -> None:
         """Remove what is remembered of a container."""
         for path in (self.state_path(ctid), self.record_path(ctid)):
-            try:
-                os.unlink(path)
-            except FileNotFoundError:
-                pass
-            except OSError as error:
-                raise StoreError(f"{path}: {error.strerror}") from None
+            remove(path)
+            remove(_temporary(path))  # of a killed run
 
     def load(self, ctid: int) -> Record:
         """Everything the planner wants to know."""

@@ -323,3 +323,20 @@ def test_a_lease_that_somebody_removed_stops_the_run(root, tmp_path):
         os.unlink(os.path.join(root, "leases", "950.json"))
         with pytest.raises(leases.LeaseLostError, match="the lease of container 950 is gone"):
             mine.check(950, ME)
+
+
+def test_the_files_of_a_destroyed_container_go_with_it(root, tmp_path):
+    store, mine = Store(root), Leases(root, str(tmp_path / "run"))
+    for ctid in (950, 951):
+        with mine.working(ctid, ME, []):
+            store.write_word(ctid, "completed")
+            store.update_record(ctid, ours=True)
+            (tmp_path / "run" / f"{ctid}.clones").touch()
+            if ctid == 950:
+                store.forget(ctid)
+                mine.forget(ctid)
+        mine.release(ctid, ME)
+    left = sorted(path.name for folder in (tmp_path / "run", tmp_path) for path in folder.rglob("*950*"))
+    assert left == []
+    assert (tmp_path / "run" / "951.busy").exists()
+    mine.acquire(950, OTHER, [])
