@@ -118,14 +118,20 @@ def test_an_unreachable_node_is_a_fault_of_each_of_its_containers(site: Path):
     assert "node pve2 is unreachable" in output
 
 
-@pytest.mark.parametrize("words", [(), ("--limit", "950")], ids=["all", "limit"])
-@pytest.mark.parametrize("name", ["containers", "hypervisor", "status", "destroy"])
-def test_an_empty_inventory_is_no_success(site: Path, name: str, words: tuple[str, ...]):
+@pytest.mark.parametrize(
+    ("name", "source", "words"),
+    [
+        ("containers", "none.yml", ()),
+        ("containers", "missing.yml", ("--limit", "950")),
+        ("hypervisor", "none.yml", ("--limit", "950")),
+        ("destroy", "missing.yml", ("--limit", "950")),
+    ],
+)
+def test_an_empty_inventory_is_no_success(site: Path, name: str, source: str, words: tuple[str, ...]):
     (site / "none.yml").write_text("all: {}\n")
-    for source in ("none.yml", "missing.yml"):
-        rc, output = playbook(site, name, *words, source=source)
-        assert rc != 0, output
-        assert "The inventory is empty" in output
+    rc, output = playbook(site, name, *words, source=source)
+    assert rc != 0, output
+    assert "The inventory is empty" in output
 
 
 def test_an_inventory_without_our_groups_is_no_success(site: Path):
@@ -177,7 +183,7 @@ def test_destroy_refuses_when_a_node_does_not_answer(site: Path):
     assert "node pve is unreachable" in output
 
 
-@pytest.mark.parametrize("value", ["all", "true", "950,", " "])
+@pytest.mark.parametrize("value", ["all", " "])
 def test_destroy_wants_ctids(site: Path, value: str):
     started = time.monotonic()
     rc, output = playbook(site, "destroy", "-e", json.dumps({"phoenix_destroy": value}))
