@@ -104,19 +104,11 @@ def _adopt(value: Any) -> str | dict[str, str]:
         raise ValueError(expected) from None
 
 
-def _seconds(value: Any) -> int:
-    if isinstance(value, (int, str)) and not isinstance(value, bool) and _SECONDS.match(str(value).strip()):
-        seconds = int(str(value).strip())
-        if seconds > 0:
-            return seconds
-    raise ValueError("a whole number of seconds, at least 1")
-
-
-def _mebibytes(value: Any) -> int:
-    try:
-        return _seconds(value)
-    except ValueError:
-        raise ValueError("a whole number of MiB, at least 1") from None
+def _seconds(value: Any, unit: str = "seconds") -> int:
+    text = str(value).strip() if isinstance(value, (int, str)) and not isinstance(value, bool) else ""
+    if _SECONDS.match(text) and int(text) > 0:
+        return int(text)
+    raise ValueError(f"a whole number of {unit}, at least 1")
 
 
 def flag(value: Any) -> bool:
@@ -328,7 +320,7 @@ TABLE: tuple[RunVariable, ...] = (
         "MiB",
         "`64`",
         "How much a command in a container may write on each stream; fetched files do not count.",
-        _mebibytes,
+        lambda value: _seconds(value, "MiB"),
         blank=False,
     ),
     RunVariable(
