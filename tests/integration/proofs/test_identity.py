@@ -19,9 +19,8 @@ from proof_node import TEMPLATE, ProofNode, normal, predicted, pve_calls
 
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core import ledger
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.model import Wanted
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._node import identity, local_client, observe
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node import identity, local_client
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.outcome import StepError
-from ansible_collections.phoenix.hypervisor.plugins.modules import phoenix_feature
 
 CTID, OTHER = 950, 960
 LXC = "/nodes/pve/lxc"
@@ -438,17 +437,14 @@ def test_a_container_replaced_while_its_lock_is_waited_for_is_not_destroyed(node
     assert "hostname: theirs" in (node.conf(CTID) or "")
 
 
-def test_nothing_is_begun_or_recorded_inside_a_container_that_another_replaced(node, monkeypatch):
-    """The play's own part of a run: between the node's steps anybody may have swapped the container."""
+def test_what_is_asked_before_each_work_inside_notices_another_container(node):
+    """The module of the features asks it, too: between the node's steps anybody may have swapped the container."""
     settled(node)
-    place = (str(node.pve_dir), False, lambda: set(node.backend.running))
-    monkeypatch.setattr(observe.Observer.__init__, "__defaults__", place)
-    phoenix_feature.ensure_ours(node.store, {"ctid": CTID, "operation": "begin"})
+    place = ("pve", CTID, node.store, str(node.pve_dir))
+    identity.ensure_ours(*place)
     made_again(node)
-    for operation in ("begin", "record", "forget"):
-        with pytest.raises(identity.ForeignError, match="took its place under CTID 950"):
-            phoenix_feature.ensure_ours(node.store, {"ctid": CTID, "operation": operation})
-    phoenix_feature.ensure_ours(node.store, {"ctid": CTID, "operation": "fail"})  # a failure is told in any case
+    with pytest.raises(identity.ForeignError, match="took its place under CTID 950"):
+        identity.ensure_ours(*place)
 
 
 # -------------------------------------------------------------------------------------------- creations that were cut
