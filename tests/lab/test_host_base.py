@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.site import Lab, Project, Run
+from support.site import APT, Lab, Project, Run
 
 RANGE = 'root:300000:65536'
 FORWARD, KEPT = 'net.ipv4.conf.default.rp_filter', 'net.ipv4.conf.default.log_martians'
@@ -61,12 +61,15 @@ def changed_tasks(run: Run) -> list[str]:
 
 def test_a_dry_run_changes_nothing_and_the_run_all(host_lab: Lab, tmp_path: Path) -> None:
     lab = host_lab
-    lab.sh(BEFORE)
+    # A fresh node has nothing that writes sources, and its own answers 401: nothing can be installed before.
+    lab.sh(f'{BEFORE}{APT} remove python3-debian >/dev/null')
     before = state(lab)
     dry = play(lab, tmp_path / 'dry', HOST, '--check').good()
     assert 'Would be asked for the time' in dry.output
+    assert '+URIs: https://enterprise.proxmox.com/debian/pve' in dry.output
     assert state(lab) == before
     play(lab, tmp_path / 'run', HOST).good()
+    assert 'ii' not in lab.sh("dpkg-query -W -f '${db:Status-Abbrev}' python3-debian 2>/dev/null || true")
     files = lab.sh(f'cd {SOURCES}; ls; cat *.sources')
     for name in ('pve-enterprise', 'proxmox', 'ceph', 'ceph-no-subscription'):
         assert f'{name}.sources\n' in files
