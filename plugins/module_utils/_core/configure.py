@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from . import addresses, compare, firewall_changes, hostneeds, mounts, states
+from . import addresses, compare, firewall_changes, hostneeds, mounts, options, states
 from .conffile import ConfFile
 from .firewall import Firewall
 from .model import HOT, NOTHING, RESTART, Entry, Observation, Record, Wanted
@@ -38,6 +38,18 @@ def filtering_notes(wanted: Wanted, seen: Observation, record: Record) -> list[s
             "firewall: enabled, but the firewall of the datacenter is off, so nothing is filtered; switch that on "
             "once your own access is in its rules (pvesh set /cluster/firewall/options --enable 1)"
         )
+    return notes
+
+
+def by_hand_notes(wanted: Wanted, seen: Observation, record: Record) -> list[str]:
+    """The sub-options that were set by hand beside ours: they are kept, and said, since no key of the file has them."""
+    actual = seen.conf.merged()
+    places = mounts.find(wanted, seen.conf, record, seen.running)
+    notes = []
+    for key, option in compare.desired(wanted, seen.conf, places).items():
+        found = options.by_hand(option, actual.get(key), record.applied.get(key))
+        if found:
+            notes.append(f"{key}: {','.join(found)} is not in the configuration and is kept")
     return notes
 
 

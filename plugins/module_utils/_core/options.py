@@ -128,6 +128,8 @@ SOURCES = {option.key: option.source for option in TABLE}
 RESET = {"memory": "512"}
 KEPT = frozenset({"hostname"})
 WHOLE = frozenset({"net", "mp", "dev"})
+# What PVE adds to a property string by itself.
+_ADDED = frozenset({"type", "hwaddr", "volume", "size", "mp", "path", "name"})
 # A switch on somebody else's NIC: when it goes, the NIC stays.
 SWITCHES = frozenset({"firewall"})
 
@@ -214,6 +216,15 @@ def undone_value(key: str, actual: str | None, applied: Any) -> tuple[str, str |
     if rest and (key.rstrip("0123456789") not in WHOLE or set(applied) <= SWITCHES):
         return None if len(rest) == len(there) else ("set", properties.compose(rest, first))
     return _deletion(key) if set(there) & set(applied) else None
+
+
+def by_hand(desired: Desired, actual: str | None, applied: Any) -> list[str]:
+    """The sub-options that somebody set beside ours, as ``key=value``; what PVE adds by itself is not among them."""
+    if desired.parts is None or desired.key == tags.KEY or actual is None:
+        return []
+    there = properties.parse(actual, properties.default_key(desired.key))
+    ours = {*desired.parts, *(applied if isinstance(applied, Mapping) else ()), *_ADDED}
+    return [f"{key}={value}" for key, value in sorted(there.items()) if key not in ours]
 
 
 def claimed(key: str, value: str) -> Any:

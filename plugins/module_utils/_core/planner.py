@@ -156,6 +156,8 @@ def _notes(wanted: Wanted, seen: Observation, record: Record) -> list[str]:
             f"the ledger inside the container can't be read ({seen.ledger_error}): features count as not applied"
         )
     notes += configure.filtering_notes(wanted, seen, record)
+    if seen.exists and record.ours:
+        notes += configure.by_hand_notes(wanted, seen, record)
     notes += guard.notes(wanted, seen, record)
     if seen.lock:
         notes.append(f"locked by PVE ({seen.lock}): changes wait for it")

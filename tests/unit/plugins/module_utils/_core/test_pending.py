@@ -139,3 +139,12 @@ def test_it_waits_until_the_container_has_been_started_again():
 def test_another_bridge_leaves_the_client_alone():
     assert restarts(BY_DHCP.replace("vmbr0", "vmbr1")).waiting == ()
     assert restarts(BY_DHCP.replace("vmbr0", "vmbr1"), dhcp={"net0": "b1"}).waiting == ("net0",)
+
+
+def test_a_sub_option_that_was_set_by_hand_beside_ours_is_kept_and_said():
+    made = restarts(f"{BY_DHCP},mtu=1400,tag=4", applied=OURS)
+    assert made.notes == ("net0: mtu=1400,tag=4 is not in the configuration and is kept",)
+    assert [step.kind for step in made.steps if step.kind == "configure"] == []
+    assert restarts(BY_DHCP, applied=OURS).notes == ()
+    # One that the file sets is put back, not kept.
+    assert "net0" in calls(restarts(BY_DHCP.replace("vmbr0", "vmbr7"), applied=OURS))[0]
