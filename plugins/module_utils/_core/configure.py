@@ -81,8 +81,9 @@ def configure(wanted: Wanted, seen: Observation, record: Record, world: World, t
         call = Entry("pve", f"PUT {path}/config", {"revert": ",".join(sorted(undone.reasons))})
         claim = Entry("node", "record", {"applied": dict(undone.after(earlier).applied)})
         # The values are remembered with the last step that makes them so.
-        remember = (_remember(changes, earlier, to_come),) if not changes else (claim,) if undone.claims else ()
-        world.add("configure", "; ".join(undone.reasons.values()), call, *remember)
+        own = (claim,) if undone.claims else ()
+        known = own if changes else (_remember(changes, earlier, to_come),)
+        world.add("configure", "; ".join(undone.reasons.values()), call, *known)
         waiting = [key for key in waiting if key not in undone.reasons]
     if changes:
         world.differs = bool(growth or to_come)

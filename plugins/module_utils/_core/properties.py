@@ -22,8 +22,12 @@ _SIZE = re.compile(r"^(\d+(?:\.\d+)?)([KMGT])?\Z")
 # The keys whose value stands bare at the front of a property string ("STORE:volume,mp=/data").
 DEFAULT_KEYS = {"rootfs": "volume", "mp": "volume", "dev": "path", "startup": "order"}
 
-_FLAGS = ("ro", "acl", "backup", "quota", "replicate", "shared", "keepattrs", "firewall", "link_down", "host-managed")
-_FLAGS += ("nesting", "keyctl", "fuse", "mknod", "force_rw_sys", "deny-write")
+_FLAGS = frozenset(
+    {
+        *("ro", "acl", "backup", "quota", "replicate", "shared", "keepattrs", "firewall", "link_down", "host-managed"),
+        *("nesting", "keyctl", "fuse", "mknod", "force_rw_sys", "deny-write"),
+    }
+)
 # Sub-option -> its canonical form.
 _FORMS: dict[str, Callable[[object], str]] = {
     "hwaddr": forms.mac,
