@@ -9,25 +9,15 @@ nobody answered is a blank text. A blank value means the default.
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any
 
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._config import runvalues
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._config.finding import show
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.claims import INVENTORY_ID
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.hostclaims import SECTIONS
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.states import STATES
-
-_CTID = re.compile(r"[1-9][0-9]{2,8}\Z", re.ASCII)
-_CREDENTIAL = re.compile(r"[^\s:/!@]+@[A-Za-z][A-Za-z0-9._-]*(?:![A-Za-z][A-Za-z0-9._-]+)?\Z", re.ASCII)
-_COLLECTION = re.compile(r"[a-z_][a-z0-9_]*\.[a-z_][a-z0-9_]*\Z", re.ASCII)
-_SECONDS = re.compile(r"[0-9]{1,9}\Z", re.ASCII)
-_PATH = re.compile(r"/[^\0]*\Z", re.DOTALL)
-_FLAGS = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
-_ADOPT = ("no", "record", "reapply")
 
 
 class RunVariableError(ValueError):
@@ -63,125 +53,13 @@ class RunVariable:
     blank: bool = True
 
 
-def _word(choices: tuple[str, ...]) -> Callable[[Any], str]:
-    def read(value: Any) -> str:
-        # YAML 1.1 reads a bare no as false.
-        text = "no" if value is False else value
-        if isinstance(text, str) and text.strip() in choices:
-            return text.strip()
-        raise ValueError("one of " + ", ".join(choices))
-
-    return read
-
-
-def ctids(value: Any) -> list[int]:
-    """CTIDs: a list, a number, or text with commas or blanks between them."""
-    expected = "CTIDs, such as 950,951"
-    if isinstance(value, str):
-        items: Iterable[Any] = (
-            _json(value) if value.strip().startswith("[") else re.split(r"\s*,\s*|\s+", value.strip())
-        )
-    else:
-        items = value if isinstance(value, (list, tuple)) else [value]
-    found = []
-    for item in items:
-        if isinstance(item, bool) or not isinstance(item, (int, str)) or not _CTID.match(str(item).strip()):
-            raise ValueError(expected)
-        found.append(int(str(item).strip()))
-    return sorted(set(found))
-
-
-def _adopt(value: Any) -> str | dict[str, str]:
-    """One word for all containers, or {CTID: word}."""
-    expected = "no, record or reapply, or a mapping from CTID to one of them"
-    if isinstance(value, str) and value.strip().startswith("{"):
-        value = _json(value)
-    try:
-        if not isinstance(value, Mapping):
-            return _word(_ADOPT)(value)
-        return {str(ctids(key)[0]): _word(_ADOPT)(word) for key, word in value.items()}
-    except (ValueError, IndexError):
-        raise ValueError(expected) from None
-
-
-def _seconds(value: Any, unit: str = "seconds") -> int:
-    text = str(value).strip() if isinstance(value, (int, str)) and not isinstance(value, bool) else ""
-    if _SECONDS.match(text) and int(text) > 0:
-        return int(text)
-    raise ValueError(f"a whole number of {unit}, at least 1")
-
-
-def flag(value: Any) -> bool:
-    """True or false, as a boolean, a number 0 or 1, or one of Ansible's words for it."""
-    found = _FLAGS.get(str(value).strip().lower()) if isinstance(value, (bool, int, str)) else None
-    if found is None:
-        raise ValueError("true or false")
-    return found
-
-
-def _items(value: Any, valid: Callable[[str], bool], expected: str) -> list[str]:
-    items = value if isinstance(value, (list, tuple)) else value.split(",") if isinstance(value, str) else None
-    if items is None or not all(isinstance(item, str) and valid(item.strip()) for item in items):
-        raise ValueError(expected)
-    return [item.strip() for item in items]
-
-
-def _collections(value: Any) -> list[str]:
-    return _items(value, lambda item: bool(_COLLECTION.match(item)), "names of collections, such as acme.models")
-
-
-def _folders(value: Any) -> list[str]:
-    return _items(value, lambda item: bool(item) and "\0" not in item, "folders, such as /srv/applications")
-
-
-def _matching(pattern: re.Pattern[str], expected: str) -> Callable[[Any], str]:
-    def read(value: Any) -> str:
-        if isinstance(value, str) and pattern.match(value.strip()):
-            return value.strip()
-        raise ValueError(expected)
-
-    return read
-
-
-def _environment(value: Any) -> dict[str, Any]:
-    expected = "a mapping from names of variables to text"
-    if isinstance(value, str):
-        value = _json(value)
-    if not isinstance(value, Mapping) or not all(isinstance(name, str) for name in value):
-        raise ValueError(expected)
-    return dict(value)
-
-
-def _text(value: Any) -> str:
-    if isinstance(value, (str, int)) and not isinstance(value, bool):
-        return str(value)
-    raise ValueError("text")
-
-
-def _consent(value: Any) -> list[str]:
-    items = value if isinstance(value, (list, tuple)) else value.split(",") if isinstance(value, str) else None
-    if items is None or not all(isinstance(item, str) for item in items):
-        raise ValueError("a list, or text with commas, such as network:vmbr1,nfs")
-    words = [item.strip() for item in items if item.strip()]
-    if any(word.partition(":")[0] not in SECTIONS for word in words):
-        raise ValueError(f"sections ({', '.join(SECTIONS)}), or one with an item, such as network:vmbr1")
-    return words
-
-
-def _json(text: str) -> Any:
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
-        return None if text.strip().startswith("{") else [None]
-
-
 TABLE: tuple[RunVariable, ...] = (
     RunVariable(
         "phoenix_target_state",
         "word",
         "the key `target_state`, else `completed`",
         "State to stop at. A run never moves a container to an earlier state.",
-        _word(STATES),
+        runvalues.word(STATES),
         STATES,
     ),
     RunVariable(
@@ -190,23 +68,23 @@ TABLE: tuple[RunVariable, ...] = (
         "`no`",
         "What to do with a foreign container under a CTID of the file: refuse, take it over and assume that the listed "
         "features are installed (`record`), or take it over and apply them (`reapply`).",
-        _adopt,
-        _ADOPT,
+        runvalues.adopt,
+        runvalues.ADOPT,
     ),
     RunVariable(
         "phoenix_recreate_ctids",
         "CTIDs",
         "none",
         "Containers to destroy with their volumes and to recreate. Give it on the command line, for one run.",
-        ctids,
+        runvalues.ctids,
     ),
-    RunVariable("phoenix_destroy", "CTIDs", "", "For `destroy`: the containers to destroy.", ctids),
+    RunVariable("phoenix_destroy", "CTIDs", "", "For `destroy`: the containers to destroy.", runvalues.ctids),
     RunVariable(
         "phoenix_destroy_confirm",
         "CTIDs",
         "asked for at a terminal",
         "For `destroy`: the same list again.",
-        ctids,
+        runvalues.ctids,
     ),
     RunVariable(
         "phoenix_missing_node",
@@ -214,7 +92,7 @@ TABLE: tuple[RunVariable, ...] = (
         "`fail`",
         "What to do with a container whose node is not in the inventory of the run, as in a slice of a job in AWX: "
         "fail it, or reach the node as the inventory source says (`reach`).",
-        _word(("fail", "reach")),
+        runvalues.word(("fail", "reach")),
         ("fail", "reach"),
     ),
     RunVariable(
@@ -222,14 +100,14 @@ TABLE: tuple[RunVariable, ...] = (
         "list of sections or items",
         "none",
         "What a run may remove from a node although that cuts somebody off, such as `network:vmbr1` or `nfs`.",
-        _consent,
+        runvalues.consent,
     ),
     RunVariable(
         "phoenix_inventory_id",
         "text",
         "`inventory_id` of the inventory source",
         "Id under which nodes record what this inventory set on them.",
-        _matching(INVENTORY_ID, "letters, digits, dots, underscores and hyphens, 63 at most"),
+        runvalues.matching(INVENTORY_ID, "letters, digits, dots, underscores and hyphens, 63 at most"),
         blank=False,
     ),
     RunVariable(
@@ -237,32 +115,36 @@ TABLE: tuple[RunVariable, ...] = (
         "text",
         "`root@pam`",
         "User or API token (`user@realm!name`) whose privileges the preflight checks.",
-        _matching(_CREDENTIAL, "a user or token of PVE, such as automation@pve!phoenix"),
+        runvalues.matching(runvalues.CREDENTIAL, "a user or token of PVE, such as automation@pve!phoenix"),
     ),
     RunVariable(
         "phoenix_application_env",
         "mapping",
         "none",
         "Further variables for the application script and its health check; their values are kept out of logs.",
-        _environment,
+        runvalues.environment,
         secret=True,
     ),
     RunVariable(
-        "phoenix_application_timeout", "seconds", "`3600`", "How long an application script may take.", _seconds
+        "phoenix_application_timeout",
+        "seconds",
+        "`3600`",
+        "How long an application script may take.",
+        runvalues.seconds,
     ),
     RunVariable(
         "phoenix_application_path",
         "list of folders",
         "see `application_path`",
         "Where application scripts are searched for. Only with `-e`.",
-        _folders,
+        runvalues.folders,
     ),
     RunVariable(
         "phoenix_feature_collections",
         "list of collections",
         "none",
         "Collections in which a plain feature name is looked for, after this one.",
-        _collections,
+        runvalues.collections,
     ),
     RunVariable(
         "phoenix_digest_key",
@@ -270,7 +152,7 @@ TABLE: tuple[RunVariable, ...] = (
         "none",
         "Key with which secret variables enter the digests. Set it, vault-encrypted, when roles or scripts take "
         "secrets.",
-        _text,
+        runvalues.text,
         secret=True,
     ),
     RunVariable(
@@ -278,7 +160,7 @@ TABLE: tuple[RunVariable, ...] = (
         "word",
         "`lxc-attach`",
         "How commands enter a container.",
-        _word(("lxc-attach", "pct")),
+        runvalues.word(("lxc-attach", "pct")),
         ("lxc-attach", "pct"),
         blank=False,
     ),
@@ -287,7 +169,7 @@ TABLE: tuple[RunVariable, ...] = (
         "word",
         "from the inventory",
         "How the node is reached.",
-        _word(("ssh", "local")),
+        runvalues.word(("ssh", "local")),
         ("ssh", "local"),
         blank=False,
     ),
@@ -296,7 +178,7 @@ TABLE: tuple[RunVariable, ...] = (
         "true or false",
         "as the user on the node needs it",
         "Whether to use `sudo -n` on the node to enter containers.",
-        flag,
+        runvalues.flag,
         blank=False,
     ),
     RunVariable(
@@ -304,7 +186,7 @@ TABLE: tuple[RunVariable, ...] = (
         "seconds",
         "`300`",
         "How long a task waits while another run works in the container.",
-        _seconds,
+        runvalues.seconds,
         blank=False,
     ),
     RunVariable(
@@ -312,7 +194,7 @@ TABLE: tuple[RunVariable, ...] = (
         "seconds",
         "`7200`",
         "After how long a command in a container is ended, and its task fails.",
-        _seconds,
+        runvalues.seconds,
         blank=False,
     ),
     RunVariable(
@@ -320,7 +202,7 @@ TABLE: tuple[RunVariable, ...] = (
         "MiB",
         "`64`",
         "How much a command in a container may write on each stream; fetched files do not count.",
-        lambda value: _seconds(value, "MiB"),
+        lambda value: runvalues.seconds(value, "MiB"),
         blank=False,
     ),
     RunVariable(
@@ -328,7 +210,7 @@ TABLE: tuple[RunVariable, ...] = (
         "path",
         "`/run/phoenix_hypervisor`",
         "Folder of the node with the locks that show that a container is being worked on.",
-        _matching(_PATH, "an absolute path of the node"),
+        runvalues.matching(runvalues.PATH, "an absolute path of the node"),
         blank=False,
     ),
 )
