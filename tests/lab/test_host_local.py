@@ -17,6 +17,7 @@ from support.site import CHECKOUT, Lab, shared_collections
 HERE = '/root/controller'
 PYTHON = '3.11'
 """The node's."""
+REQUIRED = ('ansible/posix', 'community/general')
 PARTS = ('galaxy.yml', 'meta', 'playbooks', 'plugins', 'roles')
 WATCHED = '/etc/network /etc/pve /etc/systemd/system /var/lib/phoenix_hypervisor'
 SOURCE = {
@@ -50,7 +51,7 @@ def controller(lab: Lab, tmp_path: Path) -> Lab:
     push(lab, wheels, [path.name for path in wheels.iterdir()], f'{HERE}/wheels')
     push(lab, CHECKOUT, list(PARTS), f'{HERE}/collections/ansible_collections/phoenix/hypervisor')
     for place in shared_collections():
-        push(lab, Path(place), ['ansible_collections/community/general'], f'{HERE}/collections')
+        push(lab, Path(place), [f'ansible_collections/{name}' for name in REQUIRED], f'{HERE}/collections')
     for name, content in (('phoenix.yml', SOURCE), ('phoenix_lxc_configs.json', {'lxc_configs': {}})):
         (tmp_path / name).write_text(json.dumps(content), encoding='utf-8')
     (tmp_path / 'hypervisor_config.json').write_text(json.dumps(WANTED), encoding='utf-8')
