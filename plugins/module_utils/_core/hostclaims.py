@@ -54,7 +54,7 @@ def cuts_off(section: str, item: str, value: Any) -> bool:
     if section == "network":
         return bool(value.get("made"))
     if section == "firewall":
-        level, _, key = item.partition("/")
+        level, _separator, key = item.partition("/")
         return item == MANAGEMENT or (level in LEVELS and key in ("enable", "policy_in", "policy_out"))
     return section == "nfs" or (section == "samba" and item != WORKGROUP)
 
@@ -189,7 +189,7 @@ def firewall_applied(items: Mapping[str, Any]) -> dict[str, Any]:
     """Return the items of a record as the planner remembers what it applied."""
     applied: dict[str, Any] = {}
     for item, value in items.items():
-        kind, _, name = item.partition("/")
+        kind, _separator, name = item.partition("/")
         if kind in LEVELS and name.startswith("rule "):
             applied.setdefault("rules", {}).setdefault(kind, {}).setdefault("rules", []).append(value)
         elif kind in LEVELS:

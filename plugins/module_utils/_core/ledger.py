@@ -54,7 +54,7 @@ def _entry(name: str, value: Any) -> dict[str, Any]:
         raise LedgerError(f"status of {name!r} is neither applied nor begun")
     if isinstance(value.get("components"), dict):
         result["components"] = _components(value["components"])
-    if type(value.get("ctid")) is int:  # true is no number
+    if isinstance(value.get("ctid"), int) and not isinstance(value["ctid"], bool):
         result["ctid"] = value["ctid"]
     return result
 

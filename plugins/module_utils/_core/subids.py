@@ -55,8 +55,8 @@ def parse(text: str) -> list[Range]:
     """Return root's ranges of /etc/subuid or /etc/subgid."""
     found = []
     for line in text.splitlines():
-        owner, _, rest = line.strip().partition(":")
-        first, _, count = rest.partition(":")
+        owner, _separator, rest = line.strip().partition(":")
+        first, _separator, count = rest.partition(":")
         if owner in OWNERS and first.isdigit() and count.isdigit():
             found.append((int(first), int(count)))
     return found
