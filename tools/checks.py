@@ -231,7 +231,7 @@ def lab(toolchain: Toolchain) -> list[Check]:
     ignored = [f'--ignore={LAB}/{name}' for name in (*LONG_LAB, VLLM)]
     ignored += [f'--ignore-glob={LAB}/{pattern}' for pattern in HOSTS]
     return [
-        pytest('lab', toolchain, ROOT, LAB, '-p', 'no:pytest-ansible', *ignored, timeout=2400.0),
+        pytest('lab', toolchain, ROOT, LAB, '-p', 'no:pytest-ansible', *ignored, timeout=3600.0),
         command('up'),
         connection,
         command('down'),
@@ -240,7 +240,7 @@ def lab(toolchain: Toolchain) -> list[Check]:
 
 def vllm(toolchain: Toolchain) -> list[Check]:
     """vLLM itself in the lab: 600 MB of wheels, 6 GB of disk, about ten minutes on two idle cores."""
-    check = pytest('vllm', toolchain, ROOT, f'{LAB}/{VLLM}', '-p', 'no:pytest-ansible', timeout=2400.0)
+    check = pytest('vllm', toolchain, ROOT, f'{LAB}/{VLLM}', '-p', 'no:pytest-ansible', timeout=3600.0)
     check.env['PHOENIX_LAB_TESTS'] = 'vllm'
     return [check]
 
@@ -258,7 +258,7 @@ def hosts(toolchain: Toolchain) -> list[Check]:
 
 def lab_part(name: str, toolchain: Toolchain, files: list[str]) -> Check:
     """Some files of the lab's tests, on a lab that is called by this name's first letter."""
-    check = pytest(name, toolchain, ROOT, files[0], '-p', 'no:pytest-ansible', *files[1:], timeout=2400.0)
+    check = pytest(name, toolchain, ROOT, files[0], '-p', 'no:pytest-ansible', *files[1:], timeout=3600.0)
     check.env['PHOENIX_LAB_TESTS'] = name
     return check
 

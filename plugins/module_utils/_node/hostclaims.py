@@ -51,11 +51,17 @@ class Section:
         return [items for one, items in self.records.items() if one not in (self.inventory, claims.UNKNOWN)]
 
     def without_consent(self, verdict: claims.Verdict) -> list[str]:
-        """Return what goes, cuts somebody off, and has no consent yet, as the names that give it."""
+        """Return what goes, cuts somebody off, and has no consent yet, as the names that give it.
+
+        An export or a share that a failed run has noted and not made cuts nobody off.
+        """
+        made = _in_files(self.name) if verdict.gone else None
         return [
             f"{self.name}:{item}"
             for item, value in sorted(verdict.gone.items())
-            if hostclaims.cuts_off(self.name, item, value) and not self.consent.covers(self.name, item)
+            if hostclaims.cuts_off(self.name, item, value)
+            and not self.consent.covers(self.name, item)
+            and (made is None or item in made)
         ]
 
     def record(self, items: claims.Items, verdict: claims.Verdict, **more: Any) -> dict[str, Any]:
@@ -88,16 +94,23 @@ def _unknown(name: str, data: Mapping[str, Any]) -> dict[str, Any]:
     if name == "firewall":
         applied = data.get("applied")
         return hostclaims.firewall_items(applied, {}) if isinstance(applied, Mapping) else {}
-    if name == "nfs":
-        rows = shares.export_rows(text(shares.EXPORTS))
-        return hostclaims.wanted("nfs", {"exports": rows})
-    if name == "samba":
-        return hostclaims.wanted("samba", shares.smb_shape(text(shares.SMB)))
+    made = _in_files(name)
+    if made is not None:
+        return made
     if name == "ntp":
         servers = re.findall(r"^server\s+(\S+)", text(CHRONY), re.MULTILINE)
         return hostclaims.wanted("ntp", {"servers": servers})
     pairs = re.findall(r"^\s*([\w.*/-]+)\s*=\s*(.*?)\s*$", text(SYSCTL), re.MULTILINE)
     return hostclaims.wanted("sysctl", {"values": dict(pairs)})
+
+
+def _in_files(name: str) -> dict[str, Any] | None:
+    """The items of a section that the collection's own file on the node has; None for a section without such a file."""
+    if name == "nfs":
+        return hostclaims.wanted("nfs", {"exports": shares.export_rows(text(shares.EXPORTS))})
+    if name == "samba":
+        return hostclaims.wanted("samba", shares.smb_shape(text(shares.SMB)))
+    return None
 
 
 @contextlib.contextmanager
