@@ -118,7 +118,9 @@ class ActionModule(ActionBase):
             if source in faults and any(step["kind"] == "clone" for step in steps):
                 text = f"Container {host} is not touched: its clone source {source} has a fault, reported with it."
                 faults[host] = f"{faults[host]}\n{text}" if host in faults else text
-        answer.pop("msg", None)
+        # Each fault is printed once, by the container that it concerns.
+        for key in ("msg", "exception"):
+            answer.pop(key, None)
         result.update(answer)
         result["ansible_facts"] = {"phoenix_faults": faults}
         if hosts is not None:
