@@ -179,7 +179,7 @@ class _Writes:
             self.reasons.append(why)
 
     def _waits_wrongly(self, key: str, value: str | None) -> bool:
-        """Whether what waits of an option has to be reverted, and whatever is left to change comes after that."""
+        """Whether what waits of an option must be reverted, and whatever is left to change comes after that."""
         conf, live = self.conf, self.conf.head.get(key)
         if key not in conf.pending and key not in conf.deletions:
             return False
