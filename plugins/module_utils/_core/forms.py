@@ -16,10 +16,8 @@ import re
 # What an address of a network interface may be besides an address (PVE's pve-ipv4-config and pve-ipv6-config).
 ADDRESS_WORDS = frozenset({"dhcp", "manual", "auto"})
 _SEPARATOR = re.compile(r"[\s,;]+")
-_LABEL = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?\Z")
 _TRUE = frozenset({"1", "on", "yes", "true"})
 _FALSE = frozenset({"0", "off", "no", "false"})
-MOST_OF_A_NAME = 253
 
 
 def path(text: object) -> str:
@@ -59,13 +57,3 @@ def flag(text: object) -> str:
     """A boolean of PVE as 1 or 0."""
     plain = str(text).strip().lower()
     return "1" if plain in _TRUE else "0" if plain in _FALSE else str(text)
-
-
-def hostname(text: object) -> str:
-    """A host name as two of them are compared: DNS ignores the case, and the dot at the end."""
-    return str(text).rstrip(".").lower()
-
-
-def is_hostname(text: str) -> bool:
-    """Whether PVE takes the text for a host name: labels of letters, digits and hyphens with dots between them."""
-    return len(text) <= MOST_OF_A_NAME and all(_LABEL.match(label) for label in text.split("."))

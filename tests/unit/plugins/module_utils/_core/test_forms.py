@@ -24,7 +24,6 @@ from ansible_collections.phoenix.hypervisor.plugins.module_utils._core import ad
         (forms.addresses, "FD00::1", "fd00:0::1"),
         (forms.flag, "yes", "1"),
         (forms.flag, "off", "0"),
-        (forms.hostname, "Web.Example.org.", "web.example.org"),
     ],
 )
 def test_both_have_one_form(form, left, right):
