@@ -124,7 +124,7 @@ def _judged(wanted: Wanted, conf: ConfFile, record: Record, running: bool) -> tu
     actual = conf.merged()
     places = mounts.find(wanted, conf, record, running)
     options = desired(wanted, conf, places)
-    changes = _Writes(conf, set(places.live()))
+    changes = _Writes(conf, record, set(places.live()))
     for key, option in options.items():
         value = new_value(option, actual.get(key), record.applied.get(key))
         if value is not None or key in changes.wanted_live:
@@ -152,8 +152,8 @@ def _judged(wanted: Wanted, conf: ConfFile, record: Record, running: bool) -> tu
 class _Writes:
     """Sorts each change into what is set, what is deleted, and what is reverted first."""
 
-    def __init__(self, conf: ConfFile, wanted_live: set[str]) -> None:
-        self.conf, self.wanted_live = conf, wanted_live
+    def __init__(self, conf: ConfFile, record: Record, wanted_live: set[str]) -> None:
+        self.conf, self.record, self.wanted_live = conf, record, wanted_live
         self.actual = conf.merged()
         self.set: dict[str, str] = {}
         self.delete: list[str] = []
@@ -166,8 +166,9 @@ class _Writes:
         if self._waits_wrongly(key, value):
             pending = self.conf.pending.get(key)
             waits = "its deletion" if pending is None else pending
-            if value is None and key in self.conf.head and key not in self.wanted_live:
-                self.claims[key] = claimed(key, self.conf.head[key])
+            live = self.conf.head.get(key)
+            if value is None and live and key not in self.wanted_live and self._may_claim(key, live):
+                self.claims[key] = claimed(key, live)
             self.reverts[key] = f"{key}: {waits} waits for a restart and is reverted{f' ({source})' if source else ''}"
         elif value is not None:
             self.set[key] = value
@@ -177,6 +178,13 @@ class _Writes:
             self.delete.append(key)
             why = f"{key}: {self.actual.get(key)} is not assigned ({source})" if source else gone(key)
             self.reasons.append(why)
+
+    def _may_claim(self, key: str, live: str) -> bool:
+        """Whether the live value can be an earlier one of ours: a volume is only when it is known as ours."""
+        volume = mounts.volume_of(live) if mounts.is_mount(key) else ""
+        waiting = self.conf.pending.get(key)
+        known = {tied.get("volume") for tied in self.record.volumes.values()}
+        return not volume or waiting is None or volume in {*known, mounts.volume_of(waiting)}
 
     def _waits_wrongly(self, key: str, value: str | None) -> bool:
         """Whether what waits of an option must be reverted, and whatever is left to change comes after that."""

@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core import instance, planner
@@ -16,12 +18,13 @@ PUT = "PUT /nodes/pve/lxc/950/config"
 BIND = {"host_path": "/srv/a", "container_path": "/a"}
 
 
-def plan(live="", pending="", applied=None, running=True, **config):
+def plan(live="", pending="", applied=None, running=True, known=None, **config):
     lines = "rootfs: local:950/vm-950-disk-0.raw\nlxc.environment: PHOENIX_INSTANCE=i1\n"
     conf = parse_conf(f"hostname: web\n{live}{lines}\n[pve:pending]\n{pending}")
     seen = Observation(950, exists=True, running=running, conf=conf, boot="b1" if running else None)
     own = {"id": "i1", **instance.evidence(conf)}
     record = Record(word="completed", ours=True, applied={"hostname": "web", **(applied or {})}, instance=own)
+    record = replace(record, volumes=known or {})
     return planner.plan(Wanted(950, "pve", {"name": "web", **config}), seen, record)
 
 
@@ -51,6 +54,25 @@ def test_a_bind_mount_that_only_waits_is_reverted_when_its_key_goes():
     assert calls(plan(pending="mp0: /srv/a,mp=/a\n", applied=applied)) == [{"revert": "mp0"}]
     both = plan(pending="delete: mp0\nmp0: /srv/a,mp=/a\n", live="mp0: /srv/b,mp=/a\n", applied=applied)
     assert calls(both) == [{"revert": "mp0"}, {"delete": "mp0"}]
+
+
+def test_the_volume_of_somebody_else_that_runs_below_our_waiting_mount_is_left_alone():
+    """A mount point that waits says nothing about the volume that the container runs with in the same slot."""
+    bind = {"mp": "/mnt/other", "volume": "/srv/other"}
+    theirs, waiting = "mp3: tank:subvol-950-disk-3,mp=/theirs\n", "mp3: /srv/other,mp=/mnt/other\n"
+    made = plan(live=theirs, pending=waiting, applied={"mp3": bind})
+    assert calls(made) == [{"revert": "mp3"}]
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_our_volume_that_runs_is_deleted_although_its_new_path_waits(known):
+    made = plan(
+        live="mp3: local:950/vm-950-disk-1.raw,mp=/old\n",
+        pending="mp3: local:950/vm-950-disk-1.raw,mp=/new\n",
+        applied={"mp3": {"mp": "/new"}},
+        known={"data": {"slot": "mp3", "mp": "/new", "volume": "local:950/vm-950-disk-1.raw"}} if known else {},
+    )
+    assert calls(made) == [{"revert": "mp3"}, {"delete": "mp3"}]
 
 
 def test_what_differs_live_and_pending_is_reverted_then_deleted():
