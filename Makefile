@@ -1,6 +1,6 @@
 # Every target does the set-up that it needs on a fresh Debian 12 or 13: `make demo` and `make test` are all there is to know.
 .DEFAULT_GOAL := help
-.PHONY: help apt venv lint unit integration build lab-up lab-down molecule demo bench test test-long test-vllm clean
+.PHONY: help apt venv docs lint unit integration build lab-up lab-down molecule demo bench test test-long test-vllm clean
 SHELL := /bin/bash
 
 # Only to start the toolchain; the tests' interpreters are chosen by tools/toolchain.py.
@@ -17,6 +17,9 @@ apt:
 venv: ## the toolchain in .cache: ansible-core, tools, collections
 	@$(TOOLS)/toolchain.py apt
 	@$(TOOLS)/toolchain.py venv --all
+
+docs: ## renew the generated tables of docs/*.md
+	@$(RUN) python tools/docs.py
 
 lint: ## ansible-lint, ruff, mypy, antsibull; ansible-test sanity on every ansible-core series
 	@$(TOOLS)/run_tests.py lint sanity

@@ -148,6 +148,7 @@ def lint(toolchain: Toolchain) -> list[Check]:
         check('ruff check', 'ruff', 'check', '--no-cache', '.'),
         check('ruff format', 'ruff', 'format', '--no-cache', '--check', '.'),
         check('mypy --strict on the pure layers', *mypy),
+        check('docs are up to date', 'python', 'tools/docs.py', '--check'),
         check('antsibull-changelog lint', 'antsibull-changelog', 'lint'),
         check(
             'antsibull-docs lint-collection-docs',

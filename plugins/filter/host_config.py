@@ -12,8 +12,8 @@ from ansible_collections.phoenix.hypervisor.plugins.module_utils._config.hostsha
 
 DOCUMENTATION = r"""
 name: host_config
-short_description: A node's configuration with both dialects of the field in one form
-version_added: 0.3.0
+short_description: Bring the configuration of a node into one form
+version_added: 0.1.0
 author: Phoenix Hypervisor contributors (@phoenix-hypervisor)
 description:
   - Turns C(phoenix_hypervisor_config) into what the roles C(hypervisor_*) read, such as datasets with their properties

@@ -11,8 +11,8 @@ from typing import Any
 
 DOCUMENTATION = r"""
 name: settled_notes
-short_description: Notes of the observed containers that need no work
-version_added: 0.3.0
+short_description: Collect the notes of observed containers that need no work
+version_added: 0.1.0
 author: Phoenix Hypervisor contributors (@phoenix-hypervisor)
 description:
   - Turns the facts that M(phoenix.hypervisor.phoenix_lxc_info) sets on each node into one line for each note of a

@@ -10,7 +10,7 @@ from typing import Any
 
 DOCUMENTATION = r"""
 name: status_table
-short_description: Observed containers as lines of a table
+short_description: Format observed containers as lines of a table
 version_added: 0.1.0
 author: Phoenix Hypervisor contributors (@phoenix-hypervisor)
 description:

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 name: phoenix
-short_description: Proxmox VE containers from phoenix_lxc_configs.json
-version_added: "0.1.0"
+short_description: Make hosts and groups of the containers in phoenix_lxc_configs.json
+version_added: 0.1.0
 author: Phoenix Hypervisor contributors (@phoenix-hypervisor)
 description:
   - Turns C(phoenix_lxc_configs.json) and C(hypervisor_config.json) into hosts, groups and variables.
@@ -52,7 +52,6 @@ options:
         same in every clone and on AWX. Two inventories for one node with the same file names need it.
       - Becomes the variable C(phoenix_inventory_id) of all hosts.
     type: str
-    version_added: 0.6.0
   nodes:
     description:
       - The Proxmox VE nodes by name, each with its connection variables such as C(ansible_host),

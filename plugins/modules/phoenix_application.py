@@ -8,7 +8,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: phoenix_application
-short_description: Runs a container's application script and checks its health
+short_description: Run a container's application script and check its health
 version_added: 0.1.0
 description:
   - Delivers the script into the container, runs it there as root, obeys its exit code, and then runs the health check.

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: phoenix_apt_key
-short_description: Keeps the signing key of a package repository, verified by its fingerprint
-version_added: 0.5.0
+short_description: Install the signing key of a package repository, verified by its fingerprint
+version_added: 0.1.0
 description:
   - Downloads the key of a repository, or takes it as text, and writes it to a file for C(Signed-By) of apt's sources.
   - The file is written only when each of its keys has one of the expected fingerprints. So it does not matter how the

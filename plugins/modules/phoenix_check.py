@@ -8,8 +8,8 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: phoenix_check
-short_description: Checks everything that is known before a node is asked, and fails with one report
-version_added: 0.3.0
+short_description: Check files, variables and the controller before a node is reached
+version_added: 0.1.0
 description:
   - Runs on the controller, as the first task of every playbook of this collection, and changes nothing.
   - Fails with the report of the inventory plugin when a configuration file is faulty.

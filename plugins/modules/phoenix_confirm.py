@@ -8,8 +8,8 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: phoenix_confirm
-short_description: Confirms a change of a node that would take itself back
-version_added: 0.3.0
+short_description: Confirm a change of a node before it rolls back
+version_added: 0.1.0
 description:
   - M(phoenix.hypervisor.phoenix_pve_network) and M(phoenix.hypervisor.phoenix_pve_firewall) call it by themselves,
     over connections of their own; it is of little use in a playbook.

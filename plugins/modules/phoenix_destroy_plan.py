@@ -8,8 +8,8 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: phoenix_destroy_plan
-short_description: Judges a list of containers to destroy, and has it confirmed
-version_added: 0.3.0
+short_description: Check a list of containers to destroy, and ask for its confirmation
+version_added: 0.1.0
 description:
   - Runs on the controller and destroys nothing. The playbook C(destroy) does that with what it returns.
   - One refusal stops the whole list. A container is refused that is foreign, protected, locked, managed by HA, the

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: phoenix_feature
-short_description: The ledger of what has been applied inside a container
+short_description: Manage the ledger of what has been applied inside a container
 version_added: 0.1.0
 description:
   - Asks, begins, records and forgets features and the application in the ledger that a running container carries.
@@ -52,7 +52,6 @@ options:
   check:
     description: How the feature is checked before it is recorded, as its manifest says. Check mode runs nothing.
     type: dict
-    version_added: 0.4.0
     suboptions:
       command:
         description: A shell command that ends with 0 inside the container while the feature works.
@@ -68,7 +67,6 @@ options:
         O(operation=network) does. Check mode doesn't look.
     type: bool
     default: false
-    version_added: 0.4.0
   output:
     description: The end of the application's output, for the audit trail.
     type: str

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: phoenix_gpu_info
-short_description: Tells a node's NVIDIA GPUs, and which processes of a container have one open
-version_added: 0.4.0
+short_description: Report the NVIDIA GPUs of a node and the container processes that use them
+version_added: 0.1.0
 description:
   - Reads what the node's driver shows in files. Changes nothing, and runs no command of NVIDIA's.
   - Runs on the node, by delegation.
@@ -28,7 +28,6 @@ options:
     description: Whether the processes of the whole node are looked at, those of all containers too.
     type: bool
     default: false
-    version_added: 0.4.0
 """
 
 EXAMPLES = r"""

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: phoenix_host_claims
-short_description: Compares a node's sections with the records of the inventories that set them
-version_added: 0.6.0
+short_description: Compare the sections of a node with the records of the inventories that set them
+version_added: 0.1.0
 description:
   - Each inventory records on the node what it set. This module compares the records with the sections of
     F(hypervisor_config.json) before a run touches anything.

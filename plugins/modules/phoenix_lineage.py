@@ -8,7 +8,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: phoenix_lineage
-short_description: Waits for a clone source that the same run is working on
+short_description: Wait for a clone source that the same run is working on
 version_added: 0.1.0
 description:
   - Runs on the controller, without a process of its own. Containers of one run tell each other how they ended.

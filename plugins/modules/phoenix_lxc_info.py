@@ -8,7 +8,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: phoenix_lxc_info
-short_description: Observes all containers of a Proxmox VE node in one call, and plans for them
+short_description: Observe all containers of a Proxmox VE node in one call, and plan for them
 version_added: 0.1.0
 description:
   - Reads configs, running states, ledgers and records of many containers at once, without a call to the control plane.

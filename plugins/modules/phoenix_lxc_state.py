@@ -8,7 +8,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: phoenix_lxc_state
-short_description: Drives one LXC container of a Proxmox VE node to a target state
+short_description: Drive one LXC container of a Proxmox VE node to a target state
 version_added: 0.1.0
 description:
   - Observes a container on its node, plans what is missing between there and the wanted state, and does it in steps.

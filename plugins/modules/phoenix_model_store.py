@@ -8,8 +8,8 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: phoenix_model_store
-short_description: Keeps models of a hub in one folder of the node, for containers to mount
-version_added: 0.5.0
+short_description: Manage the models of a hub in one folder of the node, for containers to mount
+version_added: 0.1.0
 description:
   - Fetches the files of models from a hub (Hugging Face, or a mirror of it) or from a folder of the node, and puts each
     model in its place once every file has been checked against the hash that the hub announces.

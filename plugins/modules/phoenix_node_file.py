@@ -8,8 +8,8 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: phoenix_node_file
-short_description: Downloads a large file once for all containers of a node, verified, and puts it into a container
-version_added: 0.4.0
+short_description: Download a large file once for all containers of a node, verify it, and copy it into a container
+version_added: 0.1.0
 description:
   - Keeps the file on the node. The first container that needs it has it downloaded, others wait for that and take
     the same file, those of other runs too.

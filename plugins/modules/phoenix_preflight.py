@@ -8,7 +8,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: phoenix_preflight
-short_description: Checks on a Proxmox VE node that what a run would do can be done, before anything is touched
+short_description: Check on a Proxmox VE node whether it can carry out a run
 version_added: 0.1.0
 description:
   - Takes the plans of all containers that a run would work on, and looks up on their node what those plans ask for.

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: phoenix_pve_access
-short_description: Keeps users, groups, roles, permissions and a token of Proxmox VE as they are described
-version_added: 0.3.0
+short_description: Manage users, groups, roles, permissions and a token of Proxmox VE
+version_added: 0.1.0
 description:
   - Adds and corrects what is described, in one call. What is not named is left alone; nothing is ever removed.
   - The secret of a token, which PVE tells once, goes from the control plane into O(token.file) on the node without

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: phoenix_pve_firewall
-short_description: Keeps the firewall of a Proxmox VE node and its datacenter as it is described
-version_added: 0.3.0
+short_description: Manage the firewall of a Proxmox VE node and its datacenter
+version_added: 0.1.0
 description:
   - Compares options, rules, security groups, IP sets and aliases with what Proxmox VE has, and makes the difference
     through its API. One call for all of them.

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: phoenix_pve_network
-short_description: Keeps the interfaces of a Proxmox VE node as they are described, without locking anybody out
-version_added: 0.3.0
+short_description: Manage the interfaces of a Proxmox VE node, with rollback
+version_added: 0.1.0
 description:
   - Compares bridges, bonds, VLANs and addresses with what Proxmox VE has, stages the difference through its API and
     applies it. One call for all of them.

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: phoenix_pve_storage
-short_description: Keeps the storages of Proxmox VE as they are described
-version_added: 0.3.0
+short_description: Manage the storages of Proxmox VE
+version_added: 0.1.0
 description:
   - Adds storages and corrects the options that Proxmox VE lets change. One call for all of them.
   - What PVE never changes for a storage that is there (its type, path, pool, server, export, share) is reported in

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: phoenix_samba_users
-short_description: Keeps the passwords of Samba's accounts
-version_added: 0.3.0
+short_description: Manage the passwords of Samba accounts
+version_added: 0.1.0
 description:
   - Sets a password only when it differs from the one that Samba has, which is told by comparing NT hashes on the node.
   - No password is in the arguments of a command, in a result or in a diff; smbpasswd reads it from its input. All go

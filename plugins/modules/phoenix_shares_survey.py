@@ -8,8 +8,8 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: phoenix_shares_survey
-short_description: Compares NFS exports, Samba shares and shared folders with what is desired
-version_added: 0.3.0
+short_description: Compare NFS exports, Samba shares and shared folders with the configuration
+version_added: 0.1.0
 description:
   - Only looks. Says what the drop-in files are to hold and which folders are to be made; other modules then do it.
   - The drop-in files hold what other inventories have set too. A part that is not O(managed) stays as it is.

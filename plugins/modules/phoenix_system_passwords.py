@@ -8,8 +8,8 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: phoenix_system_passwords
-short_description: Keeps the passwords of system accounts
-version_added: 0.3.0
+short_description: Manage the passwords of system accounts
+version_added: 0.1.0
 description:
   - Sets the password of an account, given as a hash, only when it differs from the one in F(/etc/shadow).
   - M(ansible.builtin.user) hands a hash to useradd and usermod as an argument, which everybody on the node can read

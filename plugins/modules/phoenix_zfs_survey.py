@@ -8,8 +8,8 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: phoenix_zfs_survey
-short_description: Compares disks, pools and datasets with what is desired, and refuses what would lose data
-version_added: 0.3.0
+short_description: Compare disks, pools and datasets with the configuration, and refuse to lose data
+version_added: 0.1.0
 description:
   - Says which pools are to be made and which properties are to be set; M(community.general.zpool) and
     M(community.general.zfs) then do it. Those look at no disk before they use it, would add and remove disks of a pool

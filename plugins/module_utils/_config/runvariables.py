@@ -66,8 +66,8 @@ TABLE: tuple[RunVariable, ...] = (
         "phoenix_adopt",
         "word, or mapping from CTID to word",
         "`no`",
-        "What to do with a foreign container under a CTID of the file: refuse, take it over and assume that the listed "
-        "features are installed (`record`), or take it over and apply them (`reapply`).",
+        "What to do with a foreign container under a CTID of the file: refuse, take it over as it is (`record`), or "
+        "take it over and apply its features (`reapply`).",
         runvalues.adopt,
         runvalues.ADOPT,
     ),
@@ -90,8 +90,8 @@ TABLE: tuple[RunVariable, ...] = (
         "phoenix_missing_node",
         "word",
         "`fail`",
-        "What to do with a container whose node is not in the inventory of the run, as in a slice of a job in AWX: "
-        "fail it, or reach the node as the inventory source says (`reach`).",
+        "What to do with a container whose node is not in the inventory of the run: fail it, or reach the node as the "
+        "inventory source says (`reach`).",
         runvalues.word(("fail", "reach")),
         ("fail", "reach"),
     ),

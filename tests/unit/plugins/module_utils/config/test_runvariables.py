@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import contextlib
-from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -20,7 +19,6 @@ from ansible_collections.phoenix.hypervisor.plugins.module_utils._config.runvari
     value_of,
 )
 
-COLLECTION = Path(__file__).resolve().parents[5]
 ANYTHING = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
@@ -127,8 +125,3 @@ def test_a_name_near_a_known_one_is_refused_and_others_are_left_alone():
 def test_any_value_is_read_or_refused(name, value):
     with contextlib.suppress(RunVariableError):
         value_of(name, value)
-
-
-def test_the_page_has_the_table():
-    page = (COLLECTION / "docs" / "configuration.md").read_text(encoding="utf-8")
-    assert f"<!-- run variables -->\n{runvariables.table()}<!-- end -->" in page

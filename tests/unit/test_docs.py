@@ -1,0 +1,110 @@
+# Copyright (c) 2026, Phoenix Hypervisor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The pages: generated tables are current, links lead somewhere, and the README's first fleet is a valid one."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from pathlib import Path
+
+import pytest
+from jsonschema import Draft202012Validator
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / 'tools'))
+
+import docs_tables
+
+import docs
+
+PAGES = [
+    *ROOT.glob('*.md'),
+    *(ROOT / 'docs').rglob('*.md'),
+    *(ROOT / 'lab').glob('*.md'),
+    *(ROOT / 'roles').glob('*/README.md'),
+]
+LINK = re.compile(r'\]\(([^)\s]+)\)')
+FENCE = re.compile(r'^```.*?^```', re.MULTILINE | re.DOTALL)
+# A screen of a terminal or of a code host, without scrolling.
+SCREEN = 55
+MOST_WORDS = 30
+# Written by the conformance tests: its cells explain recorded answers.
+REPORT = ROOT / 'lab' / 'CONFORMANCE.md'
+WRITTEN = [page for page in PAGES if page != REPORT]
+
+
+def anchors(page: Path) -> set[str]:
+    """The anchors of a page's headings."""
+    titles = re.findall(r'^#+ (.+)$', FENCE.sub('', page.read_text(encoding='utf-8')), re.MULTILINE)
+    return {re.sub(r'[^\w\- ]', '', title.lower()).replace(' ', '-') for title in titles}
+
+
+def test_the_generated_tables_are_current() -> None:
+    assert [str(page.relative_to(ROOT)) for page in docs.renew(ROOT, write=False)] == [], 'run: make docs'
+
+
+def test_a_stale_table_is_found_and_text_around_it_is_kept() -> None:
+    page = 'above\n<!-- generated: a -->\nold\n<!-- end -->\nbelow\n'
+    made = docs.renewed(page, {'a': lambda: 'new\n'})
+    assert made == page.replace('old', 'new')
+    assert docs.renewed(made, {'a': lambda: 'new\n'}) == made
+
+
+@pytest.mark.parametrize(
+    ('page', 'words'),
+    [
+        ('<!-- generated: b -->\n<!-- end -->\n', 'unknown block "b"'),
+        ('<!-- generated: a -->\n', 'has no end'),
+        ('<!-- generated: a -->\n<!-- generated: a -->\n<!-- end -->\n', 'has no end'),
+    ],
+)
+def test_a_faulty_marker_is_an_error(page: str, words: str) -> None:
+    with pytest.raises(docs.DocsError, match=words):
+        docs.renewed(page, {'a': lambda: ''})
+
+
+def test_a_changed_schema_changes_its_table() -> None:
+    schema = {'properties': {'cores': {'type': 'integer', 'description': 'Cores.', 'x-phoenix-effect': 'cores'}}}
+    assert '| `cores` | integer |  | Cores. | cores |\n' in docs_tables.schema_table(schema)
+
+
+@pytest.mark.parametrize('page', PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_lead_somewhere(page: Path) -> None:
+    broken = []
+    for link in LINK.findall(FENCE.sub('', page.read_text(encoding='utf-8'))):
+        if '://' in link:
+            continue
+        name, _, anchor = link.partition('#')
+        target = (page.parent / name).resolve() if name else page
+        if not target.exists() or (anchor and anchor not in anchors(target)):
+            broken.append(link)
+    assert broken == []
+
+
+@pytest.mark.parametrize('page', WRITTEN, ids=lambda page: str(page.relative_to(ROOT)))
+def test_a_table_cell_holds_a_phrase_or_a_sentence(page: Path) -> None:
+    long = []
+    for line in FENCE.sub('', page.read_text(encoding='utf-8')).splitlines():
+        if line.startswith('|'):
+            cells = re.split(r'(?<!\\)\|', line.strip().strip('|'))
+            long += [cell.strip() for cell in cells if len(cell.split()) > MOST_WORDS]
+    assert long == []
+
+
+def test_the_readme_shows_the_essentials_on_one_screen() -> None:
+    text = (ROOT / 'README.md').read_text(encoding='utf-8')
+    screen = text[: text.index('\n|')]
+    assert len(screen.splitlines()) <= SCREEN
+    for essential in ('make demo', 'make test', 'phoenix.yml', '--check --diff', 'docs/first-host.md'):
+        assert essential in screen
+
+
+def test_the_first_fleet_of_the_readme_is_valid() -> None:
+    blocks = re.findall(r'```json\n(.*?)```', (ROOT / 'README.md').read_text(encoding='utf-8'), re.DOTALL)
+    schema = docs_tables.schema_of(ROOT, 'phoenix_lxc_configs')
+    validator = Draft202012Validator(schema)
+    assert [error.message for block in blocks for error in validator.iter_errors(json.loads(block))] == []
+    assert blocks

@@ -1,0 +1,131 @@
+# Copyright (c) 2026, Phoenix Hypervisor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Make the tables of the documentation from their sources: schemas, run variables, DOCUMENTATION, argument specs."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+NOT_ACTED_ON = 'accepted, not acted on'
+ENVIRONMENT = 'environment of the application script'
+COLLECTION = 'phoenix.hypervisor'
+KINDS = ('inventory', 'connection', 'callback', 'lookup', 'filter')
+_DISRUPTS = 'x-phoenix-disrupts'
+
+
+def keys(node: Mapping[str, Any], path: str = '') -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Yield each key of a schema with its piece, keys inside objects and lists included."""
+    for key, piece in node.get('properties', {}).items():
+        if not isinstance(piece, dict):
+            continue
+        name = f'{path}.{key}' if path else key
+        yield name, piece
+        yield from _below(piece, name)
+
+
+def _below(piece: Mapping[str, Any], name: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    others = piece.get('additionalProperties')
+    if '$ref' not in piece and not (isinstance(others, dict) and '$ref' in others):
+        yield from keys(piece, name)
+        if isinstance(others, dict):
+            yield from _below(others, f'{name}.*')
+    if isinstance(piece.get('items'), dict):
+        yield from _below(piece['items'], f'{name}[]')
+    for branch in piece.get('anyOf', ()):
+        if branch.get('type') != 'object' or not any(other.get('items') == branch for other in piece['anyOf']):
+            yield from _below({'items': branch['items']} if 'items' in branch else branch, name)
+
+
+def type_of(piece: Mapping[str, Any]) -> str:
+    """Return the type of a key in the words of the documentation."""
+    if 'enum' in piece:
+        return ', '.join(f'`{item}`' for item in piece['enum'])
+    kinds = piece.get('type') or [kind for branch in piece.get('anyOf', ()) for kind in [branch['type']]]
+    kinds = [kinds] if isinstance(kinds, str) else kinds or ['object']
+    text = ' or '.join({'string': 'text', 'array': 'list'}.get(kind, kind) for kind in dict.fromkeys(kinds))
+    return f'{text} ({piece["x-phoenix-unit"]})' if 'x-phoenix-unit' in piece else text
+
+
+def schema_of(root: Path, kind: str) -> dict[str, Any]:
+    """Return the schema of one of the two files."""
+    return json.loads(next((root / 'plugins').rglob(f'{kind}.schema.json')).read_text(encoding='utf-8'))
+
+
+def rows(titles: Iterable[str], cells: Iterable[Iterable[str]]) -> str:
+    """Return a Markdown table."""
+    titles = list(titles)
+    lines = [titles, ['---'] * len(titles), *([cell.replace('|', '\\|') for cell in row] for row in cells)]
+    return ''.join('| ' + ' | '.join(line) + ' |\n' for line in lines)
+
+
+def schema_table(schema: Mapping[str, Any]) -> str:
+    """Return the table of all keys below a schema."""
+    found = list(keys(schema))
+    disrupts = any(_DISRUPTS in piece for _name, piece in found)
+
+    def row(name: str, piece: Mapping[str, Any]) -> list[str]:
+        default = f'`{json.dumps(piece["default"])}`' if 'default' in piece else ''
+        cells = [f'`{name}`', type_of(piece), default, piece['description'], piece.get('x-phoenix-effect', '')]
+        return [*cells, piece.get(_DISRUPTS, '')] if disrupts else cells
+
+    titles = ['Key', 'Type', 'Default', 'Meaning', 'Effect', *(['Disrupts'] if disrupts else [])]
+    return rows(titles, (row(name, piece) for name, piece in found))
+
+
+def run_variables(root: Path) -> str:
+    """Return the table of the variables of a run; the collection must be importable."""
+    path = next((root / 'plugins').rglob('runvariables.py')).relative_to(root).with_suffix('')
+    module = importlib.import_module(f'ansible_collections.{COLLECTION}.{".".join(path.parts)}')
+    return module.table()
+
+
+def documentation(path: Path) -> dict[str, Any]:
+    """Return the DOCUMENTATION of a plugin's file."""
+    for node in ast.parse(path.read_text(encoding='utf-8')).body:
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == 'DOCUMENTATION':
+            return yaml.safe_load(ast.literal_eval(node.value))
+    raise ValueError(f'{path} has no DOCUMENTATION')
+
+
+def plugin_table(folders: Iterable[Path], *, kind: bool = False) -> str:
+    """Return the index of the plugins in some folders."""
+    cells = []
+    for folder in folders:
+        for path in sorted(folder.glob('*.py')):
+            if path.stem != '__init__':
+                texts = [f'`{path.stem}`', *([folder.name] if kind else []), documentation(path)['short_description']]
+                cells.append(texts)
+    return rows(['Name', *(['Kind'] if kind else []), 'Purpose'], cells)
+
+
+def role_table(root: Path) -> str:
+    """Return the index of the roles with what each is applied to."""
+    cells = []
+    for path in sorted((root / 'roles').glob('*/meta/argument_specs.yml')):
+        role = path.parents[1]
+        spec = yaml.safe_load(path.read_text(encoding='utf-8'))['argument_specs']['main']
+        place = 'container' if (role / 'meta' / 'phoenix_feature.yml').is_file() else 'node'
+        cells.append([f'[{role.name}](../roles/{role.name}/README.md)', place, spec['short_description']])
+    return rows(['Role', 'Runs on', 'Purpose'], cells)
+
+
+def makers(root: Path) -> dict[str, Callable[[], str]]:
+    """Return the maker of each generated block by the name that its marker has."""
+    plugins = root / 'plugins'
+    return {
+        'keys-top': lambda: schema_table(schema_of(root, 'phoenix_lxc_configs')),
+        'keys-container': lambda: schema_table(schema_of(root, 'phoenix_lxc_configs')['$defs']['container']),
+        'keys-host': lambda: schema_table(schema_of(root, 'hypervisor_config')),
+        'run-variables': lambda: run_variables(root),
+        'modules': lambda: plugin_table([plugins / 'modules']),
+        'plugins': lambda: plugin_table([plugins / kind for kind in KINDS], kind=True),
+        'roles': lambda: role_table(root),
+    }
