@@ -139,7 +139,7 @@ def expect(truth: bool, otherwise: str) -> None:
 
 
 def settled(output: str) -> list[str]:
-    """The recap's hosts; each has to be without a change and without a failure."""
+    """The recap's hosts; each must be without a change and without a failure."""
     rows = [match for match in map(RECAP.match, output.splitlines()) if match]
     expect(bool(rows), 'the second run has no recap')
     for row in rows:

@@ -76,7 +76,7 @@ def environment(toolchain: Toolchain, tree: Path) -> dict[str, str]:
             write(home / '.ansible' / 'test' / 'cache' / name, GET_PIP)
     env = toolchain.env(tree.parents[2])
     env['HOME'] = str(home)
-    # Node-side code is checked with every Python that is there; shims in their place would answer and then fail.
+    # Node-side code is checked with every installed Python; shims in their place would answer and then fail.
     others = [d for d in env['PATH'].split(':') if d != str(toolchain.bin) and not d.endswith('/shims')]
     env['PATH'] = ':'.join([str(toolchain.bin), *map(str, pyenv_bins()), *others])
     env.pop('XDG_CONFIG_HOME', None)

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from toolchain import ROOT
 
-# What the archive is for: these have to be in it.
+# What the archive is for: these must be in it.
 NEEDED = (
     'LICENSE',
     'README.md',

@@ -39,7 +39,7 @@ class Tier:
     every_series: bool
     """On each ansible-core series, or on the default one only."""
     needs_lab: bool = False
-    """Whether the lab's Debian packages (LXC and others) have to be installed first."""
+    """Whether the lab's Debian packages (LXC and others) must be installed first."""
 
 
 # In the order of starting: the longest first, so that the lanes end together.

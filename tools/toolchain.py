@@ -107,7 +107,7 @@ class Toolchain:
         return CACHE / f'collections-{self.series.ansible}'
 
     def fingerprint(self) -> str:
-        """What the environment was made from; another value means: make it anew."""
+        """What the environment was made from; another value means: make it again."""
         parts = (self.series.core, str(self.python), str(ROOT), REQUIREMENTS.read_text(encoding='utf-8'))
         return hashlib.sha256('\0'.join(parts).encode()).hexdigest()
 

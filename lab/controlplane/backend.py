@@ -6,7 +6,7 @@
 LabPve decides (locks, permissions, pending changes, errors, the .conf file); a Backend only does. It never reads
 or writes /etc/pve/lxc. Every failure is a fakepve TaskError with the words PVE would use.
 
-A config is a dict of the container's current options as in the .conf file, already normalised: strings and integers,
+A config is a dict of the container's current options as in the .conf file, already normalized: strings and integers,
 plus "lxc": [[key, value], ...] for the raw lines. It never holds pending values or snapshots.
 """
 

@@ -155,7 +155,7 @@ class Configs(Storages):
     async def _hotplug(self, ct: LabCt, modified: set[str]) -> dict[str, str]:
         """What a running container takes at once; {option: error} of what failed.
 
-        ct.config and ct.pending are looked up anew each time: a network card that is replaced saves the file.
+        ct.config and ct.pending are looked up again each time: a network card that is replaced saves the file.
         """
         errors: dict[str, str] = {}
         for opt in sorted(modified & set(ct.pending)):

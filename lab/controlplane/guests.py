@@ -100,7 +100,7 @@ class GuestFiles:
         ct.pid = await self.backend.pid(ct.vmid) if running else None
 
     def save(self, ct: LabCt) -> None:
-        """Write the container's file and take back what PVE would read from it."""
+        """Write the container's file and return what PVE would read from it."""
         text = ct.rendered()
         self.store.write(ct.vmid, text)
         ct.take(text)

@@ -26,7 +26,7 @@ LIMITS = {
     'cpuunits': ('cpu.shares', 'cpu.weight'),
     'cores': ('cpuset.',),
 }
-# The limits of a running guest, as last written: a single option is applied with its neighbours.
+# The limits of a running guest, as last written: a single option is applied with its neighbors.
 _config: dict[int, dict[str, Any]] = {}
 
 

@@ -30,7 +30,7 @@ SOCKETS = Path('/proc/net/unix')
 
 
 class LxcBackend:
-    """See backend.Backend for what each method has to do."""
+    """See backend.Backend for what each method must do."""
 
     def __init__(self) -> None:
         self._pids: dict[int, tuple[str, int]] = {}

@@ -41,7 +41,7 @@ def mtu_of(net: Mapping[str, str]) -> str:
 
 
 def limits(config: Mapping[str, Any]) -> dict[str, str]:
-    """cgroup file to value, in the order in which they have to be written when growing."""
+    """cgroup file to value, in the order in which they must be written when growing."""
     memory = int(config.get('memory') or 512) << 20
     swap = int(config['swap'] if config.get('swap') is not None else 512) << 20
     out: dict[str, str] = {}
@@ -97,7 +97,7 @@ def render(vmid: int, config: Mapping[str, Any]) -> str:
         lines.append(_mount(parse_mount(config[key]), unprivileged))
     for key in sorted((k for k in config if re.fullmatch(r'dev\d+', k)), key=lambda k: int(k[3:])):
         lines.append(device(vmid, config[key], shift_of(config))[0])
-    # A kernel's /proc/driver is the same in all of its containers; a simulated driver has to be laid there.
+    # A kernel's /proc/driver is the same in all of its containers; a simulated driver must be laid there.
     GPU_DRIVER.mkdir(parents=True, exist_ok=True)
     lines.append(f'lxc.mount.entry = {GPU_DRIVER} proc/driver none bind,ro,optional 0 0')
     if flag(features.get('fuse')):

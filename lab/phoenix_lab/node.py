@@ -105,7 +105,7 @@ def config(lab: Instance, images: Images) -> str:
 
 
 def prepare(lab: Instance, images: Images, pve_version: str) -> None:
-    """Everything that has to lie there before the node boots. Repeatable."""
+    """Everything that must lie there before the node boots. Repeatable."""
     for folder in (lab.lxcpath / lab.container, lab.upper, lab.storage / 'vz', lab.storage / 'lxc'):
         folder.mkdir(parents=True, exist_ok=True)
     for folder in ('images', 'template/cache', 'template/iso', 'snippets', 'dump'):
@@ -126,7 +126,7 @@ def prepare(lab: Instance, images: Images, pve_version: str) -> None:
 
 
 def settings(lab: Instance, pve_version: str) -> dict[str, Any]:
-    """What the programs on the node have to know of this lab."""
+    """What the programs on the node must know of this lab."""
     return {
         'node': NODE,
         'node_ip': lab.node_ip,

@@ -66,7 +66,7 @@ def write(lab: Instance) -> None:
         'known_hosts': lab.state / 'known_hosts',
         'demo': os.path.relpath(CHECKOUT / 'lab' / 'demo', lab.output / 'inventory'),
     }
-    # The folder keeps itself out of git, so no checkout has to know of it.
+    # The folder keeps itself out of git, so no checkout needs to know of it.
     write_atomically(CHECKOUT / '.lab' / '.gitignore', '*\n')
     write_atomically(lab.output / 'env', env_text(lab))
     write_atomically(lab.output / 'ssh_config', SSH_CONFIG.format(**names))

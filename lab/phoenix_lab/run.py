@@ -16,7 +16,7 @@ _STARTED = time.monotonic()
 
 
 class LabError(Exception):
-    """Something the user has to know; printed without a traceback."""
+    """Something the user must know; printed without a traceback."""
 
 
 def say(text: str) -> None:

@@ -17,7 +17,7 @@ OUTCOMES = ("finished", "skipped")
 
 
 class ActionModule(ActionBase):
-    """Waits for a clone source, or tells the clones of this one."""
+    """Waits for a clone source, or notifies the clones of this one."""
 
     TRANSFERS_FILES = False
     _requires_connection = False

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Observes a node for all containers in play at once, and tells which of them have work to do."""
+"""Observes a node for all containers in play at once, and reports which of them have work to do."""
 
 from __future__ import annotations
 

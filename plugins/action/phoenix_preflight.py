@@ -135,7 +135,7 @@ class ActionModule(ActionBase):
         """The module's options with what the controller alone knows."""
         if any("gpu" in item for item in options["containers"]):
             mine = {item["ctid"] for item in options["containers"]}
-            options.setdefault("neighbours", self._neighbours(node, mine, task_vars["hostvars"]))
+            options.setdefault("neighbors", self._neighbors(node, mine, task_vars["hostvars"]))
         options.setdefault("coming", sorted(set(coming(self._hypervisor(node, task_vars)))))
         return options
 
@@ -171,7 +171,7 @@ class ActionModule(ActionBase):
         return found, faults
 
     def _gpu(self, variables: Mapping[str, Any], hostvars: Mapping[str, Any]) -> dict[str, Any]:
-        """What the preflight has to know of a container that takes memory of GPUs; empty for any other."""
+        """What the preflight must know of a container that takes memory of GPUs; empty for any other."""
         config = variables.get("phoenix_config") or {}
         if not CLAIMS.intersection(config):
             return {}
@@ -179,7 +179,7 @@ class ActionModule(ActionBase):
         needs = container_needs(names, search_of(variables), inherited(variables, hostvars))
         return {"gpu": {"assignment": assignment(variables, hostvars)}} if CLASS in needs["devices"] else {}
 
-    def _neighbours(self, node: str, mine: Container[Any], hostvars: Mapping[str, Any]) -> list[dict[str, Any]]:
+    def _neighbors(self, node: str, mine: Container[Any], hostvars: Mapping[str, Any]) -> list[dict[str, Any]]:
         """The other containers of the file on this node that say what they take of their GPUs' memory."""
         found = []
         for host in hostvars:

@@ -13,7 +13,7 @@ version_added: 0.1.0
 author: Phoenix Hypervisor contributors (@phoenix-hypervisor)
 description:
   - Appends a line for every task result, and for the start and the end of every play and run, to a file of the day on
-    the controller. Each line tells the time, the level, the run, the CTID, the task, its outcome and its seconds.
+    the controller. Each line has the time, the level, the run, the CTID, the task, its outcome and its seconds.
   - Lines have the format of the trail that the modules write on the node, and the same run id.
   - The results' arguments and values are not written. What failed is written with its message, cut to 300 characters,
     unless C(no_log) hides it.
@@ -130,7 +130,7 @@ class CallbackModule(CallbackBase):
         if playbook:
             extras["playbook"] = playbook
         self._write(Entry(None, "run", "started", None, "INFO", extras))
-        # Workers are forked for every task, and each would read the plugin's long option table anew (60 ms).
+        # Workers are forked for every task, and each would read the plugin's long option table again (60 ms).
         with contextlib.suppress(Exception):
             connection_loader.get("phoenix.hypervisor.pct", class_only=True)
 

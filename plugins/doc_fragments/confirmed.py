@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Options of modules whose changes take themselves back unless they are confirmed."""
+"""Options of modules whose changes roll back unless they are confirmed."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class ModuleDocFragment:
 options:
   timeout:
     description:
-      - Seconds from the moment the change begins after which the node takes it back, unless it has been confirmed over
+      - Seconds from the moment the change begins after which the node rolls it back, unless it has been confirmed over
         a new connection by then. At least 5.
     type: int
     default: 90

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 
 class ModuleDocFragment:
-    """Who works on the container, as the action plugins tell the modules."""
+    """Who works on the container, as the action plugins pass it to the modules."""
 
     DOCUMENTATION = r"""
 options:

@@ -365,7 +365,7 @@ class InventoryModule(BaseInventoryPlugin):
 
     @staticmethod
     def _ends_with_the_report() -> bool:
-        """Whether the command runs plays, of which the first one fails with the report; others show it here."""
+        """Whether the command runs plays, whose first one fails with the report; others show it here."""
         arguments = context.CLIARGS
         shows = ("listhosts", "listtasks", "listtags", "syntax")
         return "start_at_task" in arguments and not any(arguments.get(name) for name in shows)

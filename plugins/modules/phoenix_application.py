@@ -14,7 +14,7 @@ description:
   - Delivers the script into the container, runs it there as root, obeys its exit code, and then runs the health check.
   - Runs inside the container, over the connection P(phoenix.hypervisor.pct#connection).
   - Whether the script is due is for the caller to say. P(phoenix.hypervisor.phoenix_feature#module) keeps the ledger.
-    This module runs it when it is told to.
+    This module runs it on request.
   - A script goes on when the run that started it is killed. The next one waits for it and takes over its result.
   - The script's output goes to C(/var/log/phoenix_hypervisor/application.log) in the container.
 author: Phoenix Hypervisor contributors (@phoenix-hypervisor)

@@ -95,7 +95,7 @@ def judged(data: bytes, expected: list[str] | None, where: str) -> tuple[bytes, 
         packets = openpgp.binary(data)
         found = openpgp.primary_fingerprints(packets)
     except openpgp.KeyFileError as error:
-        raise openpgp.KeyFileError(f"{where} is no key for apt: {error}") from error
+        raise openpgp.KeyFileError(f"{where} is not a key for apt: {error}") from error
     foreign = [item for item in found if expected is not None and item not in expected]
     if expected is not None and foreign:
         raise openpgp.KeyFileError(

@@ -13,8 +13,8 @@ version_added: 0.1.0
 description:
   - M(phoenix.hypervisor.phoenix_pve_network) and M(phoenix.hypervisor.phoenix_pve_firewall) call it by themselves,
     over connections of their own; it is of little use in a playbook.
-  - A change is confirmed only once all of it is in force, and only over an SSH connection that began after that. What
-    is not confirmed in time the node takes back by itself, and a reboot too.
+  - A change is confirmed only once all of it is in force, and only over an SSH connection that began after that. The
+    node rolls back what is not confirmed in time, and so does a reboot.
 author: Phoenix Hypervisor contributors (@phoenix-hypervisor)
 extends_documentation_fragment:
   - phoenix.hypervisor.attributes
@@ -45,11 +45,11 @@ RETURN = r"""
 outcome:
   description:
     - V(confirmed), V(reverted), V(waiting) while the change is not in force yet, V(reconnect) when a newer connection
-      is needed, V(reverting) when it failed and is being taken back, or V(unknown) when the node knows no such change.
+      is needed, V(reverting) when it failed and is being rolled back, or V(unknown) when the node knows no such change.
   returned: success
   type: str
 reason:
-  description: Why it is being taken back.
+  description: Why it is being rolled back.
   returned: when O(ignore:outcome) is V(reverting)
   type: str
 """

@@ -26,7 +26,7 @@ options:
     required: true
   state:
     description:
-      - Where to stop. The first six are the states of the way up; nothing is ever taken back to reach one of them.
+      - Where to stop. The first six are the states of the way up; nothing is ever rolled back to reach one of them.
       - V(absent) destroys the container and needs O(confirm).
     type: str
     choices: [defined, created, configured, running, customizing, completed, absent]
@@ -76,13 +76,13 @@ options:
     choices: ['no', record, reapply]
     default: 'no'
   confirm:
-    description: The CTIDs that may be destroyed. O(ctid) has to be among them for O(state=absent).
+    description: The CTIDs that may be destroyed. O(ctid) must be among them for O(state=absent).
     type: list
     elements: int
     default: []
   recreate:
     description:
-      - The containers that are to be destroyed and made anew. When O(ctid) is among them and the container exists,
+      - The containers that are to be destroyed and recreated. When O(ctid) is among them and the container exists,
         it is destroyed with all its volumes first, whether or not anything is to change.
       - Refused for containers that are not ours, protected, held, or the source of linked clones.
       - What was cut off goes on and destroys nothing twice. The run that has recreated a container doesn't do it again,
@@ -99,7 +99,7 @@ options:
     type: bool
     default: false
   lock_wait:
-    description: How long to wait for somebody else's lock on the container, in seconds.
+    description: How long to wait for the lock of another task on the container, in seconds.
     type: int
     default: 120
   task_timeout:
@@ -194,7 +194,7 @@ waiting:
   type: list
   elements: str
 notes:
-  description: What is worth knowing and changes nothing.
+  description: Notes that change nothing.
   returned: always
   type: list
   elements: str
@@ -251,7 +251,7 @@ def argument_spec() -> dict[str, Any]:
 
 
 def source_from(given: dict[str, Any], node: str) -> Wanted:
-    """A clone source that this run still has to make, and its own source in turn."""
+    """A clone source that this run still must make, and its own source in turn."""
     return Wanted(
         ctid=int(given["ctid"]),
         node=node,

@@ -15,7 +15,7 @@ description:
     model in its place once every file has been checked against the hash that the hub announces.
   - A transfer that is cut off is gone on with, by this run or by the next one, from the byte that it had come to.
   - The files can be read by everybody, since unprivileged containers come with other user ids.
-  - A model that is whole costs no request. Models that the list doesn't have are told in RV(unlisted), and kept.
+  - A model that is whole costs no request. Models that the list doesn't have are reported in RV(unlisted), and kept.
   - Needs nothing but Python's standard library on the node.
 author: Phoenix Hypervisor contributors (@phoenix-hypervisor)
 extends_documentation_fragment:

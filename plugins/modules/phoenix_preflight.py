@@ -12,8 +12,8 @@ short_description: Check on a Proxmox VE node whether it can carry out a run
 version_added: 0.1.0
 description:
   - Takes the plans of all containers that a run would work on, and looks up on their node what those plans ask for.
-    Storages have to exist, to be enabled there, to hold containers or templates and to have room for the sum of all
-    new disks; bridges and the folders of bind mounts have to exist; templates have to be there, or in PVE's appliance
+    Storages must exist, be enabled there, hold containers or templates, and have room for the sum of all
+    new disks; bridges and the folders of bind mounts must exist; templates must be there, or in PVE's appliance
     index. What the planner refuses is reported along with it.
   - All faults of all containers are reported at once, each with the key of the file, the value and the remedy. Then the
     module fails. It never changes anything while it checks, and takes no lease.
@@ -55,7 +55,7 @@ options:
     type: list
     elements: str
     default: []
-  neighbours:
+  neighbors:
     description:
       - Containers of the file that the run leaves alone, each with C(ctid) and the C(share) of its GPUs' memory that it
         says it takes.
@@ -66,7 +66,7 @@ options:
   credential:
     description:
       - The user or API token (C(user@realm!name)) whose privileges are checked for what the run does.
-      - V(root@pam) has every privilege, and nothing is asked for it.
+      - V(root@pam) has every privilege, and no privilege is checked for it.
     type: str
     default: root@pam
   task_timeout:
@@ -112,11 +112,11 @@ findings:
   returned: when containers are checked
   type: list
   elements: dict
-  sample: [{"pointer": "/lxc_configs/950/storage_pool", "got": "got \"tnak\", which is no storage of node pve",
+  sample: [{"pointer": "/lxc_configs/950/storage_pool", "got": "storage \"tnak\" does not exist on node pve",
     "expected": "a storage for containers (rootdir): local, tank", "remedy": "Write the storage that is meant …",
     "nearest": "tank", "ctids": [950], "text": "/lxc_configs/950/storage_pool  got …"}]
 downloads:
-  description: The templates that have to be downloaded first.
+  description: The templates that must be downloaded first.
   returned: when containers are checked
   type: list
   elements: dict
@@ -156,7 +156,7 @@ from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.store imp
 def check(module: AnsibleModule, gatherer: Gatherer) -> dict[str, Any]:
     """Judge the plans. Fails with the report when something is wrong."""
     candidates = [candidate_from(item) for item in module.params["containers"]]
-    shares = {int(item["ctid"]): item.get("share") for item in module.params["neighbours"]}
+    shares = {int(item["ctid"]): item.get("share") for item in module.params["neighbors"]}
     facts = gatherer.gather(candidates, module.params["coming"], module.params["credential"], shares)
     verdict = preflight.judge(candidates, facts, module.check_mode)
     for warning in verdict.warnings:
@@ -174,7 +174,7 @@ def check(module: AnsibleModule, gatherer: Gatherer) -> dict[str, Any]:
 
 
 def fetch(module: AnsibleModule, gatherer: Gatherer) -> dict[str, Any]:
-    """Download what is named; in check mode tell the very calls."""
+    """Download what is named; in check mode return the calls."""
     steps = [
         preflight.download(gatherer.node, str(item["storage"]), str(item["template"]))
         for item in module.params["downloads"]
@@ -212,7 +212,7 @@ def main() -> None:
             "containers": {"type": "list", "elements": "dict", "default": []},
             "downloads": {"type": "list", "elements": "dict", "default": []},
             "coming": {"type": "list", "elements": "str", "default": []},
-            "neighbours": {"type": "list", "elements": "dict", "default": []},
+            "neighbors": {"type": "list", "elements": "dict", "default": []},
             "credential": {"type": "str", "default": "root@pam"},
             "task_timeout": {"type": "int", "default": 3600},
             "run": {"type": "dict", "default": {}},

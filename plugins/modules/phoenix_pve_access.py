@@ -14,7 +14,7 @@ description:
   - Adds and corrects what is described, in one call. What is not named is left alone; nothing is ever removed.
   - The secret of a token, which PVE tells once, goes from the control plane into O(token.file) on the node without
     passing through Ansible.
-  - C(proxmox_user) of community.proxmox and its neighbours need proxmoxer and a password or token, have none
+  - C(proxmox_user) of community.proxmox and its neighbors need proxmoxer and a password or token, have none
     for tokens, and lack the one for roles before version 2; this module needs nothing on the node.
 author: Phoenix Hypervisor contributors (@phoenix-hypervisor)
 extends_documentation_fragment:
@@ -69,7 +69,7 @@ options:
         type: path
         required: true
       renew:
-        description: Whether a token that is there is replaced by a new one. The old one ends.
+        description: Whether an existing token is replaced by a new one. The old one ends.
         type: bool
         default: false
 """
@@ -131,7 +131,7 @@ def prepare(path: str) -> None:
 
 
 def store(path: str, text: str) -> None:
-    """Write the file anew, readable for root alone from its first byte."""
+    """Write the file again, readable for root alone from its first byte."""
     handle, temporary = tempfile.mkstemp(dir=os.path.dirname(path), prefix=".token-")  # mkstemp makes it 0600
     with os.fdopen(handle, "w", encoding="utf-8") as file:
         file.write(text)

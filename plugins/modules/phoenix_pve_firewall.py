@@ -15,7 +15,7 @@ description:
     through its API. One call for all of them.
   - A rule that keeps SSH (and the port of this very connection) and port 8006 open comes first, at both levels, and is
     there before anything else is changed.
-  - A change takes itself back after O(timeout) seconds, and with a reboot, unless this task confirms it over a new SSH
+  - A change rolls back after O(timeout) seconds, and with a reboot, unless this task confirms it over a new SSH
     connection once the rules are in force. It fails then, and says so.
   - What was set for O(inventory) and is no longer given is removed, with a O(consent) where that cuts somebody off;
     what others set stays where it is.

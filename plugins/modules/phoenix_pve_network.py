@@ -13,7 +13,7 @@ version_added: 0.1.0
 description:
   - Compares bridges, bonds, VLANs and addresses with what Proxmox VE has, stages the difference through its API and
     applies it. One call for all of them.
-  - A change takes itself back after O(timeout) seconds, and with a reboot, unless this task confirms it over a new SSH
+  - A change rolls back after O(timeout) seconds, and with a reboot, unless this task confirms it over a new SSH
     connection. It fails then, and says so.
   - Interfaces that are not named are left alone, except those that were made for O(inventory) and are no longer named,
     which are removed with a O(consent) unless a guest or another inventory uses them. Keys that are not given are left

@@ -12,11 +12,11 @@ short_description: Manage the storages of Proxmox VE
 version_added: 0.1.0
 description:
   - Adds storages and corrects the options that Proxmox VE lets change. One call for all of them.
-  - What PVE never changes for a storage that is there (its type, path, pool, server, export, share) is reported in
+  - What PVE never changes for an existing storage (its type, path, pool, server, export, share) is reported in
     RV(notes) as a warning and left.
   - Storages that are not named are left alone, and so are options that are not given. Nothing is ever removed.
-  - C(proxmox_storage) of community.proxmox does not compare what is there, knows neither LVM-thin nor Btrfs, and needs
-    proxmoxer and a password or token; this module needs nothing on the node.
+  - C(proxmox_storage) of community.proxmox does not compare with the current state, knows neither LVM-thin nor Btrfs,
+    and needs proxmoxer and a password or token; this module needs nothing on the node.
 author: Phoenix Hypervisor contributors (@phoenix-hypervisor)
 extends_documentation_fragment:
   - phoenix.hypervisor.attributes

@@ -11,7 +11,7 @@ module: phoenix_samba_users
 short_description: Manage the passwords of Samba accounts
 version_added: 0.1.0
 description:
-  - Sets a password only when it differs from the one that Samba has, which is told by comparing NT hashes on the node.
+  - Sets a password only when it differs from the one that Samba has, by a comparison of NT hashes on the node.
   - No password is in the arguments of a command, in a result or in a diff; smbpasswd reads it from its input. All go
     in one task, so that no loop shows them.
   - An account that was set from here and is no longer named is reported in RV(notes) and left.

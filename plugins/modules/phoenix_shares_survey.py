@@ -15,7 +15,7 @@ description:
   - The drop-in files hold what other inventories have set too. A part that is not O(managed) stays as it is.
   - Fails, before anything has been changed, with all of what is refused. An export or share whose folder is not there
     is, and one that somebody has written by hand into another file.
-  - A shared folder that is not empty and belongs to somebody else is explained in RV(notes) and keeps its owner.
+  - A shared folder that is not empty and belongs to another user is explained in RV(notes) and keeps its owner.
 author: Phoenix Hypervisor contributors (@phoenix-hypervisor)
 extends_documentation_fragment:
   - phoenix.hypervisor.attributes
@@ -64,7 +64,7 @@ options:
 """
 
 EXAMPLES = r"""
-- name: Compare with what is there
+- name: Compare with the current state
   phoenix.hypervisor.phoenix_shares_survey:
     exports: "{{ (phoenix_hypervisor_config | phoenix.hypervisor.host_config).exports }}"
   register: survey
@@ -92,7 +92,7 @@ smb_before:
   returned: success
   type: str
 due:
-  description: The parts of which the record of what this inventory set changes.
+  description: The parts whose record of this inventory changes.
   returned: success
   type: list
   elements: str
@@ -152,7 +152,7 @@ def work(module: AnsibleModule) -> dict[str, Any]:
     ]
     due = seen.export_is_due()
     if due and before["exports"] == plan.exports:
-        lines.append("tell the NFS server its exports: exportfs -ra")
+        lines.append("reload the exports: exportfs -ra")
     if plan.smb and shares.INCLUDE not in seen.text(seen.SMB_CONF):
         lines.append(f"add to {seen.SMB_CONF}: {shares.INCLUDE}")
     diff: list[dict[str, str]] = [{"prepared": "".join(f"{line}\n" for line in lines)}] if lines else []

@@ -90,7 +90,7 @@ def work(module: AnsibleModule) -> dict[str, Any]:
     if due and not module.check_mode:
         command = [module.get_bin_path("chpasswd", required=True, opt_dirs=["/usr/sbin"]), "--encrypted"]
         given = shadow.lines({name: hashes[name] for name in due})
-        # As binary data, lest a second end of line be put after the last: chpasswd refuses an empty one.
+        # As binary data, so that no second end of line follows the last: chpasswd refuses an empty line.
         code, _out, error = module.run_command(command, data=given.encode(), binary_data=True)
         if code:  # its own words name accounts and lines of its input, never what stands in them
             module.fail_json(msg=f"chpasswd: {error.strip()[-500:] or f'exit code {code}'}")

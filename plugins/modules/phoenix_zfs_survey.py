@@ -13,11 +13,11 @@ version_added: 0.1.0
 description:
   - Says which pools are to be made and which properties are to be set; M(community.general.zpool) and
     M(community.general.zfs) then do it. Those look at no disk before they use it, would add and remove disks of a pool
-    that is there, and cost a second for every dataset that is settled already.
+    that exists, and cost a second for every settled dataset.
   - Fails, before anything has been changed, with all of what is refused. A new pool's disk with any signature or
     partition on it is, unless the pool names that very disk in C(force_wipe). One that is mounted, swap, held by
     another device or member of a pool is refused in any case. So is a quota below what a dataset uses.
-  - A pool that is there with another layout is reported in RV(notes) as a warning, never rebuilt.
+  - A pool that exists with another layout is reported in RV(notes) as a warning, never rebuilt.
 author: Phoenix Hypervisor contributors (@phoenix-hypervisor)
 extends_documentation_fragment:
   - phoenix.hypervisor.attributes
@@ -39,7 +39,7 @@ options:
 """
 
 EXAMPLES = r"""
-- name: Compare with what is there
+- name: Compare with the current state
   phoenix.hypervisor.phoenix_zfs_survey:
     pools: "{{ (phoenix_hypervisor_config | phoenix.hypervisor.host_config).pools }}"
     datasets: "{{ (phoenix_hypervisor_config | phoenix.hypervisor.host_config).datasets }}"

@@ -75,7 +75,7 @@ def task_entry(
 
 
 def is_of_node(action: str | None, on_container: bool, source: c.Mapping[str, t.Any]) -> bool:
-    """Tell whether a result, or that of a loop's item, comes from a module of this collection on a node.
+    """Return whether a result, or that of a loop's item, comes from a module of this collection on a node.
 
     A container's root answers as he likes. Where a task is delegated, Ansible itself writes into the result by which
     connection; without delegation the host of the task has answered, and ``on_container`` says what that is.

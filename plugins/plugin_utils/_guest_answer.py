@@ -7,7 +7,7 @@
 A root user in a container decides what a module answers there. Ansible takes more than data from an answer: variables
 that outrank the inventory's, results for later job templates, texts that it prints as they are. Here stays what
 describes the container itself. The answer is taken apart by the functions with which Ansible does it, so that both see
-the same; what must be changed is written anew, so that nothing is left to be read in two ways.
+the same; what must be changed is written again, so that nothing is left to be read in two ways.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from ._guest_facts import split_facts
 from ._untrusted import printable
 
 FACTS = "ansible_facts"
-# What Ansible or this collection acts upon, or writes into a result itself: no module of a container has to say it.
+# What Ansible or this collection acts upon, or writes into a result itself: no module of a container must say it.
 _STEERING = frozenset(
     """
     add_group add_host ansible_delegated_vars ansible_index_var ansible_loop ansible_loop_var ansible_stats

@@ -76,7 +76,7 @@ def foreign_facts(facts: c.Mapping[t.Any, t.Any], variables: c.Mapping[str, t.An
     """Return the names of the facts in ``ansible_facts`` that a container must not have, in order.
 
     ``facts`` is the variable of that name, in which Ansible has taken off the prefix. ``variables`` are the host's, and
-    ``injected`` tells whether facts are among them: a known fact that came without its prefix is then one of them too.
+    ``injected`` says whether facts are among them: a known fact that came without its prefix is then one of them too.
     """
     return sorted(str(name) for name, value in facts.items() if not _is_known(str(name), value, variables, injected))
 
@@ -93,7 +93,7 @@ def _is_known(name: str, value: t.Any, variables: c.Mapping[str, t.Any], injecte
 
 
 def _is_interface(name: str, value: t.Any) -> bool:
-    """Tell whether a fact describes a network interface; its name is the interface's, which anybody may choose."""
+    """Return whether a fact describes a network interface; its name is the interface's, which anybody may choose."""
     if not isinstance(value, c.Mapping) or not isinstance(value.get("device"), str):
         return False
     made = value["device"].replace("-", "_")  # as ansible.builtin.setup does

@@ -54,7 +54,7 @@ FENCE = "/var/lib/phoenix_hypervisor/leases/displaced"
 #
 # `pct exec` keeps the node's environment or not, by version, and sets TERM: the container's own env clears it.
 #
-# The state is asked for only after a failure: it costs 5 ms. /etc/pve/lxc is where a PVE node keeps the containers
+# The state is read only after a failure: it costs 5 ms. /etc/pve/lxc is where a PVE node keeps the containers
 # that are its own, /etc/pve/nodes/*/lxc those of the whole cluster.
 NODE_SCRIPT = f"""\
 id=$1 nonce=$2 dir=$3 wait=$4 method=$5 fence=$6 run=$7 command=$8 relay=$9

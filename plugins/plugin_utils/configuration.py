@@ -229,7 +229,7 @@ def _application_scripts(
     for ctid, container in subject.fleet.containers.items():
         name = container.text("application_script")
         if not name or "\0" in name or os.path.isabs(name) or ".." in name.split("/"):
-            continue  # the schema refuses what is no path below a folder
+            continue  # the schema refuses a path that is not below a folder
         found = next(filter(os.path.isfile, (os.path.join(folder, name) for folder in searched)), None)
         if found is not None and not is_below(found, folder_of(found, name)):
             path = container.place("application_script")

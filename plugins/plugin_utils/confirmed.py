@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Carries out a change that takes itself back unless it is confirmed, and confirms it over new connections."""
+"""Carries out a change that rolls back unless it is confirmed, and confirms it over new connections."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from ansible.plugins.action import ActionBase
 # Seconds that a connection may take to come about; that a dead one is noticed after; between two attempts; and that the
 # node is given, after its own time-out, to come back with its old state.
 CONNECT, ALIVE, PAUSE, GRACE = 5, 2, 0.5, 75
-# The shortest time-out: less can't be met, and would take back what is good.
+# The shortest time-out: less can't be met, and would roll back good changes.
 LEAST = 5
 CONFIRM = "phoenix.hypervisor.phoenix_confirm"
 
 
 class ConfirmedAction(ActionBase):
-    """The module of the same name compares and arms; this connects anew and confirms."""
+    """The module of the same name compares and arms; this connects again and confirms."""
 
     TRANSFERS_FILES = False
     CHANGE = ""  # what phoenix_confirm calls it

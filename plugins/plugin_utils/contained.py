@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 
 def is_below(path: str, folder: str) -> bool:
-    """Tell whether a path, with all links resolved, lies below a folder, with all links resolved."""
+    """Return whether a path, with all links resolved, lies below a folder, with all links resolved."""
     return os.path.realpath(path).startswith(os.path.join(os.path.realpath(folder), ""))
 
 

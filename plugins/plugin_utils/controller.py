@@ -100,7 +100,7 @@ def lacking_for_role(path: str, collection: str) -> tuple[Lack, ...]:
 
 
 def meets(version: str, versions: str) -> bool:
-    """Tell whether a version meets a requirement such as ``>=1.5.0,<3.0.0``. ``*`` is any."""
+    """Return whether a version meets a requirement such as ``>=1.5.0,<3.0.0``. ``*`` is any."""
     for clause in versions.split(","):
         match = _CLAUSE.match(clause)
         if clause.strip() in ("", "*") or match is None:

@@ -104,7 +104,7 @@ def effective_value(value: Any, template: Callable[[Any], Any] | None) -> tuple[
 
 
 def is_template(value: Any) -> bool:
-    """Tell whether a text anywhere in `value` looks like a template."""
+    """Return whether a text anywhere in `value` looks like a template."""
     if isinstance(value, str):
         return "{{" in value or "{%" in value or "{#" in value
     if isinstance(value, Mapping):
@@ -113,7 +113,7 @@ def is_template(value: Any) -> bool:
 
 
 def is_vaulted(value: Any) -> bool:
-    """Tell whether anything in `value` is, or was, encrypted by Ansible Vault."""
+    """Return whether anything in `value` is, or was, encrypted by Ansible Vault."""
     if isinstance(value, Mapping):
         return any(is_vaulted(part) for part in value.values())
     if isinstance(value, (list, tuple)):

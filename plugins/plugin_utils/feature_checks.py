@@ -122,7 +122,7 @@ def _faults(
 
 def _unusable(name: str, text: str, search: features.Search) -> _Fault:
     reason = text.removeprefix(f"feature {name}: ")
-    if not reason.startswith("nobody provides it"):
+    if not reason.startswith("unknown feature"):
         return _Fault(name, f"{name}: {reason}", "a role that is a feature", "Correct the role or its manifest.")
     looked = reason.partition("(")[2].partition(")")[0]
     nearest = core.nearest(name, features.known_features(search)) or None

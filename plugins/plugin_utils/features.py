@@ -150,7 +150,7 @@ def feature_set(
 def container_needs(names: Sequence[str], search: Search = Search(), inherited: Sequence[str] = ()) -> dict[str, Any]:
     """Return what a container's features need of its host side: {features: {flag: bool}, devices: [..]}.
 
-    Names that nobody provides are left out here; check_features tells of them.
+    Unknown names are left out here; check_features reports them.
     """
     _errors, found = _find_all(core.stack(inherited, names), search)
     return core.merge_container_needs(feature.manifest for feature in found.values())
@@ -225,7 +225,7 @@ def _locate(name: str, search: Search) -> tuple[str, str]:
     looked = ", ".join(role for role, _path in places)
     like = core.nearest(name, known_features(search))
     hint = f"; the nearest known one is {like}" if like else ""
-    raise FeatureError([f"feature {name}: nobody provides it (looked for the roles {looked}){hint}"])
+    raise FeatureError([f"feature {name}: unknown feature (looked for the roles {looked}){hint}"])
 
 
 def _escape(link: str, target: str, folder: str) -> str:
@@ -244,7 +244,7 @@ def _collection_roles(collection: str) -> str:
 
 
 def _manifest(loader: DataLoader, name: str, path: str, required: bool) -> dict[str, Any]:
-    """Return the manifest of the role at `path`; {} for somebody else's role without one."""
+    """Return the manifest of the role at `path`; {} for a foreign role without one."""
     file = digests.first_file(path, MANIFEST)
     if not file:
         if required:

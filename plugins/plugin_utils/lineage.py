@@ -16,7 +16,7 @@ import time
 
 from ansible import constants
 
-SHORT = 1.0  # seconds of a slice while a hint is fresh: the play may not have handled the failure yet
+SHORT = 1.0  # seconds of a slice while a hint is fresh: the play has perhaps not handled the failure yet
 FRESH = 10.0
 
 

@@ -17,10 +17,10 @@ from .run import run_identity, run_is_alive
 
 
 class NodeAction(ActionBase):
-    """Runs the module of the same name on the node; a lease of a run that died on this controller is taken over."""
+    """Runs the module of the same name on the node; a lease of an interrupted run on this controller is taken over."""
 
     def run_on_node(self, options: Mapping[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
-        """Execute the module, once more when a dead run's lease was in the way.
+        """Execute the module, once more when an interrupted run's lease was in the way.
 
         Not for a container whose facts are not its own.
         """

@@ -67,7 +67,7 @@ def text(host: str, names: c.Sequence[str]) -> str:
 
 
 def is_container(variables: c.Mapping[str, t.Any]) -> bool:
-    """Tell whether variables are a container's. Its groups are Ansible's own variable, which no fact outranks."""
+    """Return whether variables are a container's. Its groups are Ansible's own variable, which no fact outranks."""
     return "phoenix_ctid" in variables and "hypervisors" not in (variables.get("group_names") or ())
 
 

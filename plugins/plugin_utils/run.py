@@ -50,7 +50,7 @@ def run_identity() -> RunIdentity:
 
 
 def run_is_alive(identity: t.Mapping[str, t.Any]) -> bool | None:
-    """Tell whether a run lives: True or False when it ran on this machine, None when that can't be known here."""
+    """Return whether a run lives: True or False when it ran on this machine, None when that can't be known here."""
     mine = run_identity()
     if identity.get("machine") != mine["machine"]:
         return None

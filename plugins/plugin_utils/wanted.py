@@ -102,7 +102,9 @@ def _recreated(variables: Mapping[str, Any], template: Template, hostvars: Mappi
     ctids: list[int] = _given("phoenix_recreate_ctids", variables, template, [])
     for ctid in ctids:
         if hostvars is not None and str(ctid) not in hostvars:
-            raise AnsibleError(f"phoenix_recreate_ctids: '{ctid}' is no container of the inventory; name exact CTIDs")
+            raise AnsibleError(
+                f"phoenix_recreate_ctids: '{ctid}' is not a container of the inventory; name exact CTIDs"
+            )
     return ctids
 
 

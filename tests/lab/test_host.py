@@ -290,7 +290,7 @@ printf '#!/bin/sh\necho "$@" >> /run/told\ntouch /boot/initrd.img-lab\n' > /usr/
 chmod 755 /usr/sbin/update-initramfs""")
     config = {'zfs': {'arc_max': '64M'}}
     words = ('--tags', 'hypervisor_storage')
-    tell = 'phoenix.hypervisor.hypervisor_storage : Tell the initramfs'
+    tell = 'phoenix.hypervisor.hypervisor_storage : Update the initramfs'
     lab.sh('touch -d 2020-01-01 /boot/initrd.img-lab')
     assert len(changed_tasks(play(project, config, *words, '--check').good())) == 1
     assert lab.sh('cat /etc/modprobe.d/zfs.conf') == 'options zfs zfs_arc_min=1024 zfs_arc_max=5\n'

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Phoenix Hypervisor contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The firewall of datacenter and node: the ways in come first, and what cuts SSH all the same goes back."""
+"""The firewall of datacenter and node: the ways in come first, and what cuts SSH anyway goes back."""
 
 from __future__ import annotations
 

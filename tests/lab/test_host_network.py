@@ -149,7 +149,7 @@ def test_an_interface_that_does_not_come_up_is_taken_back_at_once(lab: Lab, proj
 
 
 def test_bonds_and_vlans_as_the_node_would_have_them(lab: Lab, project: Project) -> None:
-    """A kernel that can't make them has them taken back; what was asked of it is compared either way."""
+    """A kernel that can't make them has them rolled back; what was asked of it is compared either way."""
     lab.sh('for n in 1 2; do ip link add eth$n type veth peer name port$n; done')
     try:
         wants(

@@ -200,7 +200,7 @@ def test_a_shared_volume_is_mounted_in_the_containers_that_it_names(host: Projec
     assert alone.rc != 0
     assert f'got "{DATA}/named", which is not on node' in alone.output
     assert 'run the playbook hypervisor first' in alone.output
-    assert '1001 is no container of phoenix_lxc_configs.json' in ' '.join(alone.output.split())
+    assert '1001 is not a container of phoenix_lxc_configs.json' in ' '.join(alone.output.split())
     dry = host.play('--check', '--diff').good()
     assert lab.config(950) == {}
     real = host.play().good()
@@ -234,8 +234,8 @@ def test_a_full_folder_is_not_given_away(host: Project) -> None:
 def test_what_a_killed_run_left_unread_is_read(host: Project) -> None:
     host.lab.sh('echo former > /var/lib/phoenix_hypervisor/host/exports.told')
     assert changed_tasks(play(host).good()) == [
-        'phoenix.hypervisor.hypervisor_shares : Tell the NFS server its exports',
-        'phoenix.hypervisor.hypervisor_shares : Remember what the NFS server was told',
+        'phoenix.hypervisor.hypervisor_shares : Reload the exports of the NFS server',
+        'phoenix.hypervisor.hypervisor_shares : Record the exports of the NFS server',
     ]
     assert changed_tasks(play(host).good()) == []
 

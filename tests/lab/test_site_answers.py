@@ -46,7 +46,7 @@ def fact_sets(secret: Path) -> dict[str, dict[str, Any]]:
 
 
 def answer(facts: dict[str, Any]) -> str:
-    """An answer that every module's action believes."""
+    """An answer that the action of every module accepts."""
     return json.dumps(
         {
             'changed': True,

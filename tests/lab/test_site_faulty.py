@@ -74,7 +74,7 @@ def test_faulty_configuration_is_reported_and_touches_nothing(
             env={**env, 'ANSIBLE_COLLECTIONS_PATH': str(installed)},
         )
     else:
-        # Nothing but the clone: it has to find its own collection beside site.yml.
+        # Nothing but the clone: it must find its own collection beside site.yml.
         run = project.play(*limit, env={**env, 'ANSIBLE_COLLECTIONS_PATH': '', 'ANSIBLE_CALLBACKS_ENABLED': ''})
     assert run.rc != 0, run.output
     text = ' '.join(run.output.split())

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Phoenix Hypervisor contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A guest whose root floods, hangs, nests or forges its ledger; one without a resolver; a dead run's command."""
+"""A guest whose root floods, hangs, nests or forges its ledger; one without a resolver; a command left behind."""
 
 from __future__ import annotations
 

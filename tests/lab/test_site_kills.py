@@ -85,7 +85,7 @@ def end_state(lab: Lab) -> dict[str, object]:
     config = lab.config(950)
     net = ','.join(part for part in config.pop('net0').split(',') if not part.startswith('hwaddr='))
     volume = config.pop('rootfs').rpartition('-disk-')[0]
-    assert config.pop('lxc.environment').startswith('PHOENIX_INSTANCE=')  # drawn anew for each container
+    assert config.pop('lxc.environment').startswith('PHOENIX_INSTANCE=')  # drawn again for each container
     files = lab.guest(
         950, 'cat /etc/one /etc/two; stat -c "%n %a %U" /etc/one /etc/two /root /var/lib/phoenix_hypervisor'
     )

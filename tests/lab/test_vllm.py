@@ -68,7 +68,7 @@ OLD, NEW = '570.124.06', '575.51.03'
 STORE = '/var/lib/models'
 MODEL = 'acme/tiny'
 SPECIFIED = ['base_setup', 'nvidia', 'docker', 'vllm']
-# Of an upgrade of the driver under a service: what has to come after what.
+# Of an upgrade of the driver under a service: what must come after what.
 ORDER = (
     'nvidia : Stop them while the driver is changed',
     'nvidia : Run the installer',
@@ -88,7 +88,7 @@ class Fleet:
     revision: str = 'main'
 
     def play(self, name: str, *words: str) -> Run:
-        """A run that has to succeed, and its time."""
+        """A run that must succeed, and its time."""
         started = time.monotonic()
         self.runs[name] = self.project.play(*words, timeout=1200).good()
         figure(name, f'{time.monotonic() - started:.0f} s')
@@ -142,7 +142,7 @@ class Fleet:
         return dict(self.ask('/v1/models')['data'][0])
 
     def process(self) -> str:
-        """The server's process and how often systemd had to start it anew."""
+        """The server's process and how often systemd had to start it again."""
         return self.guest('systemctl show --property=MainPID,NRestarts,ActiveState vllm').strip()
 
     def others(self) -> dict[str, str]:

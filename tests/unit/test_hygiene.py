@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Phoenix Hypervisor contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What every file of the repository has to keep to, and no linter looks at."""
+"""What every file of the repository must keep to, and no linter looks at."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 MOST_LINES = 400
-# Plugin kind -> the documentation that it has to carry. Action plugins are documented by their module.
+# Plugin kind -> the documentation that it must carry. Action plugins are documented by their module.
 DOCUMENTED = {
     'callback': {'DOCUMENTATION', 'EXAMPLES'},
     'connection': {'DOCUMENTATION', 'EXAMPLES'},

@@ -18,7 +18,7 @@ import check_build
 import checks
 
 WAIT = 'import threading; threading.Event().wait()'
-# A test that skips, on purpose: the runner has to count it.
+# A test that skips, on purpose: the runner must count it.
 SKIP = 'import pytest\ndef test_a(): pytest.skip("needs root")\ndef test_b(): pass\n'
 
 

@@ -4,7 +4,7 @@
 """What a schema can't say: the checks between keys, containers and files. Those of clones, GPUs, network and storage
 have a module each; `validation` names the modules. To add one, write a function under `@check`.
 
-A check sees the file even when the schema has refused parts of it, so it believes no type.
+A check sees the file even when the schema has refused parts of it, so it assumes no type.
 """
 
 from __future__ import annotations

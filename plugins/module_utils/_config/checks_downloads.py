@@ -66,7 +66,7 @@ def _judged(subject: Subject, file: str, item: Address) -> Iterator[Finding]:
         url = urlsplit(item.url)
         host = url.hostname or ""
         has_account = bool(url.username or url.password)
-        _port = url.port  # it is looked at only when it is asked for
+        _port = url.port  # urllib checks it only when it is read
     except ValueError as error:
         got = f"{show(item.path, item.url, hidden)} ({error})" if not hidden else show(item.path, item.url, hidden)
         yield Finding(file, item.path, got, "an address such as https://example.org/file", "Correct the address.")

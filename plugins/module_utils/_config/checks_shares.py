@@ -104,7 +104,7 @@ def one_export_for_a_client(subject: Subject) -> Iterator[Finding]:
 
 @check
 def one_share_of_a_name(subject: Subject) -> Iterator[Finding]:
-    """Names of shares are told apart without case; those that smb.conf gives a meaning can't be had."""
+    """Names of shares are equal in any case; smb.conf reserves some."""
     seen: dict[str, Pointer] = {}
     for place, row in _rows(_part(subject, "samba"), "shares"):
         name = hostshape.share_name(row)

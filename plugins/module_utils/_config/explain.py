@@ -228,7 +228,7 @@ def _ctid_remedy(text: str, expected: str) -> str | None:
 
 
 def _converted(kinds: tuple[str, ...], value: Any, schema: Mapping[str, Any]) -> str | None:
-    """The value as it was probably meant, as JSON; None where that can't be told."""
+    """The value as it was probably meant, as JSON; None where that is unknown."""
     if "boolean" in kinds:
         meant = _WORDS.get(str(value).lower()) if isinstance(value, (str, int)) else None
         return None if meant is None else json.dumps(meant)

@@ -55,7 +55,7 @@ class Finding:
 
 @dataclass(frozen=True)
 class Notice:
-    """Something that is told and stops nothing; `path` is where it stands."""
+    """A note that stops nothing; `path` is its place."""
 
     path: Pointer
     text: str

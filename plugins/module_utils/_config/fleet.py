@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The containers of a configuration, as objects: defaults merged, old spellings renamed, lineage and order known.
 
-Loading never fails: what is not shaped like a container is left out, so that a faulty file still tells which hosts it
+Loading never fails: what is not shaped like a container is left out, so that a faulty file still shows which hosts it
 is about.
 Whether the file is right is the job of `validation`.
 """

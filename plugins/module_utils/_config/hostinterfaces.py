@@ -38,7 +38,7 @@ def interfaces(network: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def interface(item: Mapping[str, Any]) -> dict[str, Any]:
-    """One interface: `name`, `type` ('' where the node has to say), `dhcp`, and `params` ('' unsets one)."""
+    """One interface: `name`, `type` ('' where the node must say), `dhcp`, and `params` ('' unsets one)."""
     params: dict[str, Any] = {pve: item[key] for key, pve in _SAME.items() if key in item}
     for key, pve in _PORTS.items():
         if key in item:

@@ -124,7 +124,7 @@ def repositories(items: Iterable[str | Mapping[str, Any]]) -> list[dict[str, Any
     """All repositories, each in a file of its own.
 
     Both of Ceph's go to the one file that a node comes with, so that either replaces the other; named together, the one
-    without a subscription has to give way.
+    without a subscription must give way.
     """
     found = [repository(item) for item in items]
     names = {row["name"] for row in found}

@@ -37,7 +37,7 @@ _SUSPICIOUS_ESCAPE = re.compile(r"\\u(?:[dD][89a-fA-F]|0000)")
 class JsonText:
     """One parsed document: its value (None when nothing could be read), its errors, and where everything stands.
 
-    `readable` says whether `value` is what the text says, as far as that can be told.
+    `readable` says whether `value` is what the text says, as far as that is known.
     """
 
     def __init__(self, text: str, value: Any, errors: Iterable[TextError], readable: bool) -> None:

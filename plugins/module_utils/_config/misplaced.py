@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The firewall of host files of the field: it stands among the shared volumes in some, and its rules have another name.
 
-Put where it is read before the schema judges; what is found wrong with it is told where the file has it.
+Put where it is read before the schema judges; its faults have the position in the file.
 """
 
 from __future__ import annotations

@@ -22,7 +22,7 @@ DEFAULT_REVISION = "main"
 
 @dataclass(frozen=True)
 class Stored:
-    """How a container sees its model: the store's folder inside, and the revision that is asked for."""
+    """How a container sees its model: the store's folder inside, and the configured revision."""
 
     folder: str
     revision: str
@@ -88,7 +88,7 @@ def own_mount(container: Container, store: Mapping[str, Any]) -> str | None:
 
 
 def completed(fleet: Fleet, hypervisor: Mapping[str, Any]) -> tuple[Fleet, dict[str, Stored]]:
-    """The fleet with the store's mounts, and what each container that reads from it has to know."""
+    """The fleet with the store's mounts, and what each container that reads from it must know."""
     store = store_of(hypervisor)
     readers = [ctid for ctid, container in fleet.containers.items() if reads(container, store)]
     if not readers:

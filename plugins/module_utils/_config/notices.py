@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Phoenix Hypervisor contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is told of the host's file and stops nothing: what its owner may expect something of that nothing here does."""
+"""Notes on the host's file that stop nothing: keys that the owner expects to work, and that nothing here acts on."""
 
 from __future__ import annotations
 

@@ -94,6 +94,6 @@ def strangers(fleet: Fleet, hypervisor: Mapping[str, Any], file: str) -> Iterato
             meant = f" (did you mean {near[0]}?)" if near else ""
             yield Notice(
                 mount.path,
-                f"{mount.ctid} is no container of {file}{meant}; nothing is mounted there  "
+                f"{mount.ctid} is not a container of {file}{meant}; nothing is mounted there  "
                 "remedy: Name one of its containers, or remove the entry.",
             )

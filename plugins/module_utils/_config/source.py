@@ -150,7 +150,7 @@ class SourceChecker:
 
 
 def _line(text: str, path: Pointer) -> int:
-    """The line of a key, as far as it can be told without the YAML parser's marks: the first one that begins with
+    """The line of a key, as far as it is known without the YAML parser's marks: the first one that begins with
     the key.
     """
     if not path:

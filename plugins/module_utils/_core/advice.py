@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-# Words of PVE or of the node's kernel -> what helps. The first that is found is told; {ctid} is the container.
+# Words of PVE or of the node's kernel -> what helps. The first match is reported; {ctid} is the container.
 _WORDS: tuple[tuple[str, str], ...] = (
     (
         r"CT is locked \((create|clone)",
@@ -17,7 +17,7 @@ _WORDS: tuple[tuple[str, str], ...] = (
     (
         r"CT is locked|can't lock file",
         (
-            "somebody else kept it locked for longer than lock_wait: wait for that task (pvesh get "
+            "another task kept it locked for longer than lock_wait: wait for that task (pvesh get "
             "/nodes/localhost/tasks --vmid {ctid} --source active); when none runs, pct unlock {ctid}"
         ),
     ),
@@ -51,7 +51,7 @@ _WORDS: tuple[tuple[str, str], ...] = (
     ),
     (
         r"detected modified configuration",
-        "somebody else keeps changing this container: let that end first",
+        "another client keeps changing this container: let that end first",
     ),
     (
         r"couldn't connect to the cluster|storage '[^']*' is not (?:online|active|available)",
@@ -60,10 +60,10 @@ _WORDS: tuple[tuple[str, str], ...] = (
 )
 _STATUS = {
     0: "the control plane did not answer, so what became of the call is not known; look at systemctl status pveproxy "
-    "pvedaemon. The next run looks at what is there first",
+    "pvedaemon. The next run observes the container first",
     595: "the node could not be reached: look at pvecm status and at the network between the nodes",
     596: "the answer took longer than the 30 s that pveproxy waits, and the call may still end well; the next run "
-    "looks at what is there first",
+    "observes the container first",
     403: "the credential lacks that privilege: run as root on the node, or grant it (pveum acl modify)",
 }
 

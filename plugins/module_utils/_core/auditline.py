@@ -54,7 +54,7 @@ def quote_value(value: str) -> str:
     """Return a value as it stands in a line: bare when plain, else a JSON string in ASCII."""
     if _PLAIN_VALUE.match(value):
         return value
-    # JSON leaves DEL alone, which is a control character all the same.
+    # JSON leaves DEL alone, which is a control character anyway.
     return json.dumps(value, ensure_ascii=True).replace("\x7f", "\\u007f")
 
 

@@ -29,7 +29,7 @@ Saved = tuple[Mapping[str, str], tuple[tuple[str, str], ...]]
 
 @dataclass(frozen=True)
 class Source:
-    """A clone source: as it is, or, when this run still has to finish it, as it will be."""
+    """A clone source: as it is, or, when this run still must finish it, as it will be."""
 
     ctid: int
     head: Mapping[str, str]
@@ -97,7 +97,7 @@ def find_source(wanted: Wanted, seen: Observation) -> Source | None:
 
 
 def _stays(source: Wanted) -> bool:
-    """Whether this run changes nothing of a source that is there: its target state is below the configuration."""
+    """Whether this run changes nothing of an existing source: its target state is below the configuration."""
     return states.rank(source.target) < states.rank(states.CONFIGURED) and not source.recreate
 
 

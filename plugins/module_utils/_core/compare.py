@@ -99,7 +99,7 @@ class Reverts:
 
 
 def config_changes(wanted: Wanted, actual: Mapping[str, str] | ConfFile, record: Record, running: bool) -> Changes:
-    """What one PUT has to change, once what `reverts` names is reverted.
+    """What one PUT must change, once what `reverts` names is reverted.
 
     ``actual`` is the config with what waits for a restart, or the values of one in which nothing waits.
     """
@@ -111,7 +111,7 @@ def config_changes(wanted: Wanted, actual: Mapping[str, str] | ConfFile, record:
 
 
 def reverts(wanted: Wanted, conf: ConfFile, record: Record, running: bool) -> Reverts:
-    """The options whose waiting change has to go before `config_changes`."""
+    """The options whose waiting change must go before `config_changes`."""
     return _judged(wanted, conf, record, running)[1]
 
 
@@ -248,7 +248,7 @@ def left_waiting(changes: Changes, conf: ConfFile) -> set[str]:
 
 
 def disk_size(actual: Mapping[str, str], disk: str) -> int | None:
-    """A disk's size in bytes, or None when the storage doesn't tell (a plain directory may not)."""
+    """A disk's size in bytes, or None when the storage doesn't report it (a plain directory)."""
     text = properties.parse(actual.get(disk, ""), "volume").get("size")
     try:
         return properties.parse_size(text) or None if text else None
@@ -310,7 +310,7 @@ def clone_too_small(wanted: Wanted, ctid: int, copied: Mapping[str, str]) -> str
 
 def _name_it(wanted: Wanted, actual: Mapping[str, str]) -> str:
     gone = ", ".join(volumes(actual)) or "none"
-    return f"name {wanted.ctid} in phoenix_recreate_ctids: that destroys its volumes ({gone}) and makes it anew"
+    return f"name {wanted.ctid} in phoenix_recreate_ctids: that destroys its volumes ({gone}) and recreates it"
 
 
 def volumes(config: Mapping[str, str]) -> list[str]:
@@ -334,8 +334,8 @@ def fixed_error(wanted: Wanted, actual: Mapping[str, str]) -> str | None:
         return None
     kind = "unprivileged" if there else "privileged"
     return (
-        f"unprivileged: {str(bool(asked)).lower()} is asked for, but container {wanted.ctid} was created {kind}, which "
-        f"PVE can't change (impossible without recreating it); put the value back, or {_name_it(wanted, actual)}"
+        f"unprivileged: {str(bool(asked)).lower()} is configured, but container {wanted.ctid} was created {kind}, "
+        f"which PVE can't change (impossible without recreating it); put the value back, or {_name_it(wanted, actual)}"
     )
 
 
@@ -353,13 +353,13 @@ def fixed_notes(wanted: Wanted, conf: ConfFile, record: Record) -> list[str]:
     made, asked = dict(record.origin or {}), origin(wanted)
     if made and asked and made != asked:
         was, now = ((f"{key} {value}" for key, value in each.items()) for each in (made, asked))
-        notes.append((next(iter(asked)), f"it was made from {', '.join(was)}, and {', '.join(now)} is asked for"))
+        notes.append((next(iter(asked)), f"it was made from {', '.join(was)}, and {', '.join(now)} is configured"))
     pool = wanted.config.get("storage_pool")
     there = properties.parse(conf.head.get("rootfs", ""), "volume").get("volume", "").partition(":")[0]
     if pool and there and pool != there:
-        notes.append(("storage_pool", f"its root disk is on {there}, and {pool} is asked for"))
+        notes.append(("storage_pool", f"its root disk is on {there}, and {pool} is configured"))
     notes += mounts.other_pools(mounts.find(wanted, conf, record), conf)
-    ending = f"that takes effect only when it is made anew (phoenix_recreate_ctids: [{wanted.ctid}])"
+    ending = f"that takes effect only when it is recreated (phoenix_recreate_ctids: [{wanted.ctid}])"
     return [f"{key}: {what}; {ending}" for key, what in notes]
 
 

@@ -28,7 +28,7 @@ def differs(wanted: Wanted, conf: ConfFile, raw: Any, record: Record, running: b
 
 
 def filtering_notes(wanted: Wanted, seen: Observation, record: Record) -> list[str]:
-    """What is worth knowing of the container's firewall, when the configuration speaks of it."""
+    """Notes on the container's firewall, when the configuration has one."""
     notes = []
     if firewall_changes.KEY in wanted.config:
         foreign = compare.firewall_change(wanted, seen.firewall, record).foreign
@@ -129,7 +129,7 @@ def _unaddressed(seen: Observation, record: Record, waiting: Iterable[str]) -> l
 
 
 def _unrecorded(changes: compare.Changes, earlier: Record, world: World, growth: Any) -> bool:
-    """Whether nothing has to change, but what is remembered isn't that yet: the values, or the state's word."""
+    """Whether nothing needs to change, but what is remembered isn't that yet: the values, or the state's word."""
     if dict(changes.applied) != dict(earlier.applied) or not mounts.is_recorded(changes.volumes, earlier):
         return True
     return world.word == states.CREATED and not growth

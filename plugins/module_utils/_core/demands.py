@@ -80,7 +80,7 @@ class Demand:
 
 @dataclass(frozen=True)
 class Asked:
-    """What has to be known of the node before the demands can be judged."""
+    """What must be known of the node before the demands can be judged."""
 
     storages: frozenset[str] = frozenset()
     templates: frozenset[tuple[str, str]] = frozenset()
@@ -176,7 +176,7 @@ def _disks(head: Mapping[str, str]) -> dict[str, tuple[str, int]]:
 
 
 def _freed(candidate: Candidate, disks_gone: Mapping[str, tuple[str, int]]) -> Iterator[Demand]:
-    """What a container that is made anew gives back before."""
+    """What a container that is recreated gives back before."""
     for key, (storage, size) in disks_gone.items():
         yield Demand(FREED, storage, candidate.ctid, candidate.place("storage_pool"), key, -size)
 

@@ -108,7 +108,7 @@ def parse_rule(text: str) -> Rule:
     for index in range(0, len(options), 2):
         name = _FIELD_OF.get(options[index])
         if name is None or (kind == "group" and name != "iface"):
-            raise ValueError(f"{options[index]} is no option of a rule")
+            raise ValueError(f"{options[index]} is not an option of a rule")
         if index + 1 >= len(options):
             raise ValueError(f"{options[index]} has no value")
         values[name] = options[index + 1]

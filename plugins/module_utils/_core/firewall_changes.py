@@ -2,9 +2,9 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The calls from the firewall that a container has to the one that its configuration asks for.
+"""The calls that turn the firewall of a container into the one that its configuration describes.
 
-Three-way: a rule that we set and that is gone from the configuration is removed; one that somebody else set is kept
+Three-way: a rule that we set and that is gone from the configuration is removed; a foreign one is kept
 where it is. Ours stand in the configuration's order among each other; new ones at the front of the list come first of
 all. PVE inserts a new rule at the top always, and moves one in front of another (public source of pve-firewall,
 PVE/API2/Firewall/Rules.pm).
@@ -33,7 +33,7 @@ class Call:
 
 @dataclass(frozen=True)
 class Changes:
-    """What has to be done, why, what it leaves, what the record then holds, and the rules that are not ours."""
+    """What must be done, why, what it leaves, what the record then holds, and the rules that are not ours."""
 
     calls: tuple[Call, ...]
     reasons: tuple[str, ...]
@@ -47,7 +47,7 @@ class Changes:
 
 @dataclass
 class _Item:
-    """A rule that is there, and which of the wanted ones it is."""
+    """An existing rule, and the wanted one that it matches."""
 
     rule: Rule
     index: int | None = None
@@ -126,7 +126,7 @@ def _switch(enabled: Any, options: Mapping[str, str], applied: Any) -> tuple[dic
 
 
 def _in_place(want: Rule, there: Rule, before: Rule | None) -> tuple[dict[str, Any], Rule]:
-    """(parameters of the call that makes ``there`` as ``want``, the rule after it); {} when nothing has to change."""
+    """(parameters of the call that makes ``there`` as ``want``, the rule after it); {} when nothing needs to change."""
     params: dict[str, Any] = {} if want.enable == there.enable else {"enable": int(want.enable)}
     values = {name: getattr(there, name) for name in _IN_PLACE}
     delete = []

@@ -29,7 +29,7 @@ _CGROUP = re.compile(r"/lxc(?:\.payload\.|\.monitor\.|/)(\d+)(?:/|$)", re.MULTIL
 
 Path = tuple[Union[str, int], ...]
 Fault = tuple[Path, str, str, str, tuple[int, ...]]
-"""Path in the containers' file, what is there, what was expected, the remedy, the containers that can't go on."""
+"""Path in the containers' file, actual value, expected value, remedy, and the containers that can't continue."""
 
 
 @dataclass(frozen=True)
@@ -138,7 +138,7 @@ def judge(claims: Iterable[Claim], others: Mapping[int, float | None], load: Loa
         if unknown:
             warnings.append(
                 f"GPU {index} is also passed on to {', '.join(map(str, unknown))}, which this run leaves running; what "
-                "they take of its memory can't be told"
+                "they take of its memory is unknown"
             )
         _sum(index, mine, theirs, faults, warnings)
     return _once(faults), list(dict.fromkeys(warnings))
@@ -147,7 +147,7 @@ def judge(claims: Iterable[Claim], others: Mapping[int, float | None], load: Loa
 def _theirs(
     minor: int, uuid: str, mine: set[int], others: Mapping[int, float | None], load: Load
 ) -> tuple[list[tuple[str, float]], list[int]]:
-    """What this run does not start on a GPU: (who, share), and the containers of which nothing is known."""
+    """What this run does not start on a GPU: (who, share), and the containers with an unknown share."""
     memory = load.memory.get(uuid)
     found: list[tuple[str, float]] = []
     unknown: list[int] = []
@@ -212,7 +212,7 @@ def _rows(text: str, count: int) -> list[list[str]]:
 
 
 def _once(faults: list[Fault]) -> list[Fault]:
-    """One fault a key: of several GPUs that are too full the first one is told."""
+    """One fault a key: of several full GPUs only the first one."""
     found: dict[Path, Fault] = {}
     for fault in faults:
         found.setdefault(fault[0], fault)

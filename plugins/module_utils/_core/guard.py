@@ -5,8 +5,8 @@
 """A guarded change: a snapshot before a completed container is changed, a look at its health after, then its release.
 
 The record says how far that has come, so that a run which was cut off goes on under the same snapshot: ``open`` from
-before the snapshot is asked for, ``proved`` once the application was seen healthy, nothing once the snapshot is gone.
-On the way back (wayback.py): ``back`` from before the rollback is asked for, ``restored`` once it has ended.
+before the snapshot is requested, ``proved`` once the application was seen healthy, nothing once the snapshot is gone.
+On the way back (wayback.py): ``back`` from before the rollback is requested, ``restored`` once it has ended.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def command(ctid: int) -> str:
 
 
 def notes(wanted: Wanted, seen: Observation, record: Record) -> list[str]:
-    """What is worth knowing of a change that an earlier run has begun under a snapshot."""
+    """Notes on a change that an earlier run has begun under a snapshot."""
     if not is_kept(seen, record):
         return []
     run = (record.guarding or {}).get("run", "unknown")
@@ -61,7 +61,7 @@ def refusal(wanted: Wanted, seen: Observation, world: World) -> str | None:
         return None
     if SNAPSHOT in seen.conf.snapshots and not any(step.kind == "release" for step in world.steps[:1]):
         return (
-            f"container {wanted.ctid} has a snapshot {SNAPSHOT} of which nothing is on record here, so it isn't "
+            f"container {wanted.ctid} has a snapshot {SNAPSHOT} without a record here, so it isn't "
             f"replaced; look at it (pct listsnapshot {wanted.ctid}), then remove it (pct delsnapshot {wanted.ctid} "
             f"{SNAPSHOT}), or remove guard"
         )

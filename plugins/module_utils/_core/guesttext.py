@@ -41,7 +41,7 @@ def line(data: bytes, limit: int = 200) -> str:
 
 
 def is_deeper(json_text: str, limit: int) -> bool:
-    """Tell whether JSON text nests deeper than so many levels, before a parser recurses into it."""
+    """Return whether JSON text nests deeper than so many levels, before a parser recurses into it."""
     level = 0
     for found in _BRACKETS.finditer(json_text):
         mark = found.group()[0]

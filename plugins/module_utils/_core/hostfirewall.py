@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The firewall of datacenter and node, with groups, IP sets and aliases: what is there -> the calls to what is wanted.
+"""The firewall of datacenter and node, with groups, IP sets and aliases: current state -> calls to the desired one.
 
 Three-way, as for a container's firewall: what we set and is gone from the configuration goes, what others set stays.
 The rule that keeps SSH and the web interface open is ours, comes first of all rules at both levels, and before any
@@ -69,7 +69,7 @@ def plan(node: str, wanted: Mapping[str, Any], seen: Seen, applied: Any, ports: 
         node: the node's name in the API's paths.
         wanted: `options` and `rules` by level (`datacenter`, `node`), `groups`, `ipsets`, `aliases`, `management`; {}
             undoes what was applied, the rules that keep the ways in open too.
-        seen: what is there.
+        seen: the current state.
         applied: what the record holds, in the same shape as the plan's.
         ports: on which the connection of this run comes in, besides the usual ones.
     """
@@ -259,7 +259,7 @@ class _Work:
                 self.call("DELETE", base, {}, f"group removed, we made it earlier: {name}", late=True)
 
     def _used(self, part: str, name: str, record: Any, pattern: str) -> bool:
-        """Whether a guest's firewall names it; then it stays, and is told."""
+        """Whether a guest's firewall names it; then it stays, and the run reports it."""
         if not re.search(pattern, self.seen.guests):
             return False
         self.applied(part, name, record)

@@ -47,7 +47,7 @@ def classes(wanted: Wanted) -> set[str]:
 
 
 def looks(wanted: Wanted) -> bool:
-    """Whether anything has to be known of the node's GPUs for this container, or for a source of it."""
+    """Whether anything must be known of the node's GPUs for this container, or for a source of it."""
     facts = any((feature.get("container") or {}).get("facts") for feature in wanted.features)
     return gpus.CLASS in classes(wanted) or facts or (wanted.source is not None and looks(wanted.source))
 
@@ -72,7 +72,7 @@ def complete(wanted: Wanted, node: gpus.Gpus) -> Wanted:
 
 
 def desired_devices(wanted: Wanted, conf: ConfFile) -> dict[str, Desired]:
-    """The ``devN`` options of the container's devices: what is there keeps its slot, what is new takes a free one.
+    """The ``devN`` options of the container's devices: an existing device keeps its slot, a new one takes a free slot.
 
     A device whose deletion waits is there: it keeps its slot, and the deletion is reverted.
     """
@@ -89,7 +89,7 @@ def desired_devices(wanted: Wanted, conf: ConfFile) -> dict[str, Desired]:
 
 
 def not_assigned(wanted: Wanted, actual: Mapping[str, str], options: Mapping[str, Any]) -> list[str]:
-    """The ``devN`` of GPUs that the container's assignment doesn't name. Other devices are somebody else's and stay."""
+    """The ``devN`` of GPUs that the container's assignment doesn't name. Other devices are foreign and stay."""
     if wanted.devices is None or gpus.CLASS not in classes(wanted):
         return []
     return [key for key, path in _there(actual) if key not in options and _ASSIGNED.match(path)]

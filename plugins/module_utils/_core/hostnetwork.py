@@ -69,10 +69,10 @@ def plan(node: str, wanted: Sequence[Mapping[str, Any]], dns: Sequence[str], see
 
     Args:
         node: the node's name in the API's paths.
-        wanted: interfaces with `name`, `type` ('' where the node has to say), `params` (the keys above; '' for one
+        wanted: interfaces with `name`, `type` ('' where the node must say), `params` (the keys above; '' for one
             that must not be set) and `dhcp`.
         dns: name servers; none are unmanaged.
-        seen: what is there.
+        seen: the current state.
         applied: what the record holds, by interface: `made` and `params`.
     """
     earlier = applied if isinstance(applied, Mapping) else {}
@@ -184,7 +184,7 @@ def _create(name: str, kind: str, wanted: Mapping[str, str], work: _Work) -> Non
 def _refusal(
     item: Mapping[str, Any], row: Mapping[str, Any], kind: str, wanted: Mapping[str, str], differing: set[str]
 ) -> str:
-    """Why PVE can't make of an interface that is there what is wanted; '' when it can."""
+    """Why PVE can't turn an existing interface into the wanted one; '' when it can."""
     name, dhcp = item["name"], str(row.get("method")) == "dhcp"
     if row.get("type") != kind:
         return (

@@ -21,7 +21,7 @@ from .model import Observation, Past, Record
 NEW = "new"  # in an entry: draw an id and note it
 SEEN = "seen"  # in an entry: note what the container is recognized by, as it is now
 _ASIDE = frozenset({"lxc", firewall_changes.KEY})
-_ENOUGH = 3  # applied values, none of which is in force, are taken for another container's
+_ENOUGH = 3  # applied values that are all not in force mean another container
 
 
 def evidence(conf: ConfFile) -> dict[str, Any]:
@@ -56,7 +56,7 @@ def foreign(seen: Observation, record: Record) -> str | None:
     past = seen.past or Past()
     if seen.creating:
         if past.failed:
-            return f"the creation that an earlier run began has failed ({past.failed}), so somebody else made this one"
+            return f"the creation that an earlier run began has failed ({past.failed}), so this one is foreign"
         return _destroyed(past, restorable=False)
     if not record.ours:
         return None

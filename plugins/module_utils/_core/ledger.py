@@ -145,7 +145,7 @@ def left_behind(
 
 
 def application_due(ctid: int, wanted: Mapping[str, Any] | None, ledger: Mapping[str, Any] | None) -> str | None:
-    """Why the application script has to run, or None. A clone's inherited entry belongs to its source."""
+    """Why the application script must run, or None. A clone's inherited entry belongs to its source."""
     if not wanted:
         return None
     entry = (ledger or {}).get("application")
@@ -167,7 +167,7 @@ def attempt_of(ctid: int, digest: str, ledger: Mapping[str, Any] | None) -> str 
 
 
 def health_due(ctid: int, boot: str | None, ledger: Mapping[str, Any] | None, checked: str | None = None) -> str | None:
-    """Why the health check has to run although the application is current: the container booted since.
+    """Why the health check must run although the application is current: the container booted since.
 
     ``checked`` is the boot after which the application was last seen healthy.
     """

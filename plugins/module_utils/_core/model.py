@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The planner's vocabulary: what is wanted, what is there, what is remembered, and the steps between them."""
+"""The planner's vocabulary: desired, observed and recorded state, and the steps between them."""
 
 from __future__ import annotations
 
@@ -202,7 +202,7 @@ class Wanted:
 
     ``source`` is the clone source when this run still has work on it; ``clone_snapshot`` the snapshot to clone from;
     ``inherited`` names the features that only its sources list; ``recreate`` is the consent to destroy it and make it
-    anew, ``run`` who says so. ``classes`` are the devices that features of the sources need, ``assignment`` the GPUs,
+    again, ``run`` who says so. ``classes`` are the devices that features of the sources need, ``assignment`` the GPUs,
     None for all; ``devices`` and ``device_error`` follow from both on the node (see hostneeds), None
     where none is needed.
     """

@@ -141,7 +141,7 @@ def recorded(value: Any) -> dict[str, ModelFile]:
 
 
 def due(model: Model, record: Mapping[str, Any] | None, there: Mapping[str, int]) -> str:
-    """Why a model has to be fetched, empty when it is whole. ``there``: its files in the store, with their sizes."""
+    """Why a model must be fetched, empty when it is whole. ``there``: its files in the store, with their sizes."""
     files = recorded(record)
     if record is None or not files:
         return "not in the store"

@@ -199,7 +199,7 @@ class _Search:
         return _replace(place, detached=volume, size=self._known(place).get("size", "")) if detached else None
 
     def _by_path(self, place: Place) -> Place | None:
-        """By its path, where what is mounted there is ours or exactly what is asked for."""
+        """By its path, where the mounted volume is ours or exactly the configured one."""
         for slot in sorted(self.merged, key=_number):
             value = self.merged[slot]
             if slot in self.taken or path_of(value) != place.path or _is_bind(value) != (place.source != VOLUMES):
@@ -359,6 +359,6 @@ def other_pools(mounts: Mounts, conf: ConfFile) -> list[tuple[str, str]]:
     for place in mounts.places:
         there = volume_of(merged.get(place.slot, "")).partition(":")[0] if place.exists else ""
         if there and place.pool and there != place.pool:
-            what = f"{place.path} is on {there}, and {place.pool} is asked for"
+            what = f"{place.path} is on {there}, and {place.pool} is configured"
             result.append((f"{place.key}/pool", what))
     return result

@@ -4,7 +4,7 @@
 
 """The NT hash of a password, by which Samba keeps it: MD4 (RFC 1320) over UTF-16LE.
 
-By hand, because OpenSSL 3 no longer gives MD4 to hashlib. It serves to tell whether a password is the one that is set
+By hand, because OpenSSL 3 no longer gives MD4 to hashlib. It serves to compare a password with the one that is set
 already; whoever has the hash can use it as the password, so it is treated like one.
 """
 

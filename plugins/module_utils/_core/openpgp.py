@@ -57,7 +57,7 @@ def primary_fingerprints(packets: bytes) -> list[str]:
     while place < len(packets):
         tag, start, end = _packet(packets, place)
         if tag not in _PARTS:
-            raise KeyFileError(f"it holds a packet of type {tag}, which is no part of a public key")
+            raise KeyFileError(f"it holds a packet of type {tag}, which does not belong in a public key")
         if tag == _KEY:
             found.append(_fingerprint(packets[start:end]))
         place = end

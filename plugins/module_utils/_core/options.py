@@ -20,7 +20,7 @@ Needs = Mapping[str, str]
 class Desired:
     """One PVE option: a plain value, or the sub-options that we set of a property string.
 
-    Sub-options that are not named here belong to somebody else and are kept; ``without`` are switches that must be off.
+    Sub-options that are not named here are foreign and kept; ``without`` are switches that must be off.
     """
 
     key: str
@@ -130,7 +130,7 @@ KEPT = frozenset({"hostname"})
 WHOLE = frozenset({"net", "mp", "dev"})
 # What PVE adds to a property string by itself.
 _ADDED = frozenset({"type", "hwaddr", "volume", "size", "mp", "path", "name"})
-# A switch on somebody else's NIC: when it goes, the NIC stays.
+# A switch on a NIC that is not ours: when it goes, the NIC stays.
 SWITCHES = frozenset({"firewall"})
 
 # PVE facts, 'Pending changes': applied at once, or hotplugged. Everything else waits for a restart.
@@ -161,7 +161,7 @@ def is_hot(key: str, actual: Mapping[str, str], deleted: bool = False) -> bool:
 
 
 def new_value(desired: Desired, actual: str | None, applied: Any) -> str | None:
-    """The text to send for this option, or None when what is there already means the same.
+    """The text to send for this option, or None when the current text already means the same.
 
     Three-way: sub-options that we applied earlier and no longer want go, foreign ones stay.
     """

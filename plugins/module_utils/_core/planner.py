@@ -87,7 +87,7 @@ def _state_of_refused(wanted: Wanted, seen: Observation, record: Record, state: 
 
 
 def _anew(wanted: Wanted, seen: Observation, record: Record) -> Plan:
-    """The container that is there goes, then the plan is that of one that isn't there."""
+    """Destroy the existing container, then plan as for a container that does not exist."""
     state = _observed(wanted, seen, record).state()
     error = recreate.refusal(wanted, seen, record)
     if error:
@@ -117,7 +117,7 @@ def _observed(wanted: Wanted, seen: Observation, record: Record) -> World:
     due = ledger.due_features(wanted.features, known)
     application = ledger.application_due(wanted.ctid, wanted.application, known)
     if seen.template:
-        due, application = [], None  # never entered again: what changed since is told as stale
+        due, application = [], None  # never entered again: what changed since is reported as stale
     config = seen.conf.merged()
     differs = seen.exists and configure.differs(wanted, seen.conf, seen.conf.raw, record, seen.running, seen.firewall)
     return World(
@@ -148,7 +148,7 @@ def _notes(wanted: Wanted, seen: Observation, record: Record) -> list[str]:
         stale = ledger.due_features(wanted.features, record.ledger)
         notes += [f"stale: feature {item['name']} of this template: {item['reason']}" for item in stale]
         if stale:
-            notes.append(f"stale: name {wanted.ctid} in phoenix_recreate_ctids to have the template made anew")
+            notes.append(f"stale: name {wanted.ctid} in phoenix_recreate_ctids to have the template recreated")
     if seen.exists:
         notes += compare.fixed_notes(wanted, seen.conf, record)
     if seen.ledger_error:
@@ -236,7 +236,7 @@ def _resume_create(wanted: Wanted, seen: Observation, world: World) -> None:
         world.firewall = Firewall()  # PVE removes it with the container
         # The API refuses to destroy what is locked; only the node's own command takes the dead creation's lock away.
         unlock = Entry("pct", f"unlock {wanted.ctid}")
-        # Until its end a creation's config names no volume: those have to be found by the CTID in their names.
+        # Until its end a creation's config names no volume: those must be found by the CTID in their names.
         call = Entry("pve", f"DELETE {path}", {"force": 1, "purge": 1, "destroy-unreferenced-disks": 1})
         forget = Entry("node", "record", {"creating": None})
         world.add("clean-up", "an earlier creation died half-way", unlock, call, forget)
@@ -322,7 +322,7 @@ def _customize(wanted: Wanted, seen: Observation, record: Record, world: World, 
 
 
 def _unfinished(wanted: Wanted, seen: Observation) -> bool:
-    """Whether the container still has to become the template, or to get the snapshot, that others are cloned from."""
+    """Whether the container must still become the template, or get the snapshot, that others are cloned from."""
     snapshot = wanted.config.get("template_snapshot_name")
     if wanted.config.get("is_template"):
         return not seen.template
@@ -338,7 +338,7 @@ def _believe(wanted: Wanted, world: World) -> None:
     world.due, world.application = [], None
     note = Entry("ledger", "believe", {"features": names, "application": bool(wanted.application)})
     done = Entry("node", "record", {"believe": None})
-    world.add("believe", f"phoenix_adopt: record; believed to be there: {', '.join(names) or 'nothing'}", note, done)
+    world.add("believe", f"phoenix_adopt: record; assumed to be installed: {', '.join(names) or 'nothing'}", note, done)
 
 
 def _identity(world: World) -> None:

@@ -62,7 +62,7 @@ class Facts:
 
 @dataclass(frozen=True)
 class Verdict:
-    """The whole answer for one node. ``steps`` are downloads that have to be made before any container."""
+    """The whole answer for one node. ``steps`` are downloads that must be made before any container."""
 
     findings: tuple[Finding, ...] = ()
     warnings: tuple[str, ...] = ()
@@ -157,7 +157,7 @@ class _Judgement:
             known = sorted(self._facts.bridges)
             self._fault(
                 item,
-                f'got "{item.name}", which is no bridge of node {self._facts.node}',
+                f'bridge "{item.name}" does not exist on node {self._facts.node}',
                 f"one of {', '.join(known)}" if known else "a bridge",
                 "Write the bridge that is meant, or make it on the node (network.interfaces of hypervisor_config.json, "
                 "or Node > Network in the web interface).",
@@ -180,7 +180,7 @@ class _Judgement:
             )
 
     def _to_come(self, item: Demand, what: str) -> bool:
-        """In check mode what the hypervisor's play would have made by then is told, not faulted."""
+        """In check mode, report what the hypervisor play would have made by then, as a note and not as a fault."""
         if not self._check or item.name not in self._facts.coming:
             return False
         self._warnings.append(
@@ -202,7 +202,7 @@ class _Judgement:
                 )
                 self._fault(
                     item,
-                    f'got "{name}", which is no storage of node {facts.node}{_default(item)}',
+                    f'storage "{name}" does not exist on node {facts.node}{_default(item)}',
                     f"a storage for {storageuse.holds(content)}" + (f": {', '.join(known)}" if known else ""),
                     "Write the storage that is meant (pvesm status), or add it: pvesm add TYPE "
                     f"{name} --content {content} …",
@@ -230,7 +230,7 @@ class _Judgement:
             remedy = f"The appliance index can't be read ({facts.appliances_problem or 'no answer'}): run pveam update"
         else:
             remedy = "Run pveam update for a newer index (pveam available lists it)"
-        remedy += f", write a template that is there, or put the file there: {item.name}:vztmpl/{item.detail}."
+        remedy += f", write an existing template, or put the file there: {item.name}:vztmpl/{item.detail}."
         if nearest:
             remedy = f'Write "{item.name}:vztmpl/{nearest}". Or: {remedy[:1].lower()}{remedy[1:]}'
         self._fault(
@@ -336,7 +336,7 @@ def _default(item: Demand) -> str:
 
 
 def _halves(text: str) -> tuple[str, str]:
-    """A refusal of the planner -> (what is there and why it stops, what to do): its texts have both, in this order."""
+    """A refusal of the planner -> (finding, remedy): its texts have both, in this order."""
     for separator in ("; ", ". "):
         first, found, rest = text.partition(separator) if separator == "; " else text.rpartition(separator)
         if found:

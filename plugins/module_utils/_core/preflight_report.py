@@ -17,7 +17,7 @@ LIMIT = 200  # findings that a report shows; the count at its end is of all
 
 @dataclass(frozen=True)
 class Finding:
-    """One fault: the key of the file that asks for it, what is there, and the remedy.
+    """One fault: the key of the file, the actual value, and the remedy.
 
     ``ctids``: the containers that can't go on with it; empty for the one in the path alone.
     """
@@ -58,7 +58,7 @@ def report(node: str, findings: Iterable[Finding]) -> str:
     found = list(findings)
     if not found:
         return ""
-    lines = [f"Node {node} can't carry out what this run would do; nothing was touched.", ""]
+    lines = [f"Preflight failed on node {node}; nothing was touched.", ""]
     lines += [finding.line() for finding in found[:LIMIT]]
     if len(found) > LIMIT:
         lines.append(f"... and {len(found) - LIMIT} more")

@@ -5,7 +5,7 @@
 """The privileges that a run's calls need, and which of them a credential lacks.
 
 What each call checks is read from pve-container's API (create, clone, update, resize, status, snapshot) and from PVE
-facts, 'Identity'. root@pam has every privilege, so nothing is asked for it.
+facts, 'Identity'. root@pam has every privilege, so no privilege is checked for it.
 """
 
 from __future__ import annotations

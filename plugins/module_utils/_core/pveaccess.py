@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Users, groups, roles, ACLs and a token of PVE: what is there -> the calls that make it as desired.
+"""Users, groups, roles, ACLs and a token of PVE: current state -> the calls to the desired state.
 
 What is not named is left alone: other users, further ACLs, a user's further groups when none are given.
 """
@@ -89,7 +89,7 @@ def _users(desired: Sequence[Mapping[str, Any]], actual: Sequence[Mapping[str, A
 
 
 def _token(desired: Mapping[str, Any], users: Sequence[Mapping[str, Any]], result: Calls) -> None:
-    """A token's secret is told once, when it is made. Where the secret is kept and gone, only a new one helps."""
+    """PVE shows a token's secret once, when it is made. Where the secret is kept and gone, only a new one helps."""
     userid, tokenid = desired["userid"], desired["tokenid"]
     path = f"/access/users/{path_part(userid)}/token/{path_part(tokenid)}"
     row = next((row for row in users if row["userid"] == userid), {})

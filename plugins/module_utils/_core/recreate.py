@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Recreating: a container that was named for it is destroyed and made anew, by the steps that make any new one.
+"""Recreating: a container that was named for it is destroyed and recreated, by the steps that make any new one.
 
 The record says how far that has come, so that a run which was cut off goes on and destroys nothing twice:
 ``destroying`` until the old container is gone, ``creating`` until the new one has reached its target state, then
@@ -59,7 +59,7 @@ def stage(record: Record) -> str | None:
 
 
 def is_due(wanted: Wanted, seen: Observation, record: Record) -> bool:
-    """Whether the container that is there has to go first."""
+    """Whether the existing container must go first."""
     if not wanted.recreate or not seen.exists or seen.creating or wanted.target == states.ABSENT:
         return False
     found = stage(record)
@@ -114,4 +114,4 @@ def end(wanted: Wanted, record: Record, world: World) -> None:
     """The new container is in its target state: the next time that it is named is a new request."""
     made = any(step.kind in ("create", "clone") for step in world.steps)
     if stage(record) == CREATING or (made and intent(wanted, record)):
-        world.add("recreated", "made anew to the end", Entry("node", "record", {"recreating": DONE}))
+        world.add("recreated", "recreation finished", Entry("node", "record", {"recreating": DONE}))

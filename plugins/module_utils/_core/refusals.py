@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""When the planner refuses: each refusal says what is there, why it stops, and what to do."""
+"""When the planner refuses: each refusal says what is wrong, why it stops, and what to do."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def refusal(wanted: Wanted, seen: Observation, record: Record) -> str | None:
     if not seen.exists:
         return _create(wanted, seen)
     if seen.lock == "create" and not seen.creating:
-        return f"container {wanted.ctid} is being created by somebody else (lock: create); wait for it, then run again"
+        return f"container {wanted.ctid} is being created by another client (lock: create); wait for it, then run again"
     ours = record.ours or bool(seen.creating)
     if not ours and wanted.adopt not in ("record", "reapply"):
         return describe_foreign(wanted, seen, record)
@@ -107,7 +107,7 @@ def template_fault(wanted: Wanted, seen: Observation, record: Record) -> str | N
     """A template that this collection did not make is never taken for the finished container."""
     if not seen.template or states.rank(wanted.target) < states.rank(states.RUNNING):
         return None
-    renew = f"name {wanted.ctid} in phoenix_recreate_ctids, which destroys it and makes it again"
+    renew = f"name {wanted.ctid} in phoenix_recreate_ctids, which destroys and recreates it"
     if not wanted.config.get("is_template"):
         return (
             f"container {wanted.ctid} is a template, which never runs, and its configuration has no is_template; set "
@@ -164,7 +164,7 @@ def describe_foreign(wanted: Wanted, seen: Observation, record: Record) -> str:
         if seen.conf.instance:
             why += f" It carries the instance id {seen.conf.instance}, which is not on record on this node."
         if record.word:
-            why += f" An old state file says {record.word!r}, without a ledger that would tell which features."
+            why += f" An old state file says {record.word!r}, without a ledger that names the features."
     return (
         f"container {wanted.ctid} exists ({head.get('hostname', 'no name')}, {state}, {memory}{made}) and {why} "
         "To take it over set phoenix_adopt for it: 'record' assumes that the listed features are installed, 'reapply' "

@@ -2,9 +2,9 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A change of a node that takes itself back unless it is confirmed: the texts of what does it, and its phases.
+"""A change of a node that rolls back unless it is confirmed: the texts of what does it, and its phases.
 
-What takes it back must work without Ansible, without a network and after a reboot: a shell script that a timer of
+The rollback must work without Ansible, without a network and after a reboot: a shell script that a timer of
 systemd starts when the time is over, and a unit that runs the same script at boot, when timers are forgotten.
 
     armed -> applied -> confirmed
@@ -47,7 +47,7 @@ NETWORK = Kind(
     name="network",
     what="network",
     remove=("/etc/network/interfaces.new",),
-    # The reload that is to be taken back may still be waiting for a lease: ifupdown2 runs one at a time. The second
+    # The reload that is to be rolled back may still be waiting for a lease: ifupdown2 runs one at a time. The second
     # try is for what a first one met half-way.
     reload=(
         "flock --wait 60 /run/network/.lock true",
@@ -117,7 +117,7 @@ def script(kind: Kind, files: Sequence[Saved], root: str = ROOT) -> str:
     lines += ["sync", 'if [ "$1" != boot ]; then', *kind.reload, ":", "fi"]
     lines += [f"echo {REVERTED} > phase.new", "sync phase.new", "mv -f phase.new phase"]
     lines += [f"systemctl --no-reload --quiet disable {boot_unit(kind.name)}", f"rm -f {UNITS}/{boot_unit(kind.name)}"]
-    # Of a change that was taken back before its time is over; at boot there is no timer, and no need to hurry systemd.
+    # Of a change that was rolled back before its time is over; at boot there is no timer, and no need to hurry systemd.
     lines += [
         'if [ "$1" != boot ]; then',
         f"systemctl stop {timer_unit(kind.name)}.timer",

@@ -21,7 +21,7 @@ def parse(text: str) -> dict[str, str]:
 def judge(has: str | None, wanted: str) -> str:
     """`same`, `set`, or `locked`: somebody has locked a password (`usermod --lock`), which a run doesn't undo.
 
-    An account to come has None. A new account has `!`, which is no password that could be locked.
+    An account to come has None. A new account has `!`, which is not a password that could be locked.
     """
     if has == wanted:
         return "same"

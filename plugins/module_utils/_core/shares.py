@@ -2,9 +2,9 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""NFS exports, Samba shares, shared folders: what is desired and what is there -> files, folders, and what is refused.
+"""NFS exports, Samba shares, shared folders: desired and current state -> files, folders, and refusals.
 
-Only drop-in files are written. What somebody else has exported or shared stays, and the same thing said twice is
+Only drop-in files are written. Foreign exports and shares stay, and the same thing said twice is
 refused, because both servers would quietly join the two.
 """
 
@@ -17,11 +17,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 EXPORTS = "/etc/exports.d/phoenix.exports"
-# What of it exportfs was told last.
+# The exports that exportfs read last.
 TOLD = "/var/lib/phoenix_hypervisor/host/exports.told"
 SMB = "/etc/samba/phoenix.conf"
 INCLUDE = f"include = {SMB}"
-HEAD = "Written by phoenix.hypervisor from hypervisor_config.json; the next run writes it anew."
+HEAD = "Written by phoenix.hypervisor from hypervisor_config.json; the next run overwrites it."
 _EXPORT = re.compile(r'\s*("(?:[^"\\]|\\.)*"|[^\s#"]\S*)\s*(.*)\Z')
 _OCTAL = re.compile(rb"\\([0-7]{3})")
 
@@ -163,8 +163,8 @@ def plan(
             result.errors.append(f"{what}: {row['path']} is no folder")
         elif not folders[row["path"]].kind and row["path"].rstrip("/") not in coming:
             result.errors.append(
-                f"{what}: {row['path']} is not there. It is not made, lest it hide a dataset that is not mounted: make "
-                "the folder, or describe it under zfs.datasets or shared_volumes"
+                f"{what}: {row['path']} is not there. It is not created, because it could hide a "
+                "dataset that is not mounted: make the folder, or describe it under zfs.datasets or shared_volumes"
             )
     return result
 

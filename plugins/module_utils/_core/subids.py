@@ -73,7 +73,7 @@ def covers(ranges: Iterable[Range], one: Needed) -> bool:
 
 @dataclass(frozen=True)
 class Lacking:
-    """A range that root may not map yet, and what helps. ``comes``: hypervisor_config.json has it."""
+    """A range that root cannot map yet, and what helps. ``comes``: hypervisor_config.json has it."""
 
     index: int
     got: str

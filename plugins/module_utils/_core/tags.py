@@ -32,7 +32,7 @@ def wanted_tags(config: Mapping[str, Any]) -> dict[str, str]:
 def changed(actual: str | None, wanted: Iterable[str], applied: Any) -> str | None:
     """The text to send, '' for none at all; None when ours are there and nothing of ours is left over.
 
-    Three-way: a tag that somebody else set stays, one that we set and no longer want goes.
+    Three-way: a foreign tag stays, one that we set and no longer want goes.
     """
     there = split(actual)
     ours = split(";".join(wanted))

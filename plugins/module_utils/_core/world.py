@@ -36,7 +36,7 @@ class World:
     steps: list[Step] = field(default_factory=list)
 
     def state(self) -> str:
-        """The effective state (DESIGN 4): the furthest one that what is there supports.
+        """The effective state (DESIGN 4): the furthest one that the observation supports.
 
         A container that stops on purpose is in its target state, although nothing may be left to do beyond it.
         """

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""ZFS: what is there and what is desired -> the pools to make, the properties to set, and what is refused.
+"""ZFS: current and desired state -> the pools to make, the properties to set, and what is refused.
 
 Nothing here ever removes, rebuilds or extends a pool. A disk is used only when nothing at all is on it, or when the
 pool names that very disk in ``force_wipe`` and nobody uses it.

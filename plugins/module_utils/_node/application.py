@@ -51,7 +51,7 @@ class Paths(NamedTuple):
 
 
 class Job(NamedTuple):
-    """One run of a script. `digest` and `ctid` tell whether an earlier result is this job's."""
+    """One run of a script. `digest` and `ctid` find out whether an earlier result is this job's."""
 
     script: str
     digest: str
@@ -133,7 +133,7 @@ def run(paths: Paths, job: Job) -> dict[str, Any]:
 
 
 def _is_ours(found: Mapping[str, Any], job: Job, waited: bool) -> bool:
-    """Tell whether a recorded result answers this job: the same work, its end seen by us or not yet acknowledged.
+    """Return whether a recorded result answers this job: the same work, its end seen by us or not yet acknowledged.
 
     A caller that keeps attempts acknowledges a result by ending the attempt: until then a success is adopted, however
     often it was reported. Without an attempt the report itself counts.
@@ -170,7 +170,7 @@ def _annotate(paths: Paths, token: str, **notes: bool) -> None:
 
 @contextlib.contextmanager
 def _locked(paths: Paths, deadline: float) -> Iterator[Any]:
-    """Hold the lock that says 'a script runs'. Yields its descriptor, and whether somebody else held it before."""
+    """Hold the lock that says 'a script runs'. Yields its descriptor, and whether another process held it before."""
     with _lock_file(paths) as descriptor:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -228,7 +228,7 @@ def start_time(pid: int) -> Optional[str]:
 
 def _supervise(paths: Paths, job: Job, lock: int) -> None:
     """Fork the supervisor and wait for it. It inherits the lock, so that there is no moment without a holder.
-    It descends from init alone: what ends a dead run's commands with all that descends from them leaves it alone.
+    It descends from init alone, so the end of an interrupted run's commands and their descendants does not reach it.
     """
     ended, alive = os.pipe()
     child = os.fork()
@@ -299,7 +299,7 @@ def argv(script: str) -> list[str]:
 
 
 def wait_for(process: subprocess.Popen[bytes], timeout: float, grace: Optional[float] = None) -> bool:
-    """Wait for a process that leads its own group; after `timeout` seconds end the group. False when it had to."""
+    """Wait for a process that leads its own group; after `timeout` seconds end the group. False in that case."""
     try:
         process.wait(timeout)
         return True
@@ -324,7 +324,7 @@ def signal_group(group: int, number: int) -> None:
 
 
 def group_exists(group: int) -> bool:
-    """Tell whether any process of the group is left."""
+    """Return whether any process of the group is left."""
     try:
         os.killpg(group, 0)
     except (ProcessLookupError, PermissionError):

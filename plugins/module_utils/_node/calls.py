@@ -122,7 +122,7 @@ class Calls:
         return PveError(error.call, error.status, words, error.errors, error.log)
 
     def _turns(self, source: str) -> Callable[[], bool]:
-        """Whether the workers of a clone source still take turns at its lock, each of which may take long.
+        """Whether the workers of a clone source still take turns at its lock; each turn can take long.
 
         A lock under which no worker runs, and none has run since the last look, is what a dead one left.
         """

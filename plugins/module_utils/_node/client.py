@@ -47,7 +47,7 @@ class PveError(Exception):
 
     @property
     def locked(self) -> bool:
-        """Whether somebody else holds the container just now, so that waiting may help."""
+        """Whether another task holds the container just now, so that waiting may help."""
         words = f"{self.reason} {' '.join(self.errors.values())}"
         return any(text in words for text in LOCKED)
 

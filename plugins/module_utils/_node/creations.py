@@ -12,7 +12,7 @@ from .._core.model import Record, Wanted
 from .client import Client
 from .tasks import started
 
-# A create is sent within this time, in seconds, of the intent on record; what began later is somebody else's.
+# A create is sent within this time, in seconds, of the intent on record; what began later is foreign.
 SENT_WITHIN = 600
 
 
@@ -41,7 +41,7 @@ def find(client: Client, node: str, wanted: Wanted, record: Record) -> str | Non
 
 
 def later(client: Client, node: str, ctid: int, upid: str) -> dict[int, str]:
-    """What somebody else did to the container after our creation began. Removing it by us doesn't count."""
+    """Foreign tasks on the container after our creation began. Removing it by us doesn't count."""
     began = started(upid)
     for task in tasks(client, node, {"vmid": ctid, "source": "all", "limit": 20}):
         if task.get("upid") != upid and task.get("type") != "vzdestroy" and int(task.get("starttime", 0)) > began:

@@ -88,7 +88,7 @@ class Download:
                 pause *= 2
 
     def _once(self, file: ModelFile, part: str) -> tuple[int, Hashes]:
-        """Go on at the end of what is there. A file whose size nobody tells is begun anew: its end can't be known."""
+        """Continue at the end of the existing part. Without a size from the server, begin again: the end is unknown."""
         hashes = Hashes(file.size)
         with _opened(part) as out:
             if file.size is None:

@@ -42,7 +42,7 @@ def bordered(main: Callable[[], None]) -> Callable[[], None]:
 
 
 def _is_examined() -> bool:
-    """Tell whether a tool examines the module: its stand-in for AnsibleModule raises errors of its own."""
+    """Return whether a tool examines the module: its stand-in for AnsibleModule raises errors of its own."""
     basic = sys.modules.get("ansible.module_utils.basic")
     made = getattr(getattr(basic, "AnsibleModule", None), "__init__", None)
     return basic is not None and getattr(made, "__module__", None) != basic.__name__

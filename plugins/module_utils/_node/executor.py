@@ -115,7 +115,7 @@ class Executor:
     def run(self, wanted: Wanted, check: bool = False, resumes: bool = False) -> Outcome:
         """Plan; in check mode return that plan, else execute it up to the first step that the play does.
 
-        ``resumes``: an earlier run on the container was killed; its workers may still be at work.
+        ``resumes``: an earlier run on the container was killed; its workers may still run.
         """
         if resumes:
             self._recall.await_workers(wanted.ctid)
@@ -154,7 +154,7 @@ class Executor:
         return outcome
 
     def _recover(self, wanted: Wanted, failure: StepError) -> None:
-        """Before the next look: a write whose answer was lost may be at work still. Raises the failure itself."""
+        """Before the next look: a write whose answer was lost may still run. Raises the failure itself."""
         if self._calls.lost is None:
             return
         try:
@@ -184,7 +184,7 @@ class Executor:
                 self._await_ready(wanted, outcome)
         except Exception as error:
             seconds = time.monotonic() - started
-            with contextlib.suppress(StoreError):  # where the disk is full, what failed is still to be told
+            with contextlib.suppress(StoreError):  # report the failure even where the disk is full
                 told = {**extras, "error": str(error)[:2000]}
                 self._audit.write(wanted.ctid, event, "failed", seconds, "ERROR", told)
             raise StepError(wanted.ctid, step, state, error, outcome.journal) from error
@@ -264,7 +264,7 @@ class Executor:
         self._store.update_record(wanted.ctid, ledger=book)
 
     def _await_ready(self, wanted: Wanted, outcome: Outcome) -> None:
-        """Wait until a started container answers and has its address. Slow networks are told, not failed on."""
+        """Wait until a started container answers and has its address. A slow network is a note, not a failure."""
         wants_address = addresses.configured(wanted.config) not in ("", "manual")
         deadline = time.monotonic() + self._ready_timeout
         for pause in pauses():

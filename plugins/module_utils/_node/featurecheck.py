@@ -12,7 +12,7 @@ from . import bounded, guest
 TIMEOUT = 30.0
 """Seconds that a check may take, where the manifest says nothing."""
 TAIL = 2000
-"""Bytes of a failed check's output that are told."""
+"""Bytes of a failed check's output in the message."""
 LIMIT = 64 * 1024 * 1024
 """Bytes that a check may write before it is ended."""
 

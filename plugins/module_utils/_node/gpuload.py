@@ -11,7 +11,7 @@ import subprocess
 from .._core.gpubudget import Load, cards, container_of, parse_memory, parse_processes
 from . import gpus, observe
 
-TIMEOUT = 30  # seconds: without persistence mode the driver initialises each GPU first
+TIMEOUT = 30  # seconds: without persistence mode the driver initializes each GPU first
 FORMAT = "--format=csv,noheader,nounits"
 
 

@@ -72,7 +72,7 @@ def members(init: int, proc: str = "/proc") -> list[int]:
                 inside[pid] = True
                 break
             chain.append(pid)
-            inside[pid] = False  # a parent that is gone, or a number used anew meanwhile: no endless way up
+            inside[pid] = False  # a parent that is gone, or a number used again meanwhile: no endless way up
             pid = parents.get(pid) or 0
         for passed in chain:
             inside[passed] = inside[pid]

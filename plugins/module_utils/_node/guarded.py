@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the modules have in common whose changes could cut the node off, and so take themselves back: see `revert`."""
+"""What the modules have in common whose changes could cut the node off, and so roll back: see `revert`."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Plan(Protocol):
 
 
 def finish(module: AnsibleModule, work: Callable[[AnsibleModule], dict[str, Any]], what: str) -> None:
-    """End the module with the result of its work; whatever is known to go wrong is told in one sentence."""
+    """End the module with the result of its work; report a known failure in one sentence."""
     try:
         result = work(module)
     except (PveError, UnavailableError, ObserveError, RevertError, StoreError) as error:

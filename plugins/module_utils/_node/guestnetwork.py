@@ -15,7 +15,7 @@ from .._core import guesttext
 from . import guest
 
 SECONDS = 15
-"""How long a container has to resolve one of the names: it may have started a moment ago."""
+"""How long a container must resolve one of the names: it may have started a moment ago."""
 _SLOW = 5
 """Seconds without an answer after which a resolver counts as silent."""
 

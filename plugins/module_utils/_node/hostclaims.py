@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The node's records of which inventory set what, one file for each section of `hypervisor_config.json`."""
+"""The node's records of what each inventory set, one file for each section of `hypervisor_config.json`."""
 
 from __future__ import annotations
 

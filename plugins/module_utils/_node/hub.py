@@ -67,7 +67,7 @@ class Hub:
         self._opener = urllib.request.build_opener(_Redirects)
         try:
             address = urllib.parse.urlsplit(self._endpoint)
-            _port = address.port  # it is looked at only when it is asked for
+            _port = address.port  # urllib checks it only when it is read
         except ValueError as error:
             raise ModelError(f"{self._endpoint}: the address can't be read ({error})") from None
         if address.scheme != "https" and address.hostname not in LOOPBACK:
@@ -126,9 +126,9 @@ class Hub:
     def _refusal(self, url: str, model: Model, code: int, reason: str) -> str:
         what = f"{url}: {code} {reason}"
         if code in (401, 403):
-            remedy = "its token may not read this model" if self._token else "no token was given"
+            remedy = "its token has no access to this model" if self._token else "no token was given"
             return (
-                f"{what}; {remedy}: set hypervisor_models_hf_token, and accept the model's licence at "
+                f"{what}; {remedy}: set hypervisor_models_hf_token, and accept the model's license at "
                 f"{self._endpoint}/{model.name}. Hubs answer this too for a name that they don't know"
             )
         if code == 404:

@@ -41,7 +41,7 @@ def ensure_ours(node: str, ctid: int, store: Store, pve: str = PVE) -> None:
     if why:
         raise ForeignError(
             f"another container took its place under CTID {ctid} while this run worked on it, so nothing of it is "
-            f"changed: {why}. Run it again to see what is there"
+            f"changed: {why}. Run it again to observe it"
         )
 
 

@@ -6,7 +6,7 @@
 
 A run that is alive is never displaced: it keeps its lease fresh with every module call, and while a module of it is at
 work on the node or a command inside the container the kernel holds a lock for it (the busy file, which the connection
-plugin holds too). A run that died is displaced at once when its own controller says that the process is gone, else
+plugin holds too). An interrupted run is displaced at once when its own controller says that the process is gone, else
 after two minutes. What it left running inside the container is ended (leftovers.py). A module on the node outlives its
 controller and is awaited: it looks at the lease before each call and while it waits, and stops when the lease is
 another's. A displaced run never gets the lease again
@@ -44,7 +44,7 @@ class LeaseHeldError(Exception):
 
 
 class LeaseBusyError(Exception):
-    """What an earlier, dead run left at work on the container doesn't end."""
+    """The processes that an interrupted run left in the container do not end."""
 
 
 class LeaseLostError(Exception):
@@ -174,7 +174,7 @@ class Leases:
         return age < STALE_AFTER or self._is_busy(ctid)
 
     def _is_busy(self, ctid: int) -> bool:
-        """Whether a module on the node, or a command inside the container, is at work on it."""
+        """Whether a module on the node, or a command inside the container, works on it."""
         path = os.path.join(self._busy, f"{ctid}.busy")
         try:
             handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
@@ -189,14 +189,15 @@ class Leases:
             os.close(handle)
 
     def _await_idle(self, ctid: int, displaced: str, timeout: float) -> None:
-        """Wait until nothing is at work. What the displaced run left inside the container is ended."""
+        """Wait until nothing runs. What the displaced run left inside the container is ended."""
         deadline = time.monotonic() + timeout
         left = Leftovers(os.path.join(self._busy, f"{ctid}.busy"), displaced)
         while self._is_busy(ctid):
             left.end()
             if time.monotonic() > deadline:
                 raise LeaseBusyError(
-                    f"what a dead run left at work on container {ctid} still runs after {timeout:.0f} s; look at it "
-                    f"(pct exec {ctid} -- ps axf, and fuser -v {self._busy}/{ctid}.busy) and end it, or wait"
+                    f"processes left by an interrupted run on container {ctid} still run after {timeout:.0f} s; "
+                    f"look at them (pct exec {ctid} -- ps axf, and fuser -v {self._busy}/{ctid}.busy) and end them, "
+                    "or wait"
                 )
             time.sleep(0.2)

@@ -2,10 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a dead run left running inside a container is ended, not awaited.
+"""What an interrupted run left running inside a container is ended, not awaited.
 
 The busy file leads to it: who has it open on the node on behalf of that run, which its arguments name, and what
-descends from these into the container. A command of somebody else is left alone. A package manager gets a short time
+descends from these into the container. A foreign command is left alone. A package manager gets a short time
 first, since one that is ended while it unpacks leaves work for ``dpkg --configure -a``, which the next run does. An
 application's supervisor descends from nobody by then, and goes on to be adopted.
 """
@@ -18,7 +18,7 @@ import time
 from . import processes
 
 PATIENCE = 60.0
-"""Seconds that a living package manager has to end by itself."""
+"""Seconds that a running package manager gets to end by itself."""
 GRACE = 10.0
 """Seconds between SIGTERM and SIGKILL."""
 PACKAGE_MANAGERS = frozenset(
@@ -56,7 +56,7 @@ class Leftovers:
     def end(self) -> None:
         """Look for them, and send those what is due: nothing yet, SIGTERM, or SIGKILL. Call it until nothing is busy.
 
-        A module of the node that is at work is no leftover: it looks at the lease and ends by itself.
+        A running module of the node is no leftover: it looks at the lease and ends by itself.
         """
         holders = processes.holders(self._busy, self._proc)
         members = self._tree.grow(pid for pid in holders if self._run in _arguments(pid, self._proc))

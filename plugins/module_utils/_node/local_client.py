@@ -5,8 +5,8 @@
 """HTTPS to the node's own control plane as root@pam, without a password and with nothing to install.
 
 One start of Perl mints a ticket with PVE's own code (0.45 s); then a call costs 1 to 60 ms where ``pvesh`` costs 500
-(PVE facts, 'What a call costs'). A ticket of root on the loopback must not reach somebody else who took the port while
-pveproxy was down, so the answering certificate has to be the one that the node keeps.
+(PVE facts, 'What a call costs'). A ticket of root on the loopback must not reach another process on that port while
+pveproxy was down, so the answering certificate must be the one that the node keeps.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ def mint_ticket() -> tuple[str, str]:
 
 
 def pinned_fingerprint() -> str:
-    """SHA-256 of the certificate that the node's pveproxy has to answer with."""
+    """SHA-256 of the certificate that the node's pveproxy must answer with."""
     for path in CERTIFICATES:
         if os.path.exists(path):
             try:
@@ -103,7 +103,7 @@ class LocalClient:
         """One call. A new ticket is made when this one has expired.
 
         What failed on its way is repeated until the control plane is back: a read always, a write only when it never
-        got there. Raises LostAnswerError for a write of which nobody knows whether it was carried out.
+        got there. Raises LostAnswerError for a write whose effect is unknown.
         """
         renewed = False
         pauses = iter(RETRIES[:BRIEF] if self.brief else RETRIES)

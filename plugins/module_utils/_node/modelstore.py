@@ -84,7 +84,7 @@ class Store:
         if mode & 0o005 != 0o005:
             raise ModelError(
                 f"{self.path} is not empty, and its mode {mode:04o} keeps unprivileged containers out. The mode is not "
-                "changed, since the content may be somebody else's. Name an empty folder as model_store.path, or allow "
+                "changed, since the content may be foreign. Name an empty folder as model_store.path, or allow "
                 f"it: chmod o+rx {shlex.quote(self.path)}"
             )
 
@@ -106,7 +106,7 @@ class Store:
         finally:
             os.close(handle)
 
-    # -- what is there -----------------------------------------------------------------------------------------------
+    # -- current content -----------------------------------------------------------------------------------------------
 
     def folder(self, model: Model) -> str:
         """Where a model's files are."""
@@ -131,7 +131,7 @@ class Store:
         return [model.name for model in names if self.record(model) is not None]
 
     def due(self, model: Model, verify: bool = False) -> str:
-        """Why a model has to be fetched, empty when it is whole. ``verify`` reads every byte again."""
+        """Why a model must be fetched, empty when it is whole. ``verify`` reads every byte again."""
         record, folder = self.record(model), self.folder(model)
         reason = due(model, record, sizes(folder))
         for name, file in sorted(recorded(record).items()) if verify and not reason else ():
@@ -159,7 +159,7 @@ class Store:
         return Fetch(model, why, commit, files, tuple(missing), max(size, 0))
 
     def check_room(self, plans: list[Fetch]) -> None:
-        """All of it has to fit, before the first byte is fetched."""
+        """All of it must fit, before the first byte is fetched."""
         folder = self.path
         while not os.path.isdir(folder):
             folder = os.path.dirname(folder)
@@ -255,7 +255,7 @@ class Store:
 
 
 def _make_readable(folder: str) -> None:
-    """Make a folder that others can enter, whatever the umask; one that is there keeps its mode."""
+    """Make a folder that others can enter, whatever the umask; an existing one keeps its mode."""
     with contextlib.suppress(FileExistsError):
         os.mkdir(folder, FOLDER_MODE)
         os.chmod(folder, FOLDER_MODE)

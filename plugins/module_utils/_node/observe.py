@@ -209,7 +209,7 @@ class Observer:
         is_running = ctid in running
         if is_running and self._look_inside:
             found.update(self._inside(ctid))
-        # An intent without its worker proves nothing: somebody else may have made this container since.
+        # An intent without its worker proves nothing: this container may be foreign.
         if record.creating is not None and record.creating.get("upid"):
             found["creating"] = "failed" if conf.head.get("lock") == "create" else "done"
         return Observation(ctid=ctid, exists=True, running=is_running, conf=conf, digest=digest, **found)

@@ -68,7 +68,7 @@ class Gatherer:
         credential: str = privileges.ROOT,
         shares: Mapping[int, float | None] | None = None,
     ) -> Facts:
-        """Everything that has to be known to judge these plans. Raises PveError when the credential is unknown."""
+        """Everything that must be known to judge these plans. Raises PveError when the credential is unknown."""
         items = list(candidates)
         heads = {}
         for ctid in sorted(heads_needed(items)):
@@ -202,7 +202,7 @@ class Gatherer:
 
 
 class Downloads:
-    """Fetches templates, each once: what is there meanwhile is left, what an earlier run fetches is waited for."""
+    """Fetches templates, each once: one that exists meanwhile is left, one that an earlier run fetches is awaited."""
 
     def __init__(self, gatherer: Gatherer, audit: Audit, timeout: float) -> None:
         self._gatherer = gatherer

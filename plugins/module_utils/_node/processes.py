@@ -121,7 +121,7 @@ def send(process: Process, number: int, proc: str = "/proc") -> None:
 
 
 def is_inside(pid: int, proc: str = "/proc") -> bool:
-    """Tell whether a process runs inside a container: in another PID namespace than this one."""
+    """Return whether a process runs inside a container: in another PID namespace than this one."""
     try:
         return os.readlink(f"{proc}/{pid}/ns/pid") != os.readlink(f"{proc}/self/ns/pid")
     except OSError:

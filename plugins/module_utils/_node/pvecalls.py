@@ -17,7 +17,7 @@ from .pvesh import open_client
 def client_for(secret: bool) -> Client:
     """The control plane. With a secret only HTTPS will do: pvesh would show it in the list of processes.
 
-    Raises UnavailableError when a secret has to be sent and HTTPS is not to be had.
+    Raises UnavailableError when a secret must be sent and HTTPS is not to be had.
     """
     return LocalClient() if secret else open_client()
 

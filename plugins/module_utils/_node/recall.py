@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What earlier runs left at work on a container, and what was done to it by hand under them: found in PVE's tasks."""
+"""What earlier runs left running on a container, and what was done to it by hand under them: found in PVE's tasks."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from .tasks import wait_task
 class Recall:
     """Looks for the workers of earlier runs, waits for them, and adopts what they did.
 
-    ``found``: the worker of a creation, by CTID; ``later``: what somebody else did to the container since;
+    ``found``: the worker of a creation, by CTID; ``later``: foreign tasks on the container since;
     ``rolled_back``: the containers that were rolled back under an open change, in check mode, which records nothing.
     """
 
@@ -71,7 +71,7 @@ class Recall:
     def rollback(self, wanted: Wanted, check: bool) -> None:
         """When the container was rolled back under an open change, by a run that was cut off or by hand, remember it.
 
-        Check mode finds it too, and doesn't wait for a rollback that is still at work.
+        Check mode finds it too, and doesn't wait for a rollback that still runs.
         """
         record = self._store.load(wanted.ctid)
         if guard.stage(record) not in (guard.OPEN, guard.BACK):
@@ -102,7 +102,7 @@ class Recall:
         return next(iter(self._list(query)), {})
 
     def await_workers(self, ctid: int) -> None:
-        """Wait for the workers that a killed run left at work on the container; what they reached is looked at then."""
+        """Wait for the workers that a killed run left running on the container, to observe their result after that."""
         for task in self._list({"vmid": ctid, "source": "active", "limit": 20}):
             upid = str(task.get("upid"))
             try:

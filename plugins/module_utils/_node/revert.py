@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Arms, confirms and reports a change of the node that takes itself back unless it is confirmed."""
+"""Arms, confirms and reports a change of the node that rolls back unless it is confirmed."""
 
 from __future__ import annotations
 
@@ -99,9 +99,9 @@ class Change:
     # -- arming ------------------------------------------------------------------------------------------------------
 
     def refuse_pending(self, look: bool = False) -> None:
-        """Raises RevertError while an earlier change awaits its confirmation: what is there may not stay.
+        """Raises RevertError while an earlier change awaits its confirmation: the current state may be rolled back.
 
-        One whose timer is gone is taken back now, unless this is only a look.
+        One whose timer is gone is rolled back now, unless this is only a look.
         """
         if self.phase() not in revert.PENDING:
             return
@@ -110,14 +110,14 @@ class Change:
         if timer.returncode == 0:
             seconds = self.facts().get("timeout")
             raise RevertError(
-                f"a change of the node's {self.kind.what} by another run awaits its confirmation; without one it takes "
-                f"itself back after {seconds} s. Nothing was touched: run again then"
+                f"a change of the node's {self.kind.what} by another run awaits its confirmation; without one it rolls "
+                f"back after {seconds} s. Nothing was touched: run again then"
             )
         if not look:
             _run("systemd-run", "--quiet", "--collect", f"--unit={unit}", "/bin/sh", self.path("revert.sh"), "now")
         raise RevertError(
             f"a change of the node's {self.kind.what} was never confirmed, and its timer is gone: it "
-            f"{'will be' if look else 'is being'} taken back. Nothing else was touched: run again"
+            f"{'will be' if look else 'is being'} rolled back. Nothing else was touched: run again"
         )
 
     def arm(self, token: str, files: Sequence[str], timeout: int, record: Mapping[str, Any]) -> None:

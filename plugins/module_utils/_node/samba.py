@@ -15,7 +15,7 @@ from .._core.claims import UNKNOWN
 from . import store
 from .hostclaims import INVENTORIES
 
-# Whose passwords were set from here, so that one who is gone from the file can be told for as long as Samba has them.
+# Whose passwords were set from here, so that a user removed from the file is reported while Samba has it.
 RECORD = os.path.join(store.ROOT, "host", "samba_users.json")
 
 

@@ -23,7 +23,7 @@ class StoreError(Exception):
 
 
 def private_directory(path: str) -> None:
-    """Make a directory of ours (0750), refusing one that somebody else owns or a planted link."""
+    """Make a directory of ours (0750), refusing one of another user or a planted link."""
     try:
         os.makedirs(path, mode=0o750, exist_ok=True)
         found = os.lstat(path)

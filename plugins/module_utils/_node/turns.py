@@ -37,7 +37,7 @@ def await_free(
     check_lease: Callable[[], None],
     at_work: Callable[[], bool],
 ) -> None:
-    """Wait until ``busy`` names nothing, with growing pauses; after ``timeout`` seconds only while somebody is at work.
+    """Wait until ``busy`` names nothing, with growing pauses; after ``timeout`` seconds only while one works.
 
     Raises PveError that says what was waited for, and what ``check_lease`` raises.
     """
@@ -64,7 +64,7 @@ def turn(
 ) -> Iterator[None]:
     """Have the source to oneself for a clone. Raises PveError, StoreError.
 
-    ``lock_of`` reads PVE's lock of a container. ``waits``: seconds for the turn, and for somebody else's lock.
+    ``lock_of`` reads PVE's lock of a container. ``waits``: seconds for the turn, and for the lock of another task.
     """
     private_directory(folder)
     handle = lock_file(path(folder, source), os.O_RDWR)

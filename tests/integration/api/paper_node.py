@@ -105,7 +105,7 @@ class Node:
         ]
 
     def forget_requests(self):
-        """Start the record anew."""
+        """Start the record again."""
         self.requests.write_text("", encoding="utf-8")
 
     def executor(self, client=None, check=False, run="run-1"):

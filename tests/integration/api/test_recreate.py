@@ -189,8 +189,8 @@ def test_a_stale_template_says_how_it_is_made_anew(node):
     stale = dataclasses.replace(base, features=({"name": "one", "digest": "new"}, {"name": "two", "digest": "d2"}))
     assert any("phoenix_recreate_ctids" in note for note in node.drive(stale).first.notes)
     node.books.clear()
-    anew = node.drive(dataclasses.replace(stale, recreate=True, run="second"))
-    assert anew.last.state == "completed"
+    again = node.drive(dataclasses.replace(stale, recreate=True, run="second"))
+    assert again.last.state == "completed"
     assert not any("stale" in note for note in node.drive(stale).first.notes)
 
 

@@ -20,7 +20,7 @@ import replay
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """--write-conformance renews lab/CONFORMANCE.md."""
-    parser.addoption('--write-conformance', action='store_true', help='write lab/CONFORMANCE.md anew')
+    parser.addoption('--write-conformance', action='store_true', help='write lab/CONFORMANCE.md again')
 
 
 @pytest.fixture(scope='session')

@@ -202,7 +202,7 @@ def test_root_socket_calls_as_root(lab: Lab) -> None:
 
 
 def test_faults(lab: Lab) -> None:
-    """Locks, failures, slow tasks and stale rows, asked for and taken back."""
+    """Locks, failures, slow tasks and stale rows, set and cleared."""
     call(lab, 'POST', LXC, **NEW)
     over_socket(lab, {'op': 'fault', 'name': 'lock', 'vmid': 950, 'lock': 'backup'})
     assert call(lab, 'PUT', LXC + '/950/config', memory=600)['reason'] == 'CT is locked (backup)'
@@ -270,7 +270,7 @@ def test_what_is_not_simulated_is_refused(lab: Lab) -> None:
 
 
 def test_hotplug_error_writes_nothing(lab: Lab) -> None:
-    """A 400 from a hotplug takes back the other options of the same request."""
+    """A 400 from a hotplug undoes the other options of the same request."""
     call(lab, 'POST', LXC, start=1, **NEW)
     before = lab.conf('950')
     lab.act('fail', 'apply_hot', 950, 'mp0', 'no room')

@@ -71,7 +71,7 @@ class Deadly:
 
     def _happens(self, what: str) -> None:
         if os.getpid() != self._pid:
-            return  # a worker of ours, which a dead run leaves behind
+            return  # a worker of ours, which an interrupted run leaves behind
         self.count += 1
         if self._at == self.count:
             os.kill(self._pid, signal.SIGKILL)

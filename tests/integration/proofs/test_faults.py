@@ -39,7 +39,7 @@ MORE = {"memory_mb": 2048}
 class Row:
     """One fault. ``there``: the container is complete before, and ``change`` is what the run then wants.
 
-    ``told``: the texts that the failure has to have; () when the run has to succeed in spite of the fault.
+    ``told``: the texts that the failure must have; () when the run must succeed in spite of the fault.
     """
 
     name: str
@@ -132,7 +132,7 @@ ROWS = [
     Row(
         "config locked: create",
         lambda node: locked(node, "create"),
-        ("is being created by somebody else (lock: create)", "wait for it"),
+        ("is being created by another client (lock: create)", "wait for it"),
         end=unlock,
     ),
     Row(

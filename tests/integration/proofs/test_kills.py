@@ -187,7 +187,7 @@ def test_a_state_file_lost_truncated_or_from_the_future(kills, calm, text):
 
 @pytest.mark.parametrize("text", [None, "", '{"ours": tr', "[]", "\x00"], ids=repr)
 def test_a_record_lost_or_truncated_makes_the_container_foreign_not_ours(kills, calm, text):
-    """Without our record it may be somebody else's: it is refused, told how to adopt it, and nothing is changed."""
+    """Without our record it may be foreign: it is refused, told how to adopt it, and nothing is changed."""
     COUNTS["damaged files on the node or in the guest"] += 1
     completed(kills)
     path = kills.directory / "state" / "records" / f"{CTID}.json"

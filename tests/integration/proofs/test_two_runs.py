@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Two runs at once: on one container, on a source and its clone, on different ones; and a dead run's lease."""
+"""Two runs at once: on one container, on a source and its clone, on different ones; and an interrupted run's lease."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Phoenix Hypervisor contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the tests of the node's set-up have in common: its files, and changes that take themselves back."""
+"""What the tests of the node's set-up have in common: its files, and changes that roll back."""
 
 from __future__ import annotations
 

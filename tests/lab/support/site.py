@@ -291,7 +291,7 @@ class Project:
         env: Mapping[str, str] | None = None,
         timeout: float = 500,
     ) -> Run:
-        """Run a playbook to its end, which has to come within so many seconds."""
+        """Run a playbook to its end, which must come within so many seconds."""
         variables = self.environment(**(env or {}))
         command = self.command(*words, playbook=playbook)
         done = subprocess.run(

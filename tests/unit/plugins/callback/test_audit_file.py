@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Phoenix Hypervisor contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The audit file: private, whole lines, and never somebody else's."""
+"""The audit file: private, whole lines, and never the file of another user."""
 
 from __future__ import annotations
 

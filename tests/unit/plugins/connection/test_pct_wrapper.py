@@ -73,7 +73,7 @@ class FakeNode:
 def node(request: pytest.FixtureRequest, tmp_path: pathlib.Path) -> FakeNode:
     shell = shutil.which(request.param)
     if shell is None:
-        pytest.skip(f"{request.param} is not installed")  # the wrapper has to run in both where there are both
+        pytest.skip(f"{request.param} is not installed")  # the wrapper must run in both where there are both
     (tmp_path / "bin").mkdir()
     fake = FakeNode(tmp_path, shell)
     fake.command("lxc-attach", LXC_ATTACH)

@@ -78,7 +78,7 @@ def test_another_key_is_refused(run: Any, tmp_path: Path, server: str, extra: st
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ({"content": "hello", "fingerprints": [FIRST]}, "content is no key for apt"),
+        ({"content": "hello", "fingerprints": [FIRST]}, "content is not a key for apt"),
         ({"content": "hello", "fingerprints": ["43D61F02"]}, "is not a fingerprint"),
         ({"url": "file:///nowhere/key", "fingerprints": [FIRST]}, "can't be had"),
     ],

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Phoenix Hypervisor contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The controller's part of a change that takes itself back: when it connects anew, and what it says at the end."""
+"""The controller's part of a change that rolls back: when it connects again, and what it says at the end."""
 
 from __future__ import annotations
 
@@ -127,7 +127,7 @@ def test_a_time_out_that_nobody_can_meet():
 
 
 def test_a_refusal_of_the_module_is_the_result():
-    refused = {"failed": True, "msg": "somebody else's change awaits its confirmation"}
+    refused = {"failed": True, "msg": "another change awaits its confirmation"}
     assert Action(PLAN, refused).outcome()["msg"] == refused["msg"]
 
 

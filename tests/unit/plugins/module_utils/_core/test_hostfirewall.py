@@ -101,7 +101,7 @@ def _rules(rules: list[dict[str, Any]], method: str, rest: list[str], params: di
 
 
 def plan(wanted: dict[str, Any], state: dict[str, Any], applied: Any = None, ports: Any = ()) -> FirewallPlan:
-    """The comparison, which has to be possible."""
+    """The comparison, which must be possible."""
     result = hostfirewall.plan("pve", wanted, seen(state), applied, ports)
     assert result.refusals == []
     return result

@@ -95,7 +95,7 @@ def test_what_is_all_there_has_no_finding():
 
 # (config, pointer below the container, what is there, remedy, nearest)
 FAULTS = [
-    ({"storage_pool": "tnak"}, "storage_pool", "no storage of node pve", "pvesm add", "tank"),
+    ({"storage_pool": "tnak"}, "storage_pool", "does not exist on node pve", "pvesm add", "tank"),
     ({"storage_pool": "local"}, "storage_pool", "and not rootdir", "--content backup,iso,rootdir,vztmpl", None),
     ({"storage_pool": None}, "storage_pool", "PVE's default, since storage_pool is not set", "pvesm set local", None),
     ({"storage_pool": "off"}, "storage_pool", "is disabled", "pvesm set off --disable 0", None),
@@ -103,12 +103,12 @@ FAULTS = [
     (
         {"network_config": {**NETWORK, "bridge": "vmbr2"}},
         "network_config/bridge",
-        "no bridge of node pve",
+        "does not exist on node pve",
         "network.interfaces",
         "vmbr1",
     ),
     ({"template": f"tank:vztmpl/{ARCHIVE}"}, "template", "and not vztmpl", "--content images,rootdir,vztmpl", None),
-    ({"template": f"nowhere:vztmpl/{ARCHIVE}"}, "template", "no storage of node pve", "pvesm add", None),
+    ({"template": f"nowhere:vztmpl/{ARCHIVE}"}, "template", "does not exist on node pve", "pvesm add", None),
     ({"template": "local:vztmpl/debian-12-standrad_12.7-1_amd64.tar.zst"}, "template", ARCHIVE, TEMPLATE, ARCHIVE),
     (
         {"template": "local:vztmpl/debian-13-standard_13.0-1_amd64.tar.zst"},

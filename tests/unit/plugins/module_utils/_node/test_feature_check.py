@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Phoenix Hypervisor contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a feature's check has to say, with real commands: those of this machine, for lxc-attach is what it may lack."""
+"""What a feature's check must say, with real commands: those of this machine, for lxc-attach is what it may lack."""
 
 from __future__ import annotations
 

@@ -120,9 +120,9 @@ def test_what_came_in_wrong_is_fetched_again_once(tmp_path: Path, hub: tiny_hub.
 def test_the_token_goes_to_the_hub_alone(hub: tiny_hub.Hub, run: Any) -> None:
     """Not to where it redirects to; and a hub that wants one is told how to give it."""
     hub.token = "hf_secret"
-    with pytest.raises(ModelError, match=r"401.*no token was given.*hypervisor_models_hf_token.*licence at"):
+    with pytest.raises(ModelError, match=r"401.*no token was given.*hypervisor_models_hf_token.*license at"):
         run()
-    with pytest.raises(ModelError, match="its token may not read this model"):
+    with pytest.raises(ModelError, match="its token has no access to this model"):
         run(token="hf_other")
     hub.asked.clear()
     run(token="hf_secret")
@@ -251,7 +251,7 @@ def test_a_busy_hub_is_asked_again(tmp_path: Path, hub: tiny_hub.Hub, run: Any) 
 
 
 def test_a_planted_link_leads_nowhere(tmp_path: Path, run: Any) -> None:
-    """The folder is the node's own; whoever could write there is not trusted all the same."""
+    """The folder is the node's own; whoever could write there is not trusted anyway."""
     part = tmp_path / "store/.phoenix/incoming/acme--tiny" / ("c" * 40)
     part.mkdir(parents=True)
     (part / "config.json.part").symlink_to(tmp_path / "victim")

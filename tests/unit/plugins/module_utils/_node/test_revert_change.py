@@ -83,14 +83,14 @@ def test_only_a_connection_that_began_after_it_was_in_force_confirms(node: Node)
 def test_what_is_pending_is_not_built_upon(node: Node):
     node.arm()
     node.timer = True
-    with pytest.raises(RevertError, match="awaits its confirmation; without one it takes itself back after 30 s"):
+    with pytest.raises(RevertError, match="awaits its confirmation; without one it rolls back after 30 s"):
         node.arm("two")
     assert node.change.facts()["token"] == "one"
     node.timer = False
-    with pytest.raises(RevertError, match="will be taken back"):
+    with pytest.raises(RevertError, match="will be rolled back"):
         node.change.refuse_pending(look=True)
     assert not any("revert.sh now" in text and "on-active" not in text for text in node.asked)
-    with pytest.raises(RevertError, match="is being taken back"):
+    with pytest.raises(RevertError, match="is being rolled back"):
         node.change.refuse_pending()
     assert any("revert.sh now" in text and "on-active" not in text for text in node.asked)
 

@@ -244,7 +244,7 @@ def test_a_package_manager_has_a_short_time_to_end_by_itself(root, tmp_path, ins
 def test_a_module_that_outlives_its_controller_is_awaited_and_stops(root, tmp_path):
     orphan, mine = Leases(root, str(tmp_path)), Leases(root, str(tmp_path))
     with orphan.working(950, ME, []):
-        with pytest.raises(leases.LeaseBusyError, match="left at work"):
+        with pytest.raises(leases.LeaseBusyError, match="left by an interrupted run"):
             mine.acquire(950, OTHER, ["run-1"], busy_timeout=0.1)
         with pytest.raises(leases.LeaseLostError, match="run run-2 has taken container 950 over"):
             orphan.check(950, ME)

@@ -36,7 +36,7 @@ FILES = sorted((MODULE_UTILS / "_config").glob("*.py")) + sorted((MODULE_UTILS /
 
 
 def imported(tree: ast.AST) -> Iterator[str]:
-    """Full names of what a module imports; names beginning with a dot are its neighbours."""
+    """Full names of what a module imports; names beginning with a dot are its neighbors."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
@@ -50,8 +50,8 @@ def faults(source: str) -> list[str]:
     found = []
     for name in imported(tree):
         pure = name.startswith((PURE + "config", PURE + "core"))
-        neighbour = name.startswith(".") and not name.startswith("..")
-        if not pure and not neighbour and name.split(".")[0] not in ALLOWED:
+        neighbor = name.startswith(".") and not name.startswith("..")
+        if not pure and not neighbor and name.split(".")[0] not in ALLOWED:
             found.append(f"import of {name}")
     for node in ast.walk(tree):
         if isinstance(node, ast.Call):

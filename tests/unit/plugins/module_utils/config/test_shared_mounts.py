@@ -82,8 +82,8 @@ def test_one_that_the_file_has_not_is_told_and_stops_nothing() -> None:
     assert outcome.findings == ()
     other, near = outcome.warnings
     assert other == (
-        "host.json:6  /shared_volumes/certs/mounts/1001: 1001 is no container of lxc.json; nothing is mounted there  "
-        "remedy: Name one of its containers, or remove the entry."
+        "host.json:6  /shared_volumes/certs/mounts/1001: 1001 is not a container of lxc.json; nothing is mounted there "
+        " remedy: Name one of its containers, or remove the entry."
     )
     assert "(did you mean 95" in near
 
