@@ -24,7 +24,7 @@ docs: ## renew the generated tables of docs/*.md
 lint: ## ansible-lint, ruff, mypy, antsibull; ansible-test sanity on every ansible-core series
 	@$(TOOLS)/run_tests.py lint sanity
 
-unit: ## tests/unit on every ansible-core series
+unit: ## tests/unit; on the older ansible-core series, plugins and modules
 	@$(TOOLS)/run_tests.py unit
 
 integration: ## tests/integration: plugins and modules against a control plane in the same process
@@ -48,7 +48,7 @@ lab-down: ## remove the lab; its caches stay
 molecule: ## the molecule scenarios on the lab (root)
 	@$(TOOLS)/run_tests.py molecule
 
-test: ## everything: lint, sanity, unit, integration, build, lab, hosts, fleets, molecule
+test: ## everything: lint, sanity, unit, integration, build, lab, lifecycle, hosts, fleets, molecule
 	@$(TOOLS)/run_tests.py
 
 test-long: ## the proofs in full (docs/guarantees.md): 10,000 pairs, every kill point and many more, about an hour (root)

@@ -20,12 +20,21 @@ LOGS = CACHE / 'logs'
 # Needs containers to connect to, so it runs with the lab.
 CONNECTION = 'tests/integration/connection'
 PROOFS = 'tests/integration/proofs'
+# What ansible-core has no part in: it is tested once, with the default series.
+UTILITIES = 'tests/unit/plugins/module_utils'
+# The modules in processes of their own, with their arguments and results as Ansible passes them.
+MODULES_AS_RUN = f'{PROOFS}/test_guard_kills.py'
 # How pytest's summary says what the proofs tried.
 COUNTS = re.compile(r'^=+ proofs =+$(.*?)^=', re.MULTILINE | re.DOTALL)
 LAB = 'tests/lab'
 # Those of `fleets`; what isn't here belongs to `lab`.
 KILLS = 'test_site_kills.py'
 LONG_LAB = ('test_docker.py', 'test_nvidia_docker.py', 'test_site_fleet.py', KILLS)
+# Those of `lifecycle`: what becomes of a container from its creation to its end.
+LIFECYCLE = (
+    *('test_site_changes.py', 'test_site_guard.py', 'test_site_identity.py'),
+    *('test_site_recreate.py', 'test_site_trouble.py', 'test_site_volumes.py'),
+)
 VLLM = 'test_vllm.py'
 # Those of `hosts`: what is set up on the node itself, by pattern.
 HOSTS = ('test_host*.py', 'test_model_store.py', 'test_nvidia.py')
@@ -158,12 +167,19 @@ def lint(toolchain: Toolchain) -> list[Check]:
     ]
 
 
-def sanity(toolchain: Toolchain) -> list[Check]:
+def sanity(toolchain: Toolchain, *more: str) -> list[Check]:
     """`ansible-test sanity`: what it checks differs from series to series."""
     tree = worktree.make(f'sanity-{toolchain.series.name}')
+    command = ['ansible-test', 'sanity', '--color', 'no']
     # The lab and the tools are programs of the checkout, no part of the collection: ruff looks after them.
-    command = ['ansible-test', 'sanity', '--color', 'no', '--exclude', 'lab/', '--exclude', 'tools/']
+    for folder in ('lab/', 'tools/', *more):
+        command += ['--exclude', folder]
     return [Check(f'ansible-test sanity ({toolchain.label})', command, tree, ansible_test.environment(toolchain, tree))]
+
+
+def sanity_of_collection(toolchain: Toolchain) -> list[Check]:
+    """The same on what users install: the tests are the same program on every series, and were looked at once."""
+    return sanity(toolchain, 'tests/')
 
 
 def pytest(name: str, toolchain: Toolchain, tree: Path, folder: str, *options: str, timeout: float = 900.0) -> Check:
@@ -186,15 +202,28 @@ def pytest(name: str, toolchain: Toolchain, tree: Path, folder: str, *options: s
 
 def unit(toolchain: Toolchain) -> list[Check]:
     """The pure layers, plugins and modules without a node."""
-    tree = worktree.make(f'unit-{toolchain.series.name}')
-    return [pytest('unit', toolchain, tree, 'tests/unit', '--ansible-unit-inject-only')]
+    return [in_copy('unit', toolchain, 'tests/unit')]
+
+
+def unit_of_core(toolchain: Toolchain) -> list[Check]:
+    """Those whose verdict can differ from one ansible-core to another: plugins and modules."""
+    return [in_copy('unit', toolchain, 'tests/unit/plugins', f'--ignore={UTILITIES}')]
 
 
 def integration(toolchain: Toolchain) -> list[Check]:
     """Modules against a control plane in this process; no containers, so without the connection's tests."""
+    return [in_copy('integration', toolchain, 'tests/integration', f'--ignore={CONNECTION}')]
+
+
+def integration_of_core(toolchain: Toolchain) -> list[Check]:
+    """Those that run modules as Ansible runs them; the others call what never imports ansible-core."""
+    return [in_copy('integration', toolchain, MODULES_AS_RUN)]
+
+
+def in_copy(name: str, toolchain: Toolchain, folder: str, *options: str) -> Check:
+    """A pytest run in a copy of the tree that lies as a collection."""
     tree = worktree.make(f'unit-{toolchain.series.name}')
-    options = ('--ansible-unit-inject-only', f'--ignore={CONNECTION}')
-    return [pytest('integration', toolchain, tree, 'tests/integration', *options)]
+    return pytest(name, toolchain, tree, folder, '--ansible-unit-inject-only', *options)
 
 
 def proofs(toolchain: Toolchain) -> list[Check]:
@@ -229,7 +258,7 @@ def lab(toolchain: Toolchain) -> list[Check]:
     tree = worktree.make(f'connection-{toolchain.series.name}')
     connection = pytest('connection', toolchain, tree, CONNECTION, '--ansible-unit-inject-only')
     connection.env['PHOENIX_LAB_FILES'] = str(ROOT / '.lab')
-    ignored = [f'--ignore={LAB}/{name}' for name in (*LONG_LAB, VLLM)]
+    ignored = [f'--ignore={LAB}/{name}' for name in (*LONG_LAB, *LIFECYCLE, VLLM)]
     ignored += [f'--ignore-glob={LAB}/{pattern}' for pattern in HOSTS]
     return [
         pytest('lab', toolchain, ROOT, LAB, '-p', 'no:pytest-ansible', *ignored, timeout=3600.0),
@@ -249,6 +278,11 @@ def vllm(toolchain: Toolchain) -> list[Check]:
 def fleets(toolchain: Toolchain) -> list[Check]:
     """The lab's longest tests of containers, on a lab of their own."""
     return [lab_part('fleets', toolchain, [f'{LAB}/{name}' for name in LONG_LAB])]
+
+
+def lifecycle(toolchain: Toolchain) -> list[Check]:
+    """What becomes of a container, on a lab of its own."""
+    return [lab_part('lifecycle', toolchain, [f'{LAB}/{name}' for name in LIFECYCLE])]
 
 
 def hosts(toolchain: Toolchain) -> list[Check]:

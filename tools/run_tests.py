@@ -25,9 +25,12 @@ import toolchain
 
 # Of a failed check's log so many lines are printed; the rest is in the file.
 SHOWN_LINES = 150
-# Two containers' worth of work at a time: what a small machine can do.
-LANES = 2
+# A test of the lab waits for about a third of its time: for a boot, a task of the node, a connection.
+LANES = (os.cpu_count() or 1) + 1
 OUTPUT = threading.Lock()
+
+
+Makes = Callable[[toolchain.Toolchain], list[checks.Check]]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,30 +38,36 @@ class Tier:
     """A group of checks that run one after the other."""
 
     name: str
-    checks: Callable[[toolchain.Toolchain], list[checks.Check]]
-    every_series: bool
-    """On each ansible-core series, or on the default one only."""
+    checks: Makes
+    """Those of the default ansible-core series."""
+    others: Makes | None = None
+    """Those of each other series: what depends on ansible-core. None: nothing does."""
     needs_lab: bool = False
     """Whether the lab's Debian packages (LXC and others) must be installed first."""
+
+    def for_series(self, default: bool) -> Makes | None:
+        """What makes the checks of the default series, or of another one."""
+        return self.checks if default else self.others
 
 
 # In the order of starting: the longest first, so that the lanes end together.
 TIERS = (
-    Tier('lab', checks.lab, every_series=False, needs_lab=True),
-    Tier('hosts', checks.hosts, every_series=False, needs_lab=True),
-    Tier('fleets', checks.fleets, every_series=False, needs_lab=True),
-    Tier('sanity', checks.sanity, every_series=True),
-    Tier('lint', checks.lint, every_series=False),
-    Tier('unit', checks.unit, every_series=True),
-    Tier('integration', checks.integration, every_series=True),
-    Tier('build', checks.build, every_series=True),
-    Tier('molecule', checks.molecule, every_series=False, needs_lab=True),
+    Tier('hosts', checks.hosts, needs_lab=True),
+    Tier('fleets', checks.fleets, needs_lab=True),
+    Tier('lab', checks.lab, needs_lab=True),
+    Tier('lifecycle', checks.lifecycle, needs_lab=True),
+    Tier('integration', checks.integration, others=checks.integration_of_core),
+    Tier('sanity', checks.sanity, others=checks.sanity_of_collection),
+    Tier('unit', checks.unit, others=checks.unit_of_core),
+    Tier('lint', checks.lint),
+    Tier('molecule', checks.molecule, needs_lab=True),
+    Tier('build', checks.build, others=checks.build),
 )
 # Run only when asked for by name: longer than anybody waits for `make test`.
 LONG = (
-    Tier('proofs', checks.proofs, every_series=False),
-    Tier('kills', checks.kills, every_series=False, needs_lab=True),
-    Tier('vllm', checks.vllm, every_series=False, needs_lab=True),
+    Tier('proofs', checks.proofs),
+    Tier('kills', checks.kills, needs_lab=True),
+    Tier('vllm', checks.vllm, needs_lab=True),
 )
 # Tiers that must not run at the same time: both start the checkout's own lab.
 EXCLUSIVE = {'lab': threading.Lock()}
@@ -97,12 +106,21 @@ def report(outcome: checks.Outcome, strict: bool) -> str:
     return '\n'.join(lines)
 
 
-def run_tier(tier: Tier, chain: toolchain.Toolchain, strict: bool) -> Result:
+def processor_time() -> tuple[float, float]:
+    """Seconds of all processors since the boot: busy, and in all (proc_stat(5))."""
+    with open('/proc/stat', encoding='ascii') as stat:
+        ticks = [int(word) for word in stat.readline().split()[1:9]]
+    per_second = os.sysconf('SC_CLK_TCK')
+    return (sum(ticks) - ticks[3] - ticks[4]) / per_second, sum(ticks) / per_second
+
+
+def run_tier(tier: Tier, chain: toolchain.Toolchain, default: toolchain.Toolchain, strict: bool) -> Result:
     """Run a tier's checks in order; a failed one does not hide the others."""
     with EXCLUSIVE.get(tier.name, threading.Lock()):
         started = time.monotonic()
         outcomes = []
-        for check in tier.checks(chain):
+        makes = tier.for_series(chain is default)
+        for check in makes(chain) if makes else ():
             outcome = checks.execute(check, strict)
             say(report(outcome, strict))
             outcomes.append(outcome)
@@ -140,9 +158,11 @@ def main() -> int:
     tiers = parse_arguments()
     chains = set_up(tiers)
     say(f'set-up: {time.monotonic() - started:.1f} s')
-    jobs = [(tier, chain) for tier in tiers for chain in (chains if tier.every_series else chains[:1])]
+    jobs = [(tier, chain) for tier in tiers for chain in chains if tier.for_series(chain is chains[0])]
+    before = processor_time()
     with concurrent.futures.ThreadPoolExecutor(max_workers=LANES) as pool:
-        results = [future.result() for future in [pool.submit(run_tier, *job, strict) for job in jobs]]
+        results = [future.result() for future in [pool.submit(run_tier, *job, chains[0], strict) for job in jobs]]
+    busy, all_time = (after - was for after, was in zip(processor_time(), before, strict=True))
 
     outcomes = [outcome for result in results for outcome in result.outcomes]
     passed, failed = sum(o.passed for o in outcomes), sum(o.failed for o in outcomes)
@@ -151,7 +171,7 @@ def main() -> int:
     lines = ['', *(f'{result.label}: {result.seconds:.0f} s' for result in results)]
     lines += [f'FAIL {outcome.check.name}: {outcome.check.log}' for outcome in outcomes if not outcome.good]
     lines += [f'FAIL {label}: nothing to run' for label in empty]
-    lines.append(f'whole run: {time.monotonic() - started:.0f} s')
+    lines.append(f'whole run: {time.monotonic() - started:.0f} s, {LANES} lanes, processors {busy / all_time:.0%} busy')
     if skipped and not strict:
         lines.append(f'{skipped} skipped, reasons above (with CI=true these are failures)')
     lines.append(f'{passed} passed, {failed + len(empty)} failed')

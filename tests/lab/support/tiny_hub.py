@@ -134,7 +134,8 @@ def server(hub: Hub, address: tuple[str, int] = ('127.0.0.1', 0)) -> ThreadingHT
 def started(hub: Hub) -> tuple[ThreadingHTTPServer, str]:
     """(the server, its address); shutdown() ends it."""
     running = server(hub)
-    threading.Thread(target=running.serve_forever, daemon=True).start()
+    # shutdown() waits for as long as the server looks away.
+    threading.Thread(target=running.serve_forever, args=(0.01,), daemon=True).start()
     return running, f'http://127.0.0.1:{running.server_address[1]}'
 
 
