@@ -17,6 +17,7 @@ from toolchain import ROOT
 
 # What the archive is for: these must be in it.
 NEEDED = (
+    'CHANGELOG.rst',
     'LICENSE',
     'README.md',
     'meta/runtime.yml',
