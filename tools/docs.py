@@ -2,7 +2,7 @@
 # Copyright (c) 2026, Phoenix Hypervisor contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Write the generated blocks of docs/*.md; with --check only report the pages that are out of date.
+"""Write the generated blocks of docs/*.md and CONTRIBUTING.md; with --check only report the pages that are out of date.
 
 A block stands between `<!-- generated: NAME -->` and `<!-- end -->`. Text outside of blocks is written by hand.
 """
@@ -45,7 +45,7 @@ def renew(root: Path, *, write: bool) -> list[Path]:
     makers = docs_tables.makers(root)
     stale = []
     used = set()
-    for path in sorted((root / 'docs').glob('*.md')):
+    for path in [root / 'CONTRIBUTING.md', *sorted((root / 'docs').glob('*.md'))]:
         page = path.read_text(encoding='utf-8')
         used.update(MARKER.findall(page))
         try:
@@ -57,7 +57,7 @@ def renew(root: Path, *, write: bool) -> list[Path]:
             if write:
                 path.write_text(made, encoding='utf-8')
     if missing := sorted(set(makers) - used):
-        raise DocsError(f'no page of docs/ has the block "{missing[0]}"')
+        raise DocsError(f'no page has the block "{missing[0]}"')
     return stale
 
 

@@ -117,6 +117,17 @@ def role_table(root: Path) -> str:
     return rows(['Role', 'Runs on', 'Purpose'], cells)
 
 
+def package_table(root: Path) -> str:
+    """Return the packages below plugins/ with the first sentence of their docstrings."""
+    cells = []
+    for path in sorted((root / 'plugins').glob('*_utils/**/__init__.py')):
+        text = ast.get_docstring(ast.parse(path.read_text(encoding='utf-8')))
+        if text:
+            first = ' '.join(text.split('\n\n')[0].split())
+            cells.append([f'`{path.parent.relative_to(root)}`', first.split('. ')[0].rstrip('.')])
+    return rows(['Package', 'Content'], cells)
+
+
 def makers(root: Path) -> dict[str, Callable[[], str]]:
     """Return the maker of each generated block by the name that its marker has."""
     plugins = root / 'plugins'
@@ -128,4 +139,5 @@ def makers(root: Path) -> dict[str, Callable[[], str]]:
         'modules': lambda: plugin_table([plugins / 'modules']),
         'plugins': lambda: plugin_table([plugins / kind for kind in KINDS], kind=True),
         'roles': lambda: role_table(root),
+        'packages': lambda: package_table(root),
     }

@@ -108,3 +108,12 @@ def test_the_first_fleet_of_the_readme_is_valid() -> None:
     validator = Draft202012Validator(schema)
     assert [error.message for block in blocks for error in validator.iter_errors(json.loads(block))] == []
     assert blocks
+
+
+def test_the_files_of_the_recipes_exist() -> None:
+    text = FENCE.sub('', (ROOT / 'CONTRIBUTING.md').read_text(encoding='utf-8'))
+    named = [
+        path for path in re.findall(r'`([\w.*/-]+/[\w.*-]*)`', text) if 'NAME' not in path and 'VERSION' not in path
+    ]
+    assert len(named) > 20
+    assert [path for path in named if not any(ROOT.glob(path.rstrip('/'))) and not path.startswith('.cache')] == []

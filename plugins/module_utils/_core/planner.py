@@ -330,7 +330,7 @@ def _unfinished(wanted: Wanted, seen: Observation) -> bool:
 
 
 def _believe(wanted: Wanted, world: World) -> None:
-    """An adopted container whose listed features are believed to be there gets a ledger that says so."""
+    """An adopted container whose listed features are assumed to be installed gets a ledger that says so."""
     if not world.believe or not world.running:
         return
     world.believe = False

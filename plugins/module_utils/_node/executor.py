@@ -251,12 +251,12 @@ class Executor:
         """Write a ledger that has the named features, and the application, as applied."""
         stamp = {"status": ledgers.APPLIED, "run": self._run, "at": time.strftime("%Y-%m-%dT%H:%M:%S%z")}
         book = dict(seen.ledger or ledgers.empty())
-        believed = {
+        assumed = {
             str(feature["name"]): {**stamp, "digest": feature["digest"], "components": feature.get("components") or {}}
             for feature in wanted.features
             if feature["name"] in entry.params["features"]
         }
-        book["features"] = {**book["features"], **believed}
+        book["features"] = {**book["features"], **assumed}
         if wanted.application:
             own = {key: wanted.application[key] for key in ("name", "digest")}
             book["application"] = {**stamp, **own, "ctid": wanted.ctid, "boot": seen.boot}

@@ -1,0 +1,71 @@
+# Copyright (c) 2026, Phoenix Hypervisor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Plain English in all that people read: no form that the glossary replaces by a plain one."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+SUFFIXES = {'.md', '.py', '.yml', '.yaml', '.json', '.j2', '.rst', '.toml', '.cfg', '.sh'}
+# Tests name what they plant, the lab says what Proxmox VE says, and the glossary lists the forms themselves.
+LEFT_OUT = ('tests/', 'lab/', 'docs/glossary.md', 'collections/')
+# Form -> what to write.
+FORMS = {
+    r'(?:is|are|was|were|be|been|being) told': 'is reported',
+    r'warned of': 'prints a warning',
+    r'(?:tak(?:es?|en|ing)|took) (?:it|them|itself|themselves) back|taken back': 'rolled back',
+    r'anew': 'again, recreated',
+    r'mend(?:s|ed|ing)?': 'fix',
+    r'lest': 'so that … not',
+    r'(?:has|have|had) to be': 'must be',
+    r'(?:what|that|which|who) is there': 'existing',
+    r'which is no': 'is not a',
+    r"somebody else(?:'s)?": 'foreign, another user',
+    r'nobody provides': 'unknown',
+    r'dead run|run that died': 'interrupted run',
+    r'climbed to': 'reached',
+    r'worth knowing': 'notes',
+    r'believes|believed': 'assume',
+    r'of old|thereof|hereby|herein|whereby|in vain|nought': 'plain words',
+    r'all the same': 'anyway',
+    r'look, then do it': 'preview, then apply',
+    r'[Tt]ell(?:s)? (?:what|whether|which)': 'report, return',
+    r'at work': 'running',
+    r"can't carry out": 'failed',
+    r'may not': 'must not, cannot, perhaps not',
+    r'behaviour|colour|licence|neighbour|centre': 'American spelling',
+    r'(?:normal|recogn|organ|serial|initial)is(?:e|es|ed|ing|ation)': 'American spelling',
+}
+
+
+def texts() -> list[Path]:
+    """The files that people read."""
+    found = []
+    for path in sorted(ROOT.rglob('*')):
+        name = str(path.relative_to(ROOT))
+        hidden = any(part.startswith('.') or part == '__pycache__' for part in path.relative_to(ROOT).parts)
+        if path.suffix in SUFFIXES and not hidden and not name.startswith(LEFT_OUT) and path.is_file():
+            found.append(path)
+    return found
+
+
+@pytest.mark.parametrize('form', FORMS)
+def test_no_text_has_a_form_that_the_glossary_replaces(form: str) -> None:
+    pattern = re.compile(rf'\b(?:{form})\b')
+    found = []
+    for path in texts():
+        for number, line in enumerate(path.read_text(encoding='utf-8').splitlines(), 1):
+            if pattern.search(line):
+                found.append(f'{path.relative_to(ROOT)}:{number}: {line.strip()[:120]}')
+    assert found == [], f'write: {FORMS[form]}'
+
+
+def test_a_form_is_found_in_a_text() -> None:
+    planted = 'It is told, made anew, lest what is there be taken back.'
+    found = [form for form in FORMS if re.search(rf'\b(?:{form})\b', planted)]
+    assert len(found) == 5
