@@ -38,8 +38,8 @@ LIFECYCLE = (
 VLLM = 'test_vllm.py'
 # Those of `hosts`: what is set up on the node itself, by pattern.
 HOSTS = ('test_host*.py', 'test_model_store.py', 'test_nvidia.py')
-PURE = ('_core', '_config')
-CORE_NAME = 'ansible_collections.phoenix.hypervisor.plugins.module_utils'
+PURE = ('module_utils._core', 'plugin_utils.config')
+PLUGINS = 'ansible_collections.phoenix.hypervisor.plugins'
 
 
 @dataclasses.dataclass
@@ -148,7 +148,7 @@ def lint(toolchain: Toolchain) -> list[Check]:
         str(CACHE / f'mypy-{toolchain.series.name}'),
     ]
     for name in PURE:
-        mypy += ['-p', f'{CORE_NAME}.{name}']
+        mypy += ['-p', f'{PLUGINS}.{name}']
 
     def check(name: str, *command: str, **more: object) -> Check:
         return Check(f'{name} ({toolchain.label})', list(command), tree, env, **more)

@@ -11,9 +11,16 @@ from pathlib import Path
 
 from ansible.parsing.dataloader import DataLoader
 
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._core import planner
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.model import Observation, Record, Wanted
-from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.configuration import Chosen, ConfigurationReader
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.model import (
+    Observation,
+    Record,
+    Wanted,
+)
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.plan import planner
+from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.files.configuration import (
+    Chosen,
+    ConfigurationReader,
+)
 from bench.figures import Figure, seconds
 
 

@@ -14,9 +14,10 @@ from typing import Any
 from ansible.errors import AnsibleActionFail, AnsibleError
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._config import runvariables
-from ansible_collections.phoenix.hypervisor.plugins.plugin_utils import application as applications
-from ansible_collections.phoenix.hypervisor.plugins.plugin_utils import own_variables, secrets
+from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.files import secret_values
+from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.variables import runvariables
+from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.container import application_files as applications
+from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.untrusted import own_variables
 
 _FROM_VARIABLES = {
     "ctid": "phoenix_ctid",
@@ -61,7 +62,7 @@ class ActionModule(ActionBase):
                 return {"changed": bool(path), "would_run": os.path.basename(path)}
             if not path and not args.get("health_check"):
                 return {"changed": False, "msg": "this container has neither an application script nor a health check"}
-            args = secrets.revealed(args, self._loader, own)
+            args = secret_values.revealed(args, self._loader, own)
             if path:
                 args["name"] = args.get("name") or os.path.basename(path)
                 args["script"] = self._deliver(path)

@@ -13,8 +13,8 @@ from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
 from ansible.utils.vars import load_extra_vars
 
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._config import runvariables
-from ansible_collections.phoenix.hypervisor.plugins.plugin_utils import controller
+from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.variables import runvariables
+from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.run import controller
 
 # Variables that are no run variables, and whose names are close to one.
 _OTHERS = ("phoenix_application",)

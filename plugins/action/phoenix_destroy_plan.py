@@ -14,9 +14,9 @@ from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._config import runvariables
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._core import destroying
-from ansible_collections.phoenix.hypervisor.plugins.plugin_utils import own_variables
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.plan import destroying
+from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.variables import runvariables
+from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.untrusted import own_variables
 
 PATIENCE = 120
 """Seconds that a person has for the answer."""

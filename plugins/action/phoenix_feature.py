@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.node_action import NodeAction
+from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.run.node_action import NodeAction
 
 
 class ActionModule(NodeAction):

@@ -11,7 +11,7 @@ from typing import Any
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.phoenix.hypervisor.plugins.plugin_utils import lineage
+from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.run import lineage
 
 OUTCOMES = ("finished", "skipped")
 

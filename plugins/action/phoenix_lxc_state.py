@@ -10,9 +10,9 @@ from typing import Any
 
 from ansible.errors import AnsibleActionFail, AnsibleError
 
-from ansible_collections.phoenix.hypervisor.plugins.plugin_utils import own_variables
-from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.node_action import NodeAction
-from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.wanted import templates_of, wanted
+from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.container.wanted import templates_of, wanted
+from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.run.node_action import NodeAction
+from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.untrusted import own_variables
 
 
 class ActionModule(NodeAction):

@@ -12,21 +12,21 @@ from typing import Any
 from ansible.errors import AnsibleConnectionFailure, AnsibleError
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._config import hoststorage
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._core import subids
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.gpubudget import MODEL, RANKS, SHARE
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.gpus import CLASS
-from ansible_collections.phoenix.hypervisor.plugins.plugin_utils import own_variables
-from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.features import container_needs
-from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.places import located
-from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.run import run_identity
-from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.wanted import (
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.gpu.devices import CLASS
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.gpu.memory_budget import MODEL, RANKS, SHARE
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.preflight import subids
+from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.files.places import located
+from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.host import hoststorage
+from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.container.wanted import (
     assignment,
     inherited,
     search_of,
     templates_of,
     wanted,
 )
+from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.features.manifests import container_needs
+from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.run.run_identity import run_identity
+from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.untrusted import own_variables
 
 NAME = "phoenix.hypervisor.phoenix_preflight"
 # Mutations of the node; what happens inside a container, and our own records, ask nothing of it.

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.secrets import SecretAction
+from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.files.secret_values import SecretAction
 
 
 class ActionModule(SecretAction):

@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.confirmed import ConfirmedAction
+from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.run.confirmation import ConfirmedAction
 
 
 class ActionModule(ConfirmedAction):

@@ -56,16 +56,16 @@ from ansible.plugins.callback import CallbackBase
 from ansible.plugins.loader import connection_loader
 
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.auditline import AuditEvent, format_line
-from ansible_collections.phoenix.hypervisor.plugins.plugin_utils._audit_file import append_line, default_directory
-from ansible_collections.phoenix.hypervisor.plugins.plugin_utils._audit_result import (
+from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.audit.audit_file import append_line, default_directory
+from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.audit.audit_result import (
     Entry,
     ctid_of,
     is_of_node,
     module_entries,
     task_entry,
 )
-from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.own_variables import is_container
-from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.run import run_identity
+from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.run.run_identity import run_identity
+from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.untrusted.own_variables import is_container
 
 if t.TYPE_CHECKING:
     from ansible.executor.stats import AggregateStats

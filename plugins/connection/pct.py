@@ -129,19 +129,19 @@ from ansible.module_utils.common.text.converters import to_bytes, to_native
 from ansible.plugins.connection.ssh import Connection as SSHConnection
 from ansible.utils.display import Display
 
-from ansible_collections.phoenix.hypervisor.plugins.plugin_utils import lineage
-from ansible_collections.phoenix.hypervisor.plugins.plugin_utils._guest_answer import checked_answer
-from ansible_collections.phoenix.hypervisor.plugins.plugin_utils._guest_facts import foreign_facts
-from ansible_collections.phoenix.hypervisor.plugins.plugin_utils._pct_wrapper import (
+from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.pct.pct_wrapper import (
     NodeAnswer,
     NodeCall,
     fetch_command,
     put_command,
     read_answer,
 )
-from ansible_collections.phoenix.hypervisor.plugins.plugin_utils._untrusted import one_line, printable
-from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.own_variables import ForeignFactsError, text
-from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.run import run_identity
+from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.run import lineage
+from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.run.run_identity import run_identity
+from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.untrusted.guest_answer import checked_answer
+from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.untrusted.guest_facts import foreign_facts
+from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.untrusted.own_variables import ForeignFactsError, text
+from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.untrusted.shown_text import one_line, printable
 
 display = Display()
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._config.hostshape import host_config
+from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.host.hostshape import host_config
 
 DOCUMENTATION = r"""
 name: host_config

@@ -179,15 +179,15 @@ from ansible.inventory.manager import split_host_pattern
 from ansible.plugins.inventory import BaseInventoryPlugin
 from ansible.template import trust_as_template
 
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._config.finding import Finding
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._config.fleet import groups, guess_ctids
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._config.report import lines, report
-from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.configuration import (
+from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.files.configuration import (
     Chosen,
     Configuration,
     ConfigurationReader,
 )
-from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.feature_checks import inherited_features
+from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.finding import Finding
+from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.fleet import groups, guess_ctids
+from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.report import lines, report
+from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.features.feature_checks import inherited_features
 
 PLACEHOLDER_HOST = "phoenix-configuration"
 """The host that carries the report when nothing else does."""

@@ -45,7 +45,10 @@ from typing import Any
 
 from ansible.plugins.lookup import LookupBase
 
-from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.own_variables import ForeignFactsError, of_host
+from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.untrusted.own_variables import (
+    ForeignFactsError,
+    of_host,
+)
 
 
 class LookupModule(LookupBase):

@@ -58,7 +58,7 @@ from typing import Any
 from ansible.errors import AnsibleError
 from ansible.plugins.lookup import LookupBase
 
-from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.own_variables import of_host
+from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.untrusted.own_variables import of_host
 
 
 class LookupModule(LookupBase):

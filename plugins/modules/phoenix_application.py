@@ -199,9 +199,9 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._core import application as core
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._node import application as node
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container import environment as core
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node import ending
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.guest import application_run as node
 
 PATHS = node.Paths()
 SECRET_LENGTH = 6

@@ -76,7 +76,7 @@ import tempfile
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.urls import open_url
 
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._core import openpgp
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.host.credentials import openpgp
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node import ending
 
 

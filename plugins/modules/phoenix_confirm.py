@@ -59,25 +59,26 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._core import revert
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._node import ending, inforce, session
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.client import PveError
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.local_client import UnavailableError
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.revert import Change, RevertError
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.host import self_revert
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node import ending
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.host import inforce, session
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.host.revert_timer import Change, RevertError
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.pve.client import PveError
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.pve.local_client import UnavailableError
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.store import StoreError
 
-OUTCOMES = {revert.CONFIRMED: "confirmed", revert.REVERTED: "reverted"}
+OUTCOMES = {self_revert.CONFIRMED: "confirmed", self_revert.REVERTED: "reverted"}
 
 
 def work(name: str, token: str, look: bool) -> dict[str, Any]:
     """One look, and one step when it can be made."""
-    change = Change(revert.KINDS[name])
+    change = Change(self_revert.KINDS[name])
     facts, phase = change.facts(), change.phase()
     if facts.get("token") != token:
         return {"outcome": "unknown"}
-    if look and phase in revert.PENDING:
+    if look and phase in self_revert.PENDING:
         return {"outcome": "waiting"}
-    if phase == revert.ARMED:
+    if phase == self_revert.ARMED:
         if facts.get("failed"):
             return {"outcome": "reverting", "reason": facts["failed"]}
         state, reason = inforce.look(name, facts)
@@ -89,7 +90,7 @@ def work(name: str, token: str, look: bool) -> dict[str, Any]:
             return {"outcome": "waiting"}
         change.applied()
         return {"outcome": "reconnect"}
-    if phase == revert.APPLIED:
+    if phase == self_revert.APPLIED:
         return {"outcome": "confirmed" if change.confirm(session.find()) else "reconnect"}
     return {"outcome": OUTCOMES.get(phase, "unknown"), **({"reason": facts["failed"]} if facts.get("failed") else {})}
 

@@ -112,23 +112,19 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._core import guard, states
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._core import ledger as ledgers
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._node import (
-    ending,
-    featurecheck,
-    guest,
-    guestnetwork,
-    identity,
-    observe,
-)
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container import ledger as ledgers
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container import states
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.plan import guard
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node import ending
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.audit import Audit
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.lease import (
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.container import identity, observe
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.container.lease import (
     LeaseBusyError,
     LeaseHeldError,
     LeaseLostError,
     Leases,
 )
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.guest import featurecheck, guest, guestnetwork
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.store import Store, StoreError
 
 MAX_OUTPUT = 8192

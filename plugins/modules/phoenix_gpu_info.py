@@ -92,7 +92,8 @@ processes:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._node import ending, gpus, gpuusers
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node import ending
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.gpu import driver_files, gpuusers
 
 
 @ending.in_words
@@ -103,7 +104,7 @@ def main() -> None:
         mutually_exclusive=[("ctid", "everybody")],
         supports_check_mode=True,
     )
-    node = gpus.read_gpus()
+    node = driver_files.read_gpus()
     ctid = module.params["ctid"]
     try:
         init = 1 if module.params["everybody"] else None if ctid is None else gpuusers.init_of(ctid)

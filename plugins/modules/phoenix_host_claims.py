@@ -86,9 +86,10 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._core import claims, hostclaims
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._node import claimed, ending
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._node import hostclaims as records
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.host import ownership, sections
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node import ending
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.host import claimed
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.host import section_records as records
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.store import StoreError
 
 MERGED = ("ntp", "sysctl")
@@ -100,12 +101,12 @@ def work(module: AnsibleModule) -> dict[str, Any]:
     inventory, consent = claimed.who(module), claimed.consent(module)
     if params["state"] == "judged" and not params["explicit"]:
         _refuse_a_stranger(module, inventory)
-    found: dict[str, claims.Verdict] = {}
+    found: dict[str, ownership.Verdict] = {}
     merged: dict[str, Any] = {}
     due: list[str] = []
-    for name in filter(params["sections"].__contains__, hostclaims.SECTIONS):
+    for name in filter(params["sections"].__contains__, sections.SECTIONS):
         section = records.Section(name, inventory, consent)
-        wanted = hostclaims.wanted(name, params["sections"][name])
+        wanted = sections.wanted(name, params["sections"][name])
         verdict = found[name] = section.judge(wanted)
         if section.is_due(wanted, verdict):
             due.append(name)

@@ -111,12 +111,19 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._core import instance, planner
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.compare import volumes
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.model import Observation, Plan, Record, Wanted
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._node import ending, gpus, identity, observe, root
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.client import PveError
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.pvesh import open_client
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.config.compare import volumes
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.model import (
+    Observation,
+    Plan,
+    Record,
+    Wanted,
+)
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.plan import instance, planner
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node import ending, root
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.container import identity, observe
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.gpu import driver_files
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.pve.client import PveError
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.pve.pvesh import open_client
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.store import Store, StoreError
 
 
@@ -206,7 +213,7 @@ def work(module: AnsibleModule) -> dict[str, Any]:
     for item in items:
         ctid = int(item["ctid"])
         try:
-            want = gpus.complete(wanted_from(item, observer.node))
+            want = driver_files.complete(wanted_from(item, observer.node))
             source = want.config.get("clone_from_ctid")
             below = (None, None) if source is None else (int(source), store.load(int(source)))
             asked.append((ctid, below[0], store.load(ctid), below[1]))

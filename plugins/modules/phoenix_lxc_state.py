@@ -204,23 +204,28 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._core import states, summary
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.model import RECREATE, Wanted
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._node import ending, gpus
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container import states, summary
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.model import RECREATE, Wanted
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node import ending
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.audit import Audit
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.client import PveError
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.executor import Executor
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.guest import GuestError
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.identity import ForeignError
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.lease import (
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.container.executor import Executor
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.container.identity import ForeignError
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.container.lease import (
     LeaseBusyError,
     LeaseHeldError,
     LeaseLostError,
     Leases,
 )
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.observe import ObserveError, Observer
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.outcome import Outcome, StepError, next_step
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.pvesh import open_client
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.container.observe import ObserveError, Observer
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.container.outcome import (
+    Outcome,
+    StepError,
+    next_step,
+)
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.gpu import driver_files
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.guest.guest import GuestError
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.pve.client import PveError
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.pve.pvesh import open_client
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.store import Store, StoreError
 
 
@@ -330,7 +335,7 @@ def undo(module: AnsibleModule, wanted: Wanted, executor: Executor, leases: Leas
 def work(module: AnsibleModule) -> dict[str, Any]:
     """Lease, plan, act, report."""
     observer = Observer()
-    wanted = gpus.complete(wanted_from(module.params, observer.node))
+    wanted = driver_files.complete(wanted_from(module.params, observer.node))
     run = module.params["run"] or {"id": "manual"}
     leases = Leases()
     audit = Audit(run["id"], quiet=module.check_mode)

@@ -86,9 +86,9 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.models import Model, ModelError
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.host.model_files import Model, ModelError
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node import ending
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.modelstore import Fetch, Store
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.models.model_store import Fetch, Store
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.store import StoreError
 
 

@@ -93,8 +93,9 @@ from typing import IO, Any
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.urls import open_url
 
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._node import cachedfile, ending
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.lease import LeaseLostError, Leases
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node import ending
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.container.lease import LeaseLostError, Leases
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.guest import cachedfile
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.store import StoreError
 
 

@@ -141,15 +141,16 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._core import preflight, preflight_report, summary
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.demands import candidate_from
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.model import Plan
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container import summary
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.model import Plan
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.preflight import judgement, node_faults
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.preflight.demands import candidate_from
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node import ending
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.audit import Audit
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.client import PveError
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.observe import ObserveError
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.preflight import Downloads, Gatherer
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.pvesh import open_client
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.container.observe import ObserveError
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.preflight.node_survey import Downloads, Gatherer
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.pve.client import PveError
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.pve.pvesh import open_client
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.store import StoreError
 
 
@@ -158,7 +159,7 @@ def check(module: AnsibleModule, gatherer: Gatherer) -> dict[str, Any]:
     candidates = [candidate_from(item) for item in module.params["containers"]]
     shares = {int(item["ctid"]): item.get("share") for item in module.params["neighbors"]}
     facts = gatherer.gather(candidates, module.params["coming"], module.params["credential"], shares)
-    verdict = preflight.judge(candidates, facts, module.check_mode)
+    verdict = judgement.judge(candidates, facts, module.check_mode)
     for warning in verdict.warnings:
         module.warn(warning)
     result = {
@@ -169,14 +170,14 @@ def check(module: AnsibleModule, gatherer: Gatherer) -> dict[str, Any]:
         "journal": [],
     }
     if verdict.findings:
-        module.fail_json(msg=preflight_report.report(gatherer.node, verdict.findings), **result)
+        module.fail_json(msg=node_faults.report(gatherer.node, verdict.findings), **result)
     return result
 
 
 def fetch(module: AnsibleModule, gatherer: Gatherer) -> dict[str, Any]:
     """Download what is named; in check mode return the calls."""
     steps = [
-        preflight.download(gatherer.node, str(item["storage"]), str(item["template"]))
+        judgement.download(gatherer.node, str(item["storage"]), str(item["template"]))
         for item in module.params["downloads"]
     ]
     plan = Plan(state="", steps=tuple(steps))

@@ -107,11 +107,11 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._core import pveaccess
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.host import pve_access
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node import ending
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.client import PveError
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.local_client import UnavailableError
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.pvecalls import client_for, make
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.pve.client import PveError
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.pve.direct import client_for, make
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.pve.local_client import UnavailableError
 
 
 def is_stored(token: dict[str, Any]) -> bool:
@@ -144,7 +144,7 @@ def work(module: AnsibleModule) -> dict[str, Any]:
     """Compare, and call unless in check mode."""
     desired = {key: module.params[key] for key in ("groups", "roles", "users", "acls", "token")}
     for entry in desired["acls"]:
-        if not entry.get("path") or not entry.get("role") or sum(bool(entry.get(k)) for k in pveaccess.ACL_KINDS) != 1:
+        if not entry.get("path") or not entry.get("role") or sum(bool(entry.get(k)) for k in pve_access.ACL_KINDS) != 1:
             module.fail_json(msg=f"a permission needs path, role and one of user, group and token: {entry}")
     passwords = module.params["passwords"]
     desired["users"] = [{**user, "password": passwords.get(user.get("userid"))} for user in desired["users"]]
@@ -158,7 +158,7 @@ def work(module: AnsibleModule) -> dict[str, Any]:
         "users": client.request("GET", "/access/users", {"full": 1}),
         "acls": client.request("GET", "/access/acl"),
     }
-    plan = pveaccess.plan(desired, actual)
+    plan = pve_access.plan(desired, actual)
     for note in plan.notes:
         module.warn(note)
     if not module.check_mode:

@@ -73,12 +73,13 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._core import hostclaims, hostfirewall, revert
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._node import claimed, ending, fwread, guarded, session
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.hostclaims import Section
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.observe import PVE, node_name
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.pvesh import open_client
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.revert import Change, write_record
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.host import node_firewall, sections, self_revert
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node import ending
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.container.observe import PVE, node_name
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.host import claimed, fwread, guarded, session
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.host.revert_timer import Change, write_record
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.host.section_records import Section
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.pve.pvesh import open_client
 
 
 def work(module: AnsibleModule) -> dict[str, Any]:
@@ -86,18 +87,18 @@ def work(module: AnsibleModule) -> dict[str, Any]:
     params, now = module.params, session.find()
     inventory, consent = claimed.who(module), claimed.consent(module)
     section = Section("firewall", inventory, consent)
-    verdict = section.judge(hostclaims.wanted("firewall", params["firewall"]))
+    verdict = section.judge(sections.wanted("firewall", params["firewall"]))
     told = claimed.judge(module, inventory, consent, {"firewall": verdict})
     if not params["firewall"] and not verdict.earlier and not verdict.shared:
         return {"changed": False, "calls": [], "reasons": [], "notes": []}
-    change = Change(revert.FIREWALL)
+    change = Change(self_revert.FIREWALL)
     change.refuse_pending(look=module.check_mode)
     client, node = open_client(), node_name()
-    earlier = hostclaims.firewall_applied(verdict.earlier)
+    earlier = sections.firewall_applied(verdict.earlier)
     seen = fwread.seen(client, node, params["firewall"], {"applied": earlier})
     # A rule that names this connection's port stays when another run comes in by the usual one.
     ports = sorted({*(section.data.get("ports") or ()), *([now.port] if now and now.port else ())})
-    plan = hostfirewall.plan(node, params["firewall"], seen, earlier, ports)
+    plan = node_firewall.plan(node, params["firewall"], seen, earlier, ports)
     guarded.judge(module, plan, "The firewall")
     result: dict[str, Any] = {
         "changed": bool(plan.calls),
@@ -106,7 +107,7 @@ def work(module: AnsibleModule) -> dict[str, Any]:
         "notes": [*told["notes"], *plan.notes],
         "diff": {"prepared": "".join(f"{line}\n" for line in plan.reasons) + plan.diff()["prepared"]},
     }
-    items = hostclaims.firewall_items(plan.applied, params["firewall"])
+    items = sections.firewall_items(plan.applied, params["firewall"])
     after = section.record(items, verdict, ports=ports)
     if not plan.calls:
         if not module.check_mode:

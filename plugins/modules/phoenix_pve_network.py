@@ -72,13 +72,15 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._core import hostclaims, hostnetwork, revert
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._node import bridges, claimed, ending, guarded, session
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.hostclaims import Section
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.observe import node_name
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.pvecalls import make
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.pvesh import open_client
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.revert import Change, write_record
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.host import interfaces, sections, self_revert
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node import ending
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.container.observe import node_name
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.host import claimed, guarded, session
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.host.revert_timer import Change, write_record
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.host.section_records import Section
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.preflight import bridges
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.pve.direct import make
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.pve.pvesh import open_client
 
 FILE = "/etc/network/interfaces"
 STAGED = "/etc/network/interfaces.new"
@@ -89,19 +91,19 @@ def work(module: AnsibleModule) -> dict[str, Any]:
     """Compare; stage and apply when told to."""
     params, inventory, consent = module.params, claimed.who(module), claimed.consent(module)
     section = Section("network", inventory, consent)
-    verdict = section.judge(hostclaims.wanted("network", params))
+    verdict = section.judge(sections.wanted("network", params))
     told = claimed.judge(module, inventory, consent, {"network": verdict})
     if not params["interfaces"] and not params["dns"] and not verdict.earlier and not verdict.shared:
         return {"changed": False, "calls": [], "notes": []}
-    Change(revert.NETWORK).refuse_pending(look=module.check_mode)
+    Change(self_revert.NETWORK).refuse_pending(look=module.check_mode)
     client, node = open_client(), node_name()
-    seen = hostnetwork.Seen(
+    seen = interfaces.Seen(
         interfaces=client.request("GET", f"/nodes/{node}/network"),
         dns=client.request("GET", f"/nodes/{node}/dns") or {},
         used=bridges.used(),
         domain=socket.getfqdn().partition(".")[2] or "localdomain",
     )
-    plan = hostnetwork.plan(node, params["interfaces"], params["dns"], seen, verdict.earlier)
+    plan = interfaces.plan(node, params["interfaces"], params["dns"], seen, verdict.earlier)
     guarded.judge(module, plan, "The node's network")
     result: dict[str, Any] = {
         "changed": bool(plan.calls),
@@ -125,13 +127,13 @@ def work(module: AnsibleModule) -> dict[str, Any]:
     return {**result, **_apply(module, client, node, plan, record)}
 
 
-def _diff(plan: hostnetwork.NetworkPlan) -> dict[str, str]:
+def _diff(plan: interfaces.NetworkPlan) -> dict[str, str]:
     headers = {"before_header": f"{FILE} (interfaces that differ)", "after_header": "what it becomes"}
-    return {"before": hostnetwork.text(plan.before), "after": hostnetwork.text(plan.after), **headers}
+    return {"before": interfaces.text(plan.before), "after": interfaces.text(plan.after), **headers}
 
 
 def _apply(
-    module: AnsibleModule, client: Any, node: str, plan: hostnetwork.NetworkPlan, record: dict[str, Any]
+    module: AnsibleModule, client: Any, node: str, plan: interfaces.NetworkPlan, record: dict[str, Any]
 ) -> dict[str, Any]:
     """Start the clock, stage, and let PVE reload: its task goes on while this connection may end."""
     if all(call.path.endswith("/dns") for call in plan.calls):
@@ -139,7 +141,7 @@ def _apply(
         write_record("network", record)
         return {}
     guarded.refuse_local(module, session.find(), "The node's network")
-    change = Change(revert.NETWORK)
+    change = Change(self_revert.NETWORK)
     answers = guarded.carry_out(module, change, client, plan.calls, (FILE, RESOLV), record)
     expected = sorted(name for name, values in plan.after.items() if values.get("autostart"))
     change.note(upid=answers[-1], expected=expected)

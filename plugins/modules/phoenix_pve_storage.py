@@ -66,11 +66,11 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._core import pvestorage
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.host import pve_storage
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node import ending
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.client import PveError
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.local_client import UnavailableError
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.pvecalls import client_for, make
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.pve.client import PveError
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.pve.direct import client_for, make
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.pve.local_client import UnavailableError
 
 
 def work(module: AnsibleModule) -> dict[str, Any]:
@@ -81,7 +81,7 @@ def work(module: AnsibleModule) -> dict[str, Any]:
         if not storage.get("storage") or not storage.get("type"):
             module.fail_json(msg="every storage needs its ID as `storage`, and its `type`")
     client = client_for(bool(passwords))
-    plan = pvestorage.plan(desired, client.request("GET", "/storage"))
+    plan = pve_storage.plan(desired, client.request("GET", "/storage"))
     for note in plan.notes:
         module.warn(note)
     if not module.check_mode:

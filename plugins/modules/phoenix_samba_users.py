@@ -58,9 +58,10 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.claims import UNKNOWN
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.nthash import nt_hash
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._node import claimed, ending, samba
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.host.credentials.nthash import nt_hash
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.host.ownership import UNKNOWN
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node import ending
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.host import claimed, samba
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.store import StoreError
 
 

@@ -117,10 +117,11 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._core import claims, hostclaims, shares
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._node import claimed, ending
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._node import shares as seen
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.hostclaims import Section
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.host import ownership, sections, share_plan
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node import ending
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.host import claimed
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.host import exports as seen
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.host.section_records import Section
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.store import StoreError
 
 
@@ -134,14 +135,14 @@ def work(module: AnsibleModule) -> dict[str, Any]:
     desired = {key: module.params[key] for key in ("exports", "shares", "volumes", "workgroup")}
     paths = {row["path"] for key in ("exports", "shares", "volumes") for row in desired[key]}
     folders = {path: seen.folder(path) for path in paths}
-    plan = shares.plan(
+    plan = share_plan.plan(
         desired, seen.exports_by_hand(), seen.text(seen.SMB_CONF), folders, module.params["folders_to_come"]
     )
     if plan.errors:
         module.fail_json(msg="Nothing has been changed. " + "; ".join(plan.errors), errors=plan.errors)
     for note in plan.notes:
         module.warn(note)
-    before = {"exports": seen.text(shares.EXPORTS), "smb": seen.text(shares.SMB)}
+    before = {"exports": seen.text(share_plan.EXPORTS), "smb": seen.text(share_plan.SMB)}
     told, unrecorded = _with_others(module, plan, desired, before)
     accounts = [name for name in module.params["accounts"] if not seen.has_account(name)]
     lines = [f"folder {line}" for line in folder_lines(plan.folders, folders)]
@@ -153,11 +154,11 @@ def work(module: AnsibleModule) -> dict[str, Any]:
     due = seen.export_is_due()
     if due and before["exports"] == plan.exports:
         lines.append("reload the exports: exportfs -ra")
-    if plan.smb and shares.INCLUDE not in seen.text(seen.SMB_CONF):
-        lines.append(f"add to {seen.SMB_CONF}: {shares.INCLUDE}")
+    if plan.smb and share_plan.INCLUDE not in seen.text(seen.SMB_CONF):
+        lines.append(f"add to {seen.SMB_CONF}: {share_plan.INCLUDE}")
     diff: list[dict[str, str]] = [{"prepared": "".join(f"{line}\n" for line in lines)}] if lines else []
-    diff += file_diff(shares.EXPORTS, before["exports"], plan.exports)
-    diff += file_diff(shares.SMB, before["smb"], plan.smb)
+    diff += file_diff(share_plan.EXPORTS, before["exports"], plan.exports)
+    diff += file_diff(share_plan.SMB, before["smb"], plan.smb)
     return {
         # What is still to be made is the change of the tasks that make it; in check mode they don't run.
         "changed": bool(diff) and module.check_mode,
@@ -175,23 +176,23 @@ def work(module: AnsibleModule) -> dict[str, Any]:
 
 
 def _with_others(
-    module: AnsibleModule, plan: shares.Plan, desired: dict[str, Any], before: dict[str, str]
+    module: AnsibleModule, plan: share_plan.Plan, desired: dict[str, Any], before: dict[str, str]
 ) -> tuple[dict[str, Any], list[str]]:
     """Put what other inventories set into the plan's files, and leave a part alone that is not managed."""
     inventory, consent = claimed.who(module), claimed.consent(module)
-    found: dict[str, claims.Verdict] = {}
+    found: dict[str, ownership.Verdict] = {}
     due = []
     for name in module.params["managed"]:
-        section, wanted = Section(name, inventory, consent), hostclaims.wanted(name, desired)
+        section, wanted = Section(name, inventory, consent), sections.wanted(name, desired)
         found[name] = section.judge(wanted)
         due += [name] if section.is_due(wanted, found[name]) else []
         if name == "nfs":
             same = [{item: one[item] for item in one if item in wanted} for one in section.foreign()]
-            plan.exports = shares.exports_text(hostclaims.exports([found[name].others, wanted, *same]))
+            plan.exports = share_plan.exports_text(sections.exports([found[name].others, wanted, *same]))
         else:
             items = {**found[name].others, **wanted}
-            rows = [value for item, value in sorted(items.items()) if item != hostclaims.WORKGROUP]
-            plan.smb = shares.smb_text(rows, str(items.get(hostclaims.WORKGROUP, "")))
+            rows = [value for item, value in sorted(items.items()) if item != sections.WORKGROUP]
+            plan.smb = share_plan.smb_text(rows, str(items.get(sections.WORKGROUP, "")))
     if "nfs" not in found:
         plan.exports = before["exports"]
     if "samba" not in found:
@@ -199,7 +200,7 @@ def _with_others(
     return claimed.judge(module, inventory, consent, found), due
 
 
-def folder_lines(wanted: list[dict[str, Any]], folders: dict[str, shares.Folder]) -> list[str]:
+def folder_lines(wanted: list[dict[str, Any]], folders: dict[str, share_plan.Folder]) -> list[str]:
     """The folders that are to be made or changed, in words."""
     lines = []
     for row in wanted:

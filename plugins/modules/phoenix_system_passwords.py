@@ -57,7 +57,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._core import shadow
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.host.credentials import shadow
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node import ending
 
 FILE = "/etc/shadow"

@@ -72,8 +72,9 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._core import zpools
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._node import disks, ending
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.host import zpools
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node import ending
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.host import disks
 
 
 def work(module: AnsibleModule) -> dict[str, Any]:

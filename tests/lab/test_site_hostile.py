@@ -19,8 +19,8 @@ LEDGER = '/var/lib/phoenix_hypervisor/ledger.json'
 PEAK = """
 import json, resource, sys
 sys.path.insert(0, {path!r})
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._core import ledger
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._node import guest
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container import ledger
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.guest import guest
 view = guest.look(950, 'boot-of-node')
 why = view.error or ''
 if view.ledger_text and not why:
@@ -34,7 +34,7 @@ print(json.dumps([why, *(resource.getrusage(one).ru_maxrss for one in who)]))
 REACH = """
 import sys
 sys.path.insert(0, {path!r})
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._node import guestnetwork
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.guest import guestnetwork
 print(guestnetwork.trouble(950, None))
 """
 SH = '#!/bin/sh.real\n'

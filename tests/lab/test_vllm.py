@@ -59,7 +59,7 @@ END
 systemd-run --quiet --collect --unit=lab-questions sh /run/questions
 """
 # Word for word: 950 alone, whose source is on the node and not in the file.
-EXAMPLE = CHECKOUT / 'tests/unit/plugins/module_utils/config/field/smallest.json'
+EXAMPLE = CHECKOUT / 'tests/unit/plugins/plugin_utils/config/documents/field/smallest.json'
 SCRIPT = """nvidia-smi --query-gpu=uuid,driver_version --format=csv,noheader > /root/application
 docker version --format '{{.Server.Version}}' >> /root/application
 /opt/vllm/bin/python -c 'import importlib.metadata as m; print(m.version("vllm"))' >> /root/application

@@ -12,6 +12,7 @@ from __future__ import annotations
 import ast
 import re
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -22,21 +23,21 @@ COLLECTION = 'ansible_collections.phoenix.hypervisor.'
 # layer -> the layers that it may import. Modules and what they use go to the node: they know no controller code.
 MAY_IMPORT = {
     '_core': {'_core'},
-    '_config': {'_config', '_core'},
+    'config': {'config', '_core'},
     '_node': {'_node', '_core'},
     'modules': {'_node', '_core'},
-    'plugin_utils': {'plugin_utils', '_config', '_core'},
-    'action': {'action', 'plugin_utils', '_config', '_core'},
-    'callback': {'plugin_utils', '_config', '_core'},
-    'connection': {'plugin_utils', '_config', '_core'},
+    'plugin_utils': {'plugin_utils', 'config', '_core'},
+    'action': {'action', 'plugin_utils', 'config', '_core'},
+    'callback': {'plugin_utils', 'config', '_core'},
+    'connection': {'plugin_utils', 'config', '_core'},
     'doc_fragments': set(),
-    'filter': {'plugin_utils', '_config', '_core'},
-    'lookup': {'plugin_utils', '_config', '_core'},
-    'inventory': {'plugin_utils', '_config', '_core'},
+    'filter': {'plugin_utils', 'config', '_core'},
+    'lookup': {'plugin_utils', 'config', '_core'},
+    'inventory': {'plugin_utils', 'config', '_core'},
 }
 PURE = {
     '_core': set(),
-    '_config': {'jsonschema'},
+    'config': {'jsonschema'},
 }
 # What computes without a clock, chance, files, processes or sockets.
 PURE_LIBRARY = {
@@ -49,10 +50,17 @@ IMPURE_CALLS = {'__import__', 'breakpoint', 'compile', 'eval', 'exec', 'input', 
 
 def layer_of(path: Path, root: Path) -> str | None:
     """The layer of a file under plugins/, None for what belongs to none (package markers)."""
-    parts = path.relative_to(root / 'plugins').parts
     if path.name == '__init__.py' and not path.read_text(encoding='utf-8').strip():
         return None
-    return parts[1] if parts[0] == 'module_utils' else parts[0]
+    return layer_at(path.relative_to(root / 'plugins').parts)
+
+
+def layer_at(parts: Sequence[str]) -> str:
+    """The layer of a place under plugins/: what computes the configuration is one of its own in plugin_utils."""
+    if parts[0] == 'module_utils' and len(parts) > 1:
+        return parts[1]
+    computes = parts[:2] == ('plugin_utils', 'config') and parts[2:3] != ('files',)
+    return 'config' if computes else parts[0]
 
 
 def imported(tree: ast.AST, path: Path, root: Path) -> list[tuple[int, str]]:
@@ -73,8 +81,7 @@ def layer_of_import(name: str) -> str | None:
     """The layer that a name of this collection lies in; None for names from elsewhere."""
     if not name.startswith(COLLECTION + 'plugins.'):
         return None
-    parts = name[len(COLLECTION + 'plugins.') :].split('.')
-    return parts[1] if parts[0] == 'module_utils' and len(parts) > 1 else parts[0]
+    return layer_at(tuple(name[len(COLLECTION + 'plugins.') :].split('.')))
 
 
 def is_pure_import(name: str, layer: str) -> bool:
@@ -136,14 +143,14 @@ def without_examples(source: str) -> str:
 # is what the stacks under other names in test_hostneeds.py show.
 OTHER_MEANING = {
     'nvidia': {
-        '_config/checks_gpu.py',
-        '_config/fleet.py',
-        '_core/gpubudget.py',
-        '_core/gpus.py',
-        '_core/hostneeds.py',
-        '_node/gpuload.py',
-        '_node/gpus.py',
-        '_node/gpuusers.py',
+        'checks/gpu_checks.py',
+        'config/fleet.py',
+        'gpu/memory_budget.py',
+        'gpu/devices.py',
+        'config/hostneeds.py',
+        'gpu/gpuload.py',
+        'gpu/driver_files.py',
+        'gpu/gpuusers.py',
         'modules/phoenix_gpu_info.py',
         'modules/phoenix_lxc_state.py',
         'modules/phoenix_preflight.py',
@@ -184,7 +191,7 @@ def test_layers_hold() -> None:
 def test_every_layer_is_there() -> None:
     """Names that drifted would make the rules above hold for nothing."""
     layers = {layer_of(path, ROOT) for path in (ROOT / 'plugins').rglob('*.py')}
-    assert {'_core', '_config', '_node', 'modules', 'plugin_utils', 'inventory', 'connection', 'callback'} <= layers
+    assert {'_core', 'config', '_node', 'modules', 'plugin_utils', 'inventory', 'connection', 'callback'} <= layers
 
 
 def test_core_and_playbooks_name_no_feature() -> None:
@@ -195,7 +202,7 @@ def test_core_and_playbooks_name_no_feature() -> None:
 @pytest.fixture
 def tree(tmp_path: Path) -> Path:
     """A checkout with the layers' folders and nothing in them, to plant violations in."""
-    for folder in ('module_utils/_core', 'module_utils/_config', 'module_utils/_node', 'modules'):
+    for folder in ('module_utils/_core', 'plugin_utils/config', 'module_utils/_node', 'modules'):
         (tmp_path / 'plugins' / folder).mkdir(parents=True)
     (tmp_path / 'playbooks' / 'tasks').mkdir(parents=True)
     return tmp_path
@@ -218,29 +225,30 @@ def tree(tmp_path: Path) -> Path:
         ('_core', 'print(1)', 'calls print()'),
         ('_core', 'from .._node import store', '_core imports _node'),
         ('_core', 'from .. import _node', '_core imports _node'),
-        ('_core', f'from {COLLECTION}plugins.module_utils._config import fleet', '_core imports _config'),
-        ('_config', 'import subprocess', 'imports subprocess'),
-        ('_config', 'import yaml', 'imports yaml'),
-        ('_config', f'import {COLLECTION}plugins.module_utils._node.store', '_config imports _node'),
-        ('_node', f'from {COLLECTION}plugins.plugin_utils import run', '_node imports plugin_utils'),
-        ('_node', f'from {COLLECTION}plugins.module_utils._config import fleet', '_node imports _config'),
+        ('_core', f'from {COLLECTION}plugins.plugin_utils.config import fleet', '_core imports config'),
+        ('config', 'import subprocess', 'imports subprocess'),
+        ('config', 'import yaml', 'imports yaml'),
+        ('config', f'import {COLLECTION}plugins.module_utils._node.store', 'config imports _node'),
+        ('_node', f'from {COLLECTION}plugins.plugin_utils.config.files import places', '_node imports plugin_utils'),
+        ('_node', f'from {COLLECTION}plugins.plugin_utils.config import fleet', '_node imports config'),
     ],
 )
 def test_planted_violation_is_found(tree: Path, layer: str, code: str, complaint: str) -> None:
-    planted = tree / 'plugins' / 'module_utils' / layer / 'planted.py'
+    folder = 'plugin_utils/config' if layer == 'config' else f'module_utils/{layer}'
+    planted = tree / 'plugins' / folder / 'planted.py'
     planted.write_text(f'from __future__ import annotations\n{code}\n', encoding='utf-8')
     found = violations(tree)
     assert len(found) == 1, found
     assert complaint in found[0]
-    assert found[0].startswith(f'plugins/module_utils/{layer}/planted.py:')
+    assert found[0].startswith(f'plugins/{folder}/planted.py:')
 
 
 @pytest.mark.parametrize(
     'code',
     [
         'import json\nfrom collections.abc import Mapping\nfrom urllib.parse import quote',
-        'from . import model\nfrom .model import Plan',
-        f'from {COLLECTION}plugins.module_utils._core.model import Plan',
+        'from . import auditline\nfrom .container.model import Plan',
+        f'from {COLLECTION}plugins.module_utils._core.container.model import Plan',
     ],
 )
 def test_allowed_imports_pass(tree: Path, code: str) -> None:

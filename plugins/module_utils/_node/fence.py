@@ -7,7 +7,7 @@
 A run that was stopped and continued doesn't know that another run has taken its lease, has finished and has given it
 back. So a displaced run is remembered, beyond the end of the run that displaced it, a reboot of the node and the
 destruction of the container. One line each, ``CTID RUN BY TIME``: the script that the connection plugin runs on the
-node (plugin_utils/_pct_wrapper.py) reads the same file before it enters a container.
+node (plugin_utils/pct/pct_wrapper.py) reads the same file before it enters a container.
 """
 
 from __future__ import annotations

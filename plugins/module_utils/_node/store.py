@@ -12,8 +12,8 @@ import os
 import stat
 from typing import Any
 
-from .._core import ledger, states
-from .._core.model import Record
+from .._core.container import ledger, states
+from .._core.container.model import Record
 
 ROOT = "/var/lib/phoenix_hypervisor"
 

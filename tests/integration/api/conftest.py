@@ -15,8 +15,9 @@ sys.path[:0] = [str(Path(__file__).resolve().parent)]
 
 import paper_node
 
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._core import ledger as ledgers
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._node import guest, local_client
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container import ledger as ledgers
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.guest import guest
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.pve import local_client
 
 
 @pytest.fixture(params=[8, 9])

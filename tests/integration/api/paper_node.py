@@ -28,13 +28,13 @@ from controlplane.backend import NullBackend
 from controlplane.pve import LabPve, local_storage
 from fakepve.certs import make_cert
 
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._core import ledger as ledgers
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.model import Wanted
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._node import local_client
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container import ledger as ledgers
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.model import Wanted
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.audit import Audit
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.executor import Executor
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.observe import Observer
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.preflight import Gatherer, Places
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.container.executor import Executor
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.container.observe import Observer
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.preflight.node_survey import Gatherer, Places
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.pve import local_client
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.store import Store
 
 TEMPLATE = "local:vztmpl/debian-12-standard_12.7-1_amd64.tar.zst"

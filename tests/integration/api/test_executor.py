@@ -16,9 +16,10 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from paper_node import Cut, wanted
 
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._node import creations, local_client
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.client import PveError
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.outcome import StepError
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.container import creations
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.container.outcome import StepError
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.pve import local_client
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.pve.client import PveError
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.store import Store
 
 NET = {"name": "eth0", "bridge": "vmbr0", "ip": "dhcp"}

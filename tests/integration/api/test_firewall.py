@@ -13,7 +13,7 @@ import pytest
 from paper_node import Cut, wanted
 from test_executor import Cutting, normal, predicted, pve_calls
 
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.executor import StepError
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.container.executor import StepError
 
 NET = {"name": "eth0", "bridge": "vmbr0", "ip": "dhcp"}
 SSH = {"type": "in", "action": "ACCEPT", "macro": "ssh", "source": "10.0.0.0/24", "comment": "from the office"}

@@ -17,12 +17,15 @@ from controlplane.pve import LabPve, local_storage
 from fakepve.model import TaskError
 from paper_node import Cut, wanted
 
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._core import gpus, planner, preflight, storagecfg
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.demands import candidate_from
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._node import local_client
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.plan import planner
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.gpu import devices
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.preflight import judgement
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.preflight.demands import candidate_from
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.pve import storagecfg
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.audit import Audit
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.client import PveError
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.preflight import Downloads
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.preflight.node_survey import Downloads
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.pve import local_client
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.pve.client import PveError
 
 NEW = "debian-13-standard_13.1-2_amd64.tar.zst"
 NET = {"name": "eth0", "bridge": "vmbr0", "ip": "dhcp"}
@@ -102,7 +105,7 @@ def candidates(node, *containers):
 def judged(node, *containers, credential="root@pam"):
     """The verdict on a run of these containers."""
     items = candidates(node, *containers)
-    return preflight.judge(items, node.gatherer().gather(items, credential=credential))
+    return judgement.judge(items, node.gatherer().gather(items, credential=credential))
 
 
 def asked(node):
@@ -120,7 +123,7 @@ def fetch(node, steps, check=False, connect=None):
 
 
 def test_what_files_tell_costs_no_call(node):
-    assert judged(node, wanted(**ALL), wanted(951, name="two", **ALL)) == preflight.Verdict()
+    assert judged(node, wanted(**ALL), wanted(951, name="two", **ALL)) == judgement.Verdict()
     assert asked(node) == []
 
 
@@ -129,7 +132,7 @@ def test_a_settled_container_costs_nothing(node):
     node.drive(one)
     node.forget_requests()
     assert candidates(node, one)[0].steps == ()
-    assert judged(node, one) == preflight.Verdict()
+    assert judged(node, one) == judgement.Verdict()
     assert asked(node) == []
 
 
@@ -183,7 +186,7 @@ def test_a_missing_template_is_downloaded_as_predicted_and_then_used(node):
     assert journal == predicted
     assert warnings == []
     assert node.mutations() == [("POST", "/nodes/pve/aplinfo", {"storage": "local", "template": NEW})]
-    assert judged(node, one) == preflight.Verdict()
+    assert judged(node, one) == judgement.Verdict()
     assert node.drive(one).last.state == "completed"
     trail = "".join(path.read_text(encoding="utf-8") for path in (node.directory / "log").glob("*.log"))
     assert f'event="download local:vztmpl/{NEW}" outcome=ok' in trail
@@ -216,7 +219,7 @@ def test_a_download_that_a_killed_run_began_is_waited_for_and_not_repeated(node)
     journal, _warnings = fetch(node, steps)
     assert journal == []
     assert len(node.mutations()) == 1
-    assert judged(node, wanted(template=f"local:vztmpl/{NEW}")) == preflight.Verdict()
+    assert judged(node, wanted(template=f"local:vztmpl/{NEW}")) == judgement.Verdict()
 
 
 def test_a_template_on_a_storage_that_only_pve_can_list(node):
@@ -225,7 +228,7 @@ def test_a_template_on_a_storage_that_only_pve_can_list(node):
     (node.pve_dir / "storage.cfg").write_text(remote, encoding="utf-8")
     node.pve.storages["share"] = {**node.pve.storages["local"], "type": "nfs", "content": "vztmpl"}
     there = wanted().config["template"].rpartition("/")[2]
-    assert judged(node, wanted(template=f"share:vztmpl/{there}")) == preflight.Verdict()
+    assert judged(node, wanted(template=f"share:vztmpl/{there}")) == judgement.Verdict()
     (step,) = judged(node, wanted(template=f"share:vztmpl/{NEW}")).steps
     assert step.entries[0].params == {"storage": "share", "template": NEW}
 
@@ -258,7 +261,7 @@ def test_the_version_is_asked_for_only_when_devices_are_passed_on(node):
     judged(node, wanted())
     assert ("GET", "/version") not in asked(node)
     node.pve.version = "8.1.10"
-    one = replace(wanted(), devices=(gpus.Device("/dev/nvidia0", number=(195, 0)),))
+    one = replace(wanted(), devices=(devices.Device("/dev/nvidia0", number=(195, 0)),))
     (finding,) = judged(node, one).findings
     assert "Proxmox VE 8.1.10" in finding.got
     raw = replace(one, config={**one.config, "gpu_passthrough": "raw"})

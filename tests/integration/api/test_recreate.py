@@ -14,7 +14,7 @@ import pytest
 from paper_node import Cut, wanted
 from test_executor import Cutting, normal, predicted, pve_calls
 
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._node import observe
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.container import observe
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.store import Store
 
 NET = {"name": "eth0", "bridge": "vmbr0", "ip": "dhcp"}

@@ -11,7 +11,7 @@ import re
 import pytest
 from paper_node import wanted
 
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.conffile import parse_conf
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.pve.conffile import parse_conf
 
 CONFIG = "/nodes/pve/lxc/950/config"
 DATA = {"name": "data", "pool": "local", "size_gb": 1, "mount_point": "/data"}

@@ -23,7 +23,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pct_targets import Target
 
-from ansible_collections.phoenix.hypervisor.plugins.plugin_utils._pct_wrapper import GUEST_ENVIRONMENT
+from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.pct.pct_wrapper import GUEST_ENVIRONMENT
 
 MEGABYTE = 1 << 20
 ODD_NAMES = [

@@ -17,7 +17,7 @@ import typing as t
 import pytest
 from pct_targets import PASSWORD, USER, Target
 
-from ansible_collections.phoenix.hypervisor.plugins.plugin_utils import run
+from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.run import run_identity as run
 
 COLLECTIONS = next(
     str(path.parent) for path in pathlib.Path(run.__file__).parents if path.name == "ansible_collections"

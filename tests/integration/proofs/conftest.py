@@ -12,7 +12,8 @@ from fault_node import FaultNode
 from proof_counts import COUNTS, LONG
 from proof_node import ProofNode, edges
 
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._node import executor, local_client
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.container import executor
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.pve import local_client
 
 
 @pytest.fixture(scope="module", params=[9, 8] if LONG else [9], ids=lambda number: f"pve{number}")

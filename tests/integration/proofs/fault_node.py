@@ -14,9 +14,9 @@ from typing import Any
 from aiohttp import web
 from proof_node import TEMPLATE, ProofNode
 
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.model import Wanted
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.client import PveError
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.outcome import StepError, next_step
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.model import Wanted
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.container.outcome import StepError, next_step
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.pve.client import PveError
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.store import StoreError
 
 DISK = "local:950/vm-950-disk-0.raw"

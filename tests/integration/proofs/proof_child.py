@@ -23,18 +23,11 @@ from typing import Any
 
 from ansible.module_utils.testing import patch_module_args
 
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._core import ledger
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._node import (
-    application,
-    audit,
-    bounded,
-    conf_edit,
-    guest,
-    lease,
-    local_client,
-    observe,
-    store,
-)
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container import ledger
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node import audit, store
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.container import conf_edit, lease, observe
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.guest import application_run, bounded, guest
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.pve import local_client
 from ansible_collections.phoenix.hypervisor.plugins.modules import (
     phoenix_application,
     phoenix_feature,
@@ -105,7 +98,7 @@ def settle_edges(task: dict[str, Any]) -> None:
         return bounded.run(["/bin/sh", "-c", script], timeout, data=data or b"", limit=limit)
 
     guest.attach = attach
-    phoenix_application.PATHS = application.Paths(
+    phoenix_application.PATHS = application_run.Paths(
         str(inside / "application"), str(inside / "application.log"), str(inside / "lock")
     )
     conf_edit.LOCKS = str(root / "lock")

@@ -39,12 +39,13 @@ from controlplane.pve import LabPve, local_storage
 from controlplane.wire import bare_path
 from fakepve.certs import make_cert
 
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._core import ledger as ledgers
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.model import Wanted
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._node import guest, local_client
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container import ledger as ledgers
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.model import Wanted
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.audit import Audit
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.executor import Executor
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.observe import Observer
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.container.executor import Executor
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.container.observe import Observer
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.guest import guest
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.pve import local_client
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.store import Store
 
 TEMPLATE = "local:vztmpl/debian-12-standard_12.7-1_amd64.tar.zst"

@@ -8,47 +8,34 @@ from __future__ import annotations
 
 import proof_node  # noqa: F401  # pylint: disable=unused-import  # finds the collection
 
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._core import (
-    application,
-    auditline,
-    conffile,
-    planner,
-    properties,
-    rawlines,
-    refusals,
-)
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.model import Observation, Record
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._node import (
-    audit,
-    bounded,
-    client,
-    executor,
-    guest,
-    lease,
-    local_client,
-    pvecalls,
-    store,
-    tasks,
-)
-from ansible_collections.phoenix.hypervisor.plugins.plugin_utils._pct_wrapper import NodeCall
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core import auditline
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container import environment
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.model import Observation, Record
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.plan import planner, refusals
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.pve import conffile, properties, rawlines
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node import audit, store
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.container import executor, lease
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.guest import bounded, guest
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.pve import client, direct, local_client, tasks
+from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.pct.pct_wrapper import NodeCall
 
 __all__ = [
     "NodeCall",
     "Observation",
     "Record",
-    "application",
     "audit",
     "auditline",
     "bounded",
     "client",
     "conffile",
+    "direct",
+    "environment",
     "executor",
     "guest",
     "lease",
     "local_client",
     "planner",
     "properties",
-    "pvecalls",
     "rawlines",
     "refusals",
     "store",

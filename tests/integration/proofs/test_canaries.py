@@ -17,7 +17,7 @@ import yaml
 from fault_node import FaultNode, wanted
 from proof_counts import COUNTS
 from pure_parts import client as client_errors
-from pure_parts import local_client, pvecalls
+from pure_parts import direct, local_client
 
 REPO = Path(__file__).resolve().parents[3]
 CANARY = "canary-c0ffee-%s"
@@ -109,7 +109,7 @@ def test_without_https_a_secret_is_not_sent_at_all(monkeypatch: pytest.MonkeyPat
 
     monkeypatch.setattr(local_client, "mint_ticket", none)
     with pytest.raises(local_client.UnavailableError):
-        pvecalls.client_for(secret=True)
+        direct.client_for(secret=True)
     assert spawned == []
 
 

@@ -20,16 +20,12 @@ from proof_counts import COUNTS, LONG, number
 from proof_node import normal, predicted, pve_calls
 from proof_states import FEATURES, adoptions, applied_features, configs, confs
 
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._core import (
-    compare,
-    instance,
-    ledger,
-    marker,
-    mounts,
-    rawlines,
-)
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.conffile import ConfFile, parse_conf
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.model import Record, Wanted
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container import ledger
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.config import compare, mounts
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.model import Record, Wanted
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.plan import instance
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.pve import marker, rawlines
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.pve.conffile import ConfFile, parse_conf
 
 CTID = 950
 PAIRS = number("PAIRS", 500, 10_000)

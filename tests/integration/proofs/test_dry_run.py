@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from proof_counts import COUNTS, LONG, number
 from proof_node import TEMPLATE, ProofNode, normal, predicted, pve_calls
 
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.model import Wanted
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.model import Wanted
 
 FLEETS = number("FLEETS", 24, 1000)
 NAMES = ("base", "docker", "gpu", "serve")

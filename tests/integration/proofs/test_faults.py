@@ -22,7 +22,7 @@ from fault_node import DISK, FaultNode, wanted
 from proof_counts import COUNTS, LONG
 from proof_node import MUTATING
 
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._node import local_client
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.pve import local_client
 
 CREATE, CONFIG = "POST /nodes/pve/lxc", "PUT /nodes/pve/lxc/950/config"
 START, STOP = "POST /nodes/pve/lxc/950/status/start", "POST /nodes/pve/lxc/950/status/shutdown"

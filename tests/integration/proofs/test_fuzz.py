@@ -21,9 +21,9 @@ from pure_parts import (
     NodeCall,
     Observation,
     Record,
-    application,
     auditline,
     conffile,
+    environment,
     planner,
     properties,
     rawlines,
@@ -156,10 +156,10 @@ def test_a_command_reaches_the_container_as_it_is(command: str, become: bool) ->
 @given(st.lists(TEXT, min_size=1, max_size=3))
 def test_a_list_in_the_applications_environment_is_split_by_a_shell_into_itself(values: list[str]) -> None:
     count("application environments")
-    environment = application.environment({"vllm_args": values, "note": values[0]}, 950, "web", "pve", ("a",))
-    assert environment["PHOENIX_NOTE"] == values[0]
+    found = environment.environment({"vllm_args": values, "note": values[0]}, 950, "web", "pve", ("a",))
+    assert found["PHOENIX_NOTE"] == values[0]
     script = 'eval "set -- $PHOENIX_VLLM_ARGS"; for word; do printf "%s\\0" "$word"; done'
-    done = subprocess.run(["/bin/sh", "-c", script], env=environment, capture_output=True, check=True)
+    done = subprocess.run(["/bin/sh", "-c", script], env=found, capture_output=True, check=True)
     assert done.stdout.decode("utf-8", "surrogateescape").split("\0")[:-1] == values
 
 

@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 from proof_node import TEMPLATE, ProofNode, normal, predicted, pve_calls
 
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.model import Wanted
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._node import local_client, tasks
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.client import PveError
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.outcome import StepError
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.model import Wanted
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.container.outcome import StepError
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.pve import local_client, tasks
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.pve.client import PveError
 
 SNAPSHOT = "phoenix-guard"
 BASE = {"template": TEMPLATE, "storage_pool": "tank", "memory_mb": 512}

@@ -17,10 +17,11 @@ import pytest
 from proof_counts import COUNTS
 from proof_node import TEMPLATE, ProofNode, normal, predicted, pve_calls
 
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._core import ledger
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.model import Wanted
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._node import identity, local_client
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.outcome import StepError
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container import ledger
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.model import Wanted
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.container import identity
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.container.outcome import StepError
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.pve import local_client
 
 CTID, OTHER = 950, 960
 LXC = "/nodes/pve/lxc"

@@ -19,8 +19,8 @@ from hypothesis import strategies as st
 from proof_counts import COUNTS, LONG, number
 from proof_node import TEMPLATE, ProofNode, normal, predicted, pve_calls
 
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.conffile import parse_conf
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.model import Wanted
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.model import Wanted
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.pve.conffile import parse_conf
 
 CTID = 950
 HISTORIES = number("HISTORIES", 80, 4000)

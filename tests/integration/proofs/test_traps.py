@@ -15,7 +15,7 @@ import pytest
 from proof_counts import COUNTS
 from proof_node import TEMPLATE, ProofNode
 
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.model import Wanted
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.model import Wanted
 
 CONFIG = "/nodes/pve/lxc/950/config"
 DISK = "rootfs: local:950/vm-950-disk-0.raw,size=8G\n"

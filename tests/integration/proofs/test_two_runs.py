@@ -15,7 +15,7 @@ from fault_node import FaultNode, wanted
 from proof_counts import COUNTS, LONG
 from pure_parts import lease
 
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._node import local_client
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.pve import local_client
 
 ROUNDS = 50 if LONG else 5
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import ansible_collections.phoenix.hypervisor as collection
-from ansible_collections.phoenix.hypervisor.plugins.plugin_utils import lineage
+from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.run import lineage
 
 HERE = Path(next(iter(collection.__path__)))
 SLICES = 300  # the wait that called itself for each slice ended in a RecursionError after some 250

@@ -8,7 +8,7 @@ from __future__ import annotations
 import pytest
 
 from ansible_collections.phoenix.hypervisor.plugins.action.phoenix_host_claims import TAGS, selected
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.hostclaims import SECTIONS
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.host.sections import SECTIONS
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ import stat
 
 import pytest
 
-from ansible_collections.phoenix.hypervisor.plugins.plugin_utils import _audit_file as audit_file
+from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.audit import audit_file
 
 DAY = "20261123"
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.phoenix.hypervisor.plugins.plugin_utils import _audit_result as audit
+from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.audit import audit_result as audit
 
 
 def anybody(_source: object) -> bool:

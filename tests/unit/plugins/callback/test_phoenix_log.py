@@ -17,7 +17,7 @@ import textwrap
 import pytest
 
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.auditline import AuditEvent, parse_line
-from ansible_collections.phoenix.hypervisor.plugins.plugin_utils import run
+from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.run import run_identity as run
 
 COLLECTIONS = next(
     str(path.parent) for path in pathlib.Path(run.__file__).parents if path.name == "ansible_collections"
@@ -26,7 +26,7 @@ COLLECTIONS = next(
 # An action plugin runs in a forked worker, a test or a lookup too.
 LOOKUP = """
 from ansible.plugins.lookup import LookupBase
-from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.run import run_identity
+from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.run.run_identity import run_identity
 class LookupModule(LookupBase):
     def run(self, terms, variables=None, **kwargs):
         return [dict(run_identity())]

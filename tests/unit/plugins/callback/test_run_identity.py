@@ -12,7 +12,7 @@ import typing as t
 
 import pytest
 
-from ansible_collections.phoenix.hypervisor.plugins.plugin_utils import run
+from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.run import run_identity
 
 
 @pytest.fixture
@@ -23,26 +23,26 @@ def child() -> t.Iterator[subprocess.Popen[bytes]]:
 
 
 def test_identity_is_stable_and_a_copy() -> None:
-    first = run.run_identity()
+    first = run_identity.run_identity()
     first["controller"] = "changed"
-    second = run.run_identity()
+    second = run_identity.run_identity()
     assert second["controller"] != "changed"
     assert second["pid"] == os.getpid()
-    assert second["id"] == run.run_identity()["id"]
+    assert second["id"] == run_identity.run_identity()["id"]
     assert second["started"].replace("-", "").replace(":", "").startswith(second["id"][:15])
 
 
 def test_this_run_lives_and_others_do_not(child: subprocess.Popen[bytes]) -> None:
-    mine = dict(run.run_identity())
-    assert run.run_is_alive(mine) is True
-    other = {**mine, "pid": child.pid, "pid_start": run._pid_start(child.pid)}
-    assert run.run_is_alive(other) is True
+    mine = dict(run_identity.run_identity())
+    assert run_identity.run_is_alive(mine) is True
+    other = {**mine, "pid": child.pid, "pid_start": run_identity._pid_start(child.pid)}
+    assert run_identity.run_is_alive(other) is True
     # A zombie, not yet waited for, is dead too.
     child.kill()
     os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
-    assert run.run_is_alive(other) is False
+    assert run_identity.run_is_alive(other) is False
     child.wait()
-    assert run.run_is_alive(other) is False
+    assert run_identity.run_is_alive(other) is False
 
 
 @pytest.mark.parametrize(
@@ -58,9 +58,9 @@ def test_this_run_lives_and_others_do_not(child: subprocess.Popen[bytes]) -> Non
     ],
 )
 def test_what_else_a_lease_may_say(changes: dict[str, t.Any], alive: bool | None) -> None:
-    assert run.run_is_alive({**run.run_identity(), **changes}) is alive
+    assert run_identity.run_is_alive({**run_identity.run_identity(), **changes}) is alive
 
 
 def test_the_machine_id_is_not_told() -> None:
-    machine_id = run._machine_id()
-    assert machine_id not in str(run.run_identity())
+    machine_id = run_identity._machine_id()
+    assert machine_id not in str(run_identity.run_identity())

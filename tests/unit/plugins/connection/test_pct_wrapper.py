@@ -18,8 +18,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._node import lease as leases
-from ansible_collections.phoenix.hypervisor.plugins.plugin_utils import _pct_wrapper as wrapper
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.container import lease as leases
+from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.pct import pct_wrapper as wrapper
 
 NONCE = "0123456789abcdef0123456789abcdef"
 

@@ -14,9 +14,9 @@ import pytest
 from ansible.inventory.manager import InventoryManager
 from ansible.parsing.dataloader import DataLoader
 
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._config import addresses
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._config.hostshape import repository
-from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config_schemas import load_schema
+from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.checks import download_addresses
+from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.files.schema_files import load_schema
+from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.host.hostshape import repository
 
 RUN = "NVIDIA-Linux-x86_64-580.1.run"
 FINGERPRINT = "7DEE 0C7C 33DF B5A2 0165  0B7D F9DC 99C5 43D6 1F02"
@@ -113,5 +113,8 @@ def test_no_key_with_an_address_is_overlooked(kind: str) -> None:
         if isinstance(piece, Mapping) and "http" in str(piece.get("pattern", ""))
     }
     assert given
-    found = {item.path[-1] for item in addresses.of_host({"section": dict.fromkeys(given, "https://x.example.org/")})}
+    found = {
+        item.path[-1]
+        for item in download_addresses.of_host({"section": dict.fromkeys(given, "https://x.example.org/")})
+    }
     assert found == given

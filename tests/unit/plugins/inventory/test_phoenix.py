@@ -22,7 +22,7 @@ from ansible.template import Templar
 from ansible.vars.hostvars import HostVars
 from ansible.vars.manager import VariableManager
 
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._config.source import inventory_id
+from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.documents.source import inventory_id
 
 SOURCE = """
 plugin: phoenix.hypervisor.phoenix

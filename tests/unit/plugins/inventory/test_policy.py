@@ -14,7 +14,7 @@ import pytest
 from ansible.inventory.manager import InventoryManager
 from ansible.parsing.dataloader import DataLoader
 
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._config.policy import KEYS, load_policy
+from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.policy import KEYS, load_policy
 
 LXC: dict[str, Any] = {"name": "web", "template": "local:vztmpl/debian.tar.zst", "features": ["base_setup"]}
 

@@ -17,13 +17,15 @@ from typing import Any
 import pytest
 
 import ansible_collections.phoenix.hypervisor as collection
-from ansible_collections.phoenix.hypervisor.tests.unit.plugins.module_utils.config.faults import (
+from ansible_collections.phoenix.hypervisor.tests.unit.plugins.plugin_utils.config.documents.faults import (
     FAULTS,
     GOOD,
     GOOD_HOST,
     dump,
 )
-from ansible_collections.phoenix.hypervisor.tests.unit.plugins.module_utils.config.fleet_faults import CROSS_FAULTS
+from ansible_collections.phoenix.hypervisor.tests.unit.plugins.plugin_utils.config.documents.fleet_faults import (
+    CROSS_FAULTS,
+)
 
 BY_NAME = {fault.name: fault for fault in [*FAULTS, *CROSS_FAULTS]}
 SOURCE = """

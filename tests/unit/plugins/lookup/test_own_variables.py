@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 import ansible_collections.phoenix.hypervisor as collection
-from ansible_collections.phoenix.hypervisor.plugins.plugin_utils import own_variables
+from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.untrusted import own_variables
 
 ENTRY = {
     "name": "guest",

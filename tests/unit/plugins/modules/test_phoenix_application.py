@@ -17,14 +17,14 @@ import sys
 
 import pytest
 
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._node import application as node
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.guest import application_run as node
 
-ROOT = str(pathlib.Path(os.path.abspath(node.__file__)).parents[6])
+ROOT = str(pathlib.Path(os.path.abspath(node.__file__)).parents[7])
 
 DRIVER = """
 import json, sys
 from ansible.module_utils.testing import patch_module_args
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._node import application as node
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.guest import application_run as node
 from ansible_collections.phoenix.hypervisor.plugins.modules import phoenix_application as module
 module.PATHS = node.Paths(*sys.argv[1:4])
 node.GRACE = 0.3

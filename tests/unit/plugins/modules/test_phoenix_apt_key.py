@@ -15,7 +15,7 @@ from ansible.module_utils.testing import patch_module_args
 from ansible_collections.phoenix.hypervisor.plugins.modules import phoenix_apt_key
 
 REPO = Path(__file__).resolve().parents[4]
-KEYS = (REPO / "tests/unit/plugins/module_utils/_core/test_openpgp.py").read_text(encoding="utf-8")
+KEYS = (REPO / "tests/unit/plugins/module_utils/_core/host/credentials/test_openpgp.py").read_text(encoding="utf-8")
 
 
 def key(name: str) -> str:

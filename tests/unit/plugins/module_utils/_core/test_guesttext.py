@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._core import guesttext, ledger
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core import guesttext
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container import ledger
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,364 @@
+# Copyright (c) 2026, Phoenix Hypervisor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Mount points and volumes of a configuration as PVE's ``mpN`` options.
+
+A volume is known by its name: the record ties it to PVE's volume, so that another path moves the mount and never
+allocates a disk over the data. A bind mount is known by its path inside. What exists keeps its slot, what is new takes
+the first free one. A volume that exists is never asked for again: PVE would allocate another one (PVE facts).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ...pve import forms, properties
+from ...pve.conffile import ConfFile
+from ..model import Record, Wanted
+from .options import Desired
+
+SLOTS = 256  # mp0 to mp255
+VOLUMES = "volumes"
+# What asks for a new disk: STORAGE:GIB.
+_NEW = re.compile(r"[^:]+:\d+(?:\.\d+)?\Z")
+
+
+@dataclass(frozen=True)
+class Place:
+    """One mount point of the configuration, and where the container has it.
+
+    ``key`` is its place in the file, ``slot`` the ``mpN`` that it has or gets. ``exists``: the slot has it already;
+    ``detached`` is the volume of an ``unusedN`` that is attached again, ``size`` its size. ``to_come``: PVE allocates
+    it with the next start. ``live``: only the running container has it, and a pending change would take it away.
+    """
+
+    key: str
+    source: str
+    path: str
+    parts: Mapping[str, str]
+    name: str = ""
+    size_gb: int = 0
+    pool: str = ""
+    without: frozenset[str] = frozenset()
+    slot: str = ""
+    exists: bool = False
+    detached: str = ""
+    size: str = ""
+    to_come: bool = False
+    live: bool = False
+
+    def desired(self) -> Desired:
+        """The option that it asks for."""
+        if self.source == VOLUMES and self.exists and not self.to_come:
+            return Desired(self.slot, self.source, parts={"mp": self.path})
+        if self.detached:
+            size = {"size": self.size} if self.size else {}
+            return Desired(self.slot, self.source, parts={"volume": self.detached, "mp": self.path, **size})
+        return Desired(self.slot, self.source, parts=self.parts, without=self.without)
+
+    def title(self) -> str:
+        """It in a message."""
+        return f"{self.key} ({self.name})" if self.name else self.key
+
+
+@dataclass(frozen=True)
+class Mounts:
+    """All mount points of a configuration, and why one of them can't be had."""
+
+    places: tuple[Place, ...] = ()
+    error: str | None = None
+
+    def desired(self) -> dict[str, Desired]:
+        """The ``mpN`` options that the configuration asks for, each in its slot."""
+        return {place.slot: place.desired() for place in self.places}
+
+    def sizes(self) -> dict[str, tuple[int, str]]:
+        """Slot -> (size in GiB, its key) of the volumes that exist."""
+        there = (p for p in self.places if p.source == VOLUMES and p.exists and not p.to_come)
+        return {p.slot: (p.size_gb, f"{p.key}/size_gb") for p in there}
+
+    def live(self) -> set[str]:
+        """The slots whose pending change would take something wanted away."""
+        return {place.slot for place in self.places if place.live}
+
+
+def is_mount(key: str) -> bool:
+    """Whether an option is a mount point."""
+    return key.rstrip("0123456789") == "mp"
+
+
+def _parts(value: str) -> dict[str, str]:
+    return properties.parse(value, "volume")
+
+
+def volume_of(value: str) -> str:
+    """PVE's id of the volume, empty for a bind or device mount and for one that is still to be allocated."""
+    volume = _parts(value).get("volume", "")
+    return "" if volume.startswith("/") or _NEW.match(volume) else volume
+
+
+def path_of(value: str) -> str:
+    """The path inside the container, in its canonical form."""
+    return forms.path(_parts(value).get("mp", ""))
+
+
+def _is_bind(value: str) -> bool:
+    return _parts(value).get("volume", "").startswith("/")
+
+
+def _wanted(config: Mapping[str, Any]) -> Iterator[Place]:
+    for index, item in enumerate(config.get("mount_points") or ()):
+        path = forms.path(item["container_path"])
+        parts = {"volume": str(item["host_path"]), "mp": path}
+        if item.get("read_only"):
+            parts["ro"] = "1"
+        writable = frozenset({"ro"}) if item.get("read_only") is False else frozenset()
+        source = "shared_volumes" if item.get("shared_volume") else "mount_points"
+        yield Place(f"mount_points/{index}", source, path, parts, without=writable)
+    for index, item in enumerate(config.get(VOLUMES) or ()):
+        path = forms.path(item["mount_point"])
+        pool = str(item.get("pool") or config.get("storage_pool") or "local")
+        parts = {"volume": f"{pool}:{item['size_gb']}", "mp": path}
+        size, own = int(item["size_gb"]), str(item.get("pool") or "")
+        yield Place(f"{VOLUMES}/{index}", VOLUMES, path, parts, name=str(item["name"]), size_gb=size, pool=own)
+
+
+class _Search:
+    """Finds the configuration's mount points among those of one container."""
+
+    def __init__(self, wanted: Wanted, conf: ConfFile, record: Record, running: bool) -> None:
+        self.config, self.conf, self.record, self.running = wanted.config, conf, record, running
+        self.ctid = wanted.ctid
+        self.live = {key: value for key, value in conf.head.items() if is_mount(key)}
+        self.merged = {key: value for key, value in conf.merged().items() if is_mount(key)}
+        # A container that no run has configured yet is a new one, a clone or an adopted one: what it has is ours.
+        self.all_ours = not record.applied or wanted.adopt in ("record", "reapply")
+        self.taken: set[str] = set()
+
+    def run(self) -> Mounts:
+        """Each mount point in its slot."""
+        found: dict[str, Place] = {}
+        places = list(_wanted(self.config))
+        for look in (self._by_volume, self._by_record, self._by_unused, self._by_path):
+            for place in places:
+                hit = look(place) if place.key not in found else None
+                if hit is not None:
+                    found[place.key] = hit
+        lost = [place for place in places if place.key not in found]
+        free = self._free()
+        for place in lost:
+            found[place.key] = _replace(place, slot=next(free))
+        result = tuple(self._with_slot(found[place.key], free) for place in places)
+        return Mounts(result, self._error(result, lost))
+
+    def _with_slot(self, place: Place, free: Iterator[str]) -> Place:
+        return place if place.slot else _replace(place, slot=next(free))
+
+    def _take(self, place: Place, slot: str, **more: Any) -> Place:
+        self.taken.add(slot)
+        return _replace(place, slot=slot, exists=True, **more)
+
+    def _known(self, place: Place) -> Mapping[str, str]:
+        return self.record.volumes.get(place.name) or {} if place.source == VOLUMES else {}
+
+    def _by_volume(self, place: Place) -> Place | None:
+        """By its name: PVE's volume that the record ties to it, mounted anywhere."""
+        volume = self._known(place).get("volume")
+        if not volume:
+            return None
+        for slot, value in self.merged.items():
+            if volume_of(value) == volume and slot not in self.taken:
+                return self._take(place, slot)
+        for slot, value in self.live.items():
+            if volume_of(value) == volume and slot not in self.taken:
+                return self._take(place, slot, live=True)
+        return None
+
+    def _by_record(self, place: Place) -> Place | None:
+        """By its name and the place that the record has: PVE renames a volume that becomes a template's or moves."""
+        known = self._known(place)
+        slot, path = known.get("slot", ""), known.get("mp", "")
+        for values, live in ((self.merged, False), (self.live, True)):
+            value = values.get(slot)
+            if value and slot not in self.taken and not _is_bind(value) and path_of(value) == path:
+                return self._take(place, slot, live=live)
+        return None
+
+    def _by_unused(self, place: Place) -> Place | None:
+        """By its name: PVE's volume that the record ties to it, detached."""
+        volume = self._known(place).get("volume")
+        detached = volume and any(
+            _parts(value).get("volume") == volume
+            for key, value in self.conf.head.items()
+            if key.rstrip("0123456789") == "unused"
+        )
+        return _replace(place, detached=volume, size=self._known(place).get("size", "")) if detached else None
+
+    def _by_path(self, place: Place) -> Place | None:
+        """By its path, where the mounted volume is ours or exactly the configured one."""
+        for slot in sorted(self.merged, key=_number):
+            value = self.merged[slot]
+            if slot in self.taken or path_of(value) != place.path or _is_bind(value) != (place.source != VOLUMES):
+                continue
+            same = place.source != VOLUMES and forms.path(_parts(value)["volume"]) == forms.path(place.parts["volume"])
+            if same or self._is_ours(slot, value):
+                return self._take(place, slot, to_come=bool(_NEW.match(_parts(value)["volume"])))
+        if place.source == VOLUMES:
+            return None
+        for slot in sorted(self.live, key=_number):
+            value = self.live[slot]
+            if slot not in self.taken and self.conf.is_going(slot) and _same_bind(value, place):
+                return self._take(place, slot, live=True)
+        return None
+
+    def _is_ours(self, slot: str, value: str) -> bool:
+        applied = self.record.applied.get(slot)
+        path = path_of(value)
+        if isinstance(applied, Mapping) and forms.path(applied.get("mp", "")) == path:
+            return True
+        names = self.record.volumes.values()
+        return self.all_ours or any(volume_of(value) and known.get("volume") == volume_of(value) for known in names)
+
+    def _free(self) -> Iterator[str]:
+        for number in range(SLOTS):
+            key = f"mp{number}"
+            if key not in self.live and key not in self.conf.pending and key not in self.taken:
+                yield key
+
+    # ---------------------------------------------------------------- refusals
+    def _error(self, places: tuple[Place, ...], lost: list[Place]) -> str | None:
+        fresh = [place for place in places if not place.exists]
+        named = {known.get("slot") for known in self.record.volumes.values()}
+        for place in lost:
+            error = self._unnamed(place, named) if place.source == VOLUMES else None
+            if error:
+                return error
+        for place in fresh:
+            error = self._occupied(place, {each.slot: each for each in places})
+            if error:
+                return error
+        return None
+
+    def _unnamed(self, place: Place, named: set[str | None]) -> str | None:
+        """A volume that an earlier version of the record tied to its path alone, and whose path is not in the file."""
+        if place.name in self.record.volumes:
+            return None
+        for slot, value in self.merged.items():
+            applied = self.record.applied.get(slot)
+            ours = isinstance(applied, Mapping) and forms.path(applied.get("mp", "")) == path_of(value)
+            if slot not in self.taken and slot not in named and ours and volume_of(value):
+                return (
+                    f"{place.title()}: nothing is mounted at {place.path}, and {slot} ({volume_of(value)}) at "
+                    f"{path_of(value)} is no longer in the configuration; which volume has that name is not on record "
+                    f"yet. Run once with mount_point {path_of(value)}, then change it"
+                )
+        return None
+
+    def _occupied(self, place: Place, slots: Mapping[str, Place]) -> str | None:
+        """Why a new mount point can't have its path: something else is mounted there."""
+        for slot, value in sorted(self.merged.items()):
+            if path_of(value) != place.path or slot in slots or self._goes(slot, value):
+                continue
+            return (
+                f"{place.title()}: {place.path} of container {self.ctid} is occupied by {slot} ({_shown(value)}), "
+                "which is not managed by this collection; choose another path, remove that mount point "
+                f"(pct set {self.ctid} --delete {slot}), or take it over with phoenix_adopt"
+            )
+        if not self.running:
+            return None
+        for slot, value in sorted(self.live.items()):
+            if path_of(value) == place.path:
+                return (
+                    f"{place.title()}: {place.path} of container {self.ctid} is in use by {slot} ({_shown(value)}) "
+                    f"until the container restarts; remove {place.key} from the configuration, run again, restart the "
+                    f"container (pct reboot {self.ctid}), then add it{self._name_of(value)}"
+                )
+        return None
+
+    def _goes(self, slot: str, value: str) -> bool:
+        """Whether this run removes it: ours, and not in the configuration any more."""
+        applied = self.record.applied.get(slot)
+        return isinstance(applied, Mapping) and forms.path(applied.get("mp", "")) == path_of(value)
+
+    def _name_of(self, value: str) -> str:
+        names = [n for n, known in self.record.volumes.items() if known.get("volume") == volume_of(value) != ""]
+        return f". To keep the data there, name the volume {names[0]!r}" if names else ""
+
+
+def _replace(place: Place, **values: Any) -> Place:
+    return Place(**{**place.__dict__, **values})
+
+
+def _number(slot: str) -> int:
+    return int(slot[2:] or 0)
+
+
+def _same_bind(value: str, place: Place) -> bool:
+    same = forms.path(_parts(value).get("volume", "")) == forms.path(place.parts["volume"])
+    return _is_bind(value) and same and path_of(value) == place.path
+
+
+def _shown(value: str) -> str:
+    return _parts(value).get("volume", "")
+
+
+def find(wanted: Wanted, conf: ConfFile, record: Record, running: bool = False) -> Mounts:
+    """The mount points of the configuration, each in the slot that the container has it in or gets it in."""
+    return _Search(wanted, conf, record, running).run()
+
+
+def remembered(mounts: Mounts, conf: ConfFile, record: Record) -> dict[str, dict[str, str]]:
+    """Name -> what ties a volume to it: slot, path, and PVE's volume where the record keeps one that is not mounted.
+
+    The volume of one that is mounted is looked up when the record is written: it may be allocated by the same call.
+    """
+    merged = conf.merged()
+    result = {p.name: {"slot": p.slot, "mp": p.path} for p in mounts.places if p.source == VOLUMES}
+    used = {volume_of(merged.get(each["slot"], "")) for each in result.values()}
+    used |= {place.detached for place in mounts.places}
+    for name, known in record.volumes.items():
+        value = merged.get(known.get("slot", ""), "")
+        moved = value and not _is_bind(value) and path_of(value) == known.get("mp")
+        tied = {**known, **(_tied(value) if moved else {})}
+        if name not in result and tied.get("volume") and tied["volume"] not in used:
+            result[name] = tied
+    return result
+
+
+def completed(volumes: Mapping[str, Mapping[str, str]], conf: ConfFile) -> dict[str, dict[str, str]]:
+    """The same with PVE's volume of each that is mounted."""
+    result = {}
+    merged = {**conf.head, **conf.merged()}
+    for name, known in volumes.items():
+        result[name] = dict(known) if known.get("volume") else {**known, **_tied(merged.get(known["slot"], ""))}
+    return result
+
+
+def _tied(value: str) -> dict[str, str]:
+    volume, size = volume_of(value), _parts(value).get("size", "")
+    return {"volume": volume, **({"size": size} if size else {})} if volume else {}
+
+
+def is_recorded(volumes: Mapping[str, Mapping[str, str]], record: Record) -> bool:
+    """Whether the record ties the same names to the same places."""
+
+    def places(given: Mapping[str, Mapping[str, str]]) -> dict[str, tuple[str, str]]:
+        return {name: (known.get("slot", ""), known.get("mp", "")) for name, known in given.items()}
+
+    return places(volumes) == places(record.volumes)
+
+
+def other_pools(mounts: Mounts, conf: ConfFile) -> list[tuple[str, str]]:
+    """(key, what is other) of the volumes that exist on another storage than the configuration's."""
+    result = []
+    merged = conf.merged()
+    for place in mounts.places:
+        there = volume_of(merged.get(place.slot, "")).partition(":")[0] if place.exists else ""
+        if there and place.pool and there != place.pool:
+            what = f"{place.path} is on {there}, and {place.pool} is configured"
+            result.append((f"{place.key}/pool", what))
+    return result

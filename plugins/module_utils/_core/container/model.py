@@ -1,0 +1,226 @@
+# Copyright (c) 2026, Phoenix Hypervisor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The planner's vocabulary: desired, observed and recorded state, and the steps between them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..gpu.devices import Device
+from ..pve.conffile import ConfFile
+from ..pve.fwfile import Firewall
+
+# What a step disrupts, in rising order. 'impossible' is reported, never tried.
+NOTHING = "nothing"
+HOT = "hot"
+RESTART = "restart"
+RECREATE = "recreate"
+IMPOSSIBLE = "impossible"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One mutation, as check mode predicts it and as a real run journals it.
+
+    ``op`` is pve (an API call), node (a write in the product's state directory), feature, application or health.
+    """
+
+    op: str
+    what: str
+    params: Mapping[str, Any] = field(default_factory=dict)
+
+    def as_dict(self) -> dict[str, Any]:
+        """For results, diffs and comparisons."""
+        return {"op": self.op, "what": self.what, "params": dict(self.params)}
+
+
+@dataclass(frozen=True)
+class Step:
+    """One transition or change, with its reason and the exact mutations that it makes."""
+
+    kind: str
+    reason: str
+    entries: tuple[Entry, ...] = ()
+    disrupts: str = NOTHING
+    goes_to: str | None = None
+    by_play: bool = False
+    name: str = ""
+
+    def as_dict(self) -> dict[str, Any]:
+        """For results and diffs."""
+        return {
+            "kind": self.kind,
+            "name": self.name,
+            "reason": self.reason,
+            "disrupts": self.disrupts,
+            "state": self.goes_to,
+            "entries": [entry.as_dict() for entry in self.entries],
+        }
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The planner's whole answer for one container."""
+
+    state: str
+    steps: tuple[Step, ...] = ()
+    error: str | None = None
+    waiting: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    due_features: tuple[Mapping[str, str], ...] = ()
+    application_due: str | None = None
+    health_due: str | None = None
+    final_state: str = ""
+
+    def as_dict(self) -> dict[str, Any]:
+        """For results and diffs."""
+        return {
+            "state": self.state,
+            "final_state": self.final_state,
+            "steps": [step.as_dict() for step in self.steps],
+            "error": self.error,
+            "waiting": list(self.waiting),
+            "notes": list(self.notes),
+            "due_features": [dict(item) for item in self.due_features],
+            "application_due": self.application_due,
+            "health_due": self.health_due,
+        }
+
+
+@dataclass(frozen=True)
+class Moved:
+    """The container of another node of the cluster that has the CTID."""
+
+    node: str
+    conf: ConfFile
+
+
+@dataclass(frozen=True)
+class Past:
+    """What PVE's list of tasks says of a CTID, in words; empty for nothing.
+
+    ``made`` is how the container that exists was made, ``destroyed`` how the one on record was destroyed, ``restored``
+    whether a backup was restored after that, ``failed`` how the creation that a run of ours began has failed.
+    """
+
+    made: str = ""
+    destroyed: str = ""
+    restored: bool = False
+    failed: str = ""
+
+
+@dataclass(frozen=True)
+class Observation:
+    """One container as the node shows it. ``boot`` names the container's current start (None when stopped).
+
+    ``firewall`` may be there before the container is: PVE looks after the file by the CTID alone.
+    ``above`` is the clone source, seen in the same way, where this run still has work on it. ``source_replaced`` says
+    why the source is not the container on record, ``past`` is None where PVE's tasks were not asked.
+    """
+
+    ctid: int
+    exists: bool = False
+    running: bool = False
+    conf: ConfFile = field(default_factory=ConfFile)
+    digest: str = ""
+    elsewhere: str | None = None
+    boot: str | None = None
+    address: str | None = None
+    ledger: Mapping[str, Any] | None = None
+    ledger_error: str | None = None
+    source: ConfFile | None = None
+    source_running: bool = False
+    source_word: str | None = None
+    source_ledger: Mapping[str, Any] | None = None
+    source_applied: Mapping[str, Any] = field(default_factory=dict)
+    source_volumes: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    above: Observation | None = None
+    storages: Mapping[str, str] = field(default_factory=dict)
+    creating: str | None = None
+    later_task: str | None = None
+    firewall: Firewall = field(default_factory=Firewall)
+    source_firewall: Firewall = field(default_factory=Firewall)
+    datacenter_firewall: bool = True
+    linked_clones: tuple[int, ...] = ()
+    past: Past | None = None
+    source_replaced: str | None = None
+    moved: Moved | None = None
+
+    @property
+    def lock(self) -> str | None:
+        """PVE's config lock, or None."""
+        return self.conf.head.get("lock") or None
+
+    @property
+    def template(self) -> bool:
+        """Whether it has been converted to a template."""
+        return self.conf.head.get("template") == "1"
+
+    @property
+    def tags(self) -> frozenset[str]:
+        """Its PVE tags, in lower case as they are compared."""
+        text = self.conf.head.get("tags", "").replace(",", ";").replace(" ", ";")
+        return frozenset(tag.lower() for tag in text.split(";") if tag)
+
+
+@dataclass(frozen=True)
+class Record:
+    """What the node remembers of earlier runs: the state word, ownership and the values last applied.
+
+    ``volumes`` ties the names of the configuration's volumes to PVE's (see mounts). ``dhcp`` are the interfaces that
+    were set to DHCP while the container ran, with that boot: PVE starts no client before the next one.
+    ``instance`` is what the container is recognized by, ``written`` when the record was, in seconds since the epoch.
+    ``replaced`` says why nothing else is remembered: the container that exists is not the one on record.
+    """
+
+    word: str | None = None
+    ours: bool = False
+    applied: Mapping[str, Any] = field(default_factory=dict)
+    creating: Mapping[str, Any] | None = None
+    ledger: Mapping[str, Any] | None = None
+    raw_boot: str | None = None
+    identity_due: bool = False
+    believe: bool = False
+    checked_boot: str | None = None
+    recreating: Mapping[str, Any] | None = None
+    origin: Mapping[str, Any] | None = None
+    guarding: Mapping[str, Any] | None = None
+    volumes: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    instance: Mapping[str, Any] | None = None
+    written: int | None = None
+    replaced: str | None = None
+    dhcp: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """The desired container: its JSON configuration, the features with their digests, and where to stop.
+
+    ``source`` is the clone source when this run still has work on it; ``clone_snapshot`` the snapshot to clone from;
+    ``inherited`` names the features that only its sources list; ``recreate`` is the consent to destroy it and make it
+    again, ``run`` who says so. ``classes`` are the devices that features of the sources need, ``assignment`` the GPUs,
+    None for all; ``devices`` and ``device_error`` follow from both on the node (see hostneeds), None
+    where none is needed.
+    """
+
+    ctid: int
+    node: str
+    config: Mapping[str, Any]
+    features: tuple[Mapping[str, Any], ...] = ()
+    application: Mapping[str, Any] | None = None
+    target: str = "completed"
+    adopt: str = "no"
+    destroy_confirmed: bool = False
+    source: Wanted | None = None
+    clone_snapshot: str | None = None
+    inherited: tuple[str, ...] = ()
+    recreate: bool = False
+    run: str = ""
+    classes: tuple[str, ...] = ()
+    assignment: str | None = None
+    devices: tuple[Device, ...] | None = None
+    device_error: str | None = None

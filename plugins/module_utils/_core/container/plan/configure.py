@@ -1,0 +1,157 @@
+# Copyright (c) 2026, Phoenix Hypervisor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The steps that bring a container's config, raw lines, firewall and disks to what is wanted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from ...pve.conffile import ConfFile
+from ...pve.fwfile import Firewall
+from .. import addresses, states
+from ..config import compare, firewall_changes, hostneeds, mounts, options
+from ..model import HOT, NOTHING, RESTART, Entry, Observation, Record, Wanted
+from .world import World
+
+
+def differs(wanted: Wanted, conf: ConfFile, raw: Any, record: Record, running: bool, firewall: Firewall) -> bool:
+    """Whether the config is other than the desired one."""
+    return (
+        bool(compare.reverts(wanted, conf, record, running))
+        or bool(compare.config_changes(wanted, conf, record, running))
+        or bool(compare.disk_growth(wanted, conf, record)[0])
+        or compare.raw_changes(wanted, raw, record) != ([], [])
+        or bool(compare.firewall_change(wanted, firewall, record))
+    )
+
+
+def filtering_notes(wanted: Wanted, seen: Observation, record: Record) -> list[str]:
+    """Notes on the container's firewall, when the configuration has one."""
+    notes = []
+    if firewall_changes.KEY in wanted.config:
+        foreign = compare.firewall_change(wanted, seen.firewall, record).foreign
+        notes += [f"firewall: a rule that was not set from here is kept: {rule.line()}" for rule in foreign]
+    if firewall_changes.is_filtered(wanted.config) and not seen.datacenter_firewall:
+        notes.append(
+            "firewall: enabled, but the firewall of the datacenter is off, so nothing is filtered; switch that on "
+            "once your own access is in its rules (pvesh set /cluster/firewall/options --enable 1)"
+        )
+    return notes
+
+
+def by_hand_notes(wanted: Wanted, seen: Observation, record: Record) -> list[str]:
+    """The sub-options that were set by hand beside ours: they are kept, and said, since no key of the file has them."""
+    actual = seen.conf.merged()
+    places = mounts.find(wanted, seen.conf, record, seen.running)
+    notes = []
+    for key, option in compare.desired(wanted, seen.conf, places).items():
+        found = options.by_hand(option, actual.get(key), record.applied.get(key))
+        if found:
+            notes.append(f"{key}: {','.join(found)} is not in the configuration and is kept")
+    return notes
+
+
+def configure(wanted: Wanted, seen: Observation, record: Record, world: World, target: int) -> list[str]:
+    """Adds the config write, the raw lines and the disk growth. Returns what waits for a restart afterwards."""
+    waiting = sorted(seen.conf.pending) if world.exists and seen.running else []
+    if world.exists and seen.running and record.raw_boot is not None and record.raw_boot == seen.boot:
+        waiting.append("lxc")
+    waiting += _unaddressed(seen, record, waiting)
+    if not world.exists or target < states.rank(states.CONFIGURED):
+        return waiting
+    path = f"/nodes/{wanted.node}/lxc/{wanted.ctid}"
+    created = any(step.kind in ("create", "clone") for step in world.steps)
+    earlier = Record() if created else record
+    conf = ConfFile(head=world.config) if created else seen.conf
+    undone = compare.reverts(wanted, conf, earlier, world.running)
+    changes = compare.config_changes(wanted, conf, earlier, world.running)
+    conf = conf.reverted(undone.reasons)
+    growth = list(compare.disk_growth(wanted, conf, earlier)[0].items())
+    add, remove = compare.raw_changes(wanted, world.raw, earlier)
+    filtering = compare.firewall_change(wanted, world.firewall, earlier)
+    # The record must not forget what is still to be removed, in case this run is cut off.
+    aside = ((compare.RAW, bool(add or remove)), (firewall_changes.KEY, bool(filtering)))
+    to_come = {key for key, pending in aside if pending}
+    if undone:
+        world.differs = bool(changes or growth or to_come)
+        world.config = conf.merged()
+        # Alone: PVE takes no other change of an option that the same call reverts.
+        call = Entry("pve", f"PUT {path}/config", {"revert": ",".join(sorted(undone.reasons))})
+        claim = Entry("node", "record", {"applied": dict(undone.after(earlier).applied)})
+        # The values are remembered with the last step that makes them so.
+        own = (claim,) if undone.claims else ()
+        known = own if changes else (_remember(changes, earlier, to_come),)
+        world.add("configure", "; ".join(undone.reasons.values()), call, *known)
+        waiting = [key for key in waiting if key not in undone.reasons]
+    if changes:
+        world.differs = bool(growth or to_come)
+        world.config = changes.onto(world.config)
+        call = Entry("pve", f"PUT {path}/config", changes.params())
+        remember = _remember(changes, earlier, to_come)
+        late = addresses.without_client(changes.set, conf.head) if world.running and seen.boot else []
+        if late:
+            remember = Entry("node", "record", {**remember.params, "dhcp": dict.fromkeys(late, str(seen.boot))})
+        world.add("configure", "; ".join(changes.reasons), call, remember, disrupts=changes.disrupts)
+        if world.running:
+            still = [key for key in _unaddressed(seen, record, ()) if addresses.is_by_dhcp(key, world.config)]
+            kept = {*(key for key in waiting if key == "lxc"), *late, *still}
+            waiting = sorted({*compare.left_waiting(changes, conf), *kept})
+    if add or remove:
+        to_come.remove(compare.RAW)
+        world.differs = bool(growth or to_come)
+        _raw_lines(wanted, seen, world, _remember(changes, earlier, to_come), (add, remove))
+        waiting = sorted({*waiting, "lxc"}) if world.running else waiting
+    if filtering:
+        world.differs = bool(growth)
+        world.firewall = filtering.after
+        calls = (Entry("pve", f"{c.method} {path}/firewall/{c.path}", c.params) for c in filtering.calls)
+        remember = _remember(changes, earlier, set())
+        disrupts = HOT if world.running else NOTHING
+        world.add("firewall", "; ".join(filtering.reasons), *calls, remember, disrupts=disrupts)
+    elif not (undone or changes or add or remove) and _unrecorded(changes, earlier, world, growth):
+        world.differs = bool(growth)
+        remember = _remember(changes, earlier, set())
+        world.add("record", "the values to compare with next time", remember)
+    for disk, size in growth:
+        world.differs = disk != growth[-1][0]
+        call = Entry("pve", f"PUT {path}/resize", {"disk": disk, "size": size})
+        world.add("resize", f"{disk} grows to {size}", call, disrupts=HOT if world.running else NOTHING)
+    return waiting
+
+
+def _unaddressed(seen: Observation, record: Record, waiting: Iterable[str]) -> list[str]:
+    """The interfaces that were set to DHCP since the container was started, and are still."""
+    now = seen.conf.merged()
+    late = [key for key, boot in record.dhcp.items() if seen.running and boot == seen.boot]
+    return [key for key in late if key not in waiting and addresses.is_by_dhcp(key, now)]
+
+
+def _unrecorded(changes: compare.Changes, earlier: Record, world: World, growth: Any) -> bool:
+    """Whether nothing needs to change, but what is remembered isn't that yet: the values, or the state's word."""
+    if dict(changes.applied) != dict(earlier.applied) or not mounts.is_recorded(changes.volumes, earlier):
+        return True
+    return world.word == states.CREATED and not growth
+
+
+def _remember(changes: compare.Changes, earlier: Record, to_come: set[str]) -> Entry:
+    """The write of the values last applied, of what is still to come as it was, and of the volumes that are known."""
+    kept = {key: earlier.applied[key] for key in to_come if key in earlier.applied}
+    values = {key: value for key, value in changes.applied.items() if key not in to_come}
+    known = changes.volumes or earlier.volumes
+    volumes = {"volumes": {name: dict(tied) for name, tied in changes.volumes.items()}} if known else {}
+    return Entry("node", "record", {"applied": {**values, **kept}, **volumes})
+
+
+def _raw_lines(wanted: Wanted, seen: Observation, world: World, remember: Entry, lines: Any) -> None:
+    add, remove = lines
+    text = [f"+{key}: {value}" for key, value in add] + [f"-{key}: {value}" for key, value in remove]
+    edit = Entry("conf", "edit raw lines", {"add": [list(line) for line in add], "remove": [list(x) for x in remove]})
+    values = dict(remember.params)
+    if world.running:
+        values["raw_boot"] = seen.boot
+    disrupts = RESTART if world.running else NOTHING
+    reason = f"{hostneeds.source_of(wanted, [*add, *remove])}: {', '.join(text)}"
+    world.add("raw", reason, edit, Entry("node", "record", values), disrupts=disrupts)

@@ -1,0 +1,165 @@
+# Copyright (c) 2026, Phoenix Hypervisor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A guarded change: a snapshot before a completed container is changed, a look at its health after, then its release.
+
+The record says how far that has come, so that a run which was cut off goes on under the same snapshot: ``open`` from
+before the snapshot is requested, ``proved`` once the application was seen healthy, nothing once the snapshot is gone.
+On the way back (wayback.py): ``back`` from before the rollback is requested, ``restored`` once it has ended.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from .. import states
+from ..config import compare
+from ..model import Entry, Observation, Plan, Record, Step, Wanted
+from . import clones
+from .world import World
+
+SNAPSHOT = "phoenix-guard"
+OPEN = "open"
+PROVED = "proved"
+BACK = "back"
+RESTORED = "restored"
+ROLLBACK = "rollback"  # the policy
+# The steps that can leave a container worse than it was. A start, a record or a look can't.
+CHANGES = frozenset({"configure", "raw", "firewall", "resize", "restart", "feature", "application"})
+
+
+def policy(wanted: Wanted) -> str:
+    """What its configuration asks for: none, report or rollback."""
+    return str(wanted.config.get("guard") or "none")
+
+
+def stage(record: Record) -> str | None:
+    """How far a guarded change of this container has come, or None when none is under way."""
+    return str(record.guarding.get("stage")) if record.guarding else None
+
+
+def is_kept(seen: Observation, record: Record) -> bool:
+    """Whether there is a state of ours to go back to."""
+    return stage(record) in (OPEN, PROVED, BACK) and SNAPSHOT in seen.conf.snapshots
+
+
+def command(ctid: int) -> str:
+    """What brings the state before the change back, at the node's prompt."""
+    return f"pct rollback {ctid} {SNAPSHOT} --start 1"
+
+
+def notes(wanted: Wanted, seen: Observation, record: Record) -> list[str]:
+    """Notes on a change that an earlier run has begun under a snapshot."""
+    if not is_kept(seen, record):
+        return []
+    run = (record.guarding or {}).get("run", "unknown")
+    return [f"guarded: what was there before the change of run {run} comes back with: {command(wanted.ctid)}"]
+
+
+def refusal(wanted: Wanted, seen: Observation, world: World) -> str | None:
+    """Why the snapshot that the plan begins with can't be taken, or None."""
+    if not any(step.kind == "guard" for step in world.steps):
+        return None
+    if SNAPSHOT in seen.conf.snapshots and not any(step.kind == "release" for step in world.steps[:1]):
+        return (
+            f"container {wanted.ctid} has a snapshot {SNAPSHOT} without a record here, so it isn't "
+            f"replaced; look at it (pct listsnapshot {wanted.ctid}), then remove it (pct delsnapshot {wanted.ctid} "
+            f"{SNAPSHOT}), or remove guard"
+        )
+    for key, value in sorted(seen.conf.head.items()):
+        if key.startswith("mp") and value.startswith("/"):
+            return (
+                f"guard: PVE takes no snapshot of a container with a bind mount, and container {wanted.ctid} has one "
+                f"({key}: {value}); remove guard, or move that data to volumes"
+            )
+    for volume in compare.volumes(seen.conf.head):
+        storage = volume.partition(":")[0]
+        kind = seen.storages.get(storage)
+        if kind is not None and kind not in clones.SNAPSHOTS:
+            return (
+                f"guard: container {wanted.ctid} has the volume {volume}, and storage {storage} ({kind}) takes no "
+                f"snapshots of containers; remove guard, or move the volume (pct move-volume) to a storage of type "
+                f"{', '.join(sorted(clones.SNAPSHOTS))}"
+            )
+    return None
+
+
+def wrap(wanted: Wanted, seen: Observation, record: Record, world: World) -> str | None:
+    """Puts the guard's steps around those of the plan. Returns why the health check is due for it, if it is."""
+    found, kept = stage(record), SNAPSHOT in seen.conf.snapshots
+    changing = any(step.kind in CHANGES for step in world.steps)
+    converting = any(step.kind == "template" for step in world.steps)
+    if found and not seen.exists:
+        world.add("release", "the container that it guarded is gone", _drop())
+        return None
+    front: list[Step] = []
+    if found and (converting or (found == PROVED and changing)):
+        why = "a template has no snapshots" if converting else "the guarded change before this one was proved"
+        front.append(Step("release", why, _release(wanted, kept)))
+        found, kept = None, False
+    elif found in (BACK, RESTORED):
+        front.append(Step("release", "the container was rolled back to it", _release(wanted, kept)))
+        found, kept = None, False
+    if found is None and changing and not converting and _is_eligible(wanted, seen, record):
+        begin = Entry("node", "record", {"guarding": OPEN})
+        front.append(Step("guard", f"guard: {policy(wanted)}; a snapshot before the change", (begin, _take(wanted))))
+        found, kept = OPEN, True
+    elif found == OPEN and changing and not kept:
+        front.append(Step("guard", "an earlier run was cut off before its snapshot was there", (_take(wanted),)))
+        kept = True
+    world.steps[:0] = front
+    if found is None or world.state() != states.COMPLETED:
+        return None
+    health = None
+    looks = any(step.kind in ("application", "health") for step in world.steps)
+    if found == OPEN and not looks and world.running and (wanted.application or {}).get("health"):
+        health = "a guarded change: whether the application has survived it"
+        # A look, not a change: so it has no entries.
+        world.add("health", health, name="health check", by_play=True)
+    proved = found == PROVED or looks or health
+    why = "the application is healthy after the change" if proved else "the change is made"
+    world.add("release", why, *_release(wanted, kept))
+    return health
+
+
+def is_to_go_back(wanted: Wanted, record: Record, plan: Plan) -> bool:
+    """Whether a run that failed is rolled back: by consent, and only where the change itself has failed.
+
+    A refusal changed nothing, and has no steps; when all that is left is to remove the snapshot, the change is good.
+    """
+    left = [step for step in plan.steps if step.kind != "release"]
+    return policy(wanted) == ROLLBACK and stage(record) == OPEN and bool(left)
+
+
+def settled(wanted: Wanted, record: Record, plan: Plan) -> Wanted:
+    """The same container, its change unguarded when the plan that the run begins with has no guard.
+
+    What was not complete when a run began isn't guarded by it: not even where the word gets complete in its midst, with
+    a restart still to come.
+    """
+    guarded = stage(record) is not None or any(step.kind == "guard" for step in plan.steps)
+    return wanted if guarded else replace(wanted, config={**wanted.config, "guard": "none"})
+
+
+def _is_eligible(wanted: Wanted, seen: Observation, record: Record) -> bool:
+    """Only what was complete before has a state that is worth going back to."""
+    complete = record.word == states.COMPLETED and wanted.target == states.COMPLETED
+    return policy(wanted) != "none" and complete and seen.exists and record.ours and not seen.template
+
+
+def _path(wanted: Wanted) -> str:
+    return f"/nodes/{wanted.node}/lxc/{wanted.ctid}"
+
+
+def _take(wanted: Wanted) -> Entry:
+    return Entry("pve", f"POST {_path(wanted)}/snapshot", {"snapname": SNAPSHOT})
+
+
+def _drop() -> Entry:
+    return Entry("node", "record", {"guarding": None})
+
+
+def _release(wanted: Wanted, kept: bool) -> tuple[Entry, ...]:
+    away = (Entry("pve", f"DELETE {_path(wanted)}/snapshot/{SNAPSHOT}", {}),) if kept else ()
+    return (*away, _drop())

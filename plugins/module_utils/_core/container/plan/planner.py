@@ -1,0 +1,397 @@
+# Copyright (c) 2026, Phoenix Hypervisor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The planner: desired + observed + remembered -> the steps, each with its reason and exact mutations.
+
+Check mode returns its plan, a real run executes the same plan and observes again after each step. Nothing else
+decides. Pure: no I/O, no clock.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+from ...pve.conffile import ConfFile
+from ...pve.fwfile import Firewall
+from .. import ledger, states
+from ..config import compare
+from ..model import RESTART, Entry, Observation, Plan, Record, Step, Wanted
+from . import clones, configure, guard, instance, recreate, refusals, wayback
+from .world import World
+
+# The instance id, written into the container's config.
+MARK = Entry("conf", "mark", {})
+
+
+def plan(wanted: Wanted, seen: Observation, record: Record) -> Plan:
+    """The one decision about one container."""
+    seen, record = instance.settle(seen, record)
+    if recreate.is_due(wanted, seen, record):
+        return _anew(wanted, seen, record)
+    error = refusals.refusal(wanted, seen, record)
+    world = _observed(wanted, seen, record)
+    state = world.state()
+    if error:
+        state = _state_of_refused(wanted, seen, record, state)
+        return Plan(state=state, error=error, final_state=state)
+    if wanted.target == states.ABSENT:
+        return _absent(wanted, seen, record, state)
+    if seen.exists and recreate.HOLD_TAG in seen.tags:
+        return Plan(state=state, final_state=state, notes=(f"held by the tag {recreate.HOLD_TAG}: left alone",))
+    if wayback.is_due(seen, record):
+        return _back(wanted, seen, record, state)
+    notes = _notes(wanted, seen, record)
+    target = states.rank(wanted.target)
+    _adopt(wanted, seen, record, world)
+    _create(wanted, seen, record, world, target)
+    waiting = configure.configure(wanted, seen, record, world, target)
+    _start(wanted, seen, world, target, waiting)
+    _identity(world)
+    _believe(wanted, world)
+    health = _customize(wanted, seen, record, world, target)
+    _finish(wanted, world, target)
+    if not world.steps and (world.word or states.DEFINED) != world.state():
+        world.add("record", f"the state file said {record.word or 'nothing'}")
+    recreate.end(wanted, record, world)
+    health = guard.wrap(wanted, seen, record, world) or health
+    error = guard.refusal(wanted, seen, world)
+    if error:
+        return Plan(state=state, error=error, final_state=state)
+    final = world.state()
+    if states.rank(state) > target and not world.steps:
+        notes.append(f"is {state}, beyond its target state {wanted.target}: left alone")
+    _mark(seen, record, world, target)
+    work = [step for step in world.steps if step.kind in ("feature", "application")]
+    return Plan(
+        state=state,
+        steps=tuple(world.steps),
+        waiting=tuple(waiting),
+        notes=tuple(notes),
+        due_features=tuple({"name": s.name, "reason": s.reason} for s in work if s.kind == "feature"),
+        application_due=next((step.reason for step in work if step.kind == "application"), None),
+        health_due=health,
+        final_state=final,
+    )
+
+
+def below(seen: Observation, above: Observation, plan_above: Plan) -> Observation:
+    """The observation of a clone whose source this run works on before it, with what that leaves."""
+    return dataclasses.replace(seen, above=above, source_word=plan_above.final_state)
+
+
+def _state_of_refused(wanted: Wanted, seen: Observation, record: Record, state: str) -> str:
+    """The state that the record supports: another container is none of ours, a template by hand is not complete."""
+    if seen.exists and not record.ours and not seen.creating:
+        return states.DEFINED
+    return states.CONFIGURED if refusals.template_fault(wanted, seen, record) else state
+
+
+def _anew(wanted: Wanted, seen: Observation, record: Record) -> Plan:
+    """Destroy the existing container, then plan as for a container that does not exist."""
+    state = _observed(wanted, seen, record).state()
+    error = recreate.refusal(wanted, seen, record)
+    if error:
+        return Plan(state=state, error=error, final_state=state)
+    steps, after, remembered = recreate.destroy(wanted, seen, record)
+    rest = plan(wanted, after, remembered)
+    if rest.error:
+        # Nothing is destroyed that can't be made again.
+        return Plan(state=state, error=rest.error, final_state=state)
+    return dataclasses.replace(rest, state=state, steps=(*steps, *rest.steps))
+
+
+def _back(wanted: Wanted, seen: Observation, record: Record, state: str) -> Plan:
+    """A rollback that was cut off is finished first, then the plan is that of the container as it was.
+
+    When that has none, the container is left as the rollback leaves it, and the next look says why.
+    """
+    back = wayback.step(wanted, record)
+    rest = plan(wanted, *wayback.after(seen, record))
+    if rest.error:
+        return Plan(state=state, steps=(back,), final_state=states.COMPLETED)
+    return dataclasses.replace(rest, state=state, steps=(back, *rest.steps))
+
+
+def _observed(wanted: Wanted, seen: Observation, record: Record) -> World:
+    known = seen.ledger if seen.ledger is not None else record.ledger if not seen.running else None
+    due = ledger.due_features(wanted.features, known)
+    application = ledger.application_due(wanted.ctid, wanted.application, known)
+    if seen.template:
+        due, application = [], None  # never entered again: what changed since is reported as stale
+    config = seen.conf.merged()
+    differs = seen.exists and configure.differs(wanted, seen.conf, seen.conf.raw, record, seen.running, seen.firewall)
+    return World(
+        exists=seen.exists,
+        running=seen.running,
+        template=seen.template,
+        config=config,
+        raw=seen.conf.raw,
+        differs=differs,
+        features=len(wanted.features),
+        due=due,
+        application=application,
+        word=record.word,
+        target=states.rank(wanted.target),
+        identity=record.identity_due,
+        believe=record.believe,
+        unfinished=_unfinished(wanted, seen),
+        firewall=seen.firewall,
+    )
+
+
+def _notes(wanted: Wanted, seen: Observation, record: Record) -> list[str]:
+    notes = [
+        f"feature {name} is no longer listed: left behind"
+        for name in ledger.left_behind(wanted.features, seen.ledger, wanted.inherited)
+    ]
+    if seen.template:
+        stale = ledger.due_features(wanted.features, record.ledger)
+        notes += [f"stale: feature {item['name']} of this template: {item['reason']}" for item in stale]
+        if stale:
+            notes.append(f"stale: name {wanted.ctid} in phoenix_recreate_ctids to have the template recreated")
+    if seen.exists:
+        notes += compare.fixed_notes(wanted, seen.conf, record)
+    if seen.ledger_error:
+        notes.append(
+            f"the ledger inside the container can't be read ({seen.ledger_error}): features count as not applied"
+        )
+    notes += configure.filtering_notes(wanted, seen, record)
+    if seen.exists and record.ours:
+        notes += configure.by_hand_notes(wanted, seen, record)
+    notes += guard.notes(wanted, seen, record)
+    if seen.lock:
+        notes.append(f"locked by PVE ({seen.lock}): changes wait for it")
+    return notes
+
+
+def _adopt(wanted: Wanted, seen: Observation, record: Record, world: World) -> None:
+    if seen.exists and not record.ours and not seen.creating:
+        world.believe = wanted.adopt == "record"
+        # Of a container that was here before it nothing is remembered.
+        forgotten = dict.fromkeys((*recreate.FORGOTTEN, "recreating"))
+        intent = Entry("node", "record", {**forgotten, "instance": instance.NEW})
+        values = {"ours": True, "instance": instance.SEEN, **({"believe": True} if world.believe else {})}
+        world.add("adopt", f"phoenix_adopt: {wanted.adopt}", intent, MARK, Entry("node", "record", values))
+
+
+def _create(wanted: Wanted, seen: Observation, record: Record, world: World, target: int) -> None:
+    if seen.exists and seen.creating and not record.ours:
+        _resume_create(wanted, seen, world)
+    left = clones.temporary(wanted.ctid)
+    if world.exists and seen.source is not None and left in seen.source.snapshots:
+        path = f"/nodes/{wanted.node}/lxc/{clones.source_ctid(wanted)}/snapshot/{left}"
+        drop = Entry("pve", f"DELETE {path}", {})
+        world.add("clean-up", "a cloning that was cut off left its snapshot on the source", drop)
+    if world.exists or target < states.rank(states.CREATED):
+        return
+    base = f"/nodes/{wanted.node}/lxc"
+    name = str(wanted.config["name"]) if wanted.config.get("name") else f"CT{wanted.ctid}"
+    source = clones.find_source(wanted, seen)
+    if source is not None:
+        calls = clones.clone_entries(wanted, source, name)
+        reason = f"no container {wanted.ctid}; cloned from {source.ctid}"
+    else:
+        calls = (Entry("pve", f"POST {base}", _create_params(wanted, name)),)
+        reason = f"no container {wanted.ctid}; created from {wanted.config.get('template')}"
+    world.exists, world.template = True, False
+    head, world.raw = clones.copied(wanted, source) if source else (None, ())
+    world.config = compare.created_config(wanted, head)
+    if source:
+        world.firewall = source.firewall  # PVE copies it, and leaves alone what a create finds
+    made = ConfFile(head=world.config)
+    world.differs = configure.differs(wanted, made, world.raw, Record(), False, world.firewall)
+    # A clone starts with what its source has applied; what an earlier container of this CTID had is gone with it.
+    world.due = ledger.due_features(wanted.features, source.ledger if source else None)
+    world.application = ledger.application_due(wanted.ctid, wanted.application, None)
+    world.identity = source is not None
+    # The identity is decided before the call, so that what the call made can be proved to be ours after a kill.
+    begun = {"creating": True, "instance": instance.NEW}
+    intent = Entry("node", "record", {**begun, **recreate.intent(wanted, record)})
+    done = _made(wanted, source is not None)
+    world.word = None
+    differs, world.differs = world.differs, True  # after a create the state is 'created', whatever is left to configure
+    world.add("clone" if source else "create", reason, intent, *calls, MARK, done)
+    world.differs = differs
+
+
+def _create_params(wanted: Wanted, name: str) -> dict[str, Any]:
+    config = wanted.config
+    params: dict[str, Any] = {
+        "vmid": wanted.ctid,
+        "ostemplate": config.get("template"),
+        "hostname": name,
+        "unprivileged": int(bool(config.get("unprivileged", True))),
+    }
+    if config.get("storage_pool") or config.get("storage_size_gb"):
+        size = config.get("storage_size_gb", compare.DEFAULT_ROOTFS_GB)
+        params["rootfs"] = f"{config.get('storage_pool') or 'local'}:{size}"
+    return params
+
+
+def _resume_create(wanted: Wanted, seen: Observation, world: World) -> None:
+    """An earlier run began to create this container. ``seen.creating`` says how that went."""
+    if seen.creating == "failed":
+        path = f"/nodes/{wanted.node}/lxc/{wanted.ctid}"
+        world.exists = world.running = False
+        world.firewall = Firewall()  # PVE removes it with the container
+        # The API refuses to destroy what is locked; only the node's own command takes the dead creation's lock away.
+        unlock = Entry("pct", f"unlock {wanted.ctid}")
+        # Until its end a creation's config names no volume: those must be found by the CTID in their names.
+        call = Entry("pve", f"DELETE {path}", {"force": 1, "purge": 1, "destroy-unreferenced-disks": 1})
+        forget = Entry("node", "record", {"creating": None})
+        world.add("clean-up", "an earlier creation died half-way", unlock, call, forget)
+    else:
+        world.identity = clones.source_ctid(wanted) is not None
+        done = _made(wanted, world.identity)
+        world.add("adopt", "an earlier run created it and was cut off before it could say so", MARK, done)
+
+
+def _made(wanted: Wanted, cloned: bool) -> Entry:
+    """The write of the record of a container that a run has made."""
+    values = {
+        "creating": None,
+        "ours": True,
+        "applied": {},
+        "volumes": None,
+        "origin": compare.origin(wanted),
+        "instance": instance.SEEN,
+    }
+    return Entry("node", "record", {**values, "identity": "due"} if cloned else values)
+
+
+def _mark(seen: Observation, record: Record, world: World, target: int) -> None:
+    """Puts first what the container is recognized by: its instance id into its config, the rest on record."""
+    if not seen.exists or not record.ours or seen.creating or target < states.rank(states.CREATED):
+        return
+    noted = instance.known(record)
+    entry = Entry("node", "record", {"instance": instance.SEEN})
+    if not instance.is_marked(seen, record):
+        if seen.lock:
+            return  # nobody may write its config now; it is recognized without, too
+        intent = () if noted else (Entry("node", "record", {"instance": instance.NEW}),)
+        reason = "its config has lost its instance id" if noted else "made before there were instance ids"
+        world.steps.insert(0, Step("mark", reason, (*intent, MARK, entry)))
+    elif not instance.is_current(seen, record) and not world.steps:
+        reason = "its root volume or its MAC addresses were changed by hand"
+        world.steps.insert(0, Step("mark", reason, (entry,)))
+
+
+def _start(wanted: Wanted, seen: Observation, world: World, target: int, waiting: list[str]) -> None:
+    if not world.exists or world.template or target < states.rank(states.RUNNING):
+        return
+    path = f"/nodes/{wanted.node}/lxc/{wanted.ctid}/status"
+    if not world.running:
+        world.running = True
+        waiting.clear()  # pending values apply at the start
+        world.add("start", "not running", Entry("pve", f"POST {path}/start", {}))
+    elif waiting and wanted.config.get("restart_policy") == "if_needed":
+        keys = ", ".join(waiting)
+        waiting.clear()
+        call = Entry("pve", f"POST {path}/reboot", {})
+        world.add("restart", f"waiting for a restart: {keys} (restart_policy: if_needed)", call, disrupts=RESTART)
+
+
+def _customize(wanted: Wanted, seen: Observation, record: Record, world: World, target: int) -> str | None:
+    """Adds the features, the application and the closing word. Returns why the health check is due, if it is."""
+    if not world.running or world.template or target < states.rank(states.CUSTOMIZING):
+        return None
+    due, world.due = world.due, []
+    later = list(due)
+    for item in due:
+        later.pop(0)
+        world.due = later.copy()
+        entries = (*_begin(world, f"begin {item['name']}", "feature"), Entry("feature", f"end {item['name']}"))
+        world.add("feature", item["reason"], *entries, name=item["name"], by_play=True)
+    if target < states.rank(states.COMPLETED):
+        return None
+    health = None
+    work = wanted.application or {}
+    if world.application:
+        why, world.application = world.application, None
+        entries = (*_begin(world, "begin", "application"), Entry("application", "end"))
+        world.add("application", why, *entries, name=str(work.get("name") or "health check"), by_play=True)
+    elif work.get("health"):
+        boot = None if any(step.kind in ("start", "restart") for step in world.steps) else seen.boot
+        health = ledger.health_due(wanted.ctid, boot or "to come", seen.ledger, record.checked_boot)
+        if health:
+            # A look, not a change: so it has no entries, and a run that only looks reports nothing changed.
+            world.add("health", health, name="health check", by_play=True)
+    if world.word != world.state() and world.steps and not world.unfinished:
+        world.add("complete", "all features and the application are current")
+    return health
+
+
+def _unfinished(wanted: Wanted, seen: Observation) -> bool:
+    """Whether the container must still become the template, or get the snapshot, that others are cloned from."""
+    snapshot = wanted.config.get("template_snapshot_name")
+    if wanted.config.get("is_template"):
+        return not seen.template
+    return bool(snapshot) and str(snapshot) not in seen.conf.snapshots
+
+
+def _believe(wanted: Wanted, world: World) -> None:
+    """An adopted container whose listed features are assumed to be installed gets a ledger that says so."""
+    if not world.believe or not world.running:
+        return
+    world.believe = False
+    names = [item["name"] for item in world.due]
+    world.due, world.application = [], None
+    note = Entry("ledger", "believe", {"features": names, "application": bool(wanted.application)})
+    done = Entry("node", "record", {"believe": None})
+    world.add("believe", f"phoenix_adopt: record; assumed to be installed: {', '.join(names) or 'nothing'}", note, done)
+
+
+def _identity(world: World) -> None:
+    """A running clone gets an identity of its own: host keys, machine-id."""
+    if world.identity and world.running:
+        world.identity = False
+        renew = Entry("guest", "renew identity")
+        done = Entry("node", "record", {"identity": None})
+        world.add("identity", "a clone has its source's host keys and machine-id", renew, done)
+
+
+def _finish(wanted: Wanted, world: World, target: int) -> None:
+    """On completion: the conversion to a template, or the snapshot to clone from."""
+    if not world.unfinished or not world.running or target < states.rank(states.COMPLETED):
+        return
+    path = f"/nodes/{wanted.node}/lxc/{wanted.ctid}"
+    if wanted.config.get("is_template"):
+        stop = Entry("pve", f"POST {path}/status/shutdown", {"forceStop": 1, "timeout": 60})
+        convert = Entry("pve", f"POST {path}/template", {})
+        world.running, world.template, world.unfinished = False, True, False
+        world.add("template", "is_template: complete, so it becomes a template", stop, convert, disrupts=RESTART)
+    else:
+        name = str(wanted.config["template_snapshot_name"])
+        world.unfinished = False
+        take = Entry("pve", f"POST {path}/snapshot", {"snapname": name})
+        world.add("snapshot", f"template_snapshot_name: {name} is what others are cloned from", take)
+
+
+def _begin(world: World, what: str, operation: str) -> tuple[Entry, ...]:
+    """Beginning work inside the container also says so in the state file, once."""
+    if world.word == states.CUSTOMIZING:
+        return (Entry(operation, what),)
+    world.word = states.CUSTOMIZING
+    return (Entry("node", "state", {"word": states.CUSTOMIZING}), Entry(operation, what))
+
+
+def _absent(wanted: Wanted, seen: Observation, record: Record, state: str) -> Plan:
+    path = f"/nodes/{wanted.node}/lxc/{wanted.ctid}"
+    steps = []
+    if seen.exists and seen.running:
+        call = Entry("pve", f"POST {path}/status/shutdown", {"forceStop": 1, "timeout": 60})
+        steps.append(Step("stop", "running", (call,), disrupts=RESTART))
+    forget = Entry("node", "forget", {})
+    if seen.exists:
+        volumes = compare.volumes(seen.conf.head)
+        call = Entry("pve", f"DELETE {path}", {"purge": 1})
+        steps.append(
+            Step(
+                "destroy", f"destroys the volumes {', '.join(volumes) or 'none'}", (call, forget), goes_to=states.ABSENT
+            )
+        )
+    elif record.ours or record.word or record.creating:
+        steps.append(Step("forget", "no such container any more", (forget,), goes_to=states.ABSENT))
+    return Plan(state=state if seen.exists else states.ABSENT, steps=tuple(steps), final_state=states.ABSENT)

@@ -1,0 +1,119 @@
+# Copyright (c) 2026, Phoenix Hypervisor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Recreating: a container that was named for it is destroyed and recreated, by the steps that make any new one.
+
+The record says how far that has come, so that a run which was cut off goes on and destroys nothing twice:
+``destroying`` until the old container is gone, ``creating`` until the new one has reached its target state, then
+``done``. A later run that names the container again means it again; the run that has recreated it doesn't.
+"""
+
+from __future__ import annotations
+
+from .. import states
+from ..config import compare
+from ..model import RECREATE, Entry, Observation, Record, Step, Wanted
+from . import refusals
+from .world import World
+
+HOLD_TAG = "phoenix-hold"
+DESTROYING = "destroying"
+CREATING = "creating"
+DONE = "done"
+# What the record has of the old container: gone with it, in one write.
+FORGOTTEN = (
+    "ours",
+    "applied",
+    "ledger",
+    "identity",
+    "believe",
+    "checked_boot",
+    "raw_boot",
+    "creating",
+    "origin",
+    "guarding",
+    "volumes",
+    "instance",
+)
+# What is seen besides the container itself, and still is when it is gone.
+_REMAINS = (
+    "ctid",
+    "elsewhere",
+    "moved",
+    "source_replaced",
+    "source",
+    "source_running",
+    "source_word",
+    "source_ledger",
+    "source_applied",
+    "source_volumes",
+    "source_firewall",
+    "above",
+    "storages",
+    "datacenter_firewall",
+)
+
+
+def stage(record: Record) -> str | None:
+    """How far a recreation of this container has come, or None when there was none."""
+    return str(record.recreating.get("stage")) if record.recreating else None
+
+
+def is_due(wanted: Wanted, seen: Observation, record: Record) -> bool:
+    """Whether the existing container must go first."""
+    if not wanted.recreate or not seen.exists or seen.creating or wanted.target == states.ABSENT:
+        return False
+    found = stage(record)
+    if found == DONE:
+        return str((record.recreating or {}).get("run")) != wanted.run
+    if found == CREATING:
+        # Begun and not ended: it goes on, unless what is wanted by now can't be reached from there.
+        growth = compare.disk_growth(wanted, seen.conf, record)
+        return bool(compare.fixed_error(wanted, seen.conf.merged()) or growth[1])
+    return True
+
+
+def refusal(wanted: Wanted, seen: Observation, record: Record) -> str | None:
+    """Why the container must not be destroyed, or None."""
+    what = f"phoenix_recreate_ctids names {wanted.ctid}, but"
+    if not record.ours:
+        return f"{what} {refusals.describe_foreign(wanted, seen, record)}. Only then may it be destroyed from here"
+    if HOLD_TAG in seen.tags:
+        return f"{what} it is held by the tag {HOLD_TAG}; remove the tag first"
+    if states.rank(wanted.target) < states.rank(states.CREATED):
+        return f"{what} its target state {wanted.target} would leave it destroyed; use the playbook destroy for that"
+    return refusals.indestructible(wanted, seen)
+
+
+def destroy(wanted: Wanted, seen: Observation, record: Record) -> tuple[tuple[Step, ...], Observation, Record]:
+    """(the steps that remove it, what is seen after them, what is remembered after them)."""
+    path = f"/nodes/{wanted.node}/lxc/{wanted.ctid}"
+    begin = Entry("node", "record", {"recreating": DESTROYING})
+    begins = () if stage(record) == DESTROYING else (begin,)
+    steps: list[Step] = []
+    if seen.running:
+        halt = Entry("pve", f"POST {path}/status/shutdown", {"forceStop": 1, "timeout": 60})
+        steps.append(Step("stop", "running; it is to be recreated", (*begins, halt), disrupts=RECREATE))
+        begins = ()
+    volumes = ", ".join(compare.volumes(seen.conf.head)) or "none"
+    # Not purged: backup jobs, replication and HA are meant for the CTID and go on with the new container.
+    call = Entry("pve", f"DELETE {path}", {})
+    forget = Entry("node", "record", {"recreating": CREATING, **dict.fromkeys(FORGOTTEN)})
+    word = Entry("node", "state", {"word": states.DEFINED})
+    reason = f"phoenix_recreate_ctids names it; destroys the volumes {volumes}"
+    steps.append(Step("destroy", reason, (*begins, call, forget, word), disrupts=RECREATE, goes_to=states.DEFINED))
+    after = Observation(**{name: getattr(seen, name) for name in _REMAINS})
+    return tuple(steps), after, Record(word=states.DEFINED, recreating={"stage": CREATING, "run": wanted.run})
+
+
+def intent(wanted: Wanted, record: Record) -> dict[str, str]:
+    """What the record of a creation says besides: the container asked for, not to be made once more."""
+    return {"recreating": CREATING} if wanted.recreate or stage(record) == DESTROYING else {}
+
+
+def end(wanted: Wanted, record: Record, world: World) -> None:
+    """The new container is in its target state: the next time that it is named is a new request."""
+    made = any(step.kind in ("create", "clone") for step in world.steps)
+    if stage(record) == CREATING or (made and intent(wanted, record)):
+        world.add("recreated", "recreation finished", Entry("node", "record", {"recreating": DONE}))

@@ -1,0 +1,216 @@
+# Copyright (c) 2026, Phoenix Hypervisor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""When the planner refuses: each refusal says what is wrong, why it stops, and what to do."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from ...pve import marker, rawlines
+from .. import ledger, states
+from ..config import compare, mounts
+from ..config.compare import volumes
+from ..model import Observation, Record, Wanted
+from . import clones, instance
+
+# Keys whose texts become values of a container's config. A comma would end one within a property string.
+_VALUES = ("network_config", "mac_address", "static_ip", "storage_pool", "volumes", "mount_points", "name", "template")
+_LINES = ("tags", "pct_options")
+_COMMA, _CONTROL = re.compile(r"[,\x00-\x1f\x7f\x85\u2028\u2029]"), re.compile(r"[\x00-\x1f\x7f\x85\u2028\u2029]")
+
+
+def _texts(value: Any) -> Iterator[str]:
+    if isinstance(value, Mapping):
+        value = list(value.values())
+    if isinstance(value, (list, tuple)):
+        for item in value:
+            yield from _texts(item)
+    elif isinstance(value, str):
+        yield value
+
+
+def unfit(config: Mapping[str, Any]) -> str | None:
+    """Why a text can't be a value of PVE's config: it would be read as another option, or as another line."""
+    for key in (*_VALUES, *_LINES):
+        pattern = _CONTROL if key in _LINES else _COMMA
+        for text in _texts(config.get(key)):
+            if pattern.search(text):
+                return f"{key}: {text!r} has a comma or a control character, which no value of PVE's config can hold"
+    for text in config.get("lxc_options") or ():
+        found = rawlines.parse_line(str(text))
+        if found and marker.is_marker(found):
+            return f"lxc_options: {str(text)!r} sets {marker.NAME}, which is reserved for this collection; remove it"
+        if found is None:
+            return f"lxc_options: {str(text)!r} is not one line of the form 'lxc.key: value'"
+    return None
+
+
+def refusal(wanted: Wanted, seen: Observation, record: Record) -> str | None:
+    """The reason to refuse any step, or None."""
+    if wanted.target == states.ABSENT:
+        return _destroy(wanted, seen, record)
+    if seen.elsewhere:
+        return _elsewhere(wanted, seen, record)
+    error = unfit(wanted.config)
+    if error:
+        return error
+    if wanted.device_error and states.rank(wanted.target) >= states.rank(states.CONFIGURED):
+        return wanted.device_error
+    if not seen.exists:
+        return _create(wanted, seen)
+    if seen.lock == "create" and not seen.creating:
+        return f"container {wanted.ctid} is being created by another client (lock: create); wait for it, then run again"
+    ours = record.ours or bool(seen.creating)
+    if not ours and wanted.adopt not in ("record", "reapply"):
+        return describe_foreign(wanted, seen, record)
+    if seen.creating == "failed" and seen.later_task:
+        return (
+            f"container {wanted.ctid} is what a creation of ours that died left (lock: create), but somebody worked on "
+            f"it later: {seen.later_task}; nothing of it is removed. Look at it, then pct unlock {wanted.ctid} and "
+            f"pct destroy {wanted.ctid}, or finish it by hand and use phoenix_adopt"
+        )
+    if seen.creating == "failed":
+        return _create(wanted, seen)  # what a dead creation of ours left is removed first, so it needn't fit
+    config = seen.conf.merged()
+    return (
+        template_fault(wanted, seen, record)
+        or compare.fixed_error(wanted, config)
+        or compare.disk_growth(wanted, seen.conf, record)[1]
+        or _mounts(wanted, seen, record)
+        or _protected(wanted, seen, record, config)
+    )
+
+
+def _elsewhere(wanted: Wanted, seen: Observation, record: Record) -> str:
+    """Says which guest of the cluster has the CTID. A container that moved keeps its node's name in its key only."""
+    other = seen.moved
+    if other is None:
+        return f"CTID {wanted.ctid} is taken by {seen.elsewhere}; choose another CTID or move that guest away"
+    noted = instance.known(record)
+    name = other.conf.head.get("hostname", "no name")
+    same = record.ours and noted.get("id") and other.conf.instance == noted["id"]
+    what = (
+        f"container {wanted.ctid} ({name}) moved to node {other.node}"
+        if same
+        else f"CTID {wanted.ctid} is taken by {seen.elsewhere} ({name}); choose another CTID, unless that is the "
+        "container that is meant"
+    )
+    return (
+        f"{what}. Nothing is created on node {wanted.node}. To manage it where it is, set node to {other.node!r} in "
+        "its configuration, and take it over there with phoenix_adopt: 'reapply', which repeats nothing that the "
+        "ledger inside it has"
+    )
+
+
+def template_fault(wanted: Wanted, seen: Observation, record: Record) -> str | None:
+    """A template that this collection did not make is never taken for the finished container."""
+    if not seen.template or states.rank(wanted.target) < states.rank(states.RUNNING):
+        return None
+    renew = f"name {wanted.ctid} in phoenix_recreate_ctids, which destroys and recreates it"
+    if not wanted.config.get("is_template"):
+        return (
+            f"container {wanted.ctid} is a template, which never runs, and its configuration has no is_template; set "
+            f"is_template to true if it is meant to be one, or {renew}"
+        )
+    if record.word == states.COMPLETED or record.believe or wanted.adopt == "record":
+        return None
+    cached = (record.ledger or {}).get("features") or {}
+    names = [str(item["name"]) for item in wanted.features]
+    missing = [name for name in names if cached.get(name, {}).get("status") != ledger.APPLIED]
+    application = (record.ledger or {}).get("application") or {}
+    if wanted.application and wanted.application.get("digest") and application.get("status") != ledger.APPLIED:
+        missing.append(f"the application {wanted.application.get('name') or ''}".strip())
+    if not missing:
+        return None
+    return (
+        f"container {wanted.ctid} was made a template by hand before it was complete: {', '.join(missing)} "
+        f"not on record as applied, and nothing can be applied in a template; {renew}, or set phoenix_adopt to "
+        "'record' if all of it is installed"
+    )
+
+
+def _mounts(wanted: Wanted, seen: Observation, record: Record) -> str | None:
+    """Why a mount point can't be had: its path is occupied, or which volume it means is not known."""
+    if states.rank(wanted.target) < states.rank(states.CONFIGURED):
+        return None
+    return mounts.find(wanted, seen.conf, record, seen.running).error
+
+
+def _protected(wanted: Wanted, seen: Observation, record: Record, config: Mapping[str, str]) -> str | None:
+    """PVE changes no drive of a protected container, and says so only when it is asked to."""
+    if config.get("protection") != "1" or states.rank(wanted.target) < states.rank(states.CONFIGURED):
+        return None
+    changes = compare.config_changes(wanted, seen.conf, record, seen.running)
+    drives = sorted(key for key in (*changes.set, *changes.delete) if key.rstrip("0123456789") in ("mp", "rootfs"))
+    if not drives:
+        return None
+    return (
+        f"container {wanted.ctid} is protected, so PVE changes none of its drives ({', '.join(drives)}); remove the "
+        f"protection first (pct set {wanted.ctid} --protection 0)"
+    )
+
+
+def describe_foreign(wanted: Wanted, seen: Observation, record: Record) -> str:
+    """Names a container that exists under our CTID and is not the one that our record speaks of, if it has one."""
+    head = seen.conf.head
+    state = "running" if seen.running else "stopped"
+    memory = f"{head.get('memory', '?')} MiB, {head.get('cores', 'all')} cores, rootfs {head.get('rootfs', '?')}"
+    made = f", made by {seen.past.made}" if seen.past and seen.past.made else ""
+    if record.replaced:
+        why = f"is not the container on record under that CTID, so it is left alone: {record.replaced}."
+    else:
+        why = "was not created or adopted by this collection, so it is left alone."
+        if seen.conf.instance:
+            why += f" It carries the instance id {seen.conf.instance}, which is not on record on this node."
+        if record.word:
+            why += f" An old state file says {record.word!r}, without a ledger that names the features."
+    return (
+        f"container {wanted.ctid} exists ({head.get('hostname', 'no name')}, {state}, {memory}{made}) and {why} "
+        "To take it over set phoenix_adopt for it: 'record' assumes that the listed features are installed, 'reapply' "
+        "runs them"
+    )
+
+
+def _create(wanted: Wanted, seen: Observation) -> str | None:
+    if states.rank(wanted.target) < states.rank(states.CREATED):
+        return None
+    if clones.source_ctid(wanted) is not None:
+        return clones.refusal(wanted, seen, clones.find_source(wanted, seen))
+    if wanted.config.get("template"):
+        return None
+    return (
+        f"container {wanted.ctid} doesn't exist, and its configuration has neither 'template' nor "
+        "'clone_from_ctid'; add one of them"
+    )
+
+
+def _destroy(wanted: Wanted, seen: Observation, record: Record) -> str | None:
+    if not seen.exists:
+        return None
+    if not record.ours and not seen.creating:
+        return f"{describe_foreign(wanted, seen, record)}. Only then may it be destroyed from here"
+    if not wanted.destroy_confirmed:
+        return (
+            f"destroying container {wanted.ctid} ({seen.conf.head.get('hostname', 'no name')}) with the volumes "
+            f"{', '.join(volumes(seen.conf.head)) or 'none'} needs the confirmation: the exact list of all CTIDs"
+        )
+    return indestructible(wanted, seen)
+
+
+def indestructible(wanted: Wanted, seen: Observation) -> str | None:
+    """Why a container of ours must not be destroyed: it is protected, or others live on its volumes."""
+    if seen.conf.head.get("protection") == "1":
+        return (
+            f"container {wanted.ctid} is protected; remove the protection first (pct set {wanted.ctid} --protection 0)"
+        )
+    if seen.linked_clones:
+        others = ", ".join(str(ctid) for ctid in seen.linked_clones)
+        return (
+            f"container {wanted.ctid} is the source of linked clones that live on its volumes ({others}); destroy "
+            "those first, or leave it"
+        )
+    return None

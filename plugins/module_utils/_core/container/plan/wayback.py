@@ -1,0 +1,89 @@
+# Copyright (c) 2026, Phoenix Hypervisor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The way back of a guarded change: the rollback to its snapshot, and what a run finds that comes after one.
+
+A change is never made again under a snapshot to which the container was rolled back: the health check after it would
+then prove another state than the one that a further rollback brings. The snapshot goes first, and a new one is taken.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from ...pve.conffile import ConfFile
+from .. import states
+from ..model import RESTART, Entry, Observation, Record, Step, Wanted
+from . import guard, instance
+
+KIND = "rollback"
+# What PVE keeps of the current config, and what a snapshot's section has beside the config.
+_KEPT = ("description", "unused")
+_ABOUT = ("snaptime", "snapstate", "description")
+
+
+def is_due(seen: Observation, record: Record) -> bool:
+    """Whether a rollback was begun, and nothing says that it has ended."""
+    return guard.stage(record) == guard.BACK and guard.SNAPSHOT in seen.conf.snapshots
+
+
+def step(wanted: Wanted, record: Record) -> Step:
+    """The step back. What is remembered goes back with the container."""
+    path = f"/nodes/{wanted.node}/lxc/{wanted.ctid}/snapshot/{guard.SNAPSHOT}"
+    known = remembered(record)
+    begin = Entry("node", "record", {"guarding": guard.BACK})
+    back = Entry("pve", f"POST {path}/rollback", {"start": 1})
+    word = Entry("node", "state", {"word": known.word})
+    values = {**values_of(known), "raw_boot": None, "checked_boot": None}
+    restored = Entry("node", "record", {**values, "guarding": guard.RESTORED})
+    drop = Entry("pve", f"DELETE {path}", {})
+    done = Entry("node", "record", {"guarding": None})
+    reason = "guard: rollback; the change has failed"
+    return Step(KIND, reason, (begin, back, word, restored, drop, done), disrupts=RESTART, goes_to=states.COMPLETED)
+
+
+def remembered(record: Record) -> Record:
+    """The record as it was before the change, which is what it says of a container that was rolled back."""
+    before = dict(record.guarding or {})
+    applied, ledger, volumes = before.get("applied"), before.get("ledger"), before.get("volumes")
+    return replace(
+        record,
+        word=states.COMPLETED,
+        applied=applied if isinstance(applied, dict) else {},
+        ledger=ledger if isinstance(ledger, dict) else None,
+        raw_boot=None,
+        checked_boot=None,
+        # A volume that was added since is detached by the rollback, and attached again by the next run.
+        volumes={**record.volumes, **volumes} if isinstance(volumes, dict) else record.volumes,
+        guarding={**before, "stage": guard.RESTORED},
+    )
+
+
+def values_of(known: Record) -> dict[str, Any]:
+    """What a rollback writes into the record."""
+    return {"applied": known.applied, "ledger": known.ledger, "volumes": dict(known.volumes) or None}
+
+
+def after(seen: Observation, record: Record) -> tuple[Observation, Record]:
+    """Container and record as the step back leaves them."""
+    known = remembered(record)
+    conf = seen.conf
+    saved = {key: value for key, value in conf.snapshots[guard.SNAPSHOT].items() if key not in _ABOUT}
+    kept = {key: value for key, value in conf.head.items() if key.startswith(_KEPT)}
+    others = {name: head for name, head in conf.snapshots.items() if name != guard.SNAPSHOT}
+    raw = conf.snapshot_raw.get(guard.SNAPSHOT, ())
+    back = ConfFile(
+        {**saved, **kept},
+        raw,
+        {},
+        others,
+        {name: lines for name, lines in conf.snapshot_raw.items() if name in others},
+        markers=conf.snapshot_markers.get(guard.SNAPSHOT, ()),
+        snapshot_markers={name: lines for name, lines in conf.snapshot_markers.items() if name in others},
+    )
+    found = replace(seen, conf=back, running=True, boot=None, ledger=known.ledger, ledger_error=None)
+    if instance.is_marked(found, record):  # noted after each step
+        known = replace(known, instance={**(record.instance or {}), **instance.evidence(back)})
+    return found, replace(known, guarding=None)

@@ -1,0 +1,83 @@
+# Copyright (c) 2026, Phoenix Hypervisor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""PVE storages: what storage.cfg says -> the calls that make it as desired, and what can't be changed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+from urllib.parse import quote
+
+from ..pve.apicalls import Calls, show, words
+
+# From the plugins' options() of pve-storage (PVE/Storage/*.pm): these are `fixed`, PUT refuses them.
+FIXED = {
+    "dir": ("path",),
+    "btrfs": ("path",),
+    "nfs": ("server", "export"),
+    "cifs": ("server", "share"),
+    "zfspool": ("pool",),
+    "lvm": ("vgname",),
+    "lvmthin": ("vgname", "thinpool"),
+}
+LISTS = ("content", "nodes")
+FLAGS = ("shared", "disable", "sparse", "mkdir")
+# Kept apart from storage.cfg and never told again.
+SECRET = ("password",)
+
+
+def plan(desired: Sequence[Mapping[str, Any]], actual: Sequence[Mapping[str, Any]]) -> Calls:
+    """The calls for these storages. A storage that is not named is left alone; options not given are too."""
+    there = {row["storage"]: row for row in actual}
+    result = Calls()
+    for storage in desired:
+        row = there.get(storage["storage"])
+        if row is None:
+            params = {key: _form(key, value) for key, value in storage.items() if value is not None}
+            result.add("POST", "/storage", params, SECRET)
+        else:
+            _compare(storage, row, result)
+    return result
+
+
+def _compare(storage: Mapping[str, Any], row: Mapping[str, Any], result: Calls) -> None:
+    sid, kind = storage["storage"], storage["type"]
+    if row.get("type") != kind:
+        result.notes.append(
+            f"storage {sid} is of type {row.get('type')}, not {kind}. PVE can't change that: remove the storage "
+            f"(`pvesm remove {sid}` keeps its data) or give this one another ID"
+        )
+        return
+    changes, delete = {}, []
+    for key, value in storage.items():
+        if key in ("storage", "type", *SECRET) or value is None:
+            continue
+        if _same(key, value, row.get(key)):
+            continue
+        if key in FIXED.get(kind, ()):
+            result.notes.append(
+                f"storage {sid}: {key} is {row.get(key)}, not {value}. PVE never changes it for a storage that is "
+                f"there: remove the storage (`pvesm remove {sid}` keeps its data) and run again"
+            )
+        elif key == "nodes" and not words(value):
+            delete.append(key)
+        else:
+            changes[key] = _form(key, value)
+    if delete:
+        changes["delete"] = ",".join(delete)
+    if changes:
+        result.add("PUT", f"/storage/{quote(sid, safe='')}", changes)
+
+
+def _form(key: str, value: Any) -> str:
+    return ",".join(words(value)) if key in LISTS else show(value)
+
+
+def _same(key: str, wanted: Any, actual: Any) -> bool:
+    if key in LISTS:
+        return words(wanted) == words(actual)
+    if key in FLAGS:
+        return bool(wanted) == bool(int(actual or 0))
+    return show(wanted) == show("" if actual is None else actual)

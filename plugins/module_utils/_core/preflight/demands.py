@@ -1,0 +1,264 @@
+# Copyright (c) 2026, Phoenix Hypervisor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What the plans of a run ask of their node: storages with room, templates, bridges, folders.
+
+Read from the very calls that the plans will make, so that nothing is judged that nothing needs.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Union
+
+from ..container.config.compare import GIB, disk_size
+from ..container.plan.clones import disks
+from ..gpu import memory_budget
+from ..pve import forms, properties
+
+Path = tuple[Union[str, int], ...]
+
+DISK = "disk"
+FREED = "freed"
+TEMPLATE = "template"
+BRIDGE = "bridge"
+FOLDER = "folder"
+DEVICE = "device"
+
+PVE_DEFAULT_STORAGE = "local"  # where PVE puts a root disk when the call names no storage
+PVE_DEFAULT_SIZE = 4 * GIB
+_NEW_VOLUME = re.compile(r"^([A-Za-z][A-Za-z0-9._-]*):(\d+(?:\.\d+)?)\Z")
+_TEMPLATE = re.compile(r"^([A-Za-z][A-Za-z0-9._-]*):vztmpl/(.+)\Z")
+_LXC = re.compile(r"^(?:POST|PUT) /nodes/[^/]+/lxc(?:/(\d+)/(clone|config|resize))?\Z")
+_DESTROY = re.compile(r"^DELETE /nodes/[^/]+/lxc/(\d+)\Z")
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A container that this run will work on: its configuration and its plan, as Plan.as_dict() has it.
+
+    ``claim`` is what it takes of the node's GPUs afterwards.
+    """
+
+    ctid: int
+    config: Mapping[str, Any]
+    steps: tuple[Mapping[str, Any], ...] = ()
+    error: str | None = None
+    claim: memory_budget.Claim | None = None
+
+    def calls(self) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
+        """(op, what, params) of every mutation that the plan makes."""
+        for step in self.steps:
+            for entry in step.get("entries") or ():
+                yield str(entry.get("op")), str(entry.get("what")), entry.get("params") or {}
+
+    def place(self, *keys: str | int) -> Path:
+        """The path of a key of this container in the containers' file."""
+        return ("lxc_configs", str(self.ctid), *keys)
+
+
+@dataclass(frozen=True)
+class Demand:
+    """One thing that a plan asks of the node. ``size`` is in bytes, for a disk what the volume may grow to.
+
+    ``name`` is a storage, a bridge, a folder or a device's option; ``detail`` the template's file name, the disk's slot
+    or the device; ``at_least`` names the template whose contents the disk will hold for certain; ``implied`` says that
+    the file names no storage.
+    """
+
+    kind: str
+    name: str
+    ctid: int
+    path: Path
+    detail: str = ""
+    size: int = 0
+    at_least: str = ""
+    implied: bool = False
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What must be known of the node before the demands can be judged."""
+
+    storages: frozenset[str] = frozenset()
+    templates: frozenset[tuple[str, str]] = frozenset()
+    bridges: frozenset[str] = frozenset()
+    folders: frozenset[str] = frozenset()
+    containers: frozenset[int] = field(default_factory=frozenset)
+    version: bool = False
+
+    def __bool__(self) -> bool:
+        return bool(self.storages or self.bridges or self.folders or self.version)
+
+
+def candidate_from(item: Mapping[str, Any]) -> Candidate:
+    """One element of the module's ``containers``: ctid, config, and plan as phoenix_lxc_info returns it.
+
+    One that needs GPUs has ``gpu`` with its ``assignment``, too.
+    """
+    plan, config, gpu = item.get("plan") or {}, item.get("config") or {}, item.get("gpu")
+    error, ctid = plan.get("error"), int(item["ctid"])
+    ends = str(plan.get("final_state") or "")
+    claim = memory_budget.claim(ctid, config, gpu.get("assignment"), ends) if gpu else None
+    return Candidate(ctid, config, tuple(plan.get("steps") or ()), str(error) if error else None, claim)
+
+
+def template_of(volume: Any) -> tuple[str, str] | None:
+    """``local:vztmpl/debian.tar.zst`` -> (storage, file name), None for what is no template of a storage."""
+    match = _TEMPLATE.match(str(volume or ""))
+    return (match.group(1), match.group(2)) if match else None
+
+
+def heads_needed(candidates: Iterable[Candidate]) -> frozenset[int]:
+    """The containers whose configs tell how large something is: clone sources, and what is to be resized."""
+    needed = set()
+    for candidate in candidates:
+        for op, what, _params in candidate.calls():
+            match = (_LXC.match(what) or _DESTROY.match(what)) if op == "pve" else None
+            if match and match.group(1) and not what.endswith("/config"):
+                needed.add(int(match.group(1)))
+    return frozenset(needed)
+
+
+def demands(candidates: Iterable[Candidate], heads: Mapping[int, Mapping[str, str]]) -> list[Demand]:
+    """Everything that the plans ask for. ``heads`` are the configs of heads_needed() that exist.
+
+    The containers of a run come in clone order, so a source's disks are known before its clones are looked at.
+    """
+    found: list[Demand] = []
+    # Disks by container and slot: (storage, bytes). What a run makes is known from its own calls.
+    known = {ctid: _disks(head) for ctid, head in heads.items()}
+    for candidate in candidates:
+        for op, what, params in candidate.calls():
+            gone = _DESTROY.match(what) if op == "pve" else None
+            if gone:
+                found += _freed(candidate, known.pop(int(gone.group(1)), {}))
+            match = _LXC.match(what) if op == "pve" else None
+            if match is None:
+                continue
+            kind = match.group(2)
+            if kind is None:
+                known[candidate.ctid] = {}
+                found += _creation(candidate, params, known)
+            elif kind == "clone":
+                found += _clone(candidate, int(match.group(1)), params, known)
+            elif kind == "resize":
+                found += _growth(candidate, params, known)
+            if kind in (None, "config"):
+                found += _options(candidate, params, known)
+    return found
+
+
+def asked(wanted: Iterable[Demand], heads: Iterable[int] = ()) -> Asked:
+    """What to look up on the node for these demands."""
+    items = list(wanted)
+    return Asked(
+        frozenset(item.name for item in items if item.kind in (DISK, TEMPLATE)),
+        frozenset((item.name, item.detail) for item in items if item.kind == TEMPLATE),
+        frozenset(item.name for item in items if item.kind == BRIDGE),
+        frozenset(item.name for item in items if item.kind == FOLDER),
+        frozenset(heads),
+        any(item.kind == DEVICE for item in items),
+    )
+
+
+_Known = dict[int, dict[str, tuple[str, int]]]
+
+
+def _disks(head: Mapping[str, str]) -> dict[str, tuple[str, int]]:
+    result = {}
+    for key in disks(head):
+        volume = properties.parse(head[key], "volume").get("volume", "")
+        if ":" in volume and not volume.startswith("/"):
+            result[key] = (volume.partition(":")[0], disk_size(head, key) or 0)
+    return result
+
+
+def _freed(candidate: Candidate, disks_gone: Mapping[str, tuple[str, int]]) -> Iterator[Demand]:
+    """What a container that is recreated gives back before."""
+    for key, (storage, size) in disks_gone.items():
+        yield Demand(FREED, storage, candidate.ctid, candidate.place("storage_pool"), key, -size)
+
+
+def _creation(candidate: Candidate, params: Mapping[str, Any], known: _Known) -> Iterator[Demand]:
+    volume = template_of(params.get("ostemplate"))
+    if volume is not None:
+        yield Demand(TEMPLATE, volume[0], candidate.ctid, candidate.place("template"), volume[1])
+    match = _NEW_VOLUME.match(str(params.get("rootfs", "")).partition(",")[0])
+    storage = match.group(1) if match else str(params.get("storage") or PVE_DEFAULT_STORAGE)
+    size = int(float(match.group(2)) * GIB) if match else PVE_DEFAULT_SIZE
+    known.setdefault(candidate.ctid, {})["rootfs"] = (storage, size)
+    archive = f"{volume[0]}:{volume[1]}" if volume else ""
+    implied = not candidate.config.get("storage_pool")
+    yield Demand(DISK, storage, candidate.ctid, candidate.place("storage_pool"), "rootfs", size, archive, implied)
+
+
+def _clone(candidate: Candidate, source: int, params: Mapping[str, Any], known: _Known) -> Iterator[Demand]:
+    """A full clone copies every disk; a linked one takes next to nothing and stays on its source's storage."""
+    copied = {}
+    for key, (storage, size) in known.get(source, {}).items():
+        copied[key] = (str(params.get("storage") or storage), size)
+    known[candidate.ctid] = copied
+    if not int(params.get("full") or 0):
+        return
+    if params.get("storage") and not copied:
+        copied["rootfs"] = (str(params["storage"]), 0)
+    where = "storage_pool" if params.get("storage") else "clone_from_ctid"
+    for key, (storage, size) in copied.items():
+        yield Demand(DISK, storage, candidate.ctid, candidate.place(where), key, size)
+
+
+def _growth(candidate: Candidate, params: Mapping[str, Any], known: _Known) -> Iterator[Demand]:
+    disk = str(params.get("disk"))
+    if disk not in known.get(candidate.ctid, {}):
+        return
+    storage, size = known[candidate.ctid][disk]
+    try:
+        wanted = properties.parse_size(str(params.get("size", "")))
+    except ValueError:
+        return
+    known[candidate.ctid][disk] = (storage, wanted)
+    if wanted > size:
+        yield Demand(DISK, storage, candidate.ctid, _size_place(candidate, disk), disk, wanted - size)
+
+
+def _options(candidate: Candidate, params: Mapping[str, Any], known: _Known) -> Iterator[Demand]:
+    for key in sorted(params):
+        kind = key.rstrip("0123456789") if key[-1:].isdigit() else ""
+        parts = properties.parse(str(params[key]), properties.default_key(key))
+        if kind == "net" and parts.get("bridge"):
+            yield Demand(BRIDGE, parts["bridge"], candidate.ctid, candidate.place("network_config", "bridge"))
+        elif kind == "mp":
+            yield from _mount(candidate, key, parts, known)
+        elif kind == "dev":
+            yield Demand(DEVICE, key, candidate.ctid, candidate.place("gpu_assignment"), parts.get("path", ""))
+
+
+def _mount(candidate: Candidate, key: str, parts: Mapping[str, str], known: _Known) -> Iterator[Demand]:
+    volume, inside = parts.get("volume", ""), parts.get("mp", "")
+    match = _NEW_VOLUME.match(volume)
+    if volume.startswith("/"):
+        for index, item in enumerate(candidate.config.get("mount_points") or ()):
+            if forms.path(item.get("container_path")) == forms.path(inside):
+                # A shared volume's stands in the host's file, under the CTID.
+                where = () if item.get("shared_volume") else ("mount_points", index, "host_path")
+                place = candidate.place(*where)
+                yield Demand(FOLDER, volume, candidate.ctid, place, key)
+    elif match:
+        size = int(float(match.group(2)) * GIB)
+        known.setdefault(candidate.ctid, {})[key] = (match.group(1), size)
+        yield Demand(DISK, match.group(1), candidate.ctid, _pool_place(candidate, inside), key, size)
+
+
+def _pool_place(candidate: Candidate, inside: str) -> Path:
+    for index, item in enumerate(candidate.config.get("volumes") or ()):
+        if forms.path(item.get("mount_point")) == forms.path(inside):
+            return candidate.place("volumes", index, "pool") if item.get("pool") else candidate.place("storage_pool")
+    return candidate.place("volumes")
+
+
+def _size_place(candidate: Candidate, disk: str) -> Path:
+    return candidate.place("storage_size_gb") if disk == "rootfs" else candidate.place("volumes")

@@ -1,0 +1,195 @@
+# Copyright (c) 2026, Phoenix Hypervisor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The privileges that a run's calls need, and which of them a credential lacks.
+
+What each call checks is read from pve-container's API (create, clone, update, resize, status, snapshot) and from PVE
+facts, 'Identity'. root@pam has every privilege, so no privilege is checked for it.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+from ..pve import properties
+from .demands import BRIDGE, DISK, TEMPLATE, Candidate, Demand, Path
+
+ROOT = "root@pam"
+
+# Roles that PVE brings along, by the privilege that they are to grant.
+ROLES = {
+    "Datastore.AllocateSpace": "PVEDatastoreUser",
+    "Datastore.AllocateTemplate": "PVEDatastoreAdmin",
+    "SDN.Use": "PVESDNUser",
+}
+VM_ROLE = "PVEVMAdmin"
+
+# Options of a config, by their name without number -> the privilege that a change of them needs; others: Options.
+OPTION_PRIVILEGES = {
+    "cores": "VM.Config.CPU",
+    "cpulimit": "VM.Config.CPU",
+    "cpuunits": "VM.Config.CPU",
+    "memory": "VM.Config.Memory",
+    "swap": "VM.Config.Memory",
+    "net": "VM.Config.Network",
+    "nameserver": "VM.Config.Network",
+    "searchdomain": "VM.Config.Network",
+    "hostname": "VM.Config.Network",
+    "rootfs": "VM.Config.Disk",
+    "mp": "VM.Config.Disk",
+    "unused": "VM.Config.Disk",
+}
+CALL_PRIVILEGES = (
+    (re.compile(r"^POST /nodes/[^/]+/lxc\Z"), "VM.Allocate"),
+    (re.compile(r"^DELETE /nodes/[^/]+/lxc/(\d+)\Z"), "VM.Allocate"),
+    (re.compile(r"^POST /nodes/[^/]+/lxc/(\d+)/template\Z"), "VM.Allocate"),
+    (re.compile(r"^POST /nodes/[^/]+/lxc/(\d+)/status/"), "VM.PowerMgmt"),
+    (re.compile(r"^(?:POST|DELETE) /nodes/[^/]+/lxc/(\d+)/snapshot"), "VM.Snapshot"),
+    (re.compile(r"^PUT /nodes/[^/]+/lxc/(\d+)/resize\Z"), "VM.Config.Disk"),
+    (re.compile(r"^[A-Z]+ /nodes/[^/]+/lxc/(\d+)/firewall/"), "VM.Config.Network"),
+    (re.compile(r"^POST /nodes/[^/]+/lxc/(\d+)/clone\Z"), "VM.Clone"),
+)
+_CONFIG = re.compile(r"^PUT /nodes/[^/]+/lxc/\d+/config\Z")
+
+
+@dataclass(frozen=True)
+class Need:
+    """One privilege on one of PVE's access paths, and the key of the file that asks for it."""
+
+    where: str
+    privilege: str
+    path: Path
+
+
+def needs(candidates: Iterable[Candidate], wanted: Iterable[Demand]) -> list[Need]:
+    """All privileges that the plans' calls and what they ask of the node need, each once."""
+    found: dict[tuple[str, str], Need] = {}
+    for candidate in candidates:
+        for need in _of_calls(candidate):
+            found.setdefault((need.where, need.privilege), need)
+    for item in wanted:
+        for need in _of_demand(item):
+            found.setdefault((need.where, need.privilege), need)
+    return list(found.values())
+
+
+def asking(where: str, names: Iterable[str], candidates: Iterable[Candidate], wanted: Iterable[Demand]) -> list[int]:
+    """The containers that need one of these privileges on one of PVE's access paths."""
+    missing_there = {(where, name) for name in names}
+    found = [
+        candidate.ctid
+        for candidate in candidates
+        if any((need.where, need.privilege) in missing_there for need in _of_calls(candidate))
+    ]
+    found += [
+        item.ctid for item in wanted if any((need.where, need.privilege) in missing_there for need in _of_demand(item))
+    ]
+    return found
+
+
+def _of_calls(candidate: Candidate) -> Iterator[Need]:
+    own = f"/vms/{candidate.ctid}"
+    for op, what, params in candidate.calls():
+        if op != "pve":
+            continue
+        for pattern, privilege in CALL_PRIVILEGES:
+            match = pattern.match(what)
+            if match:
+                where = f"/vms/{match.group(1)}" if match.groups() else own
+                yield Need(where, privilege, candidate.place())
+        if what.endswith("/clone"):
+            yield Need(own, "VM.Allocate", candidate.place())
+        if _CONFIG.match(what):
+            deleted = str(params.get("delete", "")).split(",")
+            for key in [*params, *deleted]:
+                name = key.rstrip("0123456789")
+                if name and key not in ("delete", "digest"):
+                    yield Need(own, OPTION_PRIVILEGES.get(name, "VM.Config.Options"), candidate.place())
+
+
+def _of_demand(item: Demand) -> Iterator[Need]:
+    if item.kind in (DISK, TEMPLATE):
+        yield Need(f"/storage/{item.name}", "Datastore.AllocateSpace", item.path)
+    elif item.kind == BRIDGE:
+        yield Need(f"/sdn/zones/localnetwork/{item.name}", "SDN.Use", item.path)
+
+
+def download_need(storage: str, path: Path) -> Need:
+    """What fetching a template into a storage needs."""
+    return Need(f"/storage/{storage}", "Datastore.AllocateTemplate", path)
+
+
+def held(permissions: Mapping[str, Mapping[str, object]], where: str) -> frozenset[str]:
+    """The privileges on a path, from the answer of GET /access/permissions: {path: {privilege: propagates}}.
+
+    The nearest listed path decides; from one further up only what propagates counts.
+    """
+    parts = where.strip("/").split("/")
+    for length in range(len(parts), -1, -1):
+        path = "/" + "/".join(parts[:length])
+        if path in permissions:
+            exact = length == len(parts)
+            return frozenset(name for name, propagates in permissions[path].items() if exact or propagates)
+    return frozenset()
+
+
+def missing(permissions: Mapping[str, Mapping[str, object]], wanted: Iterable[Need]) -> list[tuple[Need, list[str]]]:
+    """(where, with the key that first asked for it; the privileges that lack there), in the order of asking."""
+    lacking: dict[str, tuple[Need, list[str]]] = {}
+    for need in wanted:
+        if need.privilege not in held(permissions, need.where):
+            _first, names = lacking.setdefault(need.where, (need, []))
+            names.append(need.privilege)
+    return list(lacking.values())
+
+
+def role_for(privilege: str) -> str:
+    """The role of PVE's own that grants a privilege."""
+    return ROLES.get(privilege, VM_ROLE)
+
+
+def grant(credential: str, where: str, privileges: Iterable[str]) -> str:
+    """The ``pveum`` command that grants what lacks. A token needs it for itself and for its user.
+
+    Roles for bridges are given for the whole zone of the node's own bridges, as PVE's documentation does.
+    """
+    roles = sorted({role_for(privilege) for privilege in privileges})
+    user, _separator, _name = credential.partition("!")
+    who = [] if user == ROOT else ["--users", user]
+    if user != credential:
+        who += ["--tokens", credential]
+    zone = re.match(r"^(/sdn/zones/[^/]+)/", where)
+    words = ["pveum", "acl", "modify", zone.group(1) if zone else where, *who, "--roles", ",".join(roles)]
+    return " ".join(shlex.quote(word) for word in words)
+
+
+def only_root(candidates: Iterable[Candidate]) -> Iterator[tuple[Path, str]]:
+    """(key, what) of all that PVE lets only root@pam itself do, whatever is granted (PVE facts, 'Identity')."""
+    for candidate in candidates:
+        for op, what, params in candidate.calls():
+            if op == "conf" and params.get("add") is not None:  # not the instance id, which the node itself writes
+                yield candidate.place("lxc_options"), "raw lines"
+            if op != "pve" or not _CONFIG.match(what):
+                continue
+            for key, value in params.items():
+                reason = _root_option(key, str(value))
+                if reason:
+                    yield candidate.place(*reason[0]), reason[1]
+
+
+def _root_option(key: str, value: str) -> tuple[tuple[str, ...], str] | None:
+    name = key.rstrip("0123456789")
+    if name == "mp" and value.startswith("/"):
+        return ("mount_points",), f"the bind mount {value.partition(',')[0]}"
+    if name == "dev" and key != name:
+        return (), f"the device {value.partition(',')[0]}"
+    if key == "hookscript":
+        return (), "a hook script"
+    if key == "features":
+        flags = sorted(set(properties.parse(value)) - {"nesting"})
+        return (("pct_options",), f"the feature flags {', '.join(flags)}") if flags else None
+    return None

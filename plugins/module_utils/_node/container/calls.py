@@ -1,0 +1,218 @@
+# Copyright (c) 2026, Phoenix Hypervisor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Makes the calls of a plan to PVE: waits for locks and workers, and for what a call has set going."""
+
+from __future__ import annotations
+
+import time
+from typing import Any, Callable
+
+from ..._core.container.config import firewall_changes
+from ..._core.container.model import Entry, Observation, Wanted
+from ..._core.pve.fwfile import Rule, rule_of_answer
+from ..pve.client import Client, LostAnswerError, PveError
+from ..pve.tasks import handed_to_ha, is_upid, pauses, started, wait_task, with_lock_wait
+from ..store import Store
+from . import creations, identity, turns
+from .observe import Observer, read_conf
+
+# What PVE says when the goal of a call has been reached already.
+ALREADY = {"/status/start": "already running", "/status/shutdown": "not running"}
+MISSING = "does not exist"  # of a container whose destruction had been asked for already
+
+
+class Calls:
+    """The calls of one run. ``rules``: the firewall's, as the calls of the step under way leave them.
+
+    ``lost``: the write whose answer was lost.
+    """
+
+    def __init__(
+        self,
+        observer: Observer,
+        client: Callable[[], Client],
+        store: Store,
+        lock_wait: float,
+        task_timeout: float,
+        check_lease: Callable[[], None],
+        folder: str,
+    ) -> None:
+        self._folder = folder
+        self._observer = observer
+        self._client = client
+        self._store = store
+        self._lock_wait = lock_wait
+        self._task_timeout = task_timeout
+        self._guard = check_lease
+        self.rules: tuple[Rule, ...] = ()
+        self.lost: Entry | None = None
+        self._converted: str | None = None  # the newest conversion to a template before the call for one
+
+    def make(self, wanted: Wanted, entry: Entry, seen: Observation) -> list[str]:
+        """Make one call and wait for its end; a clone waits for its turn at the source first. Returns warnings.
+
+        Raises PveError.
+        """
+        _method, _space, path = entry.what.partition(" ")
+        if not path.endswith("/clone"):
+            return self._make(wanted, entry, seen)
+        source = int(path.split("/")[-2])
+        waits, at_work = (self._task_timeout, self._lock_wait), self._turns(str(source))
+        with turns.turn(self._folder, source, self._lock_of, entry.what, waits, self._guard, at_work):
+            creating = self._store.load(wanted.ctid).creating
+            if creating is not None:
+                # The worker of this clone is the first one after this: a killed run is found by it.
+                newest = self._list({"vmid": source, "typefilter": "vzclone", "source": "all", "limit": 1})
+                after = str(newest[0].get("upid")) if newest else ""
+                self._store.update_record(wanted.ctid, creating={**creating, "after": after})
+            return self._make(wanted, entry, seen)
+
+    def _lock_of(self, ctid: int) -> str | None:
+        """PVE's lock in a container's config, read from the file: a look costs no call."""
+        conf, _digest = read_conf(self._observer.node, ctid, self._observer.pve)
+        return conf.head.get("lock") if conf is not None else None
+
+    def _make(self, wanted: Wanted, entry: Entry, seen: Observation) -> list[str]:
+        method, _space, path = entry.what.partition(" ")
+        params = dict(entry.params)
+        if method == "PUT" and path.endswith("/config") and seen.digest:
+            params["digest"] = seen.digest  # refused when somebody changed it since we looked
+        if "/firewall/rules/" in path:
+            params["digest"] = self._rules_digest(path.rpartition("/")[0])
+        self._converted = self._newest_conversion(wanted) if path.endswith("/template") else None
+        try:
+            # A worker may be the one to meet the lock (PVE facts, 'HTTP answers'), so its end is part of the attempt.
+            warnings: list[str] = with_lock_wait(
+                lambda: self._follow(wanted, entry, path, self._send(wanted, method, path, params), seen),
+                self._lock_wait,
+                self._guard,
+                self._turns(path.split("/")[-2]) if path.endswith("/clone") else None,
+            )
+            return warnings
+        except LostAnswerError:
+            self.lost = entry
+            raise
+        except PveError as error:
+            # Somebody else, or the worker of an earlier, killed run, got there between our look and the call.
+            gone = method == "DELETE" and path.endswith(f"/lxc/{wanted.ctid}") and MISSING in error.reason
+            gone = gone and read_conf(self._observer.node, wanted.ctid, self._observer.pve)[0] is None
+            if error.locked:
+                raise self._with_holder(error, path) from None
+            if not gone and not any(path.endswith(end) and words in error.reason for end, words in ALREADY.items()):
+                raise
+            return []
+
+    def _send(self, wanted: Wanted, method: str, path: str, params: dict[str, Any]) -> Any:
+        """One call; nothing that changes a container is asked of PVE before that is known to be ours still."""
+        if f"{path}/".partition("/lxc/")[2].partition("/")[0] == str(wanted.ctid):
+            identity.ensure_ours(self._observer.node, wanted.ctid, self._store, self._observer.pve)
+        return self._client().request(method, path, params)
+
+    def _with_holder(self, error: PveError, path: str) -> PveError:
+        """The refusal of a locked container, with who has it."""
+        ctid = path.partition("/lxc/")[2].partition("/")[0] or path.rpartition("/")[2]
+        try:
+            active = self._list({"vmid": ctid, "source": "active", "limit": 5}) if ctid.isdigit() else []
+        except PveError:
+            active = []
+        names = ", ".join(f"{task.get('type')} of {task.get('user')} ({task.get('upid')})" for task in active)
+        words = f"{error.reason} - waited {self._lock_wait:.0f} s for {names or 'a lock that no task of PVE holds'}"
+        return PveError(error.call, error.status, words, error.errors, error.log)
+
+    def _turns(self, source: str) -> Callable[[], bool]:
+        """Whether the workers of a clone source still take turns at its lock; each turn can take long.
+
+        A lock under which no worker runs, and none has run since the last look, is what a dead one left.
+        """
+        last = ""
+
+        def look() -> bool:
+            nonlocal last
+            newest = next(iter(self._list({"vmid": source, "source": "all", "limit": 1})), {})
+            before, last = last, str(newest.get("upid", ""))
+            return last != before or (bool(newest) and not newest.get("endtime"))
+
+        return look
+
+    def _rules_digest(self, path: str) -> str:
+        """The digest under which the positions of the plan hold. Raises PveError when the rules are others by now."""
+        answer = self._client().request("GET", path) or []
+        if tuple(map(rule_of_answer, answer)) != self.rules:
+            raise PveError(f"GET {path}", 0, "detected modified configuration - its rules are not those of the file")
+        return str(answer[0].get("digest", ""))
+
+    def _follow(self, wanted: Wanted, entry: Entry, path: str, answer: Any, seen: Observation) -> list[str]:
+        """Wait for what a call has set going. Returns the worker's warnings."""
+        if "/firewall/" in path:
+            method, rest = entry.what.partition(" ")[0], path.partition("/firewall/")[2]
+            self.rules = firewall_changes.follow(self.rules, method, rest, entry.params)
+        warnings = []
+        if is_upid(answer):
+            creating = self._store.load(wanted.ctid).creating
+            if creating is not None:
+                self._store.update_record(wanted.ctid, creating={**creating, "upid": answer})
+            warnings = wait_task(
+                self._client(), self._observer.node, answer, entry.what, self._task_timeout, self._guard
+            )
+            if path.endswith("/rollback") and entry.params.get("start"):
+                warnings += self._await_nested_start(wanted, entry, answer)
+            if handed_to_ha(answer):
+                self._await_ha(wanted, entry, running=path.endswith("/start"))
+        if path.endswith("/template"):
+            self._await_template(wanted)
+            self._store.update_record(wanted.ctid, ledger=seen.ledger)  # nobody can look into a template
+        return warnings
+
+    def _await_nested_start(self, wanted: Wanted, entry: Entry, rollback: str) -> list[str]:
+        """A rollback ends while the start that it has set going still holds the guest's migration lock.
+
+        Returns the start's warnings. Raises PveError with its log when it failed.
+        """
+        warnings = []
+        for task in self._list({"vmid": wanted.ctid, "source": "all", "typefilter": "vzstart", "limit": 1}):
+            upid = str(task.get("upid"))
+            if started(upid) < started(rollback):
+                continue
+            call = f"{entry.what}, its start"
+            warnings += wait_task(self._client(), self._observer.node, upid, call, self._task_timeout, self._guard)
+        return warnings
+
+    def _await_ha(self, wanted: Wanted, entry: Entry, running: bool) -> None:
+        """The task of a guest that HA manages ends with the request; the HA manager acts on it seconds later."""
+        deadline = time.monotonic() + self._lock_wait
+        for pause in pauses():
+            self._guard()
+            if self._observer.is_running(wanted.ctid) == running:
+                return
+            if time.monotonic() > deadline:
+                words = f"the HA manager has not {'started' if running else 'stopped'} it in {self._lock_wait:.0f} s"
+                raise PveError(entry.what, 200, words)
+            time.sleep(pause)
+
+    def _await_template(self, wanted: Wanted) -> None:
+        """The conversion forks a worker without naming it (PVE facts, 'Tasks'): the task list does, the config tells.
+
+        Raises PveError with the worker's log when it failed.
+        """
+        call = f"POST /nodes/{self._observer.node}/lxc/{wanted.ctid}/template"
+        deadline = time.monotonic() + self._task_timeout
+        for pause in pauses():
+            self._guard()
+            conf, _digest = read_conf(self._observer.node, wanted.ctid, self._observer.pve)
+            if conf is not None and conf.head.get("template") == "1" and not conf.head.get("lock"):
+                return
+            upid = self._newest_conversion(wanted)
+            if upid is not None and upid != self._converted:
+                wait_task(self._client(), self._observer.node, upid, call, self._task_timeout, self._guard)
+            if time.monotonic() > deadline:
+                raise PveError(call, 200, f"the conversion to a template is not done after {self._task_timeout:.0f} s")
+            time.sleep(pause)
+
+    def _newest_conversion(self, wanted: Wanted) -> str | None:
+        query = {"vmid": wanted.ctid, "typefilter": "vztemplate", "source": "all", "limit": 1}
+        return next((str(task.get("upid")) for task in self._list(query)), None)
+
+    def _list(self, query: dict[str, Any]) -> list[dict[str, Any]]:
+        return creations.tasks(self._client(), self._observer.node, query)

@@ -1,0 +1,281 @@
+# Copyright (c) 2026, Phoenix Hypervisor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Executes the planner's steps on the node, and observes and plans again after each one."""
+
+from __future__ import annotations
+
+import contextlib
+import subprocess
+import time
+from dataclasses import replace
+from typing import Any, Callable
+
+from ..._core.container import addresses, states
+from ..._core.container import ledger as ledgers
+from ..._core.container.model import Entry, Observation, Plan, Record, Step, Wanted
+from ..._core.container.plan import guard, instance, planner, wayback
+from ..audit import Audit
+from ..guest import guest
+from ..pve.client import Client, PveError
+from ..pve.tasks import nothing, pauses, with_lock_wait
+from ..store import Store, StoreError
+from . import identity, recording
+from .calls import Calls
+from .conf_edit import LOCKS, edit_raw_lines
+from .observe import Observer, conf_path, read_conf
+from .outcome import Outcome, StepError
+from .recall import Recall
+from .turns import FOLDER
+
+MAX_STEPS = 40
+# How often a run looks and plans again in its midst, after growing pauses in seconds: somebody changes the config, or
+# the answer to a write was lost with a control plane that restarts.
+AGAIN = (0.2, 0.5, 1.0, 2.0, 4.0)
+# Only these wait for a worker; the time-outs are in seconds and generous, since a template may be large.
+TASK_TIMEOUT = 3600.0
+
+
+def node_command(what: str) -> None:
+    """Run ``pct`` for what the API can't do. Raises PveError with its words."""
+    try:
+        done = subprocess.run(["pct", *what.split()], capture_output=True, text=True, timeout=60, check=False)
+    except (OSError, subprocess.SubprocessError) as error:
+        raise PveError(f"pct {what}", 0, str(error)) from None
+    if done.returncode:
+        raise PveError(f"pct {what}", 0, done.stderr.strip() or f"exit code {done.returncode}")
+
+
+def _is_stale(cause: BaseException | None) -> bool:
+    return isinstance(cause, PveError) and "detected modified configuration" in cause.reason
+
+
+class Executor:
+    """Drives one container on its node."""
+
+    def __init__(
+        self,
+        observer: Observer,
+        store: Store,
+        audit: Audit,
+        connect: Callable[[], Client],
+        run: str,
+        lock_wait: float = 120.0,
+        task_timeout: float = TASK_TIMEOUT,
+        ready_timeout: float = 60.0,
+        locks: str = LOCKS,
+        guard: Callable[[], None] = nothing,
+        turns: str = FOLDER,
+    ) -> None:
+        self._locks = locks
+        self._guard = guard  # raises when another run has taken the container over
+        self._observer = observer
+        self._store = store
+        self._audit = audit
+        self._connect = connect
+        self._client: Client | None = None
+        self._run = run
+        self._lock_wait = lock_wait
+        self._task_timeout = task_timeout
+        self._ready_timeout = ready_timeout
+        self._recall = Recall(observer.node, lambda: self.client, store, audit, task_timeout, guard)
+        self._calls = Calls(observer, lambda: self.client, store, lock_wait, task_timeout, guard, turns)
+
+    @property
+    def client(self) -> Client:
+        """The control plane, opened with the first call: a settled container needs none."""
+        if self._client is None:
+            self._client = self._connect()
+        return self._client
+
+    def look(self, wanted: Wanted) -> tuple[Observation, Record]:
+        """Observation and record of the container, now."""
+        record = self._store.load(wanted.ctid)
+        if record.creating is not None and not record.creating.get("upid") and wanted.ctid in self._recall.found:
+            record = replace(record, creating={**record.creating, "upid": self._recall.found[wanted.ctid]})
+        if wanted.ctid in self._recall.rolled_back and guard.stage(record) in (guard.OPEN, guard.BACK):
+            record = wayback.remembered(record)
+        source = wanted.config.get("clone_from_ctid")
+        ident = None if source is None else int(source)
+        source_record = None if ident is None else self._store.load(ident)
+        clones = wanted.recreate or wanted.target == states.ABSENT
+        seen = self._observer.observe(wanted.ctid, ident, record, source_record=source_record, clones=clones)
+        seen = replace(seen, later_task=self._recall.later.get(wanted.ctid))
+        seen = identity.recall(lambda: self.client, self._observer.node, seen, record)
+        if wanted.source is not None:
+            above, record_above = self.look(wanted.source)
+            seen = planner.below(seen, above, planner.plan(wanted.source, above, record_above))
+        return seen, record
+
+    def _look_again(self, wanted: Wanted) -> tuple[Observation, Record]:
+        """After a step: what it changed of what the container is recognized by is noted."""
+        seen, record = self.look(wanted)
+        identity.refresh(seen, self._store)
+        return seen, self._store.load(wanted.ctid) if record.creating is None else record
+
+    def run(self, wanted: Wanted, check: bool = False, resumes: bool = False) -> Outcome:
+        """Plan; in check mode return that plan, else execute it up to the first step that the play does.
+
+        ``resumes``: an earlier run on the container was killed; its workers may still run.
+        """
+        if resumes:
+            self._recall.await_workers(wanted.ctid)
+        self._recall.creation(wanted, check)
+        self._recall.rollback(wanted, check)
+        seen, record = self.look(wanted)
+        plan = planner.plan(wanted, seen, record)
+        outcome = Outcome(first=plan, last=plan, seen=seen)
+        if check or plan.error:
+            return outcome
+        wanted = guard.settled(wanted, record, plan)
+        again = iter(AGAIN)
+        for _turn in range(MAX_STEPS):
+            step = plan.steps[0] if plan.steps else None
+            if step is None or step.by_play or plan.error:
+                break
+            try:
+                self._step(wanted, step, plan.state, seen, outcome)
+                again = iter(AGAIN)
+            except StepError as failure:
+                pause = next(again, None)
+                if pause is None or not (_is_stale(failure.__cause__) or self._calls.lost is not None):
+                    raise
+                time.sleep(pause)
+                self._recover(wanted, failure)
+                step = None  # look and plan again
+            seen, record = self._look_again(wanted)
+            plan = planner.plan(wanted, seen, record)
+            self._account(plan, outcome)
+            outcome.last, outcome.seen = plan, seen
+            if step and plan.steps and plan.steps[0].kind == step.kind and plan.steps[0].entries == step.entries:
+                calls = ", ".join(entry.what for entry in step.entries if entry.op == "pve")
+                words = "PVE accepted it, but the container looks the same as before"
+                error = PveError(calls or step.kind, 200, words)
+                raise StepError(wanted.ctid, step, plan.state, error, outcome.journal)
+        return outcome
+
+    def _recover(self, wanted: Wanted, failure: StepError) -> None:
+        """Before the next look: a write whose answer was lost may still run. Raises the failure itself."""
+        if self._calls.lost is None:
+            return
+        try:
+            self.client.request("GET", "/version")
+            self._recall.await_workers(wanted.ctid)
+            self._recall.creation(wanted, check=False)
+        except PveError:
+            raise failure from failure.__cause__  # the control plane isn't back
+
+    def _account(self, plan: Plan, outcome: Outcome) -> None:
+        """A write whose answer was lost belongs to the journal when the plan has it no more."""
+        lost, self._calls.lost = self._calls.lost, None
+        if lost is not None and not any(lost in step.entries for step in plan.steps):
+            outcome.journal.append(lost.as_dict())
+
+    def _step(self, wanted: Wanted, step: Step, state: str, seen: Observation, outcome: Outcome) -> None:
+        before = self._store.load(wanted.ctid).word or states.DEFINED
+        event = f"{before}->{step.goes_to}" if step.goes_to and step.goes_to != before else step.kind
+        extras = {"step": step.kind}
+        self._audit.write(wanted.ctid, event, "begin", extras=extras)
+        started = time.monotonic()
+        self._calls.rules = seen.firewall.rules
+        try:
+            for entry in step.entries:
+                self._entry(wanted, step, entry, seen, outcome)
+            if step.kind in ("start", "restart", wayback.KIND):
+                self._await_ready(wanted, outcome)
+        except Exception as error:
+            seconds = time.monotonic() - started
+            with contextlib.suppress(StoreError):  # report the failure even where the disk is full
+                told = {**extras, "error": str(error)[:2000]}
+                self._audit.write(wanted.ctid, event, "failed", seconds, "ERROR", told)
+            raise StepError(wanted.ctid, step, state, error, outcome.journal) from error
+        self._audit.write(wanted.ctid, event, "ok", time.monotonic() - started, extras=extras)
+        outcome.done.append(step.kind)
+
+    def _entry(self, wanted: Wanted, step: Step, entry: Entry, seen: Observation, outcome: Outcome) -> None:
+        self._guard()
+        if entry.op == "pve":
+            outcome.warnings += self._calls.make(wanted, entry, seen)
+        elif entry.op == "conf":
+            self._edit(wanted, entry, seen)
+        elif entry.op == "ledger":
+            self._ensure_ours(wanted)
+            self._believe(wanted, entry, seen)
+        elif entry.op == "guest":
+            self._ensure_ours(wanted)
+            guest.renew_identity(wanted.ctid)
+        elif entry.op == "pct":
+            node_command(entry.what)
+        elif entry.what == "state":
+            self._store.write_word(wanted.ctid, str(entry.params["word"]))
+        elif entry.what == "forget":
+            self._store.forget(wanted.ctid)
+        else:
+            known = self._store.read_record(wanted.ctid)
+            conf = read_conf(self._observer.node, wanted.ctid, self._observer.pve)[0] or seen.conf
+            # A rollback other than this one, later, is one under the change.
+            opens = entry.params.get("guarding") == guard.OPEN
+            last = str(self._recall.newest_rollback(wanted.ctid).get("upid", "")) if opens else ""
+            values = recording.values(entry.params, self._run, known, conf, last)
+            self._store.update_record(wanted.ctid, **values)
+        outcome.journal.append(entry.as_dict())
+
+    def _edit(self, wanted: Wanted, entry: Entry, seen: Observation) -> None:
+        """Edit the config's file, for what the API can't write."""
+        node, pve = self._observer.node, self._observer.pve
+        if entry.what == "mark":
+            digest = "" if self._store.load(wanted.ctid).creating is not None else seen.digest
+            place = (node, wanted.ctid, self._store, digest, self._locks, pve)
+            with_lock_wait(lambda: identity.write_marker(*place), self._lock_wait, self._guard)
+            return
+        lines = {key: [(str(line[0]), str(line[1])) for line in entry.params[key]] for key in ("add", "remove")}
+        path = conf_path(node, wanted.ctid, pve)
+        edit_raw_lines(path, wanted.ctid, seen.digest, lines["add"], lines["remove"], self._locks)
+
+    def _ensure_ours(self, wanted: Wanted) -> None:
+        """Raise ForeignError when another container has taken the CTID since the plan was made."""
+        identity.ensure_ours(self._observer.node, wanted.ctid, self._store, self._observer.pve)
+
+    def undo(self, wanted: Wanted) -> tuple[str, list[dict[str, Any]]]:
+        """After the failure of a guarded change: (what became of it, in words; the journal). ('', []) for any other."""
+        seen, record = instance.settle(*self.look(wanted))
+        if not guard.is_kept(seen, record):
+            return "", []
+        plan = planner.plan(wanted, seen, record)
+        if not guard.is_to_go_back(wanted, record, plan):
+            return f"What was there before the change comes back with: {guard.command(wanted.ctid)}", []
+        outcome = Outcome(first=plan, last=plan, seen=seen)
+        self._step(wanted, wayback.step(wanted, record), plan.state, seen, outcome)
+        return "What was there before the change is back (guard: rollback)", outcome.journal
+
+    def _believe(self, wanted: Wanted, entry: Entry, seen: Observation) -> None:
+        """Write a ledger that has the named features, and the application, as applied."""
+        stamp = {"status": ledgers.APPLIED, "run": self._run, "at": time.strftime("%Y-%m-%dT%H:%M:%S%z")}
+        book = dict(seen.ledger or ledgers.empty())
+        assumed = {
+            str(feature["name"]): {**stamp, "digest": feature["digest"], "components": feature.get("components") or {}}
+            for feature in wanted.features
+            if feature["name"] in entry.params["features"]
+        }
+        book["features"] = {**book["features"], **assumed}
+        if wanted.application:
+            own = {key: wanted.application[key] for key in ("name", "digest")}
+            book["application"] = {**stamp, **own, "ctid": wanted.ctid, "boot": seen.boot}
+        guest.write_ledger(wanted.ctid, ledgers.dump(book))
+        self._store.update_record(wanted.ctid, ledger=book)
+
+    def _await_ready(self, wanted: Wanted, outcome: Outcome) -> None:
+        """Wait until a started container answers and has its address. A slow network is a note, not a failure."""
+        wants_address = addresses.configured(wanted.config) not in ("", "manual")
+        deadline = time.monotonic() + self._ready_timeout
+        for pause in pauses():
+            if guest.is_ready(wanted.ctid, wants_address, self._observer.boot):
+                return
+            if time.monotonic() > deadline:
+                outcome.warnings.append(
+                    f"container {wanted.ctid} started, but after {self._ready_timeout:.0f} s "
+                    f"{'it has no address' if wants_address else 'it gives no answer'}"
+                )
+                return
+            time.sleep(pause)

@@ -1,0 +1,43 @@
+# Copyright (c) 2026, Phoenix Hypervisor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""How a run of the executor ends: what it did, or the step that failed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..._core.container import states
+from ..._core.container.model import Observation, Plan, Step
+from ..._core.pve.advice import advice
+from ..pve.client import PveError
+
+
+@dataclass
+class Outcome:
+    """What a run of the executor did."""
+
+    first: Plan
+    last: Plan
+    seen: Observation
+    journal: list[dict[str, Any]] = field(default_factory=list)
+    done: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+
+
+def next_step(ctid: int, error: Exception) -> str:
+    """What the reader of a failure can do about it, as the end of a sentence; '' when its words say it all."""
+    text = advice(ctid, str(error), error.status if isinstance(error, PveError) else None)
+    return f"; {text}" if text else ""
+
+
+class StepError(Exception):
+    """A step failed. The text names the step, PVE's words, the state that was reached, and what helps."""
+
+    def __init__(self, ctid: int, step: Step, state: str, error: Exception, journal: list[dict[str, Any]]) -> None:
+        self.state = state
+        self.journal = journal
+        reached = "before there was a container" if state == states.DEFINED else f"in state {state}"
+        super().__init__(f"{step.kind} failed {reached}: {error}{next_step(ctid, error)}")

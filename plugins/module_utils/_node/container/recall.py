@@ -1,0 +1,117 @@
+# Copyright (c) 2026, Phoenix Hypervisor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What earlier runs left running on a container, and what was done to it by hand under them: found in PVE's tasks."""
+
+from __future__ import annotations
+
+from typing import Any, Callable
+
+from ..._core.container import states
+from ..._core.container.model import Wanted
+from ..._core.container.plan import guard, wayback
+from ..audit import Audit
+from ..pve.client import Client, PveError
+from ..pve.tasks import wait_task
+from ..store import Store
+from . import creations
+
+
+class Recall:
+    """Looks for the workers of earlier runs, waits for them, and adopts what they did.
+
+    ``found``: the worker of a creation, by CTID; ``later``: foreign tasks on the container since;
+    ``rolled_back``: the containers that were rolled back under an open change, in check mode, which records nothing.
+    """
+
+    def __init__(
+        self,
+        node: str,
+        client: Callable[[], Client],
+        store: Store,
+        audit: Audit,
+        task_timeout: float,
+        check_lease: Callable[[], None],
+    ) -> None:
+        self._node = node
+        self._client = client
+        self._store = store
+        self._audit = audit
+        self._task_timeout = task_timeout
+        self._guard = check_lease
+        self.found: dict[int, str] = {}
+        self.later: dict[int, str] = {}
+        self.rolled_back: set[int] = set()
+
+    def creation(self, wanted: Wanted, check: bool) -> None:
+        """When an earlier, killed run began to create this container, find its worker and wait for it.
+
+        It is adopted, not repeated. Check mode finds it too, and doesn't wait.
+        """
+        record = self._store.load(wanted.ctid)
+        if record.creating is None:
+            return
+        upid = record.creating.get("upid") or creations.find(self._client(), self._node, wanted, record)
+        if not upid:
+            return
+        self.found[wanted.ctid] = str(upid)
+        if check:
+            self.later.update(creations.later(self._client(), self._node, wanted.ctid, str(upid)))
+            return
+        self._store.update_record(wanted.ctid, creating={**record.creating, "upid": str(upid)})
+        try:
+            what = "the creation of an earlier run"
+            wait_task(self._client(), self._node, str(upid), what, self._task_timeout, self._guard)
+        except PveError as error:
+            # Failed or vanished with the node's reboot: the observation decides what is left to do.
+            extras = {"error": error.reason}
+            self._audit.write(wanted.ctid, "creation of an earlier run", "failed", level="WARNING", extras=extras)
+        self.later.update(creations.later(self._client(), self._node, wanted.ctid, str(upid)))
+
+    def rollback(self, wanted: Wanted, check: bool) -> None:
+        """When the container was rolled back under an open change, by a run that was cut off or by hand, remember it.
+
+        Check mode finds it too, and doesn't wait for a rollback that still runs.
+        """
+        record = self._store.load(wanted.ctid)
+        if guard.stage(record) not in (guard.OPEN, guard.BACK):
+            return
+        newest = self.newest_rollback(wanted.ctid)
+        if not newest or newest["upid"] == (record.guarding or {}).get("last_rollback", ""):
+            return
+        if newest.get("endtime") or not check:
+            try:
+                what = "the rollback under a guarded change"
+                wait_task(self._client(), self._node, newest["upid"], what, self._task_timeout, self._guard)
+            except PveError as error:
+                extras = {"error": error.reason}
+                self._audit.write(wanted.ctid, what, "failed", level="WARNING", extras=extras)
+                return
+        if check:
+            self.rolled_back.add(wanted.ctid)
+            return
+        self.await_workers(wanted.ctid)  # the start that it has set going
+        known = wayback.remembered(record)
+        self._guard()
+        self._store.write_word(wanted.ctid, states.COMPLETED)
+        values = {**wayback.values_of(known), "guarding": known.guarding, "raw_boot": None, "checked_boot": None}
+        self._store.update_record(wanted.ctid, **values)
+
+    def newest_rollback(self, ctid: int) -> dict[str, Any]:
+        query = {"vmid": ctid, "typefilter": "vzrollback", "source": "all", "limit": 1}
+        return next(iter(self._list(query)), {})
+
+    def await_workers(self, ctid: int) -> None:
+        """Wait for the workers that a killed run left running on the container, to observe their result after that."""
+        for task in self._list({"vmid": ctid, "source": "active", "limit": 20}):
+            upid = str(task.get("upid"))
+            try:
+                what = f"{task.get('type')} of an earlier run"
+                wait_task(self._client(), self._node, upid, what, self._task_timeout, self._guard)
+            except PveError as error:
+                extras = {"error": error.reason}
+                self._audit.write(ctid, what, "failed", level="WARNING", extras=extras)
+
+    def _list(self, query: dict[str, Any]) -> list[dict[str, Any]]:
+        return creations.tasks(self._client(), self._node, query)

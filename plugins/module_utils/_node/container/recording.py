@@ -1,0 +1,56 @@
+# Copyright (c) 2026, Phoenix Hypervisor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What a step writes into a container's record: its values, completed with what only the node and the run know."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Mapping
+from typing import Any
+
+from ..._core.container.config import mounts
+from ..._core.container.plan import instance
+from ..._core.pve.conffile import ConfFile
+
+
+def values(
+    planned: Mapping[str, Any], run: str, known: Mapping[str, Any], conf: ConfFile, last_rollback: str = ""
+) -> dict[str, Any]:
+    """The values to write, from those of the plan. ``known`` is the record so far, ``conf`` the config of now.
+
+    ``last_rollback`` is the newest rollback of the container before a guarded change of it opens.
+    """
+    result = dict(planned)
+    mark = {"run": run, "at": int(time.time())}
+    if result.get("volumes"):
+        result["volumes"] = mounts.completed(result["volumes"], conf)
+    if result.get("creating"):
+        result["creating"] = mark
+    if result.get("recreating"):
+        result["recreating"] = {**mark, "stage": result["recreating"]}
+    if result.get("guarding"):
+        result["guarding"] = {**_guarded(known, mark, last_rollback), "stage": result["guarding"]}
+    if result.get("instance") == instance.NEW:
+        result["instance"] = {"id": str(uuid.uuid4()), "at": mark["at"]}
+    elif result.get("instance") == instance.SEEN:
+        result["instance"] = recognized(known, conf)
+    return result
+
+
+def recognized(known: Mapping[str, Any], conf: ConfFile) -> dict[str, Any]:
+    """What a container is recognized by from now on: its instance id on record, and what its config has."""
+    before = known.get("instance")
+    ident = before.get("id") if isinstance(before, Mapping) else None
+    return {"id": ident, "at": int(time.time()), **instance.evidence(conf)}
+
+
+def _guarded(known: Mapping[str, Any], mark: Mapping[str, Any], last_rollback: str) -> dict[str, Any]:
+    """What a guarded change that fails restores of the record: from when it was opened on, only its stage changes."""
+    opened = known.get("guarding")
+    if isinstance(opened, dict):
+        return dict(opened)
+    before = {name: known.get(name) or {} for name in ("applied", "volumes")}
+    return {**mark, **before, "ledger": known.get("ledger"), "last_rollback": last_rollback}

@@ -1,0 +1,88 @@
+# Copyright (c) 2026, Phoenix Hypervisor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Turns at a clone source. PVE clones a source one clone at a time and refuses the others (PVE facts, 'Locks').
+
+The processes of this node that clone the same source queue up at a lock of their own, which the kernel frees when its
+holder dies. Whoever has the turn looks at the source's config until nobody else's lock is in it: no call of PVE is
+made only to be refused.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Callable
+
+from ..pve.client import PveError
+from ..pve.tasks import pauses
+from ..store import lock_file, private_directory
+
+FOLDER = "/run/phoenix_hypervisor"
+
+
+def path(folder: str, source: int) -> str:
+    """The file at whose lock the clones of a source queue up."""
+    return os.path.join(folder, f"{source}.clones")
+
+
+def await_free(
+    busy: Callable[[], str | None],
+    call: str,
+    timeout: float,
+    check_lease: Callable[[], None],
+    at_work: Callable[[], bool],
+) -> None:
+    """Wait until ``busy`` names nothing, with growing pauses; after ``timeout`` seconds only while one works.
+
+    Raises PveError that says what was waited for, and what ``check_lease`` raises.
+    """
+    deadline = time.monotonic() + timeout
+    for pause in pauses(0.1, 2.0):
+        check_lease()
+        what = busy()
+        if what is None:
+            return
+        if time.monotonic() > deadline and not at_work():
+            raise PveError(call, 0, f"{what} - waited {timeout:.0f} s")
+        time.sleep(pause)
+
+
+@contextmanager
+def turn(
+    folder: str,
+    source: int,
+    lock_of: Callable[[int], str | None],
+    call: str,
+    waits: tuple[float, float],
+    check_lease: Callable[[], None],
+    at_work: Callable[[], bool],
+) -> Iterator[None]:
+    """Have the source to oneself for a clone. Raises PveError, StoreError.
+
+    ``lock_of`` reads PVE's lock of a container. ``waits``: seconds for the turn, and for the lock of another task.
+    """
+    private_directory(folder)
+    handle = lock_file(path(folder, source), os.O_RDWR)
+
+    def queue() -> str | None:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return f"another run on this node clones container {source}, and does not get on"
+        return None
+
+    def lock() -> str | None:
+        word = lock_of(source)
+        return f"CT is locked ({word}): container {source}, the clone source" if word else None
+
+    try:
+        await_free(queue, call, waits[0], check_lease, at_work)
+        await_free(lock, call, waits[1], check_lease, at_work)
+        yield
+    finally:
+        os.close(handle)

@@ -1,0 +1,151 @@
+# Copyright (c) 2026, Phoenix Hypervisor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Reaching into a running container from its node, by processes that run inside it.
+
+A file inside a guest is only ever touched by a process of that guest: a link planted there can lead nowhere else.
+What comes back is untrusted and bounded.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from ..._core import guesttext
+from ..._core.container import ledger
+from . import bounded
+
+ENVIRONMENT = ("PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root", "LC_ALL=C")
+TIMEOUT = 15.0
+MAX_TABLE = 64 * 1024
+"""Bytes of the table of addresses that are read; a container can fill it with any number of them."""
+
+# One process answers everything: when init started, the addresses, the ledger. fib_trie needs no tool in the guest.
+_LOOK = (
+    "head -c 4096 /proc/1/stat; printf '\\n\\036\\n'; "
+    f"head -c {MAX_TABLE} /proc/net/fib_trie 2>/dev/null; printf '\\n\\036\\n'; "
+    f"f={ledger.PATH}; [ -e \"$f\" ] || exit 0; [ -f \"$f\" ] || exit 44; head -c {ledger.MAX_BYTES + 1} \"$f\""
+)
+_WRITE = (
+    f'umask 077; f={ledger.PATH}; d="${{f%/*}}"; mkdir -p "$d" && cat > "$f.new" && '
+    '{ sync "$f.new" 2>/dev/null || sync; } && mv -f "$f.new" "$f"'
+)
+# A clone's host keys and machine-id are its source's. The services that use them are restarted where they run.
+_IDENTITY = """set -e
+: > /etc/machine-id
+rm -f /var/lib/dbus/machine-id
+if command -v systemd-machine-id-setup >/dev/null; then systemd-machine-id-setup >/dev/null 2>&1
+elif command -v dbus-uuidgen >/dev/null; then dbus-uuidgen > /etc/machine-id
+else head -c 16 /dev/urandom | od -An -tx1 | tr -d ' \\n' > /etc/machine-id; fi
+if [ -d /var/lib/dbus ]; then ln -sf /etc/machine-id /var/lib/dbus/machine-id; fi
+if command -v systemctl >/dev/null; then
+  systemctl try-restart systemd-journald systemd-networkd >/dev/null 2>&1 || :
+fi
+for key in /etc/ssh/ssh_host_*_key; do
+  [ -e "$key" ] || continue
+  rm -f /etc/ssh/ssh_host_*_key /etc/ssh/ssh_host_*_key.pub
+  ssh-keygen -A >/dev/null
+  if command -v systemctl >/dev/null; then systemctl try-restart ssh sshd >/dev/null 2>&1 || :; fi
+  break
+done
+"""
+
+
+class GuestError(Exception):
+    """A process inside the container didn't do what it was asked to."""
+
+
+@dataclass(frozen=True)
+class GuestView:
+    """What one look inside a running container tells."""
+
+    boot: str | None = None
+    address: str | None = None
+    ledger_text: str | None = None
+    error: str | None = None
+
+
+def command(ctid: int) -> list[str]:
+    """The words before a command that runs inside a container, in a clean environment."""
+    words = ["lxc-attach", "-n", str(ctid), "--clear-env"]
+    for setting in ENVIRONMENT:
+        words += ["-v", setting]
+    return [*words, "--"]
+
+
+def attach(
+    ctid: int, script: str, text: str | None = None, timeout: float = TIMEOUT, limit: int = bounded.LIMIT
+) -> bounded.Answer:
+    """Run a shell script inside a container, in a clean environment, ended after so many seconds.
+
+    ``limit``: bytes that it may write on each stream. Raises GuestError past a bound and when it can't be started.
+    """
+    data = b"" if text is None else text.encode("utf-8")
+    try:
+        return bounded.run([*command(ctid), "/bin/sh", "-c", script], timeout, data=data, limit=limit)
+    except bounded.BoundError as error:
+        raise GuestError(f"container {ctid}: a command inside it {error.why}") from None
+
+
+def look(ctid: int, node_boot: str) -> GuestView:
+    """Start of init, address and ledger of a running container."""
+    try:
+        done = attach(ctid, _LOOK, limit=ledger.MAX_BYTES + MAX_TABLE + 8192)
+    except GuestError as error:
+        return GuestView(error=str(error))
+    parts = done.stdout.decode("utf-8", "replace").split("\n\x1e\n")
+    if len(parts) != 3:
+        return GuestView(error=guesttext.line(done.stderr) or f"exit code {done.code}")
+    error_text = "" if done.code == 0 else f"not a regular file (exit code {done.code})"
+    return GuestView(
+        boot=_boot(parts[0], node_boot),
+        address=_address(parts[1]),
+        ledger_text=parts[2] or None,
+        error=error_text or None,
+    )
+
+
+def _boot(stat: str, node_boot: str) -> str | None:
+    """The container's boot: the node's, and when its init started, in ticks."""
+    fields = stat.rpartition(")")[2].split()
+    if len(fields) < 20 or not re.fullmatch("[0-9]{1,20}", fields[19]):
+        return None
+    return f"{node_boot[:8]}-{fields[19]}"
+
+
+def _address(fib_trie: str) -> str | None:
+    """The first IPv4 address of the container itself, from the kernel's local table."""
+    last = ""
+    for line in fib_trie.splitlines():
+        words = line.split()
+        if len(words) >= 2 and words[0] in ("|--", "+--"):
+            last = words[1]
+        elif words[:3] == ["/32", "host", "LOCAL"]:
+            address = guesttext.ipv4(last)
+            if address is not None:
+                return address
+    return None
+
+
+def write_ledger(ctid: int, text: str) -> None:
+    """Replace the ledger inside a running container, whole or not at all."""
+    done = attach(ctid, _WRITE, text)
+    if done.code:
+        words = guesttext.line(done.stderr, 300)
+        raise GuestError(f"the ledger of container {ctid} can't be written: {words or done.code}")
+
+
+def is_ready(ctid: int, wants_address: bool, node_boot: str) -> bool:
+    """Whether a started container answers, and has its address when it is to have one."""
+    view = look(ctid, node_boot)
+    return view.boot is not None and (view.address is not None or not wants_address)
+
+
+def renew_identity(ctid: int) -> None:
+    """Give a running clone host keys and a machine-id of its own. Repeating it does no harm."""
+    done = attach(ctid, _IDENTITY, timeout=120.0)
+    if done.code:
+        words = guesttext.line(done.stderr, 300)
+        raise GuestError(f"the identity of container {ctid} can't be renewed: {words or done.code}")

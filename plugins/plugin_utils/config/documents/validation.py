@@ -1,0 +1,224 @@
+# Copyright (c) 2026, Phoenix Hypervisor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""All that is wrong with the configuration, found at once: the text, the schema, then what holds between keys and
+containers.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.checks import (
+    clone_checks,
+    download_checks,
+    firewall_checks,
+    gpu_checks,
+    mount_checks,
+    network_checks,
+    storage_checks,
+)
+from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.checks.subject import CHECKS, Check, Subject
+from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.finding import Finding, Notice, Pointer
+from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.fleet import (
+    Deprecation,
+    Fleet,
+    load_fleet,
+    load_hypervisor,
+)
+from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.host import model_keys, notices, sharedmounts
+from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.host.checks import (
+    model_checks,
+    node_checks,
+    share_checks,
+)
+from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.json.jsonscan import Place
+from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.json.jsontext import JsonText
+from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.old_files import misplaced
+from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.old_files.lenient import settled
+from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.schema.explain import Explainer
+from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.schema.schemajudge import (
+    MISSING_LIBRARY,
+    SchemaJudge,
+    library_present,
+)
+
+ALL_CHECKS = (
+    *CHECKS,
+    *clone_checks.CHECKS,
+    *download_checks.CHECKS,
+    *firewall_checks.CHECKS,
+    *gpu_checks.CHECKS,
+    *node_checks.CHECKS,
+    *model_checks.CHECKS,
+    *mount_checks.CHECKS,
+    *network_checks.CHECKS,
+    *share_checks.CHECKS,
+    *storage_checks.CHECKS,
+)
+
+
+@dataclass(frozen=True)
+class Source:
+    """One configuration file.
+
+    Attributes:
+        file: its name in findings.
+        text: what was read.
+        schema: its JSON Schema.
+        hidden: it is encrypted: no value of it may be shown.
+    """
+
+    file: str
+    text: JsonText
+    schema: Mapping[str, Any]
+    hidden: bool = False
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """The result of validating: what was read, as far as it is readable, and everything that is wrong with it, by
+    file and line. `stored` are the containers that read from the host's store of models; `fleet` has their mounts,
+    and those of shared volumes.
+    """
+
+    fleet: Fleet
+    hypervisor: dict[str, Any]
+    findings: tuple[Finding, ...]
+    warnings: tuple[str, ...] = field(default=())
+    stored: Mapping[str, model_keys.Stored] = field(default_factory=dict)
+
+
+def read_hypervisor(text: JsonText, schema: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the hypervisor configuration in the form in which roles read it, whatever is wrong with it."""
+    lifted, _moves = misplaced.lifted(text.value)
+    return load_hypervisor(settled(lifted, schema))[0]
+
+
+def read_containers(text: JsonText, schema: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the containers' configurations in the form in which modules read them, as the file would have them."""
+    return document_of(load_fleet(settled(text.value, schema)))
+
+
+def document_of(fleet: Fleet) -> dict[str, Any]:
+    """Return a fleet as a file with everything in the containers' own entries."""
+    return {"lxc_configs": {ctid: container.config for ctid, container in fleet.containers.items()}}
+
+
+def validate(
+    lxc: Source,
+    hypervisor: Source | None,
+    nodes: tuple[str, ...] | None = None,
+    further_checks: Iterable[Check] = (),
+) -> Outcome:
+    """Judge both files.
+
+    Args:
+        lxc: `phoenix_lxc_configs.json`.
+        hypervisor: `hypervisor_config.json`, if there is one.
+        nodes: names of the nodes that the inventory source knows; None skips what concerns them.
+        further_checks: checks that the caller adds, such as those that look at files.
+    """
+    sources = [lxc] + ([hypervisor] if hypervisor is not None else [])
+    lifted, moves = misplaced.lifted(hypervisor.text.value if hypervisor is not None else None)
+    documents = [lxc.text.value, lifted]
+    values = [settled(value, source.schema) for source, value in zip(sources, documents, strict=False)]  # one or both
+    found: list[Finding] = []
+    for source, value in zip(sources, values, strict=True):
+        found += _text_findings(source)
+        found += _schema_findings(source, value, source is lxc)
+    fleet = load_fleet(values[0])
+    host, host_deprecations = load_hypervisor(values[1] if hypervisor is not None else None)
+    warnings = _warnings(lxc, fleet.deprecations)
+    if hypervisor is not None:
+        warnings += _warnings(hypervisor, [*host_deprecations, *misplaced.deprecations(moves)])
+        told = [*notices.not_acted_on(values[1], hypervisor.schema), *notices.unused_storage_ids(host)]
+        if lxc.text.readable:
+            told += sharedmounts.strangers(fleet, host, lxc.file)
+        warnings += _warnings(hypervisor, told)
+    if lxc.text.readable:
+        hidden = frozenset(source.file for source in sources if source.hidden)
+        subject = Subject(fleet, host, nodes, lxc.file, hypervisor.file if hypervisor is not None else "", hidden)
+        for check in (*ALL_CHECKS, *further_checks):
+            found += check(subject)
+    if hypervisor is not None and moves:
+        found = [_as_written(finding, moves) if finding.file == hypervisor.file else finding for finding in found]
+    # Only now: the checks are about what stands in the file.
+    fleet, stored = model_keys.completed(sharedmounts.completed(fleet, host), host)
+    return Outcome(fleet, host, tuple(_placed(found, sources)), tuple(warnings), stored)
+
+
+def _as_written(finding: Finding, moves: misplaced.Moves) -> Finding:
+    return dataclasses.replace(finding, path=misplaced.as_written(finding.path, moves))
+
+
+def _text_findings(source: Source) -> Iterator[Finding]:
+    for error in source.text.errors:
+        yield Finding(source.file, error.path, error.got, error.expected, error.remedy, None, error.line, error.column)
+
+
+def _schema_findings(source: Source, value: Any, first: bool) -> Iterator[Finding]:
+    if not source.text.readable:
+        return
+    if not library_present():
+        if not first:
+            return
+        remedy = f"Install it for the Python that runs Ansible: {MISSING_LIBRARY}"
+        yield Finding(
+            source.file,
+            (),
+            "no Python library jsonschema on the controller",
+            "jsonschema, to validate the configuration",
+            remedy,
+        )
+        return
+    yield from SchemaJudge(source.schema).findings(value, Explainer(source.file, source.hidden))
+
+
+def _warnings(source: Source, told: Iterable[Deprecation | Notice]) -> list[str]:
+    items = list(told)
+    places = source.text.locate(item.path for item in items) if items else {}
+    lines = []
+    for item in items:
+        place = places.get(item.path)
+        line = f":{source.text.line_column(place.value)[0]}" if place is not None else ""
+        lines.append(f"{source.file}{line}  {item}")
+    return lines
+
+
+def _placed(findings: Iterable[Finding], sources: list[Source]) -> list[Finding]:
+    """The findings with line and column, by file and line, none twice."""
+    by_file: dict[str, list[Finding]] = {source.file: [] for source in sources}
+    for finding in dict.fromkeys(findings):
+        by_file.setdefault(finding.file, []).append(finding)
+    result: list[Finding] = []
+    for source in sources:
+        mine = by_file.pop(source.file, [])
+        places = source.text.locate(_ways([finding.path for finding in mine if not finding.line])) if mine else {}
+        placed = [finding if finding.line else _with_line(finding, source.text, places) for finding in mine]
+        result += sorted(placed, key=lambda finding: (finding.line, finding.column))
+    for rest in by_file.values():
+        result += rest
+    return result
+
+
+def _ways(paths: Iterable[Pointer]) -> Iterator[Pointer]:
+    for path in paths:
+        for length in range(len(path) + 1):
+            yield path[:length]
+
+
+def _with_line(finding: Finding, text: JsonText, places: Mapping[Pointer, Place]) -> Finding:
+    if not text.text:
+        return finding
+    # What is missing has no place of its own: the nearest thing around it has.
+    for length in range(len(finding.path), -1, -1):
+        place = places.get(finding.path[:length])
+        if place is not None:
+            offset = place.key if finding.at_key and place.key is not None else place.value
+            line, column = text.line_column(offset)
+            return dataclasses.replace(finding, line=line, column=column)
+    return finding

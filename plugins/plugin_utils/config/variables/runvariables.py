@@ -1,0 +1,278 @@
+# Copyright (c) 2026, Phoenix Hypervisor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The variables that people give to a run: one table, from which values are read, checked and documented. Pure.
+
+A value comes from a JSON or YAML file, from ``-e name=value`` as text, or from a survey of AWX, where a question that
+nobody answered is a blank text. A blank value means the default.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import Any
+
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.states import STATES
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.host.ownership import INVENTORY_ID
+from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.finding import show
+from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.variables import runvalues
+
+
+class RunVariableError(ValueError):
+    """A variable's value can't be used: what it is, what is expected, what to do."""
+
+    def __init__(self, name: str, got: str, expected: str, remedy: str) -> None:
+        self.name, self.got, self.expected, self.remedy = name, got, expected, remedy
+        super().__init__(f"{name}: got {got}, expected {expected}. {remedy}".rstrip())
+
+
+@dataclass(frozen=True)
+class RunVariable:
+    """One variable.
+
+    Attributes:
+        name: as it is given to a run.
+        type: its type in the words of the documentation.
+        default: what an absent or blank value means, as the documentation writes it; the reader of the value decides.
+        meaning: one sentence for the documentation.
+        read: turns a value that is not blank into its one form, or raises ValueError with what is expected.
+        choices: the words it may have, if it is one of a few words.
+        secret: its value is never shown.
+        blank: a blank value means the default; else it is refused, because ansible-core itself reads the variable.
+    """
+
+    name: str
+    type: str
+    default: str
+    meaning: str
+    read: Callable[[Any], Any]
+    choices: tuple[str, ...] = ()
+    secret: bool = False
+    blank: bool = True
+
+
+TABLE: tuple[RunVariable, ...] = (
+    RunVariable(
+        "phoenix_target_state",
+        "word",
+        "the key `target_state`, else `completed`",
+        "State to stop at. A run never moves a container to an earlier state.",
+        runvalues.word(STATES),
+        STATES,
+    ),
+    RunVariable(
+        "phoenix_adopt",
+        "word, or mapping from CTID to word",
+        "`no`",
+        "What to do with a foreign container under a CTID of the file: refuse, take it over as it is (`record`), or "
+        "take it over and apply its features (`reapply`).",
+        runvalues.adopt,
+        runvalues.ADOPT,
+    ),
+    RunVariable(
+        "phoenix_recreate_ctids",
+        "CTIDs",
+        "none",
+        "Containers to destroy with their volumes and to recreate. Give it on the command line, for one run.",
+        runvalues.ctids,
+    ),
+    RunVariable("phoenix_destroy", "CTIDs", "", "For `destroy`: the containers to destroy.", runvalues.ctids),
+    RunVariable(
+        "phoenix_destroy_confirm",
+        "CTIDs",
+        "asked for at a terminal",
+        "For `destroy`: the same list again.",
+        runvalues.ctids,
+    ),
+    RunVariable(
+        "phoenix_missing_node",
+        "word",
+        "`fail`",
+        "What to do with a container whose node is not in the inventory of the run: fail it, or reach the node as the "
+        "inventory source says (`reach`).",
+        runvalues.word(("fail", "reach")),
+        ("fail", "reach"),
+    ),
+    RunVariable(
+        "phoenix_host_consent",
+        "list of sections or items",
+        "none",
+        "What a run may remove from a node although that cuts somebody off, such as `network:vmbr1` or `nfs`.",
+        runvalues.consent,
+    ),
+    RunVariable(
+        "phoenix_inventory_id",
+        "text",
+        "`inventory_id` of the inventory source",
+        "Id under which nodes record what this inventory set on them.",
+        runvalues.matching(INVENTORY_ID, "letters, digits, dots, underscores and hyphens, 63 at most"),
+        blank=False,
+    ),
+    RunVariable(
+        "phoenix_credential",
+        "text",
+        "`root@pam`",
+        "User or API token (`user@realm!name`) whose privileges the preflight checks.",
+        runvalues.matching(runvalues.CREDENTIAL, "a user or token of PVE, such as automation@pve!phoenix"),
+    ),
+    RunVariable(
+        "phoenix_application_env",
+        "mapping",
+        "none",
+        "Further variables for the application script and its health check; their values are kept out of logs.",
+        runvalues.environment,
+        secret=True,
+    ),
+    RunVariable(
+        "phoenix_application_timeout",
+        "seconds",
+        "`3600`",
+        "How long an application script may take.",
+        runvalues.seconds,
+    ),
+    RunVariable(
+        "phoenix_application_path",
+        "list of folders",
+        "see `application_path`",
+        "Where application scripts are searched for. Only with `-e`.",
+        runvalues.folders,
+    ),
+    RunVariable(
+        "phoenix_feature_collections",
+        "list of collections",
+        "none",
+        "Collections in which a plain feature name is looked for, after this one.",
+        runvalues.collections,
+    ),
+    RunVariable(
+        "phoenix_digest_key",
+        "text",
+        "none",
+        "Key with which secret variables enter the digests. Set it, vault-encrypted, when roles or scripts take "
+        "secrets.",
+        runvalues.text,
+        secret=True,
+    ),
+    RunVariable(
+        "phoenix_pct_method",
+        "word",
+        "`lxc-attach`",
+        "How commands enter a container.",
+        runvalues.word(("lxc-attach", "pct")),
+        ("lxc-attach", "pct"),
+        blank=False,
+    ),
+    RunVariable(
+        "phoenix_pct_transport",
+        "word",
+        "from the inventory",
+        "How the node is reached.",
+        runvalues.word(("ssh", "local")),
+        ("ssh", "local"),
+        blank=False,
+    ),
+    RunVariable(
+        "phoenix_pct_node_become",
+        "true or false",
+        "as the user on the node needs it",
+        "Whether to use `sudo -n` on the node to enter containers.",
+        runvalues.flag,
+        blank=False,
+    ),
+    RunVariable(
+        "phoenix_busy_timeout",
+        "seconds",
+        "`300`",
+        "How long a task waits while another run works in the container.",
+        runvalues.seconds,
+        blank=False,
+    ),
+    RunVariable(
+        "phoenix_command_timeout",
+        "seconds",
+        "`7200`",
+        "After how long a command in a container is ended, and its task fails.",
+        runvalues.seconds,
+        blank=False,
+    ),
+    RunVariable(
+        "phoenix_output_limit_mb",
+        "MiB",
+        "`64`",
+        "How much a command in a container may write on each stream; fetched files do not count.",
+        lambda value: runvalues.seconds(value, "MiB"),
+        blank=False,
+    ),
+    RunVariable(
+        "phoenix_busy_dir",
+        "path",
+        "`/run/phoenix_hypervisor`",
+        "Folder of the node with the locks that show that a container is being worked on.",
+        runvalues.matching(runvalues.PATH, "an absolute path of the node"),
+        blank=False,
+    ),
+)
+
+BY_NAME: Mapping[str, RunVariable] = {variable.name: variable for variable in TABLE}
+
+
+def is_blank(value: Any) -> bool:
+    """Whether a value is none: nothing, or text without anything to see."""
+    return value is None or (isinstance(value, str) and not value.strip())
+
+
+def value_of(name: str, value: Any, default: Any = None) -> Any:
+    """A variable's value in its one form; the default for a blank one. Raises RunVariableError."""
+    variable = BY_NAME[name]
+    if is_blank(value):
+        if value is None or variable.blank:
+            return default
+        raise RunVariableError(name, "a blank text", "a value", f"Leave {name} out for its default.")
+    try:
+        return variable.read(value)
+    except ValueError as error:
+        path = ("password",) if variable.secret else (name,)
+        nearest = _nearest(value, variable.choices)
+        remedy = f"Write {nearest}." if nearest else f"Correct {name}, or leave it out."
+        raise RunVariableError(name, show(path, value), str(error), remedy) from None
+
+
+def faults(values: Mapping[str, Any]) -> list[RunVariableError]:
+    """What is wrong with the variables of a run that the table has, in its order."""
+    found = []
+    for variable in TABLE:
+        try:
+            value_of(variable.name, values.get(variable.name))
+        except RunVariableError as error:
+            found.append(error)
+    return found
+
+
+def misspelled(given: Iterable[str], known: Iterable[str] = ()) -> list[RunVariableError]:
+    """The given names that are none of the table's, and look like one. ``known``: other names that have a meaning."""
+    others = set(known)
+    found = []
+    for name in sorted(set(given)):
+        if not name.startswith("phoenix_") or name in BY_NAME or name in others:
+            continue
+        matches = get_close_matches(name, BY_NAME, 1, 0.85)
+        if matches:
+            got = f"unknown variable (did you mean {matches[0]}?)"
+            found.append(RunVariableError(name, got, "a variable of a run", f"Rename it to {matches[0]}."))
+    return found
+
+
+def _nearest(value: Any, choices: tuple[str, ...]) -> str | None:
+    matches = get_close_matches(value.strip().lower(), choices, 1, 0.6) if isinstance(value, str) else []
+    return matches[0] if matches else None
+
+
+def table() -> str:
+    """The table of docs/configuration.md."""
+    rows = ["| Variable | Type | Default | Meaning |", "| --- | --- | --- | --- |"]
+    for variable in TABLE:
+        kind = ", ".join(f"`{word}`" for word in variable.choices) or variable.type
+        rows.append(f"| `{variable.name}` | {kind} | {variable.default} | {variable.meaning} |")
+    return "\n".join(rows) + "\n"

@@ -1,0 +1,314 @@
+# Copyright (c) 2026, Phoenix Hypervisor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Finds the role behind each feature, reads its manifest and computes its digest, on the controller.
+
+A feature is a role with a manifest, meta/phoenix_feature.yml. docs/features.md describes both for their authors.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import json
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ansible import constants
+from ansible.errors import AnsibleError
+from ansible.parsing.dataloader import DataLoader
+
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container import digest as core_digest
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container import features as core
+from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.features import role_digests
+from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.features.contained import (
+    folder_of,
+    is_below,
+    links_out,
+)
+from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.run import controller
+
+HOME = "phoenix.hypervisor"
+MANIFEST = "meta/phoenix_feature"
+
+Template = Callable[[Any], Any]
+
+
+class FeatureError(ValueError):
+    """One or more features can't be used; `errors` holds one text for each reason."""
+
+    def __init__(self, errors: Sequence[str]) -> None:
+        self.errors = list(errors)
+        super().__init__("\n".join(self.errors))
+
+
+class FeatureLacksError(FeatureError):
+    """The controller lacks what a feature's role needs; `lacks` holds it."""
+
+    def __init__(self, name: str, lacks: Sequence[controller.Lack]) -> None:
+        self.lacks = list(lacks)
+        super().__init__([f"feature {name}: {lack}" for lack in lacks])
+
+
+@dataclass(frozen=True)
+class Search:
+    """Where a plain feature name is looked for, after the collection's own roles."""
+
+    collections: tuple[str, ...] = ()
+    """Collections, as namespace.name."""
+    roles_paths: tuple[str, ...] = ()
+    """Folders that hold roles."""
+
+
+@dataclass(frozen=True)
+class Feature:
+    """A feature's role as it lies on disk."""
+
+    name: str
+    role: str
+    """What include_role takes: a fully qualified name, or the path of a role outside collections."""
+    path: str
+    files: str
+    options: Mapping[str, bool]
+    """Variable to whether it is secret."""
+    defaults: Mapping[str, Any]
+    manifest: Mapping[str, Any]
+
+
+def search_places(variables: Mapping[str, Any], folders: Iterable[str] = ()) -> Search:
+    """Return where to look: the collections of the variable phoenix_feature_collections, then `roles` in each of
+    `folders` (the playbook's, the configuration's), then Ansible's configured roles paths.
+    """
+    collections = variables.get("phoenix_feature_collections") or ()
+    if isinstance(collections, str):
+        collections = [part.strip() for part in collections.split(",")]
+    roles = [os.path.join(os.path.abspath(folder), "roles") for folder in folders if folder]
+    paths = dict.fromkeys([*roles, *(constants.DEFAULT_ROLES_PATH or ())])
+    return Search(tuple(str(name) for name in collections if name), tuple(str(path) for path in paths))
+
+
+def find_feature(name: str, search: Search = Search()) -> Feature:
+    """Return the feature called `name`. Raises FeatureError when there is none, or its manifest is faulty."""
+    return _load(name, search)
+
+
+def check_features(own: Sequence[str], search: Search = Search(), inherited: Sequence[str] = ()) -> list[str]:
+    """Return every error of a container's feature list, each as one text; an empty list when it is fine.
+
+    inherited: the features of its clone source, lowest first, which count as lying under its own.
+    """
+    errors, found = _find_all(core.stack(inherited, own), search)
+    requires = {name: feature.manifest.get("requires", ()) for name, feature in found.items()}
+    return [*errors, *core.duplicate_errors(own), *core.order_errors(core.stack(inherited, own), requires)]
+
+
+def feature_set(
+    names: Sequence[str],
+    variables: Mapping[str, Any],
+    template: Template | None = None,
+    key: bytes = b"",
+    search: Search = Search(),
+    inherited: Sequence[str] = (),
+) -> list[dict[str, Any]]:
+    """Return what is to be applied in one container, lowest first, each with the digest of what would produce it.
+
+    names: its own list; variables: its host variables, not yet templated; template: turns a value that holds templates
+    into its result (Templar.template); key: for the HMAC of secrets; inherited: the features of its clone source.
+
+    Each entry has name, role (for include_role), path, digest, components (for explain), requires, container, check,
+    network, services, and listed (False for a feature that only the clone source names). Raises FeatureError.
+    """
+    whole = core.stack(inherited, names)
+    if errors := check_features(names, search, inherited):
+        raise FeatureError(errors)
+    result: list[dict[str, Any]] = []
+    under: list[tuple[str, str]] = []
+    for name in whole:
+        feature = _load(name, search)
+        try:
+            parts = _components(feature, variables, template, key, under)
+        except (ValueError, TypeError, AnsibleError) as error:
+            raise FeatureError([f"feature {name}: {error}"]) from error
+        digest = core_digest.digest(parts)
+        under.append((name, digest))
+        result.append(
+            {
+                "name": name,
+                "role": feature.role,
+                "path": feature.path,
+                "digest": digest,
+                "components": parts,
+                "requires": list(feature.manifest.get("requires", ())),
+                "container": core.merge_container_needs([feature.manifest]),
+                "check": dict(feature.manifest.get("check", {})),
+                "network": bool(feature.manifest.get("network", False)),
+                "services": list(feature.manifest.get("services", ())),
+                "listed": name in names,
+            }
+        )
+    return result
+
+
+def container_needs(names: Sequence[str], search: Search = Search(), inherited: Sequence[str] = ()) -> dict[str, Any]:
+    """Return what a container's features need of its host side: {features: {flag: bool}, devices: [..]}.
+
+    Unknown names are left out here; check_features reports them.
+    """
+    _errors, found = _find_all(core.stack(inherited, names), search)
+    return core.merge_container_needs(feature.manifest for feature in found.values())
+
+
+def known_features(search: Search = Search()) -> list[str]:
+    """Return the names of all roles with a manifest in the places searched."""
+    names: set[str] = set()
+    for folder in [*(_collection_roles(name) for name in (HOME, *search.collections)), *search.roles_paths]:
+        if folder and os.path.isdir(folder):
+            roles = ((name, os.path.join(folder, name)) for name in os.listdir(folder))
+            names.update(name for name, path in roles if role_digests.first_file(path, MANIFEST))
+    return sorted(names)
+
+
+def forget() -> None:
+    """Forget what was read from disk. For tests; a run reads every role once."""
+    _load.cache_clear()
+    role_digests.role_files_hash.cache_clear()
+
+
+def _find_all(names: Iterable[str], search: Search) -> tuple[list[str], dict[str, Feature]]:
+    errors: list[str] = []
+    found: dict[str, Feature] = {}
+    for name in names:
+        try:
+            found[name] = _load(name, search)
+        except FeatureError as error:
+            errors.extend(error.errors)
+    return errors, found
+
+
+@functools.cache
+def _load(name: str, search: Search) -> Feature:
+    if problem := core.name_error(name):
+        raise FeatureError([f"feature: {problem}"])
+    role, path = _locate(name, search)
+    if escapes := [f"feature {name}: {_escape(link, target, path)}" for link, target in links_out(path)]:
+        raise FeatureError(escapes)
+    loader = DataLoader()
+    try:
+        manifest = _manifest(loader, name, path, required=role == f"{HOME}.{name}")
+        defaults = role_digests.role_defaults(loader, path)
+        options = role_digests.role_options(loader, path, defaults)
+        files = role_digests.role_files_hash(path)
+    except (AnsibleError, OSError) as error:
+        raise FeatureError([f"feature {name}: can't read its role in {path}: {error}"]) from error
+    # What this collection's own roles need is checked for the whole run.
+    home = "" if os.path.isabs(role) else ".".join(role.split(".")[:2])
+    if home != HOME and (lacks := controller.lacking_for_role(path, home)):
+        raise FeatureLacksError(name, lacks)
+    options.update(dict.fromkeys(manifest.get("secrets", ()), True))
+    return Feature(name, role, path, files, options, defaults, manifest)
+
+
+def _locate(name: str, search: Search) -> tuple[str, str]:
+    """Return (role for include_role, its folder). Raises FeatureError with the places searched."""
+    places: list[tuple[str, str]] = []
+    if "." in name:
+        namespace, collection, role = name.split(".", 2)
+        places.append((name, os.path.join(_collection_roles(f"{namespace}.{collection}"), role.replace(".", "/"))))
+    else:
+        found = (HOME, *search.collections)
+        places.extend((f"{each}.{name}", os.path.join(_collection_roles(each), name)) for each in found)
+        places.extend((os.path.join(folder, name), os.path.join(folder, name)) for folder in search.roles_paths)
+    for role, path in places:
+        if os.path.isabs(path) and os.path.isdir(path):
+            folder = folder_of(path, "/".join(name.split(".")[2:]) or name)
+            if not is_below(path, folder):
+                raise FeatureError([f"feature {name}: {_escape(path, os.path.realpath(path), folder)}"])
+            return role, path
+    looked = ", ".join(role for role, _path in places)
+    like = core.nearest(name, known_features(search))
+    hint = f"; the nearest known one is {like}" if like else ""
+    raise FeatureError([f"feature {name}: unknown feature (looked for the roles {looked}){hint}"])
+
+
+def _escape(link: str, target: str, folder: str) -> str:
+    return f"{link} leads to {target}, outside of the folder {folder}. Put the files themselves there, not a link"
+
+
+def _collection_roles(collection: str) -> str:
+    """Return the roles folder of a collection, or an empty text when it is not installed."""
+    if collection.count(".") != 1:
+        return ""
+    try:
+        package = importlib.import_module(f"ansible_collections.{collection}")
+    except ImportError:
+        return ""
+    return os.path.join(next(iter(package.__path__)), "roles")
+
+
+def _manifest(loader: DataLoader, name: str, path: str, required: bool) -> dict[str, Any]:
+    """Return the manifest of the role at `path`; {} for a foreign role without one."""
+    file = role_digests.first_file(path, MANIFEST)
+    if not file:
+        if required:
+            raise FeatureError([f"feature {name}: role {path} is not a feature, it has no {MANIFEST}.yml"])
+        return {}
+    manifest = role_digests.load_yaml(loader, file)
+    manifest = {} if manifest is None else manifest
+    errors = sorted(_validator().iter_errors(manifest), key=lambda error: [str(part) for part in error.absolute_path])
+    if errors:
+        raise FeatureError([f"feature {name}: {file}: {_schema_text(error)}" for error in errors])
+    return manifest
+
+
+@functools.cache
+def _validator() -> Any:
+    """Return the validator of manifests. jsonschema is loaded only here: it takes 0.1 s."""
+    try:
+        import jsonschema
+    except ImportError as error:
+        text = "features' manifests are checked with the Python package jsonschema, which is missing on the controller"
+        raise FeatureError([text]) from error
+    with open(os.path.join(os.path.dirname(__file__), "schemas", "phoenix_feature.json"), encoding="utf-8") as file:
+        return jsonschema.Draft202012Validator(json.load(file))
+
+
+def _schema_text(error: Any) -> str:
+    pointer = "".join(f"/{part}" for part in error.absolute_path) or "/"
+    if error.validator == "additionalProperties":
+        known = list(error.schema["properties"])
+        unknown = {name: core.nearest(str(name), known) for name in error.instance if name not in known}
+        texts = [
+            f"{name!r} is not known, " + (f"the nearest known is {like}" if like else f"known are {', '.join(known)}")
+            for name, like in unknown.items()
+        ]
+        return f"{pointer}: {'; '.join(texts)}"
+    return f"{pointer}: {error.message}"
+
+
+def _components(
+    feature: Feature,
+    variables: Mapping[str, Any],
+    template: Template | None,
+    key: bytes,
+    under: Sequence[tuple[str, str]],
+) -> dict[str, Any]:
+    """Return the components of a feature's digest in one container. A variable without any value takes no part."""
+    values: dict[str, Any] = {}
+    secrets: set[str] = set()
+    from_node = feature.manifest.get("container", {}).get("facts", {})
+    for name, secret in feature.options.items():
+        if name in from_node:
+            continue  # the node puts it in
+        if name in variables:
+            raw = variables[name]
+        elif name in feature.defaults:
+            raw = feature.defaults[name]
+        else:
+            continue
+        values[name], vaulted = role_digests.effective_value(raw, template)
+        if (secret or vaulted) and values[name] not in (None, "", {}, []):
+            secrets.add(name)
+    return core_digest.components(feature.files, values, secrets, key, under)

@@ -1,0 +1,79 @@
+# Copyright (c) 2026, Phoenix Hypervisor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The files of a node's driver, read from a folder that is laid out as the node's root."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.model import Wanted
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.gpu.devices import CLASS, Gpu, Gpus
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.gpu import driver_files
+
+FILES = {
+    "proc/driver/nvidia/version": "NVRM version: NVIDIA UNIX x86_64 Kernel Module  570.124.06  Sat Feb 17 2025\n",
+    "proc/driver/nvidia/gpus/0000:01:00.0/information": "Model: \t X\nGPU UUID: \t GPU-1\nDevice Minor: \t 0\n",
+    "proc/driver/nvidia-caps/mig-minors": "config 1\nmonitor 2\ngpu0/gi1/access 12\ngpu0/gi2/access 21\n",
+    "proc/driver/nvidia/capabilities/mig/config": "DeviceFileMinor: 1\nDeviceFileMode: 256\nDeviceFileModify: 1\n",
+    "proc/driver/nvidia/capabilities/gpu0/mig/gi1/access": "DeviceFileMinor: 12\nDeviceFileMode: 292\n",
+    "proc/driver/nvidia/capabilities/gpu0/mig/gi1/ci0/access": "DeviceFileMinor: 13\nDeviceFileMode: 292\n",
+    "proc/devices": "Character devices:\n195 nvidia\n511 nvidia-uvm\n\nBlock devices:\n  8 sd\n",
+    "sys/module/nvidia/version": "570.124.06\n",
+}
+
+
+@pytest.fixture(name="root")
+def _root(tmp_path: Path) -> Path:
+    for name, text in FILES.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    (tmp_path / "dev/nvidia-caps").mkdir(parents=True)
+    return tmp_path
+
+
+def test_everything_is_read(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only character devices count: not a file, a folder or a link of such a name."""
+    (root / "dev/nvidia0").touch()
+    (root / "dev/nvidia1").touch()
+    (root / "dev/nvidia2").symlink_to("nowhere")
+    lstat = os.lstat
+
+    def device(path: str) -> object:
+        # A device node can be made by root only: what one shows is put in its place.
+        if str(path).endswith("/dev/nvidia0"):
+            return SimpleNamespace(st_mode=stat.S_IFCHR, st_rdev=os.makedev(195, 0))
+        return lstat(path)
+
+    monkeypatch.setattr(driver_files.os, "lstat", device)
+    found = driver_files.read_gpus(str(root))
+    assert (found.version, found.gpus) == ("570.124.06", (Gpu("0000:01:00.0", 0, "GPU-1", "X"),))
+    assert (found.devices, found.instances) == ({"/dev/nvidia0": (195, 0)}, {"gpu0/gi1": 12, "gpu0/gi1/ci0": 13})
+    assert (found.majors["nvidia-uvm"], found.modules["nvidia"]) == (511, "570.124.06")
+
+
+def test_a_node_without_a_driver(tmp_path: Path) -> None:
+    """Nothing of it is there, and nothing fails."""
+    found = driver_files.read_gpus(str(tmp_path))
+    assert (found.version, found.gpus, dict(found.devices)) == ("", (), {})
+
+
+def test_the_files_are_read_for_those_that_need_them_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A settled fleet without GPUs costs nothing."""
+    asked: list[str] = []
+
+    def read(root: str = "/") -> Gpus:
+        asked.append(root)
+        return Gpus()
+
+    monkeypatch.setattr(driver_files, "read_gpus", read)
+    assert driver_files.complete(Wanted(950, "pve", {})).device_error is None
+    assert asked == []
+    wanted = driver_files.complete(Wanted(951, "pve", {}, classes=(CLASS,)))
+    assert "no NVIDIA driver loaded" in str(wanted.device_error)
+    assert asked == ["/"]
