@@ -167,15 +167,15 @@ class _Search:
 
     def _by_volume(self, place: Place) -> Place | None:
         """By its name: PVE's volume that the record ties to it, mounted anywhere."""
-        volume = self._known(place).get("volume")
+        known = self._known(place)
+        volume = known.get("volume")
         if not volume:
             return None
-        for slot, value in self.merged.items():
-            if volume_of(value) == volume and slot not in self.taken:
-                return self._take(place, slot)
-        for slot, value in self.live.items():
-            if volume_of(value) == volume and slot not in self.taken:
-                return self._take(place, slot, live=True)
+        for values, live in ((self.merged, False), (self.live, True)):
+            # Somebody may have mounted it a second time: the slot on record is the one that was chosen.
+            for slot in sorted(values, key=lambda slot: (slot != known.get("slot"), _number(slot))):
+                if volume_of(values[slot]) == volume and slot not in self.taken:
+                    return self._take(place, slot, live=live)
         return None
 
     def _by_record(self, place: Place) -> Place | None:

@@ -68,6 +68,15 @@ def test_the_volume_of_somebody_else_that_runs_below_our_waiting_mount_is_left_a
     assert calls(made) == [{"revert": "mp3"}]
 
 
+def test_a_volume_that_is_mounted_twice_keeps_the_slot_on_record():
+    volume = "local:950/vm-950-disk-1.raw"
+    twice = f"mp0: {volume},mp=/hand,size=1G\nmp3: {volume},mp=/data,size=1G\n"
+    data = {"name": "data", "size_gb": 1, "mount_point": "/data"}
+    known = {"data": {"slot": "mp3", "mp": "/data", "volume": volume}}
+    made = plan(live=twice, applied={"mp3": {"mp": "/data"}}, known=known, volumes=[data])
+    assert calls(made) == []
+
+
 @pytest.mark.parametrize("known", [True, False])
 def test_our_volume_that_runs_is_deleted_although_its_new_path_waits(known):
     made = plan(
