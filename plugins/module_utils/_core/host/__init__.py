@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The node's own configuration: what is there and what is desired -> the writes. Nothing of containers' plans.
+"""The node's own configuration: current and desired state -> the writes. Nothing of containers' plans.
 
 Who set what is in `ownership` and `sections`; passwords and keys are in `credentials`.
 """

@@ -2,4 +2,4 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a run demands of its node, and the judgement of whether the node has it, before anything is touched."""
+"""What a run demands of its node, and whether the node has it, before anything is touched."""

@@ -2,4 +2,4 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Containers from outside: observing them, holding their lease, and making a plan's calls. Decides nothing."""
+"""Containers from outside: observation, lease, and the calls of a plan. Decides nothing."""

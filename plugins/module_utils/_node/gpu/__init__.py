@@ -2,4 +2,4 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the node's GPU driver tells, which containers use a GPU, and who has one open. Reads only."""
+"""What the node's GPU driver reports, which containers use a GPU, and which processes have one open. Reads only."""

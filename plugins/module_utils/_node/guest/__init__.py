@@ -4,5 +4,5 @@
 
 """Into a container: bounded reads of what it answers, commands inside it, and the processes they leave.
 
-Nothing that a container answers is believed beyond itself.
+What a container answers counts for that container only.
 """

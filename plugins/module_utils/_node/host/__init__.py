@@ -2,4 +2,4 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What reads and changes the node itself: its sections, shares, disks, and changes that revert themselves."""
+"""What reads and changes the node itself: its sections, shares, disks, and changes that roll back."""

@@ -2,4 +2,4 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The store of models on the node: what a hub has, downloads that go on after a kill, and the files."""
+"""The store of models on the node: what a hub has, downloads that continue after a kill, and the files."""

@@ -2,4 +2,4 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Gathers what the judgement of `_core/preflight` asks for. Judges nothing itself."""
+"""Gathers the facts that `_core/preflight` checks. Checks nothing itself."""

@@ -2,4 +2,4 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Spellings and places of older files, brought to today's before anything else looks."""
+"""Spellings and places of older files, converted before anything else reads them."""

@@ -2,4 +2,4 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a container's configuration asks of PVE, compared with what it has. No order of steps, no refusals."""
+"""The PVE options of a container's configuration, compared with the current ones. No order of steps, no refusals."""

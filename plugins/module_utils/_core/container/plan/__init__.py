@@ -2,4 +2,4 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The planner: from wanted, observed and remembered to steps and refusals. Check mode and real runs share it."""
+"""The planner: from desired, observed and recorded state to steps and refusals. Check mode and real runs share it."""
