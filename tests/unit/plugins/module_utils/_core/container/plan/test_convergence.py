@@ -74,6 +74,7 @@ class Paper:
         self.pending = {}
         self.exists = bool(head)
         self.running = running
+        self.starts = 0
         self.marker = ()
         self.record = {"ours": self.exists, "applied": applied}
         if self.exists:
@@ -85,11 +86,11 @@ class Paper:
     def seen(self):
         conf = ConfFile(head=self.head, pending=self.pending, markers=self.marker)
         known = self.book if self.running else None
-        return Observation(950, exists=self.exists, running=self.running, conf=conf, boot="b", ledger=known)
+        return Observation(950, exists=self.exists, running=self.running, conf=conf, boot=f"b{self.starts}", ledger=known)
 
     def remembered(self):
         known = {key: self.record.get(key) for key in ("ours", "applied", "instance")}
-        return Record(word=self.word, ledger=self.book, **known)
+        return Record(word=self.word, ledger=self.book, dhcp=self.record.get("dhcp") or {}, **known)
 
     def obey(self, step):
         for entry in step.entries:
@@ -139,6 +140,7 @@ class Paper:
     def start(self):
         self.head = ConfFile(head=self.head, pending=self.pending).merged()
         self.pending, self.running = {}, True
+        self.starts += 1
 
     def node(self, entry, step):
         if entry.what == "state":
