@@ -98,7 +98,7 @@ def test_what_is_gone_from_the_file_is_taken_back(host_lab: Lab, tmp_path: Path)
     assert state(lab) == before
     assert changed_tasks(play(lab, tmp_path / 'run', less).good()) == [
         'Remove the time servers that left the file',
-        'Restart chrony without them',
+        'Restart chrony without the removed servers',
         'Remove kernel parameters that left the file',
     ]
     assert FORWARD not in lab.sh('cat /etc/sysctl.d/90-phoenix.conf')

@@ -70,9 +70,9 @@ MODEL = 'acme/tiny'
 SPECIFIED = ['base_setup', 'nvidia', 'docker', 'vllm']
 # Of an upgrade of the driver under a service: what must come after what.
 ORDER = (
-    'nvidia : Stop them while the driver is changed',
+    'nvidia : Stop the services while the driver changes',
     'nvidia : Run the installer',
-    'nvidia : Make sure that it works, and is of the node\'s version',
+    'nvidia : Check that it works and has the node\'s version',
     'vllm : Enable and start the service',
 )
 
