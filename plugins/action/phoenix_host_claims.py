@@ -11,15 +11,9 @@ from typing import Any
 
 from ansible.plugins.action import ActionBase
 
-# The tag of the role that sets each section.
-TAGS = {
-    "network": "hypervisor_network",
-    "firewall": "hypervisor_firewall",
-    "nfs": "hypervisor_shares",
-    "samba": "hypervisor_shares",
-    "ntp": "hypervisor_base",
-    "sysctl": "hypervisor_base",
-}
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.host.declared_roles import of_sections
+from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.files.role_declarations import host_roles
+
 ALL = frozenset(("all", "tagged", "always", "hypervisor"))
 
 
@@ -44,11 +38,11 @@ class ActionModule(ActionBase):
 
 
 def selected(sections: Mapping[str, Any], run: Iterable[str], skipped: Iterable[str]) -> dict[str, Any]:
-    """Return the sections that a run with these tags touches."""
-    wanted, left = set(run), set(skipped)
+    """Return the sections that a run with these tags touches. The tag of a role is its name."""
+    wanted, left, tags = set(run), set(skipped), of_sections(host_roles())
     every = not wanted or bool(wanted & ALL)
     return {
         key: value
         for key, value in sections.items()
-        if (every or TAGS.get(key) in wanted) and TAGS.get(key) not in left and "hypervisor" not in left
+        if (every or tags.get(key) in wanted) and tags.get(key) not in left and "hypervisor" not in left
     }

@@ -70,58 +70,11 @@ refused:
   type: bool
 """
 
-import os
-import tempfile
-
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.urls import open_url
 
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.host.credentials import openpgp
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node import ending
-
-
-def download(url: str, timeout: int) -> bytes:
-    """Return what lies at an address, bounded. Raises OSError."""
-    with open_url(url, timeout=timeout) as answer:
-        return bytes(answer.read(openpgp.MAX_BYTES + 1))
-
-
-def judged(data: bytes, expected: list[str] | None, where: str) -> tuple[bytes, list[str]]:
-    """Return the packets of a key file and its fingerprints. Raises KeyFileError when any is not expected.
-
-    None as `expected` takes any key.
-    """
-    try:
-        packets = openpgp.binary(data)
-        found = openpgp.primary_fingerprints(packets)
-    except openpgp.KeyFileError as error:
-        raise openpgp.KeyFileError(f"{where} is not a key for apt: {error}") from error
-    foreign = [item for item in found if expected is not None and item not in expected]
-    if expected is not None and foreign:
-        raise openpgp.KeyFileError(
-            f"{where} holds the key {', '.join(foreign)}; expected {' or '.join(expected) or 'none'}. Compare it with "
-            "what the repository's owner publishes, and set the fingerprint if it is right. Nothing has been changed."
-        )
-    return packets, found
-
-
-def same(path: str, data: bytes) -> bool:
-    """Whether a file holds this."""
-    try:
-        with open(path, "rb") as file:
-            return file.read(len(data) + 1) == data
-    except FileNotFoundError:
-        return False
-
-
-def write(module: AnsibleModule, path: str, data: bytes) -> None:
-    """Write the file, whole or not at all."""
-    os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=module.tmpdir)
-    with os.fdopen(handle, "wb") as file:
-        file.write(data)
-    os.chmod(temporary, 0o644)  # apt reads it as another user
-    module.atomic_move(temporary, path)
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.system import apt_keys
 
 
 @ending.in_words
@@ -143,18 +96,14 @@ def main() -> None:
     params = module.params
     where = params["url"] or "content"
     try:
-        named = params["fingerprints"]
-        expected = None if named is None else [openpgp.normal(item) for item in named]
-        given = params["content"].encode() if params["content"] else download(params["url"], params["timeout"])
-        packets, found = judged(given, expected, where)
-        changed = not same(params["dest"], packets)
-        if changed and not module.check_mode:
-            write(module, params["dest"], packets)
+        key = apt_keys.keep(
+            module, params["dest"], params["url"], params["content"], params["fingerprints"], params["timeout"]
+        )
     except openpgp.KeyFileError as error:
         module.fail_json(msg=str(error), refused=True)
     except (OSError, ValueError) as error:
         module.fail_json(msg=f"{where}: the key can't be had: {error}")
-    module.exit_json(changed=changed, path=params["dest"], fingerprints=found)
+    module.exit_json(changed=key.changed, path=params["dest"], fingerprints=key.fingerprints)
 
 
 if __name__ == "__main__":

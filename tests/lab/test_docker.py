@@ -113,7 +113,7 @@ def test_dry_run_before_docker_is_there(docker: Dockered) -> None:
     docker.dry.good()
     changed = [e['task'] for e in docker.dry.events if e['status'] == 'ok' and e['result'].get('changed')]
     assert 'Install packages' in ' '.join(changed)
-    assert 'Report the configuration to be written' in ' '.join(changed)
+    assert "Write Docker's configuration" in ' '.join(changed)
 
 
 def test_distribution_without_compose_is_told(docker: Dockered) -> None:

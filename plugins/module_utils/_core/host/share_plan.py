@@ -16,10 +16,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-EXPORTS = "/etc/exports.d/phoenix.exports"
+from .declared_roles import TRACES
+
+EXPORTS = TRACES["nfs"]
 # The exports that exportfs read last.
 TOLD = "/var/lib/phoenix_hypervisor/host/exports.told"
-SMB = "/etc/samba/phoenix.conf"
+SMB = TRACES["samba"]
 INCLUDE = f"include = {SMB}"
 HEAD = "Written by phoenix.hypervisor from hypervisor_config.json; the next run overwrites it."
 _EXPORT = re.compile(r'\s*("(?:[^"\\]|\\.)*"|[^\s#"]\S*)\s*(.*)\Z')

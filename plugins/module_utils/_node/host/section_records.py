@@ -15,13 +15,12 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ..._core.host import ownership, sections, share_plan
+from ..._core.host.declared_roles import TRACES
 from ..store import lock_file, private_directory, read_private, write_atomic
 from . import revert_timer
 from .exports import text
 
 INVENTORIES = "inventories"
-CHRONY = "/etc/chrony/sources.d/phoenix.sources"
-SYSCTL = "/etc/sysctl.d/90-phoenix.conf"
 
 
 class Section:
@@ -98,9 +97,9 @@ def _unknown(name: str, data: Mapping[str, Any]) -> dict[str, Any]:
     if made is not None:
         return made
     if name == "ntp":
-        servers = re.findall(r"^server\s+(\S+)", text(CHRONY), re.MULTILINE)
+        servers = re.findall(r"^server\s+(\S+)", text(TRACES["ntp"]), re.MULTILINE)
         return sections.wanted("ntp", {"servers": servers})
-    pairs = re.findall(r"^\s*([\w.*/-]+)\s*=\s*(.*?)\s*$", text(SYSCTL), re.MULTILINE)
+    pairs = re.findall(r"^\s*([\w.*/-]+)\s*=\s*(.*?)\s*$", text(TRACES["sysctl"]), re.MULTILINE)
     return sections.wanted("sysctl", {"values": dict(pairs)})
 
 

@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.gpu import driver_versions
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.checks.subject import Checks, Subject
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.finding import Finding
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.fleet import Container, Fleet
@@ -17,7 +18,6 @@ CHECKS = check = Checks()
 
 _GPU = r"(?:[1-9]?[0-9]|(?:[0-9A-Fa-f]{4,8}:)?[0-9A-Fa-f]{2}:[0-9A-Fa-f]{2}[.][0-7]|GPU-[0-9A-Fa-f-]{8,36})"
 _ASSIGNMENT = re.compile(rf"{_GPU}(?:, ?{_GPU})*\Z")
-_RUNFILE_VERSION = re.compile(r"-([0-9]+(?:\.[0-9]+)+)[^/]*\Z")
 _BELOW_RUNNING = ("defined", "created", "configured")
 
 
@@ -148,5 +148,4 @@ def _node(fleet: Fleet, ctid: str) -> str:
 
 
 def _runfile_version(url: Any) -> str | None:
-    found = _RUNFILE_VERSION.search(url) if isinstance(url, str) and url.endswith(".run") else None
-    return found.group(1) if found else None
+    return (driver_versions.runfile_version(url) if isinstance(url, str) else "") or None

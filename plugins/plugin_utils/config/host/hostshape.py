@@ -13,6 +13,8 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.host.declared_roles import TRACES
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.system import sudoers
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.host import (
     hostinterfaces,
     hostrules,
@@ -44,6 +46,8 @@ def host_config(config: Mapping[str, Any]) -> dict[str, Any]:
         "repositories": repositories(config.get("repositories", ())),
         "users": [account(item) for item in as_list(config.get("users"))],
         "password_hashes": password_hashes(as_list(config.get("users"))),
+        "sudoers": sudoers.files(account(item) for item in as_list(config.get("users"))),
+        "sudoers_revoked": sudoers.revoked(account(item) for item in as_list(config.get("users"))),
         "pve": pve(config.get("pve", {})),
         "pools": hoststorage.pools(config),
         "datasets": hoststorage.datasets(config),
@@ -58,6 +62,7 @@ def host_config(config: Mapping[str, Any]) -> dict[str, Any]:
         "shares": [share(item, config) for item in config.get("samba", {}).get("shares", ())],
         "samba_users": samba_users(config.get("samba", {})),
         "sections": sections(config),
+        "traces": dict(TRACES),
         "shared_volumes": [volume(name, item) for name, item in config.get("shared_volumes", {}).items()],
     }
 

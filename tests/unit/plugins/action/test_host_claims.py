@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.phoenix.hypervisor.plugins.action.phoenix_host_claims import TAGS, selected
+from ansible_collections.phoenix.hypervisor.plugins.action.phoenix_host_claims import selected
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.host.sections import SECTIONS
 
 
@@ -25,7 +25,3 @@ from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.host.sect
 )
 def test_sections_of_the_tags(run: list[str], skipped: list[str], expected: set[str]) -> None:
     assert set(selected(dict.fromkeys(SECTIONS, 1), run, skipped)) == expected
-
-
-def test_each_section_has_a_tag() -> None:
-    assert set(TAGS) == set(SECTIONS)

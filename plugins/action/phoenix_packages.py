@@ -1,0 +1,66 @@
+# Copyright (c) 2026, Phoenix Hypervisor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Completes phoenix_packages on the controller: asks dpkg by the module, and apt for what is missing."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from ansible.plugins.action import ActionBase
+
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.system.apt_packages import OPTIONS, apt_options
+
+MODULE = "phoenix.hypervisor.phoenix_packages"
+APT = "ansible.builtin.apt"
+
+
+class ActionModule(ActionBase):
+    """One look, the same for check mode and a real run; then apt."""
+
+    TRANSFERS_FILES = False
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Look, and install what is missing unless in check mode."""
+        result = super().run(tmp, task_vars)
+        variables = task_vars or {}
+
+        def call(name: str, options: dict[str, Any]) -> dict[str, Any]:
+            return dict(self._execute_module(module_name=name, module_args=options, task_vars=variables))
+
+        _valid, options = self.validate_argument_spec(argument_spec=OPTIONS)
+        looked = call(MODULE, options)
+        if looked.get("failed"):
+            return {**result, **looked}
+        told = looked.get("missing") or ()  # by a guest, too: it only chooses among the names of the task
+        lacking = [name for name in dict.fromkeys(options["name"]) if name in told]
+        result.update(changed=bool(lacking), missing=lacking, has_lists=bool(looked.get("has_lists")))
+        if lacking:
+            result["diff"] = {"prepared": f"install {' '.join(lacking)}\n"}
+        asked = apt_options(options, lacking, result["has_lists"])
+        if self._task.check_mode:
+            if lacking:  # printed always, as ansible.builtin.debug is: a dry run is there to be read
+                result.update(msg=f"Would be installed: {' '.join(lacking)}", _ansible_verbose_always=True)
+            return result
+        if not asked:
+            return result
+        installed = persistent(lambda: call(APT, asked), options["retries"], options["delay"])
+        shown = {
+            key: installed[key] for key in ("attempts", "failed", "msg", "stdout", "stderr", "rc") if key in installed
+        }
+        if installed.get("failed"):
+            result.pop("diff", None)
+        return {**result, **shown, "changed": bool(lacking) and bool(installed.get("changed"))}
+
+
+def persistent(attempt: Callable[[], dict[str, Any]], retries: int, delay: float) -> dict[str, Any]:
+    """Return the first result that is no failure, else the last: a mirror or a lock may be back in a moment."""
+    for number in range(1, retries + 2):
+        result = {**attempt(), "attempts": number}
+        if not result.get("failed") or number > retries:
+            break
+        time.sleep(delay)
+    return result

@@ -1,0 +1,40 @@
+# Copyright (c) 2026, Phoenix Hypervisor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Reads what the collection's roles for a node declare, meta/phoenix_host.yml of each."""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import os
+
+from ansible.errors import AnsibleError
+from ansible.parsing.dataloader import DataLoader
+
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.host import declared_roles
+
+COLLECTION = "ansible_collections.phoenix.hypervisor"
+DECLARATION = os.path.join("meta", "phoenix_host.yml")
+
+
+def declared(folder: str) -> tuple[declared_roles.HostRole, ...]:
+    """Return the roles of a folder that declare keys, by name. Raises AnsibleError for a faulty declaration."""
+    loader = DataLoader()
+    found = []
+    for name in sorted(os.listdir(folder)):
+        path = os.path.join(folder, name, DECLARATION)
+        if os.path.isfile(path):
+            try:
+                found.append(declared_roles.parse(name, loader.load_from_file(path, cache="none")))
+            except declared_roles.HostRoleError as error:
+                raise AnsibleError(f"{path}: {error}") from error
+    return tuple(found)
+
+
+@functools.cache
+def host_roles() -> tuple[declared_roles.HostRole, ...]:
+    """Return the collection's own roles for a node. Read once per process."""
+    package = importlib.import_module(COLLECTION)
+    return declared(os.path.join(next(iter(package.__path__)), "roles"))

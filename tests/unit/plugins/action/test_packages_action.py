@@ -1,0 +1,94 @@
+# Copyright (c) 2026, Phoenix Hypervisor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""phoenix_packages: one look for check mode and a real run, and apt only for what is missing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from ansible.parsing.dataloader import DataLoader
+from ansible.playbook.play_context import PlayContext
+from ansible.playbook.task import Task
+
+from ansible_collections.phoenix.hypervisor.plugins.action.phoenix_packages import APT, MODULE, ActionModule
+
+Calls = list[tuple[str, dict[str, Any]]]
+
+
+class Shell:
+    """Enough of one for an action."""
+
+    tmpdir = "/nowhere"
+
+
+class Connection:
+    """Enough of one for an action."""
+
+    transport = "local"
+    _shell = Shell()
+
+
+def play(answers: dict[str, list[dict[str, Any]]], check: bool = False, **options: Any) -> tuple[dict[str, Any], Calls]:
+    """The result of the task, and what was run on the target."""
+    task = Task.load({"phoenix.hypervisor.phoenix_packages": options, "check_mode": check})
+    action = ActionModule(task, Connection(), PlayContext(), DataLoader(), None, None)
+    calls: Calls = []
+
+    def execute(module_name: str, module_args: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
+        calls.append((module_name, module_args))
+        return answers[module_name].pop(0)
+
+    action._execute_module = execute
+    return action.run(task_vars={}), calls
+
+
+def looked(*missing: str, **more: Any) -> dict[str, list[dict[str, Any]]]:
+    return {MODULE: [{"changed": False, "missing": list(missing), "has_lists": True, **more}]}
+
+
+def test_a_settled_machine_takes_one_call() -> None:
+    result, calls = play(looked(), name=["curl"])
+    assert (result["changed"], [name for name, _options in calls]) == (False, [MODULE])
+
+
+@pytest.mark.parametrize("check", [True, False])
+def test_the_missing_are_told_by_check_mode_and_installed_by_a_run(check: bool) -> None:
+    answers = {**looked("jq"), APT: [{"changed": True, "stdout": "…"}]}
+    result, calls = play(answers, check, name=["curl", "jq"], install_recommends=False)
+    assert (result["changed"], result["missing"], result["diff"]) == (True, ["jq"], {"prepared": "install jq\n"})
+    if check:
+        assert (result["msg"], len(calls)) == ("Would be installed: jq", 1)
+    else:
+        assert calls[1][0] == APT
+        assert calls[1][1]["name"] == ["jq"]
+        assert calls[1][1]["install_recommends"] is False
+
+
+def test_an_answer_names_no_package_that_the_task_does_not() -> None:
+    """It comes out of a guest."""
+    answers = {**looked("evil", "jq=0"), APT: []}
+    result, calls = play(answers, name=["curl"])
+    assert (result["changed"], result["missing"], len(calls)) == (False, [], 1)
+
+
+def test_a_failed_look_ends_it() -> None:
+    result, calls = play({MODULE: [{"failed": True, "msg": "no apt-get"}]}, name=["curl"])
+    assert (result["failed"], result["msg"], len(calls)) == (True, "no apt-get", 1)
+
+
+@pytest.mark.parametrize(("failures", "retries", "failed"), [(1, 3, False), (3, 3, False), (4, 3, True), (1, 0, True)])
+def test_a_failed_installation_is_tried_again(failures: int, retries: int, failed: bool) -> None:
+    answers = {**looked("jq"), APT: [*({"failed": True, "msg": "busy"} for _ in range(failures)), {"changed": True}]}
+    result, calls = play(answers, name=["jq"], retries=retries, delay=0)
+    assert bool(result.get("failed")) is failed
+    assert result["attempts"] == len(calls) - 1 == min(failures, retries) + 1
+    assert result["changed"] is not failed
+
+
+def test_lists_alone_are_no_change() -> None:
+    answers = {**looked(has_lists=False), APT: [{"changed": True}]}
+    result, calls = play(answers, fetch_lists=True)
+    assert result["changed"] is False
+    assert calls[1][1] == {"update_cache": True, "cache_valid_time": 0, "lock_timeout": 300}
