@@ -94,7 +94,7 @@ def test_what_cuts_ssh_goes_back_and_the_run_says_so(lab: Lab, project: Project)
     run = play(project, elsewhere, '-e', 'hypervisor_confirm_timeout=8')
     assert run.rc == 2, run.output
     assert result(run)['outcome'] == 'reverted'
-    assert 'The node has taken the change of its firewall back' in run.output
+    assert 'The node rolled back the change of its firewall' in run.output
     assert revert_phase(lab, 'firewall') == 'reverted'
     assert 'source 198.51.100.0/24' in lab.sh('cat /var/lib/phoenix_hypervisor/revert/firewall/rejected/0')
     after = lab.sh(

@@ -79,7 +79,7 @@ def test_what_cuts_ssh_goes_back_and_the_run_says_so(lab: Lab, project: Project)
     run = play(project, '-e', 'hypervisor_confirm_timeout=8')
     assert run.rc == 2, run.output
     assert result(run)['outcome'] == 'reverted'
-    assert 'The node has taken the change of its network back' in run.output
+    assert 'The node rolled back the change of its network' in run.output
     assert lab.sh(f'cat {FILE}') == before
     addresses = lab.sh('ip -brief address')
     assert moved(lab)['address'] not in addresses

@@ -122,7 +122,7 @@ class ConfirmedAction(ActionBase):
             f"no new SSH connection confirmed it within {timeout} s" + (f" ({last.strip()})" if last else "")
         )
         msg = (
-            f"The node has taken the change of its {self.WHAT} back: {why}. Its old {self.WHAT} is in force again; "
+            f"The node rolled back the change of its {self.WHAT}: {why}. Its old {self.WHAT} is in force again; "
             f"what was rejected lies in {self._place()}/rejected on the node."
         )
         return {**result, "changed": False, "failed": True, "outcome": outcome, "msg": msg}

@@ -40,7 +40,7 @@ def stage(record: Record) -> str | None:
 
 
 def is_kept(seen: Observation, record: Record) -> bool:
-    """Whether there is a state of ours to go back to."""
+    """Whether a state of ours exists to roll back to."""
     return stage(record) in (OPEN, PROVED, BACK) and SNAPSHOT in seen.conf.snapshots
 
 

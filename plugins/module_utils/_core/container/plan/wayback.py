@@ -30,7 +30,7 @@ def is_due(seen: Observation, record: Record) -> bool:
 
 
 def step(wanted: Wanted, record: Record) -> Step:
-    """The step back. What is remembered goes back with the container."""
+    """The step back. The record goes back with the container."""
     path = f"/nodes/{wanted.node}/lxc/{wanted.ctid}/snapshot/{guard.SNAPSHOT}"
     known = remembered(record)
     begin = Entry("node", "record", {"guarding": guard.BACK})

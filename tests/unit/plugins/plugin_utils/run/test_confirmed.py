@@ -100,7 +100,7 @@ def test_what_was_taken_back_is_told_with_its_reason():
     assert (result["failed"], result["changed"], result["outcome"]) == (True, False, "reverted")
     assert "no new SSH connection confirmed it within 90 s (timed out)" in result["msg"]
     result = Action(PLAN, ARMED, says("reverting", reason="no vmbr1"), says("reverted", reason="no vmbr1")).outcome()
-    assert "has taken the change of its network back: no vmbr1." in result["msg"]
+    assert "rolled back the change of its network: no vmbr1." in result["msg"]
 
 
 def test_an_answer_that_the_change_has_cut_off_is_looked_up():
