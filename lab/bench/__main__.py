@@ -30,7 +30,7 @@ from bench import fleet, inside, paper, provision
 from bench.figures import Figure
 
 SIZE = int(os.environ.get('PHOENIX_BENCH_CONTAINERS', '200'))
-# What each start of pct or pvesh costs on a real node (PVE facts, 'What a call costs'); the lab's own take 0.04 s.
+# What each start of pct or pvesh costs on a real node (PVE facts, 'Cost of a call'); the lab's own take 0.04 s.
 PERL_START = 0.41
 Measure = Callable[[Lab, Path], list[Figure]]
 

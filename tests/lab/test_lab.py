@@ -120,7 +120,7 @@ def test_node_is_shaped_like_one(clean: None) -> None:
 
 
 def test_ticket_is_minted_as_on_a_node(clean: None) -> None:
-    """PVE_FACTS, 'What a call costs': one Perl start, then HTTPS on the loopback with the certificate's own CA."""
+    """PVE_FACTS, 'Cost of a call': one Perl start, then HTTPS on the loopback with the certificate's own CA."""
     done = node(r'''set -e
 t=$(perl -MPVE::AccessControl -e 'print PVE::AccessControl::assemble_ticket("root\@pam")')
 curl -sS --cacert /etc/pve/pve-root-ca.pem -b "PVEAuthCookie=$t" https://127.0.0.1:8006/api2/json/version''')

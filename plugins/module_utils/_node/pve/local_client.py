@@ -5,7 +5,7 @@
 """HTTPS to the node's own control plane as root@pam, without a password and with nothing to install.
 
 One start of Perl mints a ticket with PVE's own code (0.45 s); then a call costs 1 to 60 ms where ``pvesh`` costs 500
-(PVE facts, 'What a call costs'). A ticket of root on the loopback must not reach another process on that port while
+(PVE facts, 'Cost of a call'). A ticket of root on the loopback must not reach another process on that port while
 pveproxy was down, so the answering certificate must be the one that the node keeps.
 """
 
@@ -36,7 +36,7 @@ MINT = (
 # The proxy gives up after 30 s itself (596); this only ends a connection that went dead.
 TIMEOUT = 60.0
 # pveproxy closes a connection that was idle for 5 s, and a write that meets the end of one can't be repeated: an older
-# one is replaced beforehand, which costs 21 ms (PVE facts, 'What a call costs').
+# one is replaced beforehand, which costs 21 ms (PVE facts, 'Cost of a call').
 IDLE = 2.0
 # Pauses in seconds between attempts. An upgrade restarts pvedaemon and pveproxy, which took 6.3 s without answers (PVE
 # facts, 'Other') and takes longer on a busy node. The first few are enough to choose another way to the control plane.
