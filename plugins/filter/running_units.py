@@ -16,7 +16,7 @@ short_description: Select the units of systemd that run
 version_added: 0.1.0
 author: Phoenix Hypervisor contributors (@phoenix-hypervisor)
 description:
-  - A unit that waits to be started again runs: it would start in the midst of a change.
+  - A unit that waits to be started again counts as running, since it would start in the midst of a change.
 positional: _input, answers
 options:
   _input:

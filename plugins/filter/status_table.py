@@ -8,28 +8,33 @@ from __future__ import annotations
 
 from typing import Any
 
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container import status_rows
+
 DOCUMENTATION = r"""
 name: status_table
 short_description: Format observed containers as lines of a table
 version_added: 0.1.0
 author: Phoenix Hypervisor contributors (@phoenix-hypervisor)
 description:
-  - Turns C(containers) of M(phoenix.hypervisor.phoenix_lxc_info) into aligned lines.
-positional: _input, unobserved
+  - Reads the facts that M(phoenix.hypervisor.phoenix_lxc_info) sets on each node.
+positional: _input, without_node
 options:
   _input:
-    description: Observed containers by CTID.
-    type: dict
+    description: The facts of the nodes.
+    type: list
+    elements: dict
     required: true
-  unobserved:
-    description: The containers that could not be observed, each with the reason. Their state is V(unknown).
-    type: dict
+  without_node:
+    description: Containers whose node the run does not have.
+    type: list
+    elements: str
+    default: []
 """
 
 EXAMPLES = r"""
-- name: Show the containers of a node
+- name: Show the containers
   ansible.builtin.debug:
-    msg: "{{ observed.containers | phoenix.hypervisor.status_table }}"
+    msg: "{{ groups['hypervisors'] | map('extract', hostvars, 'ansible_facts') | phoenix.hypervisor.status_table }}"
 """
 
 RETURN = r"""
@@ -39,41 +44,10 @@ _value:
   elements: str
 """
 
-HEAD = ("CTID", "NAME", "STATE", "ADDRESS", "FEATURES", "TO DO")
-
-
-def _row(ctid: str, seen: dict[str, Any]) -> tuple[str, ...]:
-    plan = seen.get("plan") or {}
-    todo = plan.get("error") or ", ".join(f"{step['kind']} {step['name']}".strip() for step in plan.get("steps", []))
-    state = seen.get("state") or seen.get("recorded_state") or ("absent" if not seen.get("exists") else "not ours")
-    if plan.get("error") and seen.get("exists") and seen.get("ours") is False:
-        state = "not ours"
-    notes = [f"waits for a restart: {key}" for key in plan.get("waiting", [])] + list(plan.get("notes", []))
-    return (
-        str(ctid),
-        str(seen.get("hostname") or seen.get("name") or "-"),
-        str(state),
-        str(seen.get("address") or "-"),
-        ",".join(seen.get("features") or []) or "-",
-        "; ".join([todo, *notes] if todo else notes) or "-",
-    )
-
-
-def status_table(containers: dict[str, Any], unobserved: dict[str, str] | None = None) -> list[str]:
-    """Observed containers, and why others are not -> lines."""
-    unknown = {
-        ctid: {"state": "unknown", "plan": {"error": " ".join(why.split())}} for ctid, why in (unobserved or {}).items()
-    }
-    known = {ctid: seen for ctid, seen in containers.items() if ctid not in unknown}
-    every = {**known, **unknown}
-    rows = [HEAD, *(_row(ctid, every[ctid]) for ctid in sorted(every, key=int))]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(HEAD))]
-    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=False)).rstrip() for row in rows]
-
 
 class FilterModule:
     """Registers the filter."""
 
     def filters(self) -> dict[str, Any]:
         """Name to function."""
-        return {"status_table": status_table}
+        return {"status_table": status_rows.table}

@@ -5,8 +5,9 @@
 
 from __future__ import annotations
 
+from ansible_collections.phoenix.hypervisor.plugins.filter.option_names import option_names
 from ansible_collections.phoenix.hypervisor.plugins.filter.settled_notes import settled_notes
-from ansible_collections.phoenix.hypervisor.plugins.filter.status_table import status_table
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container import status_rows
 
 
 def test_every_note_of_a_container_without_work_is_a_line():
@@ -30,11 +31,25 @@ def test_every_note_of_a_container_without_work_is_a_line():
 
 
 def test_a_container_of_a_lost_node_is_a_row():
-    head, known, unknown = status_table(
-        {"950": {"exists": True, "hostname": "web", "state": "completed"}, "951": {"error": "x"}},
-        {"951": "Container 951 is not touched: node pve is unreachable:\nrefused"},
-    )
+    """Beside those of a node that answered, and one whose node the inventory lacks."""
+    nodes = [
+        {"phoenix_observed": {"950": {"exists": True, "hostname": "web", "state": "completed"}}},
+        {
+            "phoenix_observed": {"951": {"error": "x"}},
+            "phoenix_faults": {"951": "Container 951 is not touched: node pve is unreachable:\nrefused"},
+        },
+        {},
+    ]
+    head, known, lost, without = status_rows.table(nodes, ["1000"])
     assert head.startswith("CTID")
     assert known.split()[:3] == ["950", "web", "completed"]
-    assert unknown.split()[:3] == ["951", "-", "unknown"]
-    assert unknown.endswith("node pve is unreachable: refused")
+    assert lost.split()[:3] == ["951", "-", "unknown"]
+    assert lost.endswith("node pve is unreachable: refused")
+    assert without.split()[:3] == ["1000", "-", "unknown"]
+    assert without.endswith("(see phoenix_missing_node)")
+    assert list(status_rows.unobserved(nodes, ["1000"])) == ["951", "1000"]
+
+
+def test_names_of_options():
+    words = ["--max_model_len=10", "--port", "8000", "-v", "----host", "a=--b"]
+    assert option_names(words) == ["max-model-len", "port", "host"]

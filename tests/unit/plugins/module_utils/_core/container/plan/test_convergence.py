@@ -86,7 +86,9 @@ class Paper:
     def seen(self):
         conf = ConfFile(head=self.head, pending=self.pending, markers=self.marker)
         known = self.book if self.running else None
-        return Observation(950, exists=self.exists, running=self.running, conf=conf, boot=f"b{self.starts}", ledger=known)
+        return Observation(
+            950, exists=self.exists, running=self.running, conf=conf, boot=f"b{self.starts}", ledger=known
+        )
 
     def remembered(self):
         known = {key: self.record.get(key) for key in ("ours", "applied", "instance")}

@@ -1,0 +1,53 @@
+# Copyright (c) 2026, Phoenix Hypervisor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What people read of observed containers: a table of all of them, and which could not be observed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+HEAD = ("CTID", "NAME", "STATE", "ADDRESS", "FEATURES", "TO DO")
+WITHOUT_NODE = "its node is not in the inventory of this run (see phoenix_missing_node)"
+
+
+def unobserved(nodes: Iterable[Mapping[str, Any]], without_node: Iterable[str] = ()) -> dict[str, str]:
+    """Return the containers that could not be observed, each with the reason, in order.
+
+    nodes: the facts of the nodes of a run. without_node: containers whose node the run does not have.
+    """
+    found = {str(ctid): str(why) for facts in nodes for ctid, why in (facts.get("phoenix_faults") or {}).items()}
+    found.update(dict.fromkeys(map(str, without_node), WITHOUT_NODE))
+    return {ctid: found[ctid] for ctid in sorted(found, key=int)}
+
+
+def table(nodes: Iterable[Mapping[str, Any]], without_node: Iterable[str] = ()) -> list[str]:
+    """Return the lines of a table, the head first. A container that could not be observed is a row too."""
+    nodes = list(nodes)
+    every: dict[str, Any] = {}
+    for facts in nodes:
+        every.update((str(ctid), seen) for ctid, seen in (facts.get("phoenix_observed") or {}).items())
+    for ctid, why in unobserved(nodes, without_node).items():
+        every[ctid] = {"state": "unknown", "plan": {"error": " ".join(why.split())}}
+    rows = [HEAD, *(_row(ctid, every[ctid]) for ctid in sorted(every, key=int))]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(HEAD))]
+    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in rows]
+
+
+def _row(ctid: str, seen: Mapping[str, Any]) -> tuple[str, ...]:
+    plan = seen.get("plan") or {}
+    todo = plan.get("error") or ", ".join(f"{step['kind']} {step['name']}".strip() for step in plan.get("steps", []))
+    state = seen.get("state") or seen.get("recorded_state") or ("absent" if not seen.get("exists") else "not ours")
+    if plan.get("error") and seen.get("exists") and seen.get("ours") is False:
+        state = "not ours"
+    notes = [f"waits for a restart: {key}" for key in plan.get("waiting", [])] + list(plan.get("notes", []))
+    return (
+        ctid,
+        str(seen.get("hostname") or seen.get("name") or "-"),
+        str(state),
+        str(seen.get("address") or "-"),
+        ",".join(seen.get("features") or []) or "-",
+        "; ".join([todo, *notes] if todo else notes) or "-",
+    )
