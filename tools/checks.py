@@ -38,7 +38,13 @@ LIFECYCLE = (
 VLLM = 'test_vllm.py'
 # Those of `hosts`: what is set up on the node itself, by pattern.
 HOSTS = ('test_host*.py', 'test_model_store.py', 'test_nvidia.py')
-PURE = ('module_utils._core', 'plugin_utils.config')
+PURE = (
+    'module_utils._core',
+    *(
+        f'plugin_utils.config.{name}'
+        for name in ('checks', 'documents', 'host', 'json', 'old_files', 'schema', 'variables')
+    ),
+)
 PLUGINS = 'ansible_collections.phoenix.hypervisor.plugins'
 
 

@@ -77,7 +77,7 @@ def test_links_lead_somewhere(page: Path) -> None:
     for link in LINK.findall(FENCE.sub('', page.read_text(encoding='utf-8'))):
         if '://' in link:
             continue
-        name, _, anchor = link.partition('#')
+        name, _separator, anchor = link.partition('#')
         target = (page.parent / name).resolve() if name else page
         if not target.exists() or (anchor and anchor not in anchors(target)):
             broken.append(link)
