@@ -276,5 +276,5 @@ def test_planted_feature_name_is_found(tree: Path, path: str, text: str, found: 
 
 
 def test_library_list_names_modules_of_this_python() -> None:
-    """A misspelt entry would allow nothing and look like a rule."""
+    """A misspelled entry would allow nothing and look like a rule."""
     assert {name.split('.')[0] for name in PURE_LIBRARY} <= set(sys.stdlib_module_names)
