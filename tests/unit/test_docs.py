@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 from jsonschema import Draft202012Validator
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -116,3 +117,9 @@ def test_the_files_of_the_recipes_exist() -> None:
     named = [path for path in named if 'NAME' not in path and 'VERSION' not in path]
     assert len(named) > 20
     assert [path for path in named if not any(ROOT.glob(path.rstrip('/')))] == []
+
+
+def test_the_changelog_has_the_version_of_the_collection() -> None:
+    version = yaml.safe_load((ROOT / 'galaxy.yml').read_text(encoding='utf-8'))['version']
+    assert f'v{version}\n' in (ROOT / 'CHANGELOG.rst').read_text(encoding='utf-8'), 'run: make changelog'
+    assert f'phoenix-hypervisor-{version}.tar.gz' in (ROOT / 'README.md').read_text(encoding='utf-8')
