@@ -21,7 +21,7 @@ LOGS = CACHE / 'logs'
 CONNECTION = 'tests/integration/connection'
 PROOFS = 'tests/integration/proofs'
 # What ansible-core has no part in: it is tested once, with the default series.
-UTILITIES = 'tests/unit/plugins/module_utils'
+WITHOUT_CORE = ('tests/unit/plugins/module_utils', 'tests/unit/plugins/plugin_utils/config')
 # The modules in processes of their own, with their arguments and results as Ansible passes them.
 MODULES_AS_RUN = f'{PROOFS}/test_guard_kills.py'
 # How pytest's summary says what the proofs tried.
@@ -213,7 +213,7 @@ def unit(toolchain: Toolchain) -> list[Check]:
 
 def unit_of_core(toolchain: Toolchain) -> list[Check]:
     """Those whose verdict can differ from one ansible-core to another: plugins and modules."""
-    return [in_copy('unit', toolchain, 'tests/unit/plugins', f'--ignore={UTILITIES}')]
+    return [in_copy('unit', toolchain, 'tests/unit/plugins', *(f'--ignore={folder}' for folder in WITHOUT_CORE))]
 
 
 def integration(toolchain: Toolchain) -> list[Check]:

@@ -6,42 +6,27 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
 import pytest
-
-sys.path[:0] = [str(Path(__file__).resolve().parent)]
-
-import paper_node
-
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container import ledger as ledgers
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.guest import guest
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.pve import local_client
+from fake_node import FakeNode, edges
 
 
-@pytest.fixture(params=[8, 9])
+@pytest.fixture(scope="module", params=[8, 9])
 def version(request):
     """The PVE version."""
     return request.param
 
 
-@pytest.fixture
-def node(tmp_path, version, monkeypatch):
-    """A node of that version. Perl's ticket and lxc-attach are the edges that this machine may lack."""
-    made = paper_node.Node(tmp_path, version)
-    monkeypatch.setattr(local_client, "mint_ticket", lambda: made.pve.mint_ticket("root@pam"))
-    monkeypatch.setattr(local_client, "pinned_fingerprint", lambda: made.fingerprint)
-
-    def look(ctid, _node_boot):
-        if ctid not in made.backend.running:
-            return guest.GuestView(error="not running")
-        book = made.books.get(ctid)
-        text = ledgers.dump(book) if book else None
-        return guest.GuestView(boot=f"b{made.backend.running[ctid]}", address="10.0.0.9", ledger_text=text)
-
-    monkeypatch.setattr(guest, "look", look)
-    monkeypatch.setattr(guest, "renew_identity", lambda ctid: None)
-    monkeypatch.setattr(guest, "write_ledger", lambda ctid, text: made.books.update({ctid: ledgers.parse(text)}))
+@pytest.fixture(scope="module")
+def served(tmp_path_factory, version):
+    """A node of that version, for all tests of a file."""
+    made = FakeNode(tmp_path_factory.mktemp("node"), version, 0.005)
     yield made
     made.close()
+
+
+@pytest.fixture
+def node(served, monkeypatch):
+    """The same, empty."""
+    served.wipe()
+    edges(served, monkeypatch)
+    return served

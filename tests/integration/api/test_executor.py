@@ -13,8 +13,9 @@ import re
 import shutil
 from concurrent.futures import ThreadPoolExecutor
 
+import fake_node
 import pytest
-from paper_node import Cut, wanted
+from fake_node import Cut, normal, pve_calls, wanted
 
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.container import creations
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.container.outcome import StepError
@@ -32,42 +33,27 @@ def own_calls(made):
     return [entry for entry in made if entry["op"] in ("pve", "conf")]
 
 
-def pve_calls(outcome_entries):
-    """The predicted calls in the shape of the control plane's record."""
-    calls = []
-    for entry in outcome_entries:
-        if entry["op"] == "pve":
-            method, path = entry["what"].split(" ")
-            calls.append((method, path, {key: str(value) for key, value in entry["params"].items()}))
-    return calls
-
-
-def normal(calls):
-    ordered = [(method, path, sorted(params.items())) for method, path, params in calls]
-    return re.sub(r"hwaddr=[0-9A-Fa-f:]{17}", "hwaddr=MAC", repr(ordered))
-
-
 def predicted(outcome):
-    return [entry.as_dict() for step in outcome.first.steps for entry in step.entries]
+    return fake_node.predicted(outcome.first)
 
 
 def test_check_predicts_exactly_what_the_control_plane_records(node):
-    check = node.drive(wanted(**FULL), check=True)
+    check = node.apply(wanted(**FULL), check=True)
     assert node.mutations() == []
     assert not (node.directory / "state").exists()
     assert not (node.directory / "log").exists()
-    real = node.drive(wanted(**FULL))
+    real = node.apply(wanted(**FULL))
     assert normal(node.mutations()) == normal(pve_calls(predicted(check)))
     assert real.last.state == "completed"
 
 
 def test_a_settled_container_costs_no_call_at_all(node):
-    node.drive(wanted(**FULL))
-    node.requests.unlink()
-    again = node.drive(wanted(**FULL))
+    node.apply(wanted(**FULL))
+    node.forget_requests()
+    again = node.apply(wanted(**FULL))
     assert again.journal == []
     assert again.first.steps == ()
-    assert not node.requests.exists()
+    assert node.pve.asked == []
 
 
 @pytest.mark.parametrize(
@@ -104,18 +90,18 @@ def test_a_settled_container_costs_no_call_at_all(node):
 )
 def test_each_change_is_made_once_and_then_settled(node, change):
     """After one apply a second plan is empty, whatever PVE made of the values."""
-    node.drive(wanted(**FULL))
+    node.apply(wanted(**FULL))
     node.forget_requests()
     after = wanted(**{**FULL, **change})
-    check = node.drive(after, check=True)
+    check = node.apply(after, check=True)
     assert node.mutations() == []
-    real = node.drive(after)
+    real = node.apply(after)
     made = node.mutations()
     assert real.journal == predicted(check)
     assert own_calls(real.journal)
     assert normal(made) == normal(pve_calls(predicted(check)))
     node.forget_requests()
-    again = node.drive(after)
+    again = node.apply(after)
     assert node.mutations() == []
     assert again.first.steps == ()
     assert again.last.state == "completed"
@@ -124,8 +110,8 @@ def test_each_change_is_made_once_and_then_settled(node, change):
 class Cutting:
     """A client whose process dies at one call: before it is sent, or after it arrived and before its answer."""
 
-    def __init__(self, port, at, after):
-        self._client = local_client.LocalClient(port=port)
+    def __init__(self, connect, at, after):
+        self._client = connect()
         self._left = at
         self._after = after
 
@@ -142,15 +128,15 @@ class Cutting:
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
 @pytest.mark.parametrize("at", range(1, 12))
 def test_a_cut_at_any_call_is_resumed(node, at, after):
-    calm = node.drive(wanted(**FULL))
+    calm = node.apply(wanted(**FULL))
     undisturbed = node.conf(950)
-    node.drive(wanted(target="absent"))
+    node.apply(wanted(target="absent"))
     node.books.clear()
     shutil.rmtree(node.directory / "state")
     node.forget_requests()
     with contextlib.suppress(Cut):
-        node.drive(wanted(**FULL), client=lambda: Cutting(node.pve.port, at, after))
-    resumed = node.drive(wanted(**FULL))
+        node.apply(wanted(**FULL), client=lambda: Cutting(node.connect, at, after))
+    resumed = node.apply(wanted(**FULL))
     assert resumed.last.error is None
     assert resumed.last.state == calm.last.state == "completed"
     drawn = re.compile(r"hwaddr=\S+?,|PHOENIX_INSTANCE=\S+")
@@ -158,20 +144,20 @@ def test_a_cut_at_any_call_is_resumed(node, at, after):
     assert len([call for call in node.mutations() if call[:2] == ("POST", "/nodes/pve/lxc")]) == 1
     assert len(node.backend.volumes) == 1
     node.forget_requests()
-    assert node.drive(wanted(**FULL)).journal == []
+    assert node.apply(wanted(**FULL)).journal == []
     assert node.mutations() == []
 
 
 def test_a_volume_comes_grows_and_is_detached_never_deleted(node):
-    node.drive(wanted(**FULL, volumes=[DATA]))
+    node.apply(wanted(**FULL, volumes=[DATA]))
     assert "mp=/data,size=1G" in node.conf(950)
-    node.drive(wanted(**FULL, volumes=[{**DATA, "size_gb": 3}]))
+    node.apply(wanted(**FULL, volumes=[{**DATA, "size_gb": 3}]))
     assert "mp=/data,size=3G" in node.conf(950)
-    node.drive(wanted(**FULL, restart_policy="if_needed"))
+    node.apply(wanted(**FULL, restart_policy="if_needed"))
     assert "mp=/data" not in node.conf(950)
     assert "unused0: local:950/" in node.conf(950)
     node.forget_requests()
-    assert node.drive(wanted(**FULL, restart_policy="if_needed")).journal == []
+    assert node.apply(wanted(**FULL, restart_policy="if_needed")).journal == []
     assert node.mutations() == []
 
 
@@ -180,13 +166,13 @@ def test_a_creation_that_dies_half_way_is_cleaned_up_with_our_record_only(node):
     with pytest.raises(
         StepError, match=r"create failed before there was a container: task failed: .*archive is broken"
     ):
-        node.drive(wanted(**FULL))
+        node.apply(wanted(**FULL))
     node.backend.failures.clear()
-    assert node.drive(wanted(**FULL)).last.state == "completed"
+    assert node.apply(wanted(**FULL)).last.state == "completed"
 
 
 def test_what_somebody_did_after_a_creation_of_ours_is_found(node):
-    node.drive(wanted(**FULL))
+    node.apply(wanted(**FULL))
     tasks = node.call("GET", "/nodes/pve/tasks", {"vmid": 950, "source": "all"})
     creation = next(task for task in tasks if task["type"] == "vzcreate")
     client = node.executor().client
@@ -199,7 +185,7 @@ def test_what_somebody_did_after_a_creation_of_ours_is_found(node):
 
 def test_a_missing_template_shows_pves_words_the_call_and_the_log(node):
     with pytest.raises(StepError) as caught:
-        node.drive(wanted(template="local:vztmpl/missing.tar.zst"))
+        node.apply(wanted(template="local:vztmpl/missing.tar.zst"))
     assert "volume 'local:vztmpl/missing.tar.zst' does not exist" in str(caught.value)
     assert "POST /nodes/pve/lxc" in str(caught.value)
     assert "task log:" in str(caught.value)
@@ -207,18 +193,18 @@ def test_a_missing_template_shows_pves_words_the_call_and_the_log(node):
 
 
 def test_a_lock_of_somebody_else_is_told_when_it_stays(node):
-    node.drive(wanted(**FULL))
+    node.apply(wanted(**FULL))
     node.call("PUT", "/nodes/pve/lxc/950/config", {"lock": "backup"})
-    outcome = node.drive(wanted(**FULL))
+    outcome = node.apply(wanted(**FULL))
     assert outcome.journal == []
     assert "locked by PVE (backup)" in outcome.first.notes[0]
     text = r"CT is locked \(backup\) - waited 1 s for a lock that no task of PVE holds \[PUT /nodes/pve/lxc/950/config"
     with pytest.raises(StepError, match=text):
-        node.drive(wanted(**{**FULL, "memory_mb": 2048}))
+        node.apply(wanted(**{**FULL, "memory_mb": 2048}))
 
 
 def test_a_config_changed_between_looking_and_writing_is_looked_at_again(node):
-    node.drive(wanted(**FULL))
+    node.apply(wanted(**FULL))
     executor = node.executor()
     look, meddled = executor.look, []
 
@@ -240,7 +226,7 @@ def test_somebody_elses_container_is_never_touched(node):
     node.call("POST", "/nodes/pve/lxc", {"vmid": 950, "ostemplate": wanted().config["template"], "hostname": "theirs"})
     before, _gone = node.conf(950), node.forget_requests()
     for target in ("completed", "absent"):
-        outcome = node.drive(wanted(target=target, **FULL))
+        outcome = node.apply(wanted(target=target, **FULL))
         assert "theirs" in outcome.first.error
         assert "phoenix_adopt" in outcome.first.error
     assert node.mutations() == []
@@ -248,50 +234,50 @@ def test_somebody_elses_container_is_never_touched(node):
 
 
 def test_destroying_leaves_no_volume_and_no_memory(node):
-    node.drive(wanted(**FULL))
-    node.drive(wanted(target="absent"))
+    node.apply(wanted(**FULL))
+    node.apply(wanted(target="absent"))
     assert node.conf(950) is None
     assert node.backend.volumes == {}
     assert Store(str(node.directory / "state")).known() == []
     node.forget_requests()
-    assert node.drive(wanted(target="absent")).journal == []
+    assert node.apply(wanted(target="absent")).journal == []
 
 
 @pytest.mark.parametrize("target", ["defined", "created", "configured", "running", "customizing", "completed"])
 def test_every_target_state_is_reached_and_held(node, target):
-    outcome = node.drive(wanted(target=target, **FULL))
+    outcome = node.apply(wanted(target=target, **FULL))
     assert outcome.last.state == target
     assert Store(str(node.directory / "state")).load(950).word == (None if target == "defined" else target)
     node.forget_requests()
-    assert node.drive(wanted(target=target, **FULL)).journal == []
+    assert node.apply(wanted(target=target, **FULL)).journal == []
     assert node.mutations() == []
 
 
 def test_a_container_that_regressed_resumes_from_where_it_is(node):
-    node.drive(wanted(**FULL))
+    node.apply(wanted(**FULL))
     node.call("POST", "/nodes/pve/lxc/950/status/stop")
-    assert [step.kind for step in node.drive(wanted(**FULL), check=True).first.steps] == ["start"]
-    assert node.drive(wanted(**FULL)).last.state == "completed"
+    assert [step.kind for step in node.apply(wanted(**FULL), check=True).first.steps] == ["start"]
+    assert node.apply(wanted(**FULL)).last.state == "completed"
     node.call("DELETE", "/nodes/pve/lxc/950", {"force": 1})
     node.books.clear()
-    assert node.drive(wanted(**FULL)).last.state == "completed"
+    assert node.apply(wanted(**FULL)).last.state == "completed"
 
 
 def test_a_certificate_that_is_not_the_nodes_gets_no_ticket(node, monkeypatch):
     monkeypatch.setattr(local_client, "pinned_fingerprint", lambda: "0" * 64)
     with pytest.raises(local_client.UnavailableError, match="not this node's"):
-        local_client.LocalClient(port=node.pve.port).request("GET", "/version")
+        node.connect().request("GET", "/version")
 
 
 def test_an_expired_ticket_is_minted_again(node):
-    client = local_client.LocalClient(port=node.pve.port)
+    client = node.connect()
     client.request("GET", "/version")
     node.pve.tickets.clear()
     assert client.request("GET", "/version")["release"]
 
 
 def test_the_audit_trail_has_every_transition(node):
-    node.drive(wanted(**FULL))
+    node.apply(wanted(**FULL))
     log = node.directory / "log"
     (name,) = os.listdir(log)
     text = (log / name).read_text(encoding="utf-8")
@@ -308,27 +294,27 @@ def test_an_error_of_the_connection_is_no_traceback(node, monkeypatch):
 
 
 def test_raw_lines_go_to_the_head_section_and_only_ours_are_removed(node):
-    node.drive(wanted(**FULL))
+    node.apply(wanted(**FULL))
     path = node.conf_dir / "950.conf"
     path.write_text(path.read_text() + "lxc.environment: THEIRS=1\n")
     node.call("POST", "/nodes/pve/lxc/950/status/stop")
-    node.drive(wanted(**FULL, lxc_options=["lxc.environment: OURS=1"]))
+    node.apply(wanted(**FULL, lxc_options=["lxc.environment: OURS=1"]))
     text = node.conf(950)
     assert "lxc.environment: OURS=1" in text
     assert "lxc.environment: THEIRS=1" in text
-    node.drive(wanted(**FULL))
+    node.apply(wanted(**FULL))
     assert "OURS" not in node.conf(950)
     assert "lxc.environment: THEIRS=1" in node.conf(950)
 
 
 def test_raw_lines_of_a_running_container_wait_and_are_told_until_its_restart(node):
-    node.drive(wanted(**FULL))
+    node.apply(wanted(**FULL))
     after = wanted(**FULL, lxc_options=["lxc.environment: OURS=1"])
-    assert node.drive(after).last.waiting == ("lxc",)
-    again = node.drive(after)
+    assert node.apply(after).last.waiting == ("lxc",)
+    again = node.apply(after)
     assert (again.journal, again.first.waiting, again.first.state) == ([], ("lxc",), "completed")
     node.call("POST", "/nodes/pve/lxc/950/status/reboot")
-    assert node.drive(after).first.waiting == ()
+    assert node.apply(after).first.waiting == ()
 
 
 BASE = {"name": "base", "is_template": True, "memory_mb": 256, "network_config": NET, "unprivileged": True}
@@ -345,39 +331,39 @@ def chain(node, **changes):
 
 def test_a_chain_is_predicted_before_its_source_exists(node):
     base, clone = chain(node)
-    first = node.drive(base, check=True)
-    second = node.drive(dataclasses.replace(clone, source=base), check=True)
+    first = node.apply(base, check=True)
+    second = node.apply(dataclasses.replace(clone, source=base), check=True)
     assert second.first.error is None
     assert node.mutations() == []
-    node.drive(base)
+    node.apply(base)
     node.books[950] = node.books[920]  # the ledger lies in the file system that is copied
-    real = node.drive(clone)
+    real = node.apply(clone)
     assert normal(node.mutations()) == normal(pve_calls(predicted(first)) + pve_calls(predicted(second)))
     assert real.last.state == "completed"
     # What the source has applied is current in the clone from the start.
     assert real.first.due_features == ()
     node.forget_requests()
-    assert node.drive(base).journal == []
-    assert node.drive(clone).journal == []
+    assert node.apply(base).journal == []
+    assert node.apply(clone).journal == []
     assert node.mutations() == []
 
 
 def test_a_completed_template_is_never_started_again(node):
     base, _clone = chain(node)
-    outcome = node.drive(base)
+    outcome = node.apply(base)
     assert outcome.last.state == "completed"
     assert "template: 1" in node.conf(920)
     assert 920 not in node.backend.running
     stale = dataclasses.replace(base, features=({"name": "one", "digest": "new"}, {"name": "two", "digest": "d2"}))
-    again = node.drive(stale)
+    again = node.apply(stale)
     assert again.journal == []
     assert "stale: feature one" in again.first.notes[0]
 
 
 def test_a_source_that_runs_on_storage_without_snapshots_is_refused_with_what_helps(node):
     base, clone = chain(node, is_template=None)
-    node.drive(base)
-    refused = node.drive(clone)
+    node.apply(base)
+    refused = node.apply(clone)
     assert refused.journal == []
     assert "pct shutdown 920" in refused.first.error
     assert "is_template" in refused.first.error
@@ -385,38 +371,38 @@ def test_a_source_that_runs_on_storage_without_snapshots_is_refused_with_what_he
 
 def test_a_source_with_a_bind_mount_is_refused(node):
     base, clone = chain(node, mount_points=[{"host_path": "/srv", "container_path": "/mnt/srv"}])
-    node.drive(base)
-    assert "bind mount mp0 (/srv)" in node.drive(clone).first.error
+    node.apply(base)
+    assert "bind mount mp0 (/srv)" in node.apply(clone).first.error
 
 
 def test_a_source_that_is_not_complete_names_the_limit(node):
     base, clone = chain(node)
-    node.drive(dataclasses.replace(base, target="running"))
-    assert "--limit lineage_950" in node.drive(clone).first.error
+    node.apply(dataclasses.replace(base, target="running"))
+    assert "--limit lineage_950" in node.apply(clone).first.error
 
 
 def test_a_source_of_somebody_else_will_do(node):
     """The specification's example: 950 alone in the file, 920 on the node."""
     node.call("POST", "/nodes/pve/lxc", {"vmid": 920, "ostemplate": wanted().config["template"], "hostname": "theirs"})
     clone = chain(node)[1]
-    assert "identity" in [step.kind for step in node.drive(clone, check=True).first.steps]
-    assert node.drive(clone).last.state == "completed"
+    assert "identity" in [step.kind for step in node.apply(clone, check=True).first.steps]
+    assert node.apply(clone).last.state == "completed"
 
 
 def test_a_clone_whose_source_is_nowhere_is_refused(node):
-    refused = node.drive(chain(node)[1])
+    refused = node.apply(chain(node)[1])
     assert "container 920 is not on node pve" in refused.first.error
     assert node.mutations() == []
 
 
 def test_twenty_clones_of_one_source_take_turns_at_its_lock(node):
     base, clone = chain(node)
-    node.drive(base)
+    node.apply(base)
     node.backend.running.clear()
     # Created only: what is tested is the lock, and the threads share nothing but the control plane.
     clones = [dataclasses.replace(clone, ctid=ctid, target="created", features=()) for ctid in range(1000, 1020)]
     with ThreadPoolExecutor(max_workers=20) as pool:
-        outcomes = list(pool.map(node.drive, clones))
+        outcomes = list(pool.map(node.apply, clones))
     assert [outcome.last.error for outcome in outcomes] == [None] * 20
     assert {outcome.last.state for outcome in outcomes} == {"created"}
     assert len(list(node.conf_dir.glob("10*.conf"))) == 20
@@ -428,16 +414,16 @@ def test_twenty_clones_of_one_source_take_turns_at_its_lock(node):
 @pytest.mark.parametrize("at", range(1, 8))
 def test_a_cut_clone_is_resumed(node, at, after):
     base, clone = chain(node)
-    node.drive(base)
+    node.apply(base)
     node.books[950] = node.books[920]
     node.forget_requests()
     with contextlib.suppress(Cut):
-        node.drive(clone, client=lambda: Cutting(node.pve.port, at, after))
-    assert node.drive(clone).last.state == "completed"
+        node.apply(clone, client=lambda: Cutting(node.connect, at, after))
+    assert node.apply(clone).last.state == "completed"
     assert len([call for call in node.mutations() if call[1].endswith("/clone")]) == 1
     assert len(node.backend.volumes) == 2
     node.forget_requests()
-    assert node.drive(clone).journal == []
+    assert node.apply(clone).journal == []
     assert "lock:" not in node.conf(920) + node.conf(950)
 
 
@@ -447,48 +433,48 @@ def test_an_adopted_container_is_believed_or_done_again(node, started):
     if started:
         node.call("POST", "/nodes/pve/lxc/950/status/start")
     want = wanted(network_config=NET)
-    believed = node.drive(dataclasses.replace(want, adopt="record"))
+    believed = node.apply(dataclasses.replace(want, adopt="record"))
     assert believed.last.state == "completed"
     assert sorted(node.books[950]["features"]) == ["one", "two"]
     # It is ours from now on, with or without the word.
-    assert node.drive(want).journal == []
-    again = node.drive(dataclasses.replace(want, adopt="reapply"))
+    assert node.apply(want).journal == []
+    again = node.apply(dataclasses.replace(want, adopt="reapply"))
     assert again.journal == []
 
 
 def test_reapply_runs_the_features(node):
     node.call("POST", "/nodes/pve/lxc", {"vmid": 950, "ostemplate": wanted().config["template"], "hostname": "web"})
-    plan = node.drive(dataclasses.replace(wanted(network_config=NET), adopt="reapply"), check=True).first
+    plan = node.apply(dataclasses.replace(wanted(network_config=NET), adopt="reapply"), check=True).first
     assert [item["name"] for item in plan.due_features] == ["one", "two"]
 
 
 def test_an_intent_without_its_worker_makes_nothing_ours(node):
     """A run was killed before its call was sent; then somebody else made a container of that CTID."""
     with contextlib.suppress(Cut):
-        node.drive(wanted(**FULL), client=lambda: Cutting(node.pve.port, 1, False))
+        node.apply(wanted(**FULL), client=lambda: Cutting(node.connect, 1, False))
     node.pve.tasklog.clear()
     node.call("POST", "/nodes/pve/lxc", {"vmid": 950, "ostemplate": wanted().config["template"], "hostname": "theirs"})
     node.pve.tasklog.clear()
     node.forget_requests()
-    assert "phoenix_adopt" in node.drive(wanted(**FULL)).first.error
+    assert "phoenix_adopt" in node.apply(wanted(**FULL)).first.error
     assert node.mutations() == []
 
 
 def test_a_clone_that_ended_after_its_run_was_killed_still_gets_an_identity(node):
     base, clone = chain(node)
-    node.drive(base)
+    node.apply(base)
     with contextlib.suppress(Cut):
-        node.drive(clone, client=lambda: Cutting(node.pve.port, 2, True))  # the first one looks at the task list
+        node.apply(clone, client=lambda: Cutting(node.connect, 2, True))  # the first one looks at the task list
     node.run(node.pve.settled())
-    assert [step.kind for step in node.drive(clone, check=True).first.steps][:1] == ["adopt"]
-    assert "identity" in [step.kind for step in node.drive(clone, check=True).first.steps]
+    assert [step.kind for step in node.apply(clone, check=True).first.steps][:1] == ["adopt"]
+    assert "identity" in [step.kind for step in node.apply(clone, check=True).first.steps]
 
 
 def test_the_worker_of_a_killed_clone_is_not_mistaken_for_another_clones(node):
     base, clone = chain(node)
-    node.drive(base)
+    node.apply(base)
     with contextlib.suppress(Cut):
-        node.drive(clone, client=lambda: Cutting(node.pve.port, 2, True))  # the first one looks at the task list
+        node.apply(clone, client=lambda: Cutting(node.connect, 2, True))  # the first one looks at the task list
     node.run(node.pve.settled())
     ours = [task["upid"] for task in node.pve.tasklog if task["type"] == "vzclone"]
     node.call("POST", f"/nodes/pve/lxc/{base.ctid}/clone", {"newid": 977, "full": 1})

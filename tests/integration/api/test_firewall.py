@@ -10,8 +10,8 @@ import contextlib
 import dataclasses
 
 import pytest
-from paper_node import Cut, wanted
-from test_executor import Cutting, normal, predicted, pve_calls
+from fake_node import Cut, normal, pve_calls, wanted
+from test_executor import Cutting, predicted
 
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.container.executor import StepError
 
@@ -42,16 +42,16 @@ def lines(node, ctid=950):
 def settle(node, want):
     """Check, run, and see that both were the same and nothing is left."""
     node.forget_requests()
-    check = node.drive(want, check=True)
+    check = node.apply(want, check=True)
     assert node.mutations() == []
-    real = node.drive(want)
+    real = node.apply(want)
     made = node.mutations()
     assert real.last.error is None
     if check.first.state != "defined":  # else the play's part makes two runs of it
         assert real.journal == predicted(check)
     assert normal(made) == normal(pve_calls(predicted(check)))
     node.forget_requests()
-    again = node.drive(want)
+    again = node.apply(want)
     assert again.first.steps == ()
     assert node.mutations() == []
     assert again.last.state == "completed"
@@ -92,7 +92,7 @@ def test_from_one_list_to_another(node, rules):
 
 def test_it_is_hot(node):
     settle(node, walled(SSH))
-    plan = node.drive(walled(SSH, WEB), check=True).first
+    plan = node.apply(walled(SSH, WEB), check=True).first
     assert [(step.kind, step.disrupts) for step in plan.steps] == [("firewall", "hot")]
 
 
@@ -135,7 +135,7 @@ def test_rules_without_the_switch_leave_the_switch_alone(node):
 
 def test_a_clone_has_its_sources_rules_and_its_own_in_front(node):
     source = dataclasses.replace(walled(DROP, is_template=True), ctid=900)
-    node.drive(source)
+    node.apply(source)
     clone = walled(SSH, template=None, clone_from_ctid="900", storage_pool=None)
     _made, plan = settle(node, clone)
     assert lines(node, 900) == ["IN DROP"]
@@ -146,15 +146,15 @@ def test_a_clone_has_its_sources_rules_and_its_own_in_front(node):
 def test_a_clones_source_that_is_still_to_come_is_predicted_with_its_rules(node):
     source = dataclasses.replace(walled(DROP, is_template=True), ctid=900)
     clone = walled(SSH, DROP, template=None, clone_from_ctid="900", storage_pool=None)
-    check = node.drive(dataclasses.replace(clone, source=source), check=True)
-    node.drive(source)
+    check = node.apply(dataclasses.replace(clone, source=source), check=True)
+    node.apply(source)
     node.forget_requests()
-    node.drive(clone)
+    node.apply(clone)
     assert normal(node.mutations()) == normal(pve_calls(predicted(check)))
 
 
 def test_the_interface_of_a_source_is_switched_without_touching_the_rest(node):
-    node.drive(dataclasses.replace(wanted(**BASE, is_template=True), ctid=900))
+    node.apply(dataclasses.replace(wanted(**BASE, is_template=True), ctid=900))
     clone = walled(SSH, template=None, clone_from_ctid="900", storage_pool=None, network_config=None)
     settle(node, clone)
     assert "bridge=vmbr0,firewall=1" in node.conf(950)
@@ -165,7 +165,7 @@ def test_the_interface_of_a_source_is_switched_without_touching_the_rest(node):
 
 def test_nothing_is_left_of_it_when_the_container_is_destroyed(node):
     settle(node, walled(SSH))
-    node.drive(wanted(target="absent"))
+    node.apply(wanted(target="absent"))
     assert file_of(node) is None
 
 
@@ -180,21 +180,21 @@ def test_rules_changed_by_somebody_else_meanwhile_are_looked_at_again(node):
                 node.call("POST", RULES, {"type": "in", "action": "REJECT", "proto": "tcp", "enable": 1})
             return self._client.request(method, path, params)
 
-    real = node.drive(walled(DROP), client=lambda: Meddling(node.pve.port, 0, False))
+    real = node.apply(walled(DROP), client=lambda: Meddling(node.connect, 0, False))
     assert real.last.state == "completed"
     assert lines(node) == ["IN REJECT -p tcp", "IN DROP"]
 
 
 def test_a_macro_that_this_node_does_not_know_fails_in_pves_words(node):
     with pytest.raises(StepError, match=r"unknown macro 'Nonsense'"):
-        node.drive(walled({"type": "in", "action": "ACCEPT", "macro": "Nonsense"}))
+        node.apply(walled({"type": "in", "action": "ACCEPT", "macro": "Nonsense"}))
 
 
 def test_the_datacenters_switch_is_told_as_long_as_it_is_off(node):
     settle(node, walled(SSH))
-    assert any("datacenter" in note for note in node.drive(walled(SSH)).last.notes)
+    assert any("datacenter" in note for note in node.apply(walled(SSH)).last.notes)
     node.call("PUT", "/cluster/firewall/options", {"enable": 1})
-    assert not any("datacenter" in note for note in node.drive(walled(SSH)).last.notes)
+    assert not any("datacenter" in note for note in node.apply(walled(SSH)).last.notes)
 
 
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
@@ -203,6 +203,6 @@ def test_a_cut_at_any_call_is_resumed(node, at, after):
     settle(node, walled(SSH, WEB, DROP))
     want = walled(DROP, PING, {**WEB, "comment": "new"})
     with contextlib.suppress(Cut):
-        node.drive(want, client=lambda: Cutting(node.pve.port, at, after))
+        node.apply(want, client=lambda: Cutting(node.connect, at, after))
     settle(node, want)
     assert lines(node) == ["IN DROP", PING, "IN ACCEPT -p tcp -dport 8000 -log info # new"]

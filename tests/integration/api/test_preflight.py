@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from controlplane.pve import LabPve, local_storage
+from controlplane.pve import local_storage
+from fake_node import Cut, FakeNode, RecordingPve, edges, wanted
 from fakepve.model import TaskError
-from paper_node import Cut, wanted
 
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.plan import planner
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.gpu import devices
@@ -24,7 +23,6 @@ from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.preflight
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.pve import storagecfg
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.audit import Audit
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.preflight.node_survey import Downloads
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.pve import local_client
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.pve.client import PveError
 
 NEW = "debian-13-standard_13.1-2_amd64.tar.zst"
@@ -33,7 +31,7 @@ ALL = {"network_config": NET, "memory_mb": 512}
 TOKEN = "automation@pve!phoenix"
 
 
-class AppliancePve(LabPve):
+class AppliancePve(RecordingPve):
     """A node with an appliance index, which the lab's own has not."""
 
     appliances = (NEW, "alpine-3.22-default_20250617_amd64.tar.xz")
@@ -62,22 +60,18 @@ class AppliancePve(LabPve):
 
 
 @pytest.fixture
-def indexed(monkeypatch):
-    """The nodes of these tests have an appliance index and more storages than one."""
-    monkeypatch.setattr("paper_node.LabPve", AppliancePve)
-    monkeypatch.setattr("paper_node.local_storage", storages)
-
-
-@pytest.fixture
-def node(indexed, node):
-    """A node with a storage.cfg and bridges."""
+def node(tmp_path, version, monkeypatch):
+    """A node with an appliance index, a storage.cfg and bridges."""
+    node = FakeNode(tmp_path, version, 0.005, AppliancePve, storages)
+    edges(node, monkeypatch)
     text = f"dir: local\n\tpath {node.directory}/vz\n\tcontent vztmpl,rootdir\n\nzfspool: tank\n\tpool tank\n\n"
     text += "lvm: thick\n\tvgname data\n\tcontent rootdir\n\nzfspool: dead\n\tpool dead\n"
     (node.pve_dir / "storage.cfg").write_text(text, encoding="utf-8")
     for bridge in ("vmbr0", "vmbr1"):
         (node.directory / "net" / bridge / "bridge").mkdir(parents=True)
     (node.directory / "net" / "eth0").mkdir()
-    return node
+    yield node
+    node.close()
 
 
 def storages(path):
@@ -110,10 +104,7 @@ def judged(node, *containers, credential="root@pam"):
 
 def asked(node):
     """What the control plane was asked: (method, path), reads too."""
-    if not node.requests.exists():
-        return []
-    lines = node.requests.read_text(encoding="utf-8").splitlines()
-    return [(entry["method"], entry["path"]) for entry in map(json.loads, lines)]
+    return [(method, path) for method, path, _params, _status in node.pve.asked]
 
 
 def fetch(node, steps, check=False, connect=None):
@@ -129,7 +120,7 @@ def test_what_files_tell_costs_no_call(node):
 
 def test_a_settled_container_costs_nothing(node):
     one = wanted(**ALL)
-    node.drive(one)
+    node.apply(one)
     node.forget_requests()
     assert candidates(node, one)[0].steps == ()
     assert judged(node, one) == judgement.Verdict()
@@ -139,7 +130,7 @@ def test_a_settled_container_costs_nothing(node):
 def test_many_faults_are_one_answer_and_change_nothing(node):
     node.call("POST", "/nodes/pve/lxc", {"vmid": 955, "ostemplate": wanted().config["template"], "hostname": "theirs"})
     node.forget_requests()
-    before = sorted(path for path in node.directory.rglob("*") if path.name != "requests.jsonl")
+    before = sorted(node.directory.rglob("*"))
     verdict = judged(
         node,
         wanted(950, name="a", storage_pool="tnak"),
@@ -162,7 +153,7 @@ def test_many_faults_are_one_answer_and_change_nothing(node):
     assert nearest[1] in ("vmbr0", "vmbr1")
     assert "50 GiB free" in verdict.findings[4].got
     assert node.mutations() == []
-    assert sorted(path for path in node.directory.rglob("*") if path.name != "requests.jsonl") == before
+    assert sorted(node.directory.rglob("*")) == before
 
 
 def test_ctids_of_other_guests_in_the_cluster(node):
@@ -187,7 +178,7 @@ def test_a_missing_template_is_downloaded_as_predicted_and_then_used(node):
     assert warnings == []
     assert node.mutations() == [("POST", "/nodes/pve/aplinfo", {"storage": "local", "template": NEW})]
     assert judged(node, one) == judgement.Verdict()
-    assert node.drive(one).last.state == "completed"
+    assert node.apply(one).last.state == "completed"
     trail = "".join(path.read_text(encoding="utf-8") for path in (node.directory / "log").glob("*.log"))
     assert f'event="download local:vztmpl/{NEW}" outcome=ok' in trail
 
@@ -201,8 +192,8 @@ def test_a_failed_download_is_reported_with_its_words(node):
 class Cutting:
     """A client whose process dies when the download has begun."""
 
-    def __init__(self, port):
-        self._client = local_client.LocalClient(port=port)
+    def __init__(self, connect):
+        self._client = connect()
 
     def request(self, method, path, params=None):
         answer = self._client.request(method, path, params)
@@ -215,7 +206,7 @@ def test_a_download_that_a_killed_run_began_is_waited_for_and_not_repeated(node)
     steps = judged(node, wanted(template=f"local:vztmpl/{NEW}")).steps
     node.pve.task_delay["download"] = 200  # PVE seconds: one real one
     with contextlib.suppress(Cut):
-        fetch(node, steps, connect=lambda: Cutting(node.pve.port))
+        fetch(node, steps, connect=lambda: Cutting(node.connect))
     journal, _warnings = fetch(node, steps)
     assert journal == []
     assert len(node.mutations()) == 1

@@ -11,8 +11,8 @@ import dataclasses
 import json
 
 import pytest
-from paper_node import Cut, wanted
-from test_executor import Cutting, normal, predicted, pve_calls
+from fake_node import Cut, normal, pve_calls, wanted
+from test_executor import Cutting, predicted
 
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.container import observe
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.store import Store
@@ -41,7 +41,7 @@ def created(node):
 
 
 def provisioned(node, **config):
-    node.drive(asked("first", named=False, **config))
+    node.apply(asked("first", named=False, **config))
     node.forget_requests()
 
 
@@ -54,7 +54,7 @@ class Paper(Cutting):
     """The guest's ledger goes with the container, as it would on a node."""
 
     def __init__(self, node, at=0, after=False):
-        super().__init__(node.pve.port, at, after)
+        super().__init__(node.connect, at, after)
         self._node = node
 
     def request(self, method, path, params=None):
@@ -67,7 +67,7 @@ def test_the_whole_of_it_is_predicted_and_made(node):
     provisioned(node)
     before = node.conf(950)
     want = asked("second", unprivileged=False)
-    check = node.drive(want, check=True)
+    check = node.apply(want, check=True)
     assert node.mutations() == []
     kinds = [(step.kind, step.disrupts) for step in check.first.steps]
     assert kinds[:3] == [("stop", "recreate"), ("destroy", "recreate"), ("create", "nothing")]
@@ -76,7 +76,7 @@ def test_the_whole_of_it_is_predicted_and_made(node):
     reason = check.first.steps[1].reason
     assert "vm-950-disk-0" in reason
     assert "vm-950-disk-1" in reason
-    real = node.drive(want, client=lambda: Paper(node))
+    real = node.apply(want, client=lambda: Paper(node))
     assert real.last.state == "completed"
     assert normal(node.mutations()) == normal(pve_calls(predicted(check)))
     assert "unprivileged" not in node.conf(950)
@@ -88,7 +88,7 @@ def test_the_whole_of_it_is_predicted_and_made(node):
 def test_without_its_name_what_is_impossible_in_place_says_what_would_help(node):
     provisioned(node)
     for change in ({"unprivileged": False}, {"storage_size_gb": 2}):
-        outcome = node.drive(asked("second", named=False, **change))
+        outcome = node.apply(asked("second", named=False, **change))
         assert "name 950 in phoenix_recreate_ctids" in outcome.first.error
         assert "vm-950-disk-1" in outcome.first.error
     assert node.mutations() == []
@@ -96,19 +96,19 @@ def test_without_its_name_what_is_impossible_in_place_says_what_would_help(node)
 
 def test_the_run_that_did_it_does_not_do_it_again_another_does(node):
     provisioned(node)
-    node.drive(asked("second"), client=lambda: Paper(node))
+    node.apply(asked("second"), client=lambda: Paper(node))
     node.forget_requests()
-    assert node.drive(asked("second")).journal == []
-    assert node.drive(asked("third", named=False)).journal == []
+    assert node.apply(asked("second")).journal == []
+    assert node.apply(asked("third", named=False)).journal == []
     assert node.mutations() == []
-    node.drive(asked("third"), client=lambda: Paper(node))
+    node.apply(asked("third"), client=lambda: Paper(node))
     assert len(deleted(node)) == len(created(node)) == 1
 
 
 def test_one_that_is_not_there_is_just_made(node):
-    check = node.drive(asked("first"), check=True)
+    check = node.apply(asked("first"), check=True)
     assert check.first.steps[0].kind == "create"
-    node.drive(asked("first"))
+    node.apply(asked("first"))
     assert deleted(node) == []
     record = json.loads((node.directory / "state" / "records" / "950.json").read_text(encoding="utf-8"))
     assert record["recreating"]["stage"] == "done"
@@ -120,17 +120,17 @@ def test_one_that_is_not_there_is_just_made(node):
 def test_a_cut_at_any_call_is_resumed_and_destroys_once(node, at, after, named):
     provisioned(node)
     with contextlib.suppress(Cut):
-        node.drive(asked("second"), client=lambda: Paper(node, at, after))
+        node.apply(asked("second"), client=lambda: Paper(node, at, after))
         named = False  # it was through before the cut: naming it once more would mean it once more
     begun = bool(deleted(node))
-    resumed = node.drive(asked("third", named=named), client=lambda: Paper(node))
+    resumed = node.apply(asked("third", named=named), client=lambda: Paper(node))
     assert resumed.last.error is None
     assert resumed.last.state == "completed"
     if named or begun:
         assert len(deleted(node)) == len(created(node)) == 1
     assert len(node.backend.volumes) == 2
     node.forget_requests()
-    assert node.drive(asked("fourth", named=False)).journal == []
+    assert node.apply(asked("fourth", named=False)).journal == []
     assert node.mutations() == []
 
 
@@ -139,28 +139,28 @@ def test_a_recreation_that_did_not_end_goes_on_unless_it_can_not_reach_what_is_w
     executor = node.executor(lambda: Paper(node), run="second")
     executor.run(asked("second"))  # up to the features, which the play would apply
     node.forget_requests()
-    assert node.drive(asked("third"), check=True).first.steps[0].kind == "feature"
-    check = node.drive(asked("third", unprivileged=False), check=True)
+    assert node.apply(asked("third"), check=True).first.steps[0].kind == "feature"
+    check = node.apply(asked("third", unprivileged=False), check=True)
     assert [step.kind for step in check.first.steps][:2] == ["stop", "destroy"]
 
 
 def test_what_must_stay_is_refused(node):
     provisioned(node)
     node.call("PUT", "/nodes/pve/lxc/950/config", {"protection": 1})
-    assert "protected" in node.drive(asked("second")).first.error
+    assert "protected" in node.apply(asked("second")).first.error
     node.call("PUT", "/nodes/pve/lxc/950/config", {"protection": 0, "tags": "phoenix-hold"})
-    assert "phoenix-hold" in node.drive(asked("second")).first.error
+    assert "phoenix-hold" in node.apply(asked("second")).first.error
     node.call("PUT", "/nodes/pve/lxc/950/config", {"delete": "tags"})
-    assert "destroy" in node.drive(dataclasses.replace(asked("second"), target="defined")).first.error
+    assert "destroy" in node.apply(dataclasses.replace(asked("second"), target="defined")).first.error
     Store(str(node.directory / "state")).forget(950)
-    assert "was not created or adopted" in node.drive(asked("second")).first.error
+    assert "was not created or adopted" in node.apply(asked("second")).first.error
     assert deleted(node) == []
 
 
 def test_nothing_is_destroyed_that_can_not_be_made_again(node):
     provisioned(node)
     without = asked("second", template=None, clone_from_ctid="900")
-    assert "900 is not on node" in node.drive(without).first.error
+    assert "900 is not on node" in node.apply(without).first.error
     assert deleted(node) == []
 
 
@@ -169,36 +169,36 @@ def test_nothing_is_destroyed_that_can_not_be_made_again(node):
     ["local-zfs:basevol-900-disk-0/subvol-951-disk-0", "local:900/base-900-disk-0.raw/951/vm-951-disk-0.qcow2"],
 )
 def test_a_source_of_linked_clones_is_left_alone(node, volume):
-    node.drive(dataclasses.replace(wanted(is_template=True), ctid=900))
+    node.apply(dataclasses.replace(wanted(is_template=True), ctid=900))
     (node.conf_dir / "951.conf").write_text(f"hostname: b\nrootfs: {volume},size=4G\n", encoding="utf-8")
     (node.conf_dir / "952.conf").write_text(
         "rootfs: local-zfs:basevol-9001-disk-0/subvol-952-disk-0\n", encoding="utf-8"
     )
     assert observe.linked_clones(900, str(node.pve_dir)) == (951,)
     again = dataclasses.replace(wanted(is_template=True), ctid=900, recreate=True, run="second")
-    assert "linked clones that live on its volumes (951)" in node.drive(again).first.error
+    assert "linked clones that live on its volumes (951)" in node.apply(again).first.error
     removed = dataclasses.replace(wanted(target="absent"), ctid=900)
-    assert "(951)" in node.drive(removed).first.error
+    assert "(951)" in node.apply(removed).first.error
     (node.conf_dir / "951.conf").unlink()
-    assert node.drive(again).last.state == "completed"
+    assert node.apply(again).last.state == "completed"
 
 
 def test_a_stale_template_says_how_it_is_made_anew(node):
     base = dataclasses.replace(wanted(is_template=True), ctid=900)
-    node.drive(base)
+    node.apply(base)
     stale = dataclasses.replace(base, features=({"name": "one", "digest": "new"}, {"name": "two", "digest": "d2"}))
-    assert any("phoenix_recreate_ctids" in note for note in node.drive(stale).first.notes)
+    assert any("phoenix_recreate_ctids" in note for note in node.apply(stale).first.notes)
     node.books.clear()
-    again = node.drive(dataclasses.replace(stale, recreate=True, run="second"))
+    again = node.apply(dataclasses.replace(stale, recreate=True, run="second"))
     assert again.last.state == "completed"
-    assert not any("stale" in note for note in node.drive(stale).first.notes)
+    assert not any("stale" in note for note in node.apply(stale).first.notes)
 
 
 def test_what_was_decided_at_creation_is_told_when_it_is_other_in_the_file(node):
     provisioned(node)
     other = asked("second", named=False, template="local:vztmpl/other.tar.zst", storage_pool="fast")
     other = dataclasses.replace(other, config={**other.config, "volumes": [{**DATA, "pool": "slow"}]})
-    outcome = node.drive(other)
+    outcome = node.apply(other)
     assert outcome.journal == []
     told = [note.partition(":")[0] for note in outcome.first.notes if "phoenix_recreate_ctids: [950]" in note]
     assert told == ["template", "storage_pool", "volumes/0/pool"]
@@ -206,18 +206,18 @@ def test_what_was_decided_at_creation_is_told_when_it_is_other_in_the_file(node)
 
 def test_a_source_and_its_clone_made_anew_in_one_run_are_predicted(node):
     source = dataclasses.replace(wanted(is_template=True, memory_mb=300), ctid=900)
-    node.drive(source)
+    node.apply(source)
     clone = wanted(template=None, clone_from_ctid="900", storage_pool=None, storage_size_gb=None)
-    node.drive(clone)
+    node.apply(clone)
     node.books.clear()
     source = dataclasses.replace(
         source, config={**source.config, "memory_mb": 400, "storage_size_gb": 5}, recreate=True, run="second"
     )
     clone = dataclasses.replace(clone, recreate=True, run="second")
-    check = node.drive(dataclasses.replace(clone, source=source), check=True)
-    node.drive(source)
+    check = node.apply(dataclasses.replace(clone, source=source), check=True)
+    node.apply(source)
     node.forget_requests()
-    node.drive(clone, client=lambda: Paper(node))
+    node.apply(clone, client=lambda: Paper(node))
     assert normal(node.mutations()) == normal(pve_calls(predicted(check)))
     assert "memory: 400" in node.conf(950)
     assert "size=5G" in node.conf(950)

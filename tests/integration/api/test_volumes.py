@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from paper_node import wanted
+from fake_node import wanted
 
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.pve.conffile import parse_conf
 
@@ -25,11 +25,11 @@ def changes(node):
 def drive(node, **config):
     """One run, then one that changes nothing; the config writes of the first."""
     node.forget_requests()
-    outcome = node.drive(wanted(**config))
+    outcome = node.apply(wanted(**config))
     assert outcome.last.error is None
     made = changes(node)
     node.forget_requests()
-    again = node.drive(wanted(**config))
+    again = node.apply(wanted(**config))
     assert (again.first.steps, node.mutations()) == ((), [])
     return made
 
@@ -79,7 +79,7 @@ def test_what_only_waits_goes_when_its_key_goes(node):
     drive(node, features=())
     bind = {"host_path": "/srv/a", "container_path": "/a"}
     node.call("PUT", CONFIG, {"mp0": "/srv/b,mp=/a"})
-    node.drive(wanted(features=(), pct_options=["nesting=1"], mount_points=[{**bind, "host_path": "/srv/b"}]))
+    node.apply(wanted(features=(), pct_options=["nesting=1"], mount_points=[{**bind, "host_path": "/srv/b"}]))
     made = drive(node, features=(), pct_options=["nesting=1"], mount_points=[bind])
     assert made == [{"mp0": "/srv/a,mp=/a"}]
     made = drive(node, features=())
@@ -93,7 +93,7 @@ def test_a_hand_made_mount_point_is_refused_by_name(node, value):
     drive(node)
     node.call("PUT", CONFIG, {"mp4": value})
     node.forget_requests()
-    outcome = node.drive(wanted(volumes=[DATA]))
+    outcome = node.apply(wanted(volumes=[DATA]))
     assert "volumes/0 (data): /data of container 950 is occupied by mp4" in outcome.last.error
     assert node.mutations() == []
 

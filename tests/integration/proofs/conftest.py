@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import pure_parts  # noqa: F401  # pylint: disable=unused-import  # imported early, see there
 import pytest
+from fake_node import FakeNode, edges
 from fault_node import FaultNode
 from proof_counts import COUNTS, LONG
-from proof_node import ProofNode, edges
 
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.container import executor
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.pve import local_client
@@ -31,7 +31,7 @@ def version(request: pytest.FixtureRequest) -> int:
 @pytest.fixture(scope="module")
 def node(tmp_path_factory: pytest.TempPathFactory, version: int):
     """A node that the tests of a file use one after the other; each wipes it first."""
-    made = ProofNode(tmp_path_factory.mktemp("node"), version)
+    made = FakeNode(tmp_path_factory.mktemp("node"), version)
     with pytest.MonkeyPatch.context() as patch:
         edges(made, patch)
         yield made

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from aiohttp import web
-from proof_node import TEMPLATE, ProofNode
+from fake_node import TEMPLATE, FakeNode
 
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.model import Wanted
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.container.outcome import StepError, next_step
@@ -31,7 +31,7 @@ def wanted(ctid: int = 950, target: str = "completed", **config: Any) -> Wanted:
     return Wanted(ctid, "pve", merged, FEATURES, None, target, destroy_confirmed=target == "absent")
 
 
-class FaultNode(ProofNode):
+class FaultNode(FakeNode):
     """The node, its faults and their end."""
 
     def __init__(self, directory: Path, version: int) -> None:
@@ -57,16 +57,12 @@ class FaultNode(ProofNode):
     def user(self, who: str) -> Iterator[None]:
         """Let the product's calls come from somebody else than root@pam."""
         self._who = who
-        self.forget_client()
+        self.forget_clients()
         try:
             yield
         finally:
             self._who = "root@pam"
-            self.forget_client()
-
-    def forget_client(self) -> None:
-        """The next call opens a connection of its own."""
-        self._client = None
+            self.forget_clients()
 
     # ------------------------------------------------------------------ faults
     def calm(self) -> None:
@@ -94,7 +90,7 @@ class FaultNode(ProofNode):
     def fresh(self) -> None:
         """A new node in peace."""
         self.calm()
-        self.forget_client()
+        self.forget_clients()
         self.warnings.clear()
         self.wipe()
 

@@ -17,7 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from proof_node import TEMPLATE, ProofNode
+from fake_node import TEMPLATE, FakeNode
 
 CHILD = Path(__file__).with_name("proof_child.py")
 SOURCE, CTID = 900, 950
@@ -43,7 +43,7 @@ def drawn_by_chance(text: str) -> str:
     return re.sub(r"PHOENIX_INSTANCE=\S+", "PHOENIX_INSTANCE=*", re.sub(r"hwaddr=\S+?,", "", text))
 
 
-class KillNode(ProofNode):
+class KillNode(FakeNode):
     """The node, its guests as folders, and the processes of the product."""
 
     def __init__(self, directory: Path, version: int) -> None:

@@ -9,8 +9,8 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from fake_node import TEMPLATE
 from hypothesis import strategies as st
-from proof_node import TEMPLATE
 
 FEATURES = (
     {"name": "one", "digest": "d1", "container": {"features": {"nesting": True}}},

@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-import proof_node  # noqa: F401  # pylint: disable=unused-import  # finds the collection
+import fake_node  # noqa: F401  # pylint: disable=unused-import  # finds the collection
 
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core import auditline
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container import environment

@@ -14,10 +14,10 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from fake_node import normal, predicted, pve_calls
 from hypothesis import HealthCheck, Phase, event, given, settings
 from hypothesis import strategies as st
 from proof_counts import COUNTS, LONG, number
-from proof_node import normal, predicted, pve_calls
 from proof_states import FEATURES, adoptions, applied_features, configs, confs
 
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container import ledger

@@ -14,10 +14,10 @@ import copy
 import dataclasses
 from typing import Any
 
+from fake_node import TEMPLATE, FakeNode, normal, predicted, pve_calls
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from proof_counts import COUNTS, LONG, number
-from proof_node import TEMPLATE, ProofNode, normal, predicted, pve_calls
 
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.model import Wanted
 
@@ -129,7 +129,7 @@ def wanted_of(member: Member, members: list[Member], config: dict[str, Any], in_
     )
 
 
-def meddle(node: ProofNode, member: Member) -> None:
+def meddle(node: FakeNode, member: Member) -> None:
     """What happens to a container between two runs."""
     conf = node.conf(member.ctid) or ""
     if not conf or "template: 1" in conf:
@@ -146,7 +146,7 @@ def meddle(node: ProofNode, member: Member) -> None:
         member.digests["base"] = "d2"
 
 
-def settle(node: ProofNode, members: list[Member]) -> None:
+def settle(node: FakeNode, members: list[Member]) -> None:
     """The node as an earlier run and other people left it."""
     node.wipe()
     failed: set[int] = set()
@@ -206,7 +206,7 @@ def test_the_predicted_journal_is_the_real_one(node, members):
         COUNTS["journal entries predicted and met"] += len(journal)
 
 
-def plan(node: ProofNode, member: Member, members: list[Member], in_play: Any) -> Any:
+def plan(node: FakeNode, member: Member, members: list[Member], in_play: Any) -> Any:
     """Check mode's plan."""
     return node.check(wanted_of(member, members, member.config, in_play)).first
 

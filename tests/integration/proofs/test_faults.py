@@ -18,9 +18,9 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from fake_node import MUTATING
 from fault_node import DISK, FaultNode, wanted
 from proof_counts import COUNTS, LONG
-from proof_node import MUTATING
 
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.pve import local_client
 
@@ -337,7 +337,7 @@ def test_an_expired_ticket_is_renewed_in_the_middle_of_a_run(faults: FaultNode) 
     assert faults.minted <= minted + 2, "renewed without end"
     count = iter(range(1000))
     faults.pve.around = lambda after: after or (next(count) % 2 == 0 and faults.pve.revoke_tickets())
-    faults.forget_client()
+    faults.forget_clients()
     assert faults.attempt(wanted()) is None
     assert faults.made(CREATE) == 1
     faults.calm()
@@ -411,14 +411,14 @@ def test_a_connection_that_hangs_ends(faults: FaultNode, monkeypatch: pytest.Mon
     faults.fresh()
     faults.drive(wanted())
     monkeypatch.setattr(local_client, "TIMEOUT", 0.3)
-    faults.forget_client()
+    faults.forget_clients()
     faults.pve.flaky_network(hang_rate=1.0, hang_secs=200, seed=1)  # one second
     text = faults.attempt(wanted(**MORE))
     assert "timed out" in text
     assert CONFIG in text
     assert "systemctl status pveproxy" in text
     faults.calm()
-    faults.forget_client()
+    faults.forget_clients()
     assert faults.attempt(wanted(**MORE)) is None
     faults.settled(wanted(**MORE))
 
@@ -487,7 +487,7 @@ def test_pveproxy_restarts(faults: FaultNode, monkeypatch: pytest.MonkeyPatch) -
     COUNTS["faults of the control plane"] += 1
     faults.fresh()
     faults.drive(wanted())
-    faults.forget_client()
+    faults.forget_clients()
     faults.pve.asked.clear()
     monkeypatch.setattr(local_client, "RETRIES", RETRIES)
     faults.proxy_down(7.0)  # longer than the 6.3 s of PVE facts, 'Other'
@@ -567,7 +567,7 @@ def test_each_error_that_pve_is_known_to_answer(faults: FaultNode, method: str, 
         assert "failed before there was a container" in text or "failed in state " in text, text
         assert "Run it again to resume" in text
     node.calm()
-    node.forget_client()
+    node.forget_clients()
     unlock(node) if node.conf(950) else None
     assert node.attempt(want) is None
     node.settled(want)

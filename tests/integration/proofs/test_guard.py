@@ -10,11 +10,11 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from proof_node import TEMPLATE, ProofNode, normal, predicted, pve_calls
+from fake_node import TEMPLATE, FakeNode, normal, predicted, pve_calls
 
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.model import Wanted
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.container.outcome import StepError
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.pve import local_client, tasks
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.pve import tasks
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.pve.client import PveError
 
 SNAPSHOT = "phoenix-guard"
@@ -35,7 +35,7 @@ def wanted(
 
 
 @pytest.fixture
-def settled(node: ProofNode) -> ProofNode:
+def settled(node: FakeNode) -> FakeNode:
     """A node on which the container is complete."""
     node.wipe()
     node.drive(wanted())
@@ -49,19 +49,19 @@ def kinds(plan: Any) -> list[str]:
     return [step.kind for step in plan.steps]
 
 
-def has_snapshot(node: ProofNode) -> bool:
+def has_snapshot(node: FakeNode) -> bool:
     """Whether the container's config has the snapshot."""
     return f"[{SNAPSHOT}]" in (node.conf(950) or "")
 
 
-def assert_settled(node: ProofNode, want: Wanted) -> None:
+def assert_settled(node: FakeNode, want: Wanted) -> None:
     """Nothing is left to do, and nothing of the guard is left."""
     assert node.check(want).first.steps == ()
     assert not has_snapshot(node)
     assert node.store.load(950).guarding is None
 
 
-def test_the_first_provisioning_is_not_guarded(node: ProofNode):
+def test_the_first_provisioning_is_not_guarded(node: FakeNode):
     node.wipe()
     plan = node.check(wanted()).first
     assert "guard" not in kinds(plan)
@@ -80,7 +80,7 @@ def test_the_first_provisioning_is_not_guarded(node: ProofNode):
         ({"lxc_options": ["lxc.environment: A=1"], "restart_policy": "if_needed"}, None),
     ],
 )
-def test_a_change_is_guarded_as_the_dry_run_says(settled: ProofNode, change: dict[str, Any], steps: list[str] | None):
+def test_a_change_is_guarded_as_the_dry_run_says(settled: FakeNode, change: dict[str, Any], steps: list[str] | None):
     want = wanted(**change)
     plan = settled.check(want).first
     found = kinds(plan)
@@ -96,17 +96,17 @@ def test_a_change_is_guarded_as_the_dry_run_says(settled: ProofNode, change: dic
     assert_settled(settled, want)
 
 
-def test_without_the_key_nothing_is_guarded(settled: ProofNode):
+def test_without_the_key_nothing_is_guarded(settled: FakeNode):
     plan = settled.check(wanted("none", memory_mb=1024)).first
     assert kinds(plan) == ["configure"]
 
 
-def test_a_start_alone_is_no_change(settled: ProofNode):
+def test_a_start_alone_is_no_change(settled: FakeNode):
     settled.call("POST", "/nodes/pve/lxc/950/status/stop")
     assert "guard" not in kinds(settled.check(wanted()).first)
 
 
-def test_what_was_not_complete_is_not_guarded_in_the_midst_of_the_run_that_completes_it(settled: ProofNode):
+def test_what_was_not_complete_is_not_guarded_in_the_midst_of_the_run_that_completes_it(settled: FakeNode):
     settled.store.write_word(950, "created")  # as a run that was killed, or an editor, leaves it
     want = wanted(lxc_options=["lxc.environment: A=1"], memory_mb=1024, restart_policy="if_needed")
     plan = settled.check(want).first
@@ -118,7 +118,7 @@ def test_what_was_not_complete_is_not_guarded_in_the_midst_of_the_run_that_compl
     assert_settled(settled, want)
 
 
-def test_the_snapshot_stays_until_the_change_is_proved(settled: ProofNode):
+def test_the_snapshot_stays_until_the_change_is_proved(settled: FakeNode):
     want = wanted(memory_mb=1024, health=True)
     settled.executor().run(want)  # the play's health check never comes
     assert has_snapshot(settled)
@@ -129,7 +129,7 @@ def test_the_snapshot_stays_until_the_change_is_proved(settled: ProofNode):
     assert_settled(settled, want)
 
 
-def test_cut_off_before_the_snapshot_it_is_taken_by_the_next_run(settled: ProofNode):
+def test_cut_off_before_the_snapshot_it_is_taken_by_the_next_run(settled: FakeNode):
     want = wanted(memory_mb=1024)
     settled.store.update_record(950, guarding={"stage": "open", "run": "dead"})
     assert kinds(settled.check(want).first) == ["guard", "configure", "release"]
@@ -138,7 +138,7 @@ def test_cut_off_before_the_snapshot_it_is_taken_by_the_next_run(settled: ProofN
     assert_settled(settled, want)
 
 
-def test_a_proved_change_is_released_before_the_next_is_guarded(settled: ProofNode):
+def test_a_proved_change_is_released_before_the_next_is_guarded(settled: FakeNode):
     want = wanted(memory_mb=1024, health=True)
     settled.executor().run(want)
     guarding = dict(settled.store.load(950).guarding or {})
@@ -151,7 +151,7 @@ def test_a_proved_change_is_released_before_the_next_is_guarded(settled: ProofNo
     assert_settled(settled, want)
 
 
-def test_report_tells_the_command_and_changes_nothing(settled: ProofNode):
+def test_report_tells_the_command_and_changes_nothing(settled: FakeNode):
     want = wanted(memory_mb=1024, health=True)
     settled.executor().run(want)
     settled.pve.asked.clear()
@@ -161,7 +161,7 @@ def test_report_tells_the_command_and_changes_nothing(settled: ProofNode):
     assert settled.mutations() == []
 
 
-def test_rollback_brings_back_what_was_there(settled: ProofNode):
+def test_rollback_brings_back_what_was_there(settled: FakeNode):
     before, known = settled.conf(950), settled.store.load(950)
     want = wanted("rollback", memory_mb=1024, health=True)
     first = settled.check(want).first
@@ -180,7 +180,7 @@ def test_rollback_brings_back_what_was_there(settled: ProofNode):
     assert settled.executor().undo(want) == ("", [])
 
 
-def test_a_change_is_never_made_again_under_the_snapshot_of_a_rollback(settled: ProofNode):
+def test_a_change_is_never_made_again_under_the_snapshot_of_a_rollback(settled: FakeNode):
     """Somebody has gone back by hand, as the report says: that snapshot goes, and the change gets a new one."""
     want = wanted(memory_mb=1024, health=True)
     known = settled.store.load(950)
@@ -201,7 +201,7 @@ def test_a_change_is_never_made_again_under_the_snapshot_of_a_rollback(settled: 
 
 
 @pytest.mark.parametrize("policy", ["rollback", "report"])
-def test_a_rollback_that_was_cut_off_is_finished_before_anything_else(settled: ProofNode, policy: str):
+def test_a_rollback_that_was_cut_off_is_finished_before_anything_else(settled: FakeNode, policy: str):
     """Between its record and PVE's answer, or after its failure: whatever the policy says by now."""
     before, known = settled.conf(950), settled.store.load(950)
     settled.executor().run(wanted("rollback", memory_mb=1024, health=True))
@@ -219,7 +219,7 @@ def test_a_rollback_that_was_cut_off_is_finished_before_anything_else(settled: P
     assert (before, known.applied["memory"]) == (settled.conf(950).replace("2048", "512"), "512")
 
 
-def test_a_cut_off_rollback_of_what_is_refused_by_now_is_finished_and_the_refusal_shown(settled: ProofNode):
+def test_a_cut_off_rollback_of_what_is_refused_by_now_is_finished_and_the_refusal_shown(settled: FakeNode):
     settled.executor().run(wanted("rollback", memory_mb=1024, health=True))
     guarding = dict(settled.store.load(950).guarding or {})
     settled.store.update_record(950, guarding={**guarding, "stage": "back"})
@@ -230,7 +230,7 @@ def test_a_cut_off_rollback_of_what_is_refused_by_now_is_finished_and_the_refusa
     assert "a bind mount, and container 950 has one" in (outcome.last.error or "")
 
 
-def test_a_rollback_of_an_earlier_run_that_ended_is_not_repeated(settled: ProofNode):
+def test_a_rollback_of_an_earlier_run_that_ended_is_not_repeated(settled: FakeNode):
     """What was written since would be lost."""
     want = wanted("rollback", memory_mb=1024, health=True)
     settled.executor().run(want)
@@ -244,7 +244,7 @@ def test_a_rollback_of_an_earlier_run_that_ended_is_not_repeated(settled: ProofN
 
 
 @pytest.fixture
-def slow(settled: ProofNode) -> Iterator[ProofNode]:
+def slow(settled: FakeNode) -> Iterator[FakeNode]:
     """The same node, whose tasks take their time: a hundredth of PVE's."""
     settled.pve.time_scale = 0.01
     yield settled
@@ -253,7 +253,7 @@ def slow(settled: ProofNode) -> Iterator[ProofNode]:
     settled.pve.time_scale = 0.0
 
 
-def test_the_start_that_a_rollback_sets_going_is_awaited_before_the_snapshot_goes(slow: ProofNode):
+def test_the_start_that_a_rollback_sets_going_is_awaited_before_the_snapshot_goes(slow: FakeNode):
     """It holds the guest's migration lock for longer than PVE waits for that (PVE facts, 'Pending changes')."""
     want = wanted("rollback", memory_mb=1024, health=True)
     slow.executor().run(want)
@@ -268,11 +268,11 @@ def test_the_start_that_a_rollback_sets_going_is_awaited_before_the_snapshot_goe
     assert not has_snapshot(slow)
 
 
-def test_the_migration_lock_of_somebody_else_is_waited_for(slow: ProofNode):
+def test_the_migration_lock_of_somebody_else_is_waited_for(slow: FakeNode):
     want = wanted("rollback", memory_mb=1024, health=True)
     slow.executor().run(want)
     slow.pve.task_delay["vzstart"] = 56
-    client = local_client.LocalClient(port=slow.pve.port)
+    client = slow.connect()
     path = f"/nodes/pve/lxc/950/snapshot/{SNAPSHOT}"
     tasks.wait_task(client, "pve", client.request("POST", f"{path}/rollback", {"start": 1}), "rollback", 20)
     met: list[str] = []
@@ -289,7 +289,7 @@ def test_the_migration_lock_of_somebody_else_is_waited_for(slow: ProofNode):
     assert not has_snapshot(slow)
 
 
-def test_a_start_after_a_rollback_that_fails_is_shown_and_not_undone_twice(slow: ProofNode):
+def test_a_start_after_a_rollback_that_fails_is_shown_and_not_undone_twice(slow: FakeNode):
     want = wanted("rollback", memory_mb=1024, health=True)
     slow.executor().run(want)
     slow.pve.cts[0].start_error = "startup for container '950' failed"
@@ -306,7 +306,7 @@ def test_a_start_after_a_rollback_that_fails_is_shown_and_not_undone_twice(slow:
 
 
 @pytest.mark.parametrize("health", [True, False])
-def test_a_good_change_is_not_rolled_back_when_only_its_snapshot_stays(settled: ProofNode, health: bool):
+def test_a_good_change_is_not_rolled_back_when_only_its_snapshot_stays(settled: FakeNode, health: bool):
     """The run failed at removing the snapshot, say: the change itself is made, and proved where there is a check."""
     want = wanted("rollback", memory_mb=1024, health=health)
     settled.executor().run(wanted("rollback", memory_mb=1024, health=True))
@@ -323,7 +323,7 @@ def test_a_good_change_is_not_rolled_back_when_only_its_snapshot_stays(settled: 
     assert_settled(settled, want)
 
 
-def test_a_proved_change_is_not_rolled_back_for_the_next_one(settled: ProofNode):
+def test_a_proved_change_is_not_rolled_back_for_the_next_one(settled: FakeNode):
     settled.executor().run(wanted("rollback", memory_mb=1024, health=True))
     guarding = dict(settled.store.load(950).guarding or {})
     settled.store.update_record(950, guarding={**guarding, "stage": "proved"})
@@ -334,7 +334,7 @@ def test_a_proved_change_is_not_rolled_back_for_the_next_one(settled: ProofNode)
     assert settled.mutations() == []
 
 
-def test_a_refused_change_is_not_rolled_back(settled: ProofNode):
+def test_a_refused_change_is_not_rolled_back(settled: FakeNode):
     settled.executor().run(wanted("rollback", memory_mb=1024, health=True))
     settled.pve.asked.clear()
     text, journal = settled.executor().undo(wanted("rollback", health=True, unprivileged=False))
@@ -343,14 +343,14 @@ def test_a_refused_change_is_not_rolled_back(settled: ProofNode):
     assert settled.mutations() == []
 
 
-def test_a_snapshot_of_somebody_else_is_left_alone(settled: ProofNode):
+def test_a_snapshot_of_somebody_else_is_left_alone(settled: FakeNode):
     settled.call("POST", "/nodes/pve/lxc/950/snapshot", {"snapname": SNAPSHOT})
     outcome = settled.executor().run(wanted(memory_mb=1024))
     assert f"pct delsnapshot 950 {SNAPSHOT}" in outcome.first.error
     assert settled.mutations() == []
 
 
-def test_what_can_not_be_guarded_is_refused_before_anything_is_touched(settled: ProofNode):
+def test_what_can_not_be_guarded_is_refused_before_anything_is_touched(settled: FakeNode):
     # The configuration's own bind mounts are refused by its validation; this one was set by hand.
     settled.call("PUT", "/nodes/pve/lxc/950/config", {"mp3": "/srv,mp=/srv"})
     outcome = settled.executor().run(wanted(memory_mb=1024))
@@ -365,7 +365,7 @@ def test_what_can_not_be_guarded_is_refused_before_anything_is_touched(settled: 
     assert settled.mutations() == []
 
 
-def test_a_template_is_made_without_its_guard(settled: ProofNode):
+def test_a_template_is_made_without_its_guard(settled: FakeNode):
     settled.executor().run(wanted(memory_mb=1024, health=True))
     want = wanted(memory_mb=1024, health=True, is_template=True)
     plan = settled.check(want).first

@@ -14,8 +14,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from fake_node import TEMPLATE, FakeNode, normal, predicted, pve_calls
 from proof_counts import COUNTS
-from proof_node import TEMPLATE, ProofNode, normal, predicted, pve_calls
 
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container import ledger
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.model import Wanted
@@ -51,14 +51,14 @@ def absent(**more: Any) -> Wanted:
     return Wanted(CTID, "pve", {}, target="absent", destroy_confirmed=True, **more)
 
 
-def marker(node: ProofNode, ctid: int = CTID) -> str | None:
+def marker(node: FakeNode, ctid: int = CTID) -> str | None:
     """The instance id in a container's config."""
     found = MARKER.findall((node.conf(ctid) or "").partition("\n[")[0])
     assert len(found) <= 1, "two instance ids"
     return found[0] if found else None
 
 
-def settled(node: ProofNode, *others: Wanted) -> ProofNode:
+def settled(node: FakeNode, *others: Wanted) -> FakeNode:
     """A node on which the containers are complete, for a minute."""
     node.wipe()
     for want in (*others, wanted()):
@@ -69,36 +69,36 @@ def settled(node: ProofNode, *others: Wanted) -> ProofNode:
     return node
 
 
-def aged(node: ProofNode, ctid: int = CTID, **values: Any) -> None:
+def aged(node: FakeNode, ctid: int = CTID, **values: Any) -> None:
     """What is on record of it is a minute old: PVE's tasks have times in whole seconds."""
     known = node.store.read_record(ctid)["instance"]
     node.store.update_record(ctid, instance={**known, "at": known["at"] - 60, **values})
 
 
-def stop(node: ProofNode, ctid: int = CTID) -> None:
+def stop(node: FakeNode, ctid: int = CTID) -> None:
     """Somebody stops it."""
     if ctid in node.backend.running:
         node.call("POST", f"{LXC}/{ctid}/status/stop")
 
 
-def destroy(node: ProofNode, ctid: int = CTID) -> None:
+def destroy(node: FakeNode, ctid: int = CTID) -> None:
     """Somebody destroys it."""
     stop(node, ctid)
     node.call("DELETE", f"{LXC}/{ctid}")
 
 
-def make(node: ProofNode, **values: Any) -> None:
+def make(node: FakeNode, **values: Any) -> None:
     """Somebody makes another one under the CTID."""
     node.call("POST", LXC, {"vmid": CTID, **BY_HAND, **values})
 
 
-def edit(node: ProofNode, change: Callable[[str], str], ctid: int = CTID) -> None:
+def edit(node: FakeNode, change: Callable[[str], str], ctid: int = CTID) -> None:
     """Somebody edits the config's file."""
     path = node.conf_dir / f"{ctid}.conf"
     path.write_text(change(path.read_text(encoding="utf-8")), encoding="utf-8")
 
 
-def backed_up(node: ProofNode, ctid: int = CTID) -> str:
+def backed_up(node: FakeNode, ctid: int = CTID) -> str:
     """A backup of it, as vzdump leaves one: the volume's name."""
     inside = node.directory / "vzdump" / "etc" / "vzdump"
     inside.mkdir(parents=True, exist_ok=True)
@@ -111,32 +111,32 @@ def backed_up(node: ProofNode, ctid: int = CTID) -> str:
 
 
 # ------------------------------------------------------------------------------------------------ others under our CTID
-def made_again(node: ProofNode) -> None:
+def made_again(node: FakeNode) -> None:
     destroy(node)
     make(node)
 
 
-def made_again_with_our_values(node: ProofNode) -> None:
+def made_again_with_our_values(node: FakeNode) -> None:
     """Everything but what PVE draws is as it was."""
     destroy(node)
     make(node, hostname="web", memory=512)
 
 
-def made_again_with_our_address(node: ProofNode) -> None:
+def made_again_with_our_address(node: FakeNode) -> None:
     """Even the MAC address was ours, and PVE gives the volume the same name: only its tasks tell."""
     mac = re.search(r"hwaddr=([^,\n]+)", node.conf(CTID) or "").group(1)
     destroy(node)
     make(node, net0=f"name=eth0,bridge=vmbr0,hwaddr={mac}")
 
 
-def cloned_from_another_of_ours(node: ProofNode) -> None:
+def cloned_from_another_of_ours(node: FakeNode) -> None:
     destroy(node)
     stop(node, OTHER)
     node.call("POST", f"{LXC}/{OTHER}/clone", {"newid": CTID, "full": 1})
     assert marker(node) == marker(node, OTHER)
 
 
-def cloned_there_and_back(node: ProofNode) -> None:
+def cloned_there_and_back(node: FakeNode) -> None:
     """A copy of ours: the same instance id, root volume and values. Another MAC, and ours is gone."""
     stop(node)
     node.call("POST", f"{OURS}/clone", {"newid": 951, "full": 1})
@@ -145,7 +145,7 @@ def cloned_there_and_back(node: ProofNode) -> None:
     assert marker(node) == node.store.load(CTID).instance["id"]
 
 
-def restored_from_anothers_backup(node: ProofNode) -> None:
+def restored_from_anothers_backup(node: FakeNode) -> None:
     archive = backed_up(node, OTHER)
     destroy(node)
     node.call("POST", LXC, {"vmid": CTID, "ostemplate": archive, "restore": 1, "storage": "tank"})
@@ -210,30 +210,30 @@ def test_adoption_takes_it_over_as_the_dry_run_says(node, adopt):
 
 
 # --------------------------------------------------------------------------------------------- what ours goes through
-def started_again(node: ProofNode) -> None:
+def started_again(node: FakeNode) -> None:
     stop(node)
     node.call("POST", f"{OURS}/status/start")
 
 
-def edited(node: ProofNode) -> None:
+def edited(node: FakeNode) -> None:
     node.call("PUT", f"{OURS}/config", {"hostname": "renamed", "memory": 777, "description": "by hand"})
 
 
-def another_mac(node: ProofNode) -> None:
+def another_mac(node: FakeNode) -> None:
     edit(node, lambda text: re.sub(r"hwaddr=[^,\n]+", "hwaddr=BC:24:11:12:34:56", text))
 
 
-def without_cards(node: ProofNode) -> None:
+def without_cards(node: FakeNode) -> None:
     edit(node, lambda text: re.sub(r"^net0: .*\n", "", text, flags=re.MULTILINE))
 
 
-def rolled_back(node: ProofNode) -> None:
+def rolled_back(node: FakeNode) -> None:
     node.call("POST", f"{OURS}/snapshot", {"snapname": "before"})
     node.call("PUT", f"{OURS}/config", {"memory": 777})
     node.call("POST", f"{OURS}/snapshot/before/rollback", {"start": 1})
 
 
-def restored(node: ProofNode) -> None:
+def restored(node: FakeNode) -> None:
     """From its own backup, to another storage. A plain restore keeps MACs and, by root, raw lines."""
     book = node.books[CTID]
     archive = backed_up(node)
@@ -243,23 +243,23 @@ def restored(node: ProofNode) -> None:
     node.books[CTID] = book
 
 
-def restored_from_before_a_feature(node: ProofNode) -> None:
+def restored_from_before_a_feature(node: FakeNode) -> None:
     """What its ledger has counts, not what the node remembers."""
     restored(node)
     del node.books[CTID]["features"]["two"]
     node.call("POST", f"{OURS}/status/start")
 
 
-def without_its_marker(node: ProofNode) -> None:
+def without_its_marker(node: FakeNode) -> None:
     edit(node, lambda text: MARKER.sub("", text))
 
 
-def moved_to_another_storage(node: ProofNode) -> None:
+def moved_to_another_storage(node: FakeNode) -> None:
     stop(node)
     edit(node, lambda text: text.replace("tank:subvol-950-disk-0", "local:950/vm-950-disk-0.raw"))
 
 
-def grown(node: ProofNode) -> None:
+def grown(node: FakeNode) -> None:
     node.call("PUT", f"{OURS}/resize", {"disk": "rootfs", "size": "+1G"})
 
 
@@ -449,14 +449,14 @@ def test_what_is_asked_before_each_work_inside_notices_another_container(node):
 
 
 # -------------------------------------------------------------------------------------------- creations that were cut
-def begun(node: ProofNode, upid: str) -> None:
+def begun(node: FakeNode, upid: str) -> None:
     """A run began to create the container and was killed."""
     shutil.rmtree(node.directory / "state", ignore_errors=True)  # not there the first time
     begun = {"run": "r", "at": 1, "upid": upid}
     node.store.update_record(CTID, creating=begun, instance={"id": "i1", "at": 1})
 
 
-def last_task(node: ProofNode, kind: str) -> str:
+def last_task(node: FakeNode, kind: str) -> str:
     """The newest task of a kind."""
     tasks = node.call("GET", "/nodes/pve/tasks", {"vmid": CTID, "source": "all"})
     return next(task["upid"] for task in tasks if task["type"] == kind)
@@ -485,7 +485,7 @@ def test_a_container_made_after_our_creation_had_failed_is_not_taken_for_it(node
 
 
 # ---------------------------------------------------------------------------------- records older than instance ids
-def older(node: ProofNode) -> None:
+def older(node: FakeNode) -> None:
     """The container and its record as an earlier version left them."""
     settled(node)
     without_its_marker(node)
@@ -505,19 +505,19 @@ def test_an_older_record_is_taken_over_when_nothing_contradicts(node):
     assert (journal, outcome.first.steps, node.pve.asked) == ([], (), [])
 
 
-def features_gone(node: ProofNode) -> None:
+def features_gone(node: FakeNode) -> None:
     node.books[CTID] = ledger.empty()
 
 
-def anothers_marker(node: ProofNode) -> None:
+def anothers_marker(node: FakeNode) -> None:
     edit(node, lambda text: f"{text}lxc.environment: PHOENIX_INSTANCE=abc\n")
 
 
-def every_value_another(node: ProofNode) -> None:
+def every_value_another(node: FakeNode) -> None:
     node.store.update_record(CTID, applied={"hostname": "x", "memory": "1", "cores": "64", "net0": {"bridge": "b"}})
 
 
-def destroyed_since(node: ProofNode) -> None:
+def destroyed_since(node: FakeNode) -> None:
     book = node.books[CTID]
     made_again_with_our_values(node)
     node.books[CTID] = book
@@ -547,7 +547,7 @@ def test_an_older_record_that_is_contradicted_needs_consent(node, contradicts, w
 
 
 # --------------------------------------------------------------------------------- templates by hand, other nodes
-def by_hand_to_template(node: ProofNode) -> None:
+def by_hand_to_template(node: FakeNode) -> None:
     stop(node)
     node.call("POST", f"{OURS}/template")
     assert "template: 1" in (node.conf(CTID) or "")

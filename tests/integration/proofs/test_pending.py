@@ -14,10 +14,10 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from fake_node import TEMPLATE, FakeNode, normal, predicted, pve_calls
 from hypothesis import HealthCheck, Phase, event, given, settings
 from hypothesis import strategies as st
 from proof_counts import COUNTS, LONG, number
-from proof_node import TEMPLATE, ProofNode, normal, predicted, pve_calls
 
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.model import Wanted
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.pve.conffile import parse_conf
@@ -67,7 +67,7 @@ _KEYS = st.sampled_from(["features", "nameserver", "mp0", "mp1", "mp2"])
 acts = st.lists(st.tuples(st.sampled_from(["delete", "move"]), _KEYS), max_size=2)
 
 
-def meddle(node: ProofNode, doings: list[tuple[str, str]]) -> None:
+def meddle(node: FakeNode, doings: list[tuple[str, str]]) -> None:
     """Somebody's changes by hand."""
     for act, key in doings:
         value = parse_conf(node.conf(CTID) or "").merged().get(key, "")
@@ -77,7 +77,7 @@ def meddle(node: ProofNode, doings: list[tuple[str, str]]) -> None:
             node.call("PUT", CONFIG, {"delete": key})
 
 
-def tied(node: ProofNode) -> dict[str, str]:
+def tied(node: FakeNode) -> dict[str, str]:
     """The volume that each name has on record."""
     known = node.store.read_record(CTID).get("volumes") or {}
     return {name: each["volume"] for name, each in known.items() if each.get("volume")}

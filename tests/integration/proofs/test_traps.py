@@ -12,8 +12,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from fake_node import TEMPLATE, FakeNode
 from proof_counts import COUNTS
-from proof_node import TEMPLATE, ProofNode
 
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.model import Wanted
 
@@ -22,7 +22,7 @@ DISK = "rootfs: local:950/vm-950-disk-0.raw,size=8G\n"
 BASE = f"hostname: web\nmemory: 512\n{DISK}"
 
 
-def apply(node: ProofNode, text: str, config: dict[str, Any], applied: Any = None) -> list[Any]:
+def apply(node: FakeNode, text: str, config: dict[str, Any], applied: Any = None) -> list[Any]:
     """One apply to this config file, then a second one, which must find nothing. Returns the calls of the first."""
     node.wipe()
     COUNTS["named traps"] += 1

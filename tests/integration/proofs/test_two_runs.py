@@ -15,8 +15,6 @@ from fault_node import FaultNode, wanted
 from proof_counts import COUNTS, LONG
 from pure_parts import lease
 
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.pve import local_client
-
 ROUNDS = 50 if LONG else 5
 
 
@@ -39,7 +37,7 @@ def run(node: FaultNode, name: str, want: Any, barrier: Any = None, dead: tuple[
         with held.working(want.ctid, identity(name), list(dead)) as displaced:
             _journal, outcome = node.drive(
                 want,
-                client=lambda: local_client.LocalClient(port=node.pve.port),
+                client=node.connect,
                 lock_wait=20.0,
                 guard=lambda: held.check(want.ctid, identity(name)),
             )

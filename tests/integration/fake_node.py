@@ -2,9 +2,9 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A node for the proofs: the lab's control plane in this process, with its own record of what it was asked.
+"""The fake node: the lab's control plane over TLS in this process, and the product's own pieces on it.
 
-It is used again for many cases, so everything on it can be wiped. Guests exist on paper: a ledger each, and a start.
+Guests exist on paper: a ledger each, and a start. A node serves many cases: everything on it can be wiped.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from typing import Any
 
 import pytest
 
-REPO = Path(__file__).resolve().parents[3]
+REPO = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(REPO / "lab")]
 if importlib.util.find_spec("ansible_collections") is None:
     # A plain clone finds its own name through a folder of its own; a copy that lies as Ansible wants it, by its place.
@@ -45,12 +45,18 @@ from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.audit imp
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.container.executor import Executor
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.container.observe import Observer
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.guest import guest
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.preflight.node_survey import Gatherer, Places
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.pve import local_client
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.store import Store
 
 TEMPLATE = "local:vztmpl/debian-12-standard_12.7-1_amd64.tar.zst"
 MUTATING = ("POST", "PUT", "DELETE")
 MAC = re.compile(r"hwaddr=[0-9A-Fa-f:]{17}")
+FEATURES = ({"name": "one", "digest": "d1"}, {"name": "two", "digest": "d2"})
+
+
+class Cut(BaseException):
+    """The run is killed here: nothing of it may catch this."""
 
 
 class RecordingPve(LabPve):
@@ -118,10 +124,23 @@ class PaperGuests(NullBackend):
         self.changed()
 
 
-class ProofNode:
+def two_storages(path: str) -> dict[str, dict[str, Any]]:
+    """A folder, and a pool that takes snapshots and links clones."""
+    pool = {"type": "zfspool", "pool": "tank", "content": "rootdir,images", "active": 1, "shared": 0}
+    return {**local_storage(path), "tank": pool}
+
+
+class FakeNode:
     """One node, and the product's pieces on it."""
 
-    def __init__(self, directory: Path, version: int, time_scale: float = 0.0) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        version: int,
+        time_scale: float = 0.0,
+        control_plane: type[RecordingPve] = RecordingPve,
+        storages: Callable[[str], dict[str, dict[str, Any]]] = two_storages,
+    ) -> None:
         self.directory = directory
         self.pve_dir = directory / "pve"
         self.conf_dir = self.pve_dir / "nodes" / "pve" / "lxc"
@@ -130,19 +149,24 @@ class ProofNode:
         images = directory / "vz"
         (images / "template" / "cache").mkdir(parents=True)
         (images / "template" / "cache" / TEMPLATE.rpartition("/")[2]).write_bytes(b"template")
-        storages = local_storage(str(images))
-        storages["tank"] = {"type": "zfspool", "pool": "tank", "content": "rootdir,images", "active": 1, "shared": 0}
         (self.pve_dir / "storage.cfg").write_text("dir: local\n\tpath /x\n\nzfspool: tank\n\tpool tank\n")
         self.books: dict[int, dict[str, Any]] = {}
         self.backend = PaperGuests(self.books)
-        self.pve = RecordingPve(
-            self.backend, self.conf_dir, directory / "lock", pve_version=version, storages=storages, port=0
+        self.pve = control_plane(
+            self.backend,
+            self.conf_dir,
+            directory / "lock",
+            pve_version=version,
+            storages=storages(str(images)),
+            port=0,
         )
         self.pve.time_scale = time_scale
         cert, key, _der = make_cert(str(directory))
         self.fingerprint = hashlib.sha256(ssl.PEM_cert_to_DER_cert(Path(cert).read_text(encoding="ascii"))).hexdigest()
         self.identities: list[int] = []
+        self.killed = False
         self._client: local_client.LocalClient | None = None
+        self._clients: list[local_client.LocalClient] = []
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._thread.start()
@@ -155,17 +179,19 @@ class ProofNode:
 
     def close(self) -> None:
         """Stop serving."""
+        self.forget_clients()
         self.run(self.pve.settled())
         self.run(self.pve.stop())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(10)
+        self._loop.close()
 
     def wipe(self) -> None:
         """A new node: no containers, no state, no record."""
         self.run(self.pve.settled())
         for path in self.conf_dir.glob("*.conf"):
             path.unlink()
-        for name in ("state", "log"):
+        for name in ("state", "log", "run", "busy", "pve/firewall"):
             shutil.rmtree(self.directory / name, ignore_errors=True)  # not there the first time
         for kept in (self.backend.running, self.backend.volumes, self.backend.snapshots, self.backend.failures):
             kept.clear()
@@ -178,6 +204,8 @@ class ProofNode:
         self.pve.asked.clear()
         self.books.clear()
         self.identities.clear()
+        self.killed = False
+        self.forget_clients()
 
     def place(self, ctid: int, text: str, running: bool = False) -> None:
         """A container as somebody else left it: its config file, its volumes, its power state."""
@@ -190,7 +218,7 @@ class ProofNode:
     def call(self, method: str, path: str, params: Any = None) -> Any:
         """A call of somebody else, and the end of its task. It is not part of the record."""
         before = list(self.pve.asked)
-        answer = local_client.LocalClient(port=self.pve.port).request(method, path, params)
+        answer = self.connect().request(method, path, params)
         self.run(self.pve.settled())
         self.pve.asked[:] = before
         return answer
@@ -203,6 +231,10 @@ class ProofNode:
     def mutations(self) -> list[tuple[str, str, dict[str, str]]]:
         """What the control plane was asked to change: (method, path, params without digest)."""
         return [(method, path, params) for method, path, params, _status in self.pve.asked if method in MUTATING]
+
+    def forget_requests(self) -> None:
+        """Begin the record again."""
+        self.pve.asked.clear()
 
     def files(self) -> dict[str, tuple[int, bytes]]:
         """Everything on the node that the product could have made or changed: mode, and a file's content."""
@@ -219,19 +251,36 @@ class ProofNode:
         """The product's state directory."""
         return Store(str(self.directory / "state"))
 
+    def connect(self) -> local_client.LocalClient:
+        """A connection as the product makes it, which the node closes in the end."""
+        self._clients.append(local_client.LocalClient(port=self.pve.port))
+        return self._clients[-1]
+
     def client(self) -> local_client.LocalClient:
-        """A connection as the product makes it, kept for many cases."""
+        """One that is kept for many calls."""
         if self._client is None:
-            self._client = local_client.LocalClient(port=self.pve.port)
+            self._client = self.connect()
         return self._client
 
-    def executor(self, check: bool = False, client: Any = None, **options: Any) -> Executor:
+    def forget_clients(self) -> None:
+        """Close all connections: the next call opens one of its own."""
+        for client in self._clients:
+            client.close()
+        self._clients.clear()
+        self._client = None
+
+    def gatherer(self, client: Any = None) -> Gatherer:
+        """The product's preflight, as its module makes it; bridges are folders of the test."""
+        places = Places(str(self.pve_dir), str(self.directory / "net"))
+        return Gatherer(client or self.client, places, self.store)
+
+    def executor(self, check: bool = False, client: Any = None, run: str = "run-1", **options: Any) -> Executor:
         """The product's executor, as its module makes it."""
         observer = Observer(str(self.pve_dir), running=lambda: set(self.backend.running))
-        audit = Audit("run-1", quiet=check, directory=str(self.directory / "log"))
+        audit = Audit(run, quiet=check, directory=str(self.directory / "log"))
         settings = {"lock_wait": 1.0, "ready_timeout": 2.0, "locks": str(self.directory / "lock"), **options}
         settings.setdefault("turns", str(self.directory / "busy"))
-        return Executor(observer, self.store, audit, client or self.client, "run-1", **settings)
+        return Executor(observer, self.store, audit, client or self.client, run, **settings)
 
     def check(self, wanted: Wanted) -> Any:
         """Check mode."""
@@ -252,6 +301,22 @@ class ProofNode:
             journal += outcome.journal
         return journal, outcome
 
+    def apply(self, wanted: Wanted, check: bool = False, client: Any = None) -> Any:
+        """A run of the module as its lease has it, which resumes after one that was killed; the last outcome."""
+        executor = self.executor(check, client or self.connect, run=wanted.run or "run-1")
+        try:
+            outcome = executor.run(wanted, check=check, resumes=self.killed and not check)
+        except Cut:
+            self.killed = True
+            raise
+        self.killed = self.killed and check
+        if not check and not outcome.last.error and outcome.last.due_features:
+            for step in outcome.last.steps:
+                if step.by_play:
+                    self.play(wanted, step)
+            outcome = executor.run(wanted)
+        return outcome
+
     def play(self, wanted: Wanted, step: Any) -> None:
         """What the play and the modules inside the container do for a step: the state word, the ledger."""
         if self.store.load(wanted.ctid).word != "customizing" and step.entries:
@@ -271,7 +336,14 @@ class ProofNode:
             self.store.update_record(wanted.ctid, checked_boot=f"b{self.backend.running[wanted.ctid]}")
 
 
-def edges(node: ProofNode, patch: pytest.MonkeyPatch) -> None:
+def wanted(ctid: int = 950, target: str = "completed", features: Any = FEATURES, **config: Any) -> Wanted:
+    """A container as the inventory gives it; a value None takes a key away."""
+    base = {"name": "web", "template": TEMPLATE, "storage_pool": "local", "storage_size_gb": 4}
+    merged = {key: value for key, value in {**base, **config}.items() if value is not None}
+    return Wanted(ctid, "pve", merged, features, None, target, destroy_confirmed=target == "absent")
+
+
+def edges(node: FakeNode, patch: pytest.MonkeyPatch) -> None:
     """Perl's ticket and lxc-attach are what this machine may lack; all else is the product's own."""
     patch.setattr(local_client, "mint_ticket", lambda: node.pve.mint_ticket("root@pam"))
     patch.setattr(local_client, "pinned_fingerprint", lambda: node.fingerprint)
