@@ -15,7 +15,7 @@ description:
   - Appends a line for every task result, and for the start and the end of every play and run, to a file of the day on
     the controller. Each line has the time, the level, the run, the CTID, the task, its outcome and its seconds.
   - Lines have the format of the trail that the modules write on the node, and the same run id.
-  - The results' arguments and values are not written. What failed is written with its message, cut to 300 characters,
+  - Arguments and values of results are not written. A failure is written with its message, cut to 300 characters,
     unless C(no_log) hides it.
   - Modules of this collection that run on a node add lines of their own by returning C(phoenix_audit), a list of
     dictionaries with C(event), C(outcome) and optionally C(seconds) and C(ctid). From a container it is ignored.

@@ -16,14 +16,12 @@ description:
     C(hypervisors).
   - Groups are C(hypervisors), C(containers), C(templates), C(feature_NAME), and C(lineage_CTID) with the
     container and all that it is cloned from.
-  - Containers come in an order in which each source stands before its clones.
-  - The plugin never fails, because Ansible takes a failing inventory for an empty one and goes on. When a file
-    is faulty it shows a report, sets
-    C(phoenix_config_errors) and C(phoenix_config_report) for all hosts, and still makes the hosts that the files and
-    C(--limit) speak of,
-    so that the first play can fail with the report.
-  - Secrets of the JSON files are no variables, because controllers such as AWX store the output of
-    C(ansible-inventory --list). References stand in their places; a task that needs a secret reads it from the file.
+  - Each clone source comes before its clones.
+  - The plugin never fails, because Ansible treats a failing inventory as an empty one and continues. For a faulty
+    file it shows a report, sets C(phoenix_config_errors) and C(phoenix_config_report) for all hosts, and still makes
+    the hosts of the files and of C(--limit), so that the first play can fail with the report.
+  - References replace the secrets of the JSON files, because controllers such as AWX store the output of
+    C(ansible-inventory --list). A task that needs a secret reads it from the file.
   - Text of the JSON files is data and is never templated. Text of the inventory source file is templated as usual.
 requirements:
   - jsonschema (Python library on the controller)

@@ -11,11 +11,11 @@ module: phoenix_application
 short_description: Run a container's application script and check its health
 version_added: 0.1.0
 description:
-  - Delivers the script into the container, runs it there as root, obeys its exit code, and then runs the health check.
+  - Copies the script into the container, runs it there as root, and then runs the health check. Fails when either
+    fails.
   - Runs inside the container, over the connection P(phoenix.hypervisor.pct#connection).
-  - Whether the script is due is for the caller to say. P(phoenix.hypervisor.phoenix_feature#module) keeps the ledger.
-    This module runs it on request.
-  - A script goes on when the run that started it is killed. The next one waits for it and takes over its result.
+  - The caller decides whether the script is due. P(phoenix.hypervisor.phoenix_feature#module) manages the ledger.
+  - A script continues when its run is killed. The next run waits for it and adopts its result.
   - The script's output goes to C(/var/log/phoenix_hypervisor/application.log) in the container.
 author: Phoenix Hypervisor contributors (@phoenix-hypervisor)
 requirements:

@@ -11,10 +11,11 @@ short_description: Install the signing key of a package repository, verified by 
 version_added: 0.1.0
 description:
   - Downloads the key of a repository, or takes it as text, and writes it to a file for C(Signed-By) of apt's sources.
-  - The file is written only when each of its keys has one of the expected fingerprints. So it does not matter how the
-    key came, and a server that was taken over can't bring a key of its own.
+  - Writes the file only when each of its keys has one of the expected fingerprints. So a compromised server cannot
+    supply a key of its own.
   - Needs neither gpg nor anything else beside Python.
-  - C(ansible.builtin.deb822_repository) takes an address as O(ignore:signed_by) too, and trusts whatever it gets there.
+  - C(ansible.builtin.deb822_repository) also accepts an address as O(ignore:signed_by), and trusts any key from
+    there.
 author: Phoenix Hypervisor contributors (@phoenix-hypervisor)
 extends_documentation_fragment:
   - phoenix.hypervisor.attributes

@@ -11,10 +11,10 @@ module: phoenix_confirm
 short_description: Confirm a change of a node before it rolls back
 version_added: 0.1.0
 description:
-  - M(phoenix.hypervisor.phoenix_pve_network) and M(phoenix.hypervisor.phoenix_pve_firewall) call it by themselves,
-    over connections of their own; it is of little use in a playbook.
-  - A change is confirmed only once all of it is in force, and only over an SSH connection that began after that. The
-    node rolls back what is not confirmed in time, and so does a reboot.
+  - M(phoenix.hypervisor.phoenix_pve_network) and M(phoenix.hypervisor.phoenix_pve_firewall) call this module, over
+    connections of their own. Playbooks seldom need it.
+  - Confirms a change only when all of it is in force, over an SSH connection that began after that. The node rolls
+    back a change that is not confirmed in time. A reboot rolls it back too.
 author: Phoenix Hypervisor contributors (@phoenix-hypervisor)
 extends_documentation_fragment:
   - phoenix.hypervisor.attributes

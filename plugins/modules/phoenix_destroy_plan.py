@@ -12,9 +12,10 @@ short_description: Check a list of containers to destroy, and ask for its confir
 version_added: 0.1.0
 description:
   - Runs on the controller and destroys nothing. The playbook C(destroy) does that with what it returns.
-  - One refusal stops the whole list. A container is refused that is foreign, protected, locked, managed by HA, the
-    source of linked clones outside the list, or that exists nowhere. So is the list when a node does not answer.
-  - Without O(confirmation) it asks the person at the terminal. Where nobody is, it fails at once. Check mode needs no
+  - One refusal stops the whole list. The module refuses a container that is foreign, protected, locked, managed by
+    HA, the source of linked clones outside the list, or that exists on no node. It also refuses the list when a node
+    does not answer.
+  - Without O(confirmation) it asks at the terminal. Without a terminal it fails at once. Check mode needs no
     confirmation.
 author: Phoenix Hypervisor contributors (@phoenix-hypervisor)
 attributes:

@@ -11,7 +11,7 @@ module: phoenix_feature
 short_description: Manage the ledger of what has been applied inside a container
 version_added: 0.1.0
 description:
-  - Asks, begins, records and forgets features and the application in the ledger that a running container carries.
+  - Reads, begins, records and forgets features and the application in the ledger of a running container.
   - Runs on the container's node as root (delegate it there), and reaches the ledger by a process inside the container,
     so the container needs no Python.
   - Also keeps the state file, the audit trail on the node and the container's lease.

@@ -13,10 +13,10 @@ version_added: 0.1.0
 description:
   - Each inventory records on the node what it set. This module compares the records with the sections of
     F(hypervisor_config.json) before a run touches anything.
-  - Only what this inventory set, and no other inventory sets too, is undone when it leaves a section that the file has.
-    A section that the file does not have is not managed.
-  - Fails when another inventory set the same item differently, and when an item goes that cuts somebody off and
-    O(consent) does not name it. In check mode the missing consent is a warning.
+  - An item that left a section of the file is undone when this inventory set it and no other inventory does. A
+    section that the file does not have is not managed.
+  - Fails when another inventory set the same item differently, and when a removal cuts off access and O(consent) does
+    not name it. In check mode the missing consent is a warning.
   - An action plugin of the same name runs on the controller. It selects the sections of the tags of this run.
 author: Phoenix Hypervisor contributors (@phoenix-hypervisor)
 extends_documentation_fragment:

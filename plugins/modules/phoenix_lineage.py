@@ -11,7 +11,7 @@ module: phoenix_lineage
 short_description: Wait for a clone source that the same run is working on
 version_added: 0.1.0
 description:
-  - Runs on the controller, without a process of its own. Containers of one run tell each other how they ended.
+  - Runs on the controller, without a process of its own. Containers of one run report their results to each other.
   - Waits in slices, so that between them Ansible notices a source that failed or became unreachable.
 author: Phoenix Hypervisor contributors (@phoenix-hypervisor)
 attributes:

@@ -11,8 +11,8 @@ module: phoenix_lxc_state
 short_description: Drive one LXC container of a Proxmox VE node to a target state
 version_added: 0.1.0
 description:
-  - Observes a container on its node, plans what is missing between there and the wanted state, and does it in steps.
-  - Check mode returns the very plan that a real run executes, for containers that don't exist yet too.
+  - Observes a container on its node, plans the steps to the target state, and makes them.
+  - Check mode returns the plan that a real run executes, also for containers that do not exist yet.
   - Runs on the node itself as root (delegate it there). It installs nothing there.
   - Stops before the features and the application, which run inside; O(state=completed) needs a second call at the end.
 author: Phoenix Hypervisor contributors (@phoenix-hypervisor)

@@ -11,11 +11,11 @@ module: phoenix_model_store
 short_description: Manage the models of a hub in one folder of the node, for containers to mount
 version_added: 0.1.0
 description:
-  - Fetches the files of models from a hub (Hugging Face, or a mirror of it) or from a folder of the node, and puts each
-    model in its place once every file has been checked against the hash that the hub announces.
-  - A transfer that is cut off is gone on with, by this run or by the next one, from the byte that it had come to.
-  - The files can be read by everybody, since unprivileged containers come with other user ids.
-  - A model that is whole costs no request. Models that the list doesn't have are reported in RV(unlisted), and kept.
+  - Downloads models from a hub (Hugging Face, or a mirror of it) or copies them from a folder of the node. A model
+    appears in the store when every file has the hash that the hub announces.
+  - This run or the next one continues an interrupted transfer at the byte that it had reached.
+  - All users can read the files, because unprivileged containers have other user ids.
+  - A complete model needs no request. Models outside of the list are kept and reported in RV(unlisted).
   - Needs nothing but Python's standard library on the node.
 author: Phoenix Hypervisor contributors (@phoenix-hypervisor)
 extends_documentation_fragment:

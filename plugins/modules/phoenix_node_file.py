@@ -11,8 +11,8 @@ module: phoenix_node_file
 short_description: Download a large file once for all containers of a node, verify it, and copy it into a container
 version_added: 0.1.0
 description:
-  - Keeps the file on the node. The first container that needs it has it downloaded, others wait for that and take
-    the same file, those of other runs too.
+  - Keeps the file on the node. The first container that needs it starts the download. Others, also those of other
+    runs, wait for it and use the same file.
   - A file whose SHA-256 isn't the expected one is never kept, and never reaches a container.
   - Runs on the node, by delegation. Into the container it is copied by a process that runs there.
   - A run that another run has displaced from the container copies nothing into it.

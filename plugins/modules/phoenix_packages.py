@@ -11,9 +11,9 @@ module: phoenix_packages
 short_description: Install the packages of Debian or Ubuntu that are missing
 version_added: 0.1.0
 description:
-  - Asks dpkg what is installed, and apt only for what is missing. So a settled machine takes one short call, and check
-    mode tells the missing packages also where apt knows no source of them yet.
-  - Fails where apt is not there, before anything is changed.
+  - Reads the installed packages from dpkg, and calls apt only for missing ones. So a settled machine takes one short
+    call, and check mode reports the missing packages also where apt knows no source of them yet.
+  - Fails without apt, before it changes anything.
   - An action plugin of the same name runs M(ansible.builtin.apt) for the missing packages, with its retries.
 author: Phoenix Hypervisor contributors (@phoenix-hypervisor)
 extends_documentation_fragment:

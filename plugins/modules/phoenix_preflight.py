@@ -11,20 +11,19 @@ module: phoenix_preflight
 short_description: Check on a Proxmox VE node whether it can carry out a run
 version_added: 0.1.0
 description:
-  - Takes the plans of all containers that a run would work on, and looks up on their node what those plans ask for.
-    Storages must exist, be enabled there, hold containers or templates, and have room for the sum of all
-    new disks; bridges and the folders of bind mounts must exist; templates must be there, or in PVE's appliance
-    index. What the planner refuses is reported along with it.
-  - All faults of all containers are reported at once, each with the key of the file, the value and the remedy. Then the
-    module fails. It never changes anything while it checks, and takes no lease.
+  - Checks on the node what the plans of all containers of a run need, and reports the refusals of the planner too.
+  - Storages must exist, be enabled there, hold containers or templates, and have room for the sum of all new disks.
+    Bridges and the folders of bind mounts must exist. Templates must exist on the node or in PVE's appliance index.
+  - Fails with all faults of all containers at once, each with the key of the file, the value and the remedy. The
+    check changes nothing and takes no lease.
   - With O(ignore:by_container) the task does not fail. The faults of each container become the fact
     C(phoenix_faults) of the node, by inventory name, so that a play fails those containers and continues with the
     others.
   - Templates that are missing and that PVE can download are returned as RV(downloads). A second call with O(downloads)
     fetches them.
-  - Where something is to be started on a GPU, what runs there is added up with it, whether a file speaks of it or not.
-    The containers of the file count with their C(vllm_gpu_memory_utilization), all others with what nvidia-smi tells of
-    their processes. More than the GPU has is a fault; so are more tensor-parallel ranks than the node has GPUs.
+  - Adds up the memory of all programs on each GPU on which the run starts something. Containers of the file count
+    with their C(vllm_gpu_memory_utilization), all others with the memory that nvidia-smi reports. A sum above the
+    memory of the GPU is a fault; so are more tensor-parallel ranks than GPUs.
   - Too little room is a fault where a volume takes all of its size at once (LVM), or where not even the templates'
     archives would fit. Elsewhere it is a warning.
   - Runs on the node itself as root (delegate it there). Containers whose plans are empty cost nothing.

@@ -11,8 +11,8 @@ module: phoenix_pve_access
 short_description: Manage users, groups, roles, permissions and a token of Proxmox VE
 version_added: 0.1.0
 description:
-  - Adds and corrects what is described, in one call. What is not named is left alone; nothing is ever removed.
-  - The secret of a token, which PVE tells once, goes from the control plane into O(token.file) on the node without
+  - Adds and corrects the given objects in one call. It leaves other objects unchanged and removes nothing.
+  - PVE shows the secret of a token once. It goes from the control plane into O(token.file) on the node without
     passing through Ansible.
   - C(proxmox_user) of community.proxmox and its neighbors need proxmoxer and a password or token, have none
     for tokens, and lack the one for roles before version 2; this module needs nothing on the node.

@@ -13,12 +13,12 @@ version_added: 0.1.0
 description:
   - Compares options, rules, security groups, IP sets and aliases with what Proxmox VE has, and makes the difference
     through its API. One call for all of them.
-  - A rule that keeps SSH (and the port of this very connection) and port 8006 open comes first, at both levels, and is
-    there before anything else is changed.
+  - A rule that keeps SSH, the port of this connection and port 8006 open comes first, at both levels, and exists
+    before any other change.
   - A change rolls back after O(timeout) seconds, and with a reboot, unless this task confirms it over a new SSH
     connection once the rules are in force. It fails then, and says so.
-  - What was set for O(inventory) and is no longer given is removed, with a O(consent) where that cuts somebody off;
-    what others set stays where it is.
+  - Removes items that were set for O(inventory) and are no longer given, with a O(consent) where that cuts off
+    access. Foreign items keep their places.
 author: Phoenix Hypervisor contributors (@phoenix-hypervisor)
 extends_documentation_fragment:
   - phoenix.hypervisor.attributes

@@ -18,8 +18,8 @@ description:
   - Interfaces that are not named are left alone, except those that were made for O(inventory) and are no longer named,
     which are removed with a O(consent) unless a guest or another inventory uses them. Keys that are not given are left
     alone too.
-  - Refused are a name that the node doesn't have, a port with an address, two default gateways, changes that somebody
-    else has staged, and any change over a connection that doesn't come over the network.
+  - Refuses a name that the node does not have, a port with an address, two default gateways, foreign staged changes,
+    and any change over a connection that does not come over the network.
 author: Phoenix Hypervisor contributors (@phoenix-hypervisor)
 extends_documentation_fragment:
   - phoenix.hypervisor.attributes

@@ -11,10 +11,10 @@ module: phoenix_shares_survey
 short_description: Compare NFS exports, Samba shares and shared folders with the configuration
 version_added: 0.1.0
 description:
-  - Only looks. Says what the drop-in files are to hold and which folders are to be made; other modules then do it.
+  - Changes nothing. Returns the content of the drop-in files and the folders to be made, for other modules.
   - The drop-in files hold what other inventories have set too. A part that is not O(managed) stays as it is.
-  - Fails, before anything has been changed, with all of what is refused. An export or share whose folder is not there
-    is, and one that somebody has written by hand into another file.
+  - Fails with all refusals before any change. It refuses an export or share without an existing folder, and one that
+    another file already has.
   - A shared folder that is not empty and belongs to another user is explained in RV(notes) and keeps its owner.
 author: Phoenix Hypervisor contributors (@phoenix-hypervisor)
 extends_documentation_fragment:

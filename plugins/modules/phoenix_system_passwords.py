@@ -12,9 +12,9 @@ short_description: Manage the passwords of system accounts
 version_added: 0.1.0
 description:
   - Sets the password of an account, given as a hash, only when it differs from the one in F(/etc/shadow).
-  - M(ansible.builtin.user) hands a hash to useradd and usermod as an argument, which everybody on the node can read
-    meanwhile. Here chpasswd reads it from its input, and it is in no result, diff or log. All go in one task, so that
-    no loop shows them.
+  - M(ansible.builtin.user) passes a hash to useradd and usermod as an argument, which every user on the node can
+    read. Here chpasswd reads it from its input, and no result, diff or log has it. One task sets all passwords, so
+    that no loop shows them.
   - A password that somebody has locked on the node (C(usermod --lock)) stays locked, and is reported in RV(notes).
 author: Phoenix Hypervisor contributors (@phoenix-hypervisor)
 extends_documentation_fragment:

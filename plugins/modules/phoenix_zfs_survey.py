@@ -11,12 +11,12 @@ module: phoenix_zfs_survey
 short_description: Compare disks, pools and datasets with the configuration, and refuse to lose data
 version_added: 0.1.0
 description:
-  - Says which pools are to be made and which properties are to be set; M(community.general.zpool) and
-    M(community.general.zfs) then do it. Those look at no disk before they use it, would add and remove disks of a pool
-    that exists, and cost a second for every settled dataset.
-  - Fails, before anything has been changed, with all of what is refused. A new pool's disk with any signature or
-    partition on it is, unless the pool names that very disk in C(force_wipe). One that is mounted, swap, held by
-    another device or member of a pool is refused in any case. So is a quota below what a dataset uses.
+  - Returns the pools to be made and the properties to be set, for M(community.general.zpool) and
+    M(community.general.zfs). Those check no disk before they use it, add and remove disks of an existing pool, and
+    cost a second for every settled dataset.
+  - Fails with all refusals before any change. It refuses a disk of a new pool with a signature or partition, unless
+    C(force_wipe) of the pool names that disk. It always refuses a disk that is mounted, swap, held by another device
+    or in a pool, and a quota below the used space of a dataset.
   - A pool that exists with another layout is reported in RV(notes) as a warning, never rebuilt.
 author: Phoenix Hypervisor contributors (@phoenix-hypervisor)
 extends_documentation_fragment:
