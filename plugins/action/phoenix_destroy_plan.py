@@ -71,13 +71,13 @@ class ActionModule(ActionBase):
         """Ask the person at the terminal. Raises AnsibleError where nobody is, or nobody answers."""
         remedy = f"give the list again with -e phoenix_destroy_confirm={wanted}"
         if any(os.environ.get(name) for name in _NOBODY):
-            raise AnsibleError(f"it is not confirmed, and nobody can be asked here; {remedy}")
+            raise AnsibleError(f"it is not confirmed, and no terminal can ask for it; {remedy}")
         lines = "\n".join(target.text for target in targets)
         prompt = f"\nThese containers and their volumes are destroyed for good:\n{lines}\nType their CTIDs, {wanted}: "
         try:
             answer = display.prompt_until(prompt, seconds=PATIENCE)
         except AnsibleError as error:
-            raise AnsibleError(f"it is not confirmed, and nobody can be asked here ({error}); {remedy}") from error
+            raise AnsibleError(f"it is not confirmed, and no terminal can ask for it ({error}); {remedy}") from error
         return answer.decode("utf-8", "replace").strip()
 
 

@@ -305,7 +305,7 @@ class Connection(SSHConnection):
         if self._node_become() and detail.startswith("sudo:"):
             return f"cannot become root on node {self._node()} without a password: {detail}"
         container = self.get_option("ctid")
-        return f"node {self._node()} did not carry the command to container {container} (exit code {rc}): {detail}"
+        return f"node {self._node()} did not run the command in container {container} (exit code {rc}): {detail}"
 
     # -- Small answers -----------------------------------------------------------------------------------------------
 

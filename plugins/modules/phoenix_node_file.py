@@ -148,7 +148,7 @@ def main() -> None:
     if params["sha256"] and not re.match(r"[0-9A-Fa-f]{64}\Z", params["sha256"]):
         module.fail_json(msg=f"sha256: {params['sha256']!r} is not 64 hexadecimal digits")
     if not params["sha256"] and not params["checksum_url"]:
-        module.fail_json(msg="one of sha256 and checksum_url is required: a file that nobody can verify is not taken")
+        module.fail_json(msg="one of sha256 and checksum_url is required: a file without verification is refused")
     if not params["sha256"] and params["checksum_url"].startswith("http://"):
         # Whoever can change the file on its way can change that, too.
         module.fail_json(

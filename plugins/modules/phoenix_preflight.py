@@ -112,7 +112,7 @@ findings:
   type: list
   elements: dict
   sample: [{"pointer": "/lxc_configs/950/storage_pool", "got": "storage \"tnak\" does not exist on node pve",
-    "expected": "a storage for containers (rootdir): local, tank", "remedy": "Write the storage that is meant …",
+    "expected": "a storage for containers (rootdir): local, tank", "remedy": "Write an existing storage …",
     "nearest": "tank", "ctids": [950], "text": "/lxc_configs/950/storage_pool  got …"}]
 downloads:
   description: The templates that must be downloaded first.

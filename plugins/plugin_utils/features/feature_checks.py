@@ -34,7 +34,7 @@ class _Fault:
 _HIDDEN = _Fault(
     "",
     "a value that is not shown (text)",
-    "a feature that somebody provides, after what it requires",
+    "a known feature, after the features that it requires",
     "Correct the list of features.",
 )
 
@@ -130,7 +130,7 @@ def _unusable(name: str, text: str, search: manifests.Search) -> _Fault:
         remedy = f"Rename it to {nearest}."
     else:
         remedy = "Correct the name, or say in feature_collections of the inventory source which collection has it."
-    return _Fault(name, json.dumps(name), f"a feature that somebody provides ({looked})", remedy, nearest)
+    return _Fault(name, json.dumps(name), f"a known feature ({looked})", remedy, nearest)
 
 
 def _is_among(wanted: str, names: list[str]) -> bool:

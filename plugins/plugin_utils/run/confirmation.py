@@ -123,7 +123,7 @@ class ConfirmedAction(ActionBase):
         )
         msg = (
             f"The node rolled back the change of its {self.WHAT}: {why}. Its old {self.WHAT} is in force again; "
-            f"what was rejected lies in {self._place()}/rejected on the node."
+            f"the rejected files are in {self._place()}/rejected on the node."
         )
         return {**result, "changed": False, "failed": True, "outcome": outcome, "msg": msg}
 

@@ -123,7 +123,7 @@ def due_features(wanted: tuple[Mapping[str, Any], ...], ledger: Mapping[str, Any
             reason = _why(entry, feature) or "changed since it was applied"
             changed_below = changed_below or name
         if not reason and changed_below:
-            reason = f"{changed_below}, which lies under it, changed"
+            reason = f"{changed_below}, the feature under it, changed"
         if reason:
             due.append({"name": name, "reason": reason})
     return due

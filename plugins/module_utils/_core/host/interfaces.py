@@ -140,7 +140,7 @@ def _gone(name: str, record: Any, users: Sequence[str], there: Mapping[str, Any]
     if users:
         work.plan.applied[name] = dict(record)
         work.plan.notes.append(
-            f"{name} is gone from the configuration and is not removed: {', '.join(users)} use it. "
+            f"{name} is no longer in the configuration and stays: {', '.join(users)} use it. "
             "Move them to another bridge, and run again"
         )
         return

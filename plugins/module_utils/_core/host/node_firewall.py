@@ -163,7 +163,9 @@ class _Work:
                 self.reasons.append(f"{level}: {key}: {now or 'not set'} -> {text}")
         gone = [key for key, value in before.items() if key not in wanted and there.get(key) == value]
         self.applied("options", level, {key: show(value) for key, value in wanted.items()})
-        self.reasons += [f"{level}: {key}: we set it earlier and its key is gone from the file" for key in gone]
+        self.reasons += [
+            f"{level}: {key}: an earlier run set it, and the configuration no longer has it" for key in gone
+        ]
         result = []
         if params:
             loosens = params.get("enable") == "0"
@@ -264,7 +266,7 @@ class _Work:
         if not re.search(pattern, self.seen.guests):
             return False
         self.applied(part, name, record)
-        told = "is gone from the configuration and is not removed: a guest's firewall uses it"
+        told = "is no longer in the configuration and stays: a guest's firewall uses it"
         self.notes.append(f"{name} ({part}) {told}")
         return True
 

@@ -200,8 +200,8 @@ def _check_new(pool: Mapping[str, Any], disks: Mapping[str, Disk], result: Surve
             wipe.append(path)
         elif on_it:
             result.errors.append(
-                f"{where} is not empty: {', '.join(on_it)}. It is not touched. If all on it may be lost, name this "
-                "very disk in the pool's force_wipe"
+                f"{where} is not empty: {', '.join(on_it)}. It is not touched. To wipe it, name this "
+                "disk in the pool's force_wipe"
             )
     result.wipe += wipe
     of_pool, _of_root = _split(pool)

@@ -161,7 +161,7 @@ class _Judgement:
                 item,
                 f'bridge "{item.name}" does not exist on node {self._facts.node}',
                 f"one of {', '.join(known)}" if known else "a bridge",
-                "Write the bridge that is meant, or make it on the node (network.interfaces of hypervisor_config.json, "
+                "Write an existing bridge, or make it on the node (network.interfaces of hypervisor_config.json, "
                 "or Node > Network in the web interface).",
                 _nearest(item.name, known),
             )
@@ -206,8 +206,7 @@ class _Judgement:
                     item,
                     f'storage "{name}" does not exist on node {facts.node}{_default(item)}',
                     f"a storage for {storageuse.holds(content)}" + (f": {', '.join(known)}" if known else ""),
-                    "Write the storage that is meant (pvesm status), or add it: pvesm add TYPE "
-                    f"{name} --content {content} …",
+                    f"Write an existing storage (pvesm status), or add it: pvesm add TYPE {name} --content {content} …",
                     _nearest(name, known),
                 )
             return False

@@ -51,7 +51,7 @@ _WORDS: tuple[tuple[str, str], ...] = (
     ),
     (
         r"detected modified configuration",
-        "another client keeps changing this container: let that end first",
+        "another client keeps changing this container: wait until it ends",
     ),
     (
         r"couldn't connect to the cluster|storage '[^']*' is not (?:online|active|available)",

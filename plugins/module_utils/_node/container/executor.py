@@ -244,7 +244,7 @@ class Executor:
             return "", []
         plan = planner.plan(wanted, seen, record)
         if not guard.is_to_go_back(wanted, record, plan):
-            return f"What was there before the change comes back with: {guard.command(wanted.ctid)}", []
+            return f"Roll the change back with: {guard.command(wanted.ctid)}", []
         outcome = Outcome(first=plan, last=plan, seen=seen)
         self._step(wanted, wayback.step(wanted, record), plan.state, seen, outcome)
         return "What was there before the change is back (guard: rollback)", outcome.journal

@@ -84,6 +84,6 @@ def refusal(inventory: str, missing: list[str]) -> str:
     listed = "".join(f"\n  {name}" for name in missing)
     return (
         f'Nothing is touched. The inventory "{inventory}" set these items on this node, its file no longer has them, '
-        f"and removing them cuts somebody off:{listed}\n"
+        f"and their removal cuts off access:{listed}\n"
         f"To let them go, run again with {ownership.option(missing)}\n{REMEDY}"
     )

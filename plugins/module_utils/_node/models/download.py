@@ -83,7 +83,7 @@ class Download:
                     attempts, pause = 0, self.pause
                 attempts += 1
                 if attempts >= ATTEMPTS:
-                    raise ModelError(f"{error}; given up after {attempts} attempts, the next run goes on") from None
+                    raise ModelError(f"{error}; given up after {attempts} attempts, the next run continues") from None
                 time.sleep(pause)
                 pause *= 2
 

@@ -68,7 +68,7 @@ def wait_task(
             break
         if time.monotonic() > deadline:
             tail = log_tail(client, node, upid)
-            raise PveError(call, 0, f"task {upid} still runs after {timeout:.0f} s; it goes on at the node", log=tail)
+            raise PveError(call, 0, f"task {upid} still runs after {timeout:.0f} s; it continues on the node", log=tail)
         time.sleep(pause)
     outcome = str(status.get("exitstatus", "unexpected status"))
     if outcome == "OK":

@@ -99,7 +99,7 @@ TABLE: tuple[RunVariable, ...] = (
         "phoenix_host_consent",
         "list of sections or items",
         "none",
-        "What a run may remove from a node although that cuts somebody off, such as `network:vmbr1` or `nfs`.",
+        "What a run may remove from a node although that cuts off access, such as `network:vmbr1` or `nfs`.",
         runvalues.consent,
     ),
     RunVariable(

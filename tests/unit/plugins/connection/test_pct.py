@@ -142,8 +142,8 @@ def test_stopped_is_unreachable(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("started", "text"),
     [
-        (Started(rc=None, ssh=1, stderr=b"This account is not available."), "did not carry .* not available"),
-        (Started(rc=None, ssh=0, stderr=b""), "did not carry the command"),
+        (Started(rc=None, ssh=1, stderr=b"This account is not available."), "did not run .* not available"),
+        (Started(rc=None, ssh=0, stderr=b""), "did not run the command"),
         (Started(rc=None, ssh=1, stderr=b"sudo: a password is required\n"), "cannot become root on node pve"),
         (Started(rc=0, ssh=255, stderr=b"broken"), "broken"),
     ],

@@ -200,7 +200,7 @@ class _Writes:
 
 def gone(key: str) -> str:
     """The reason of what is undone."""
-    return f"{key}: we set it earlier and its key is gone from the file"
+    return f"{key}: an earlier run set it, and the configuration no longer has it"
 
 
 def _remembered(wanted: Wanted, options: Mapping[str, Desired]) -> dict[str, Any]:

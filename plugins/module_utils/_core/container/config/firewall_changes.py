@@ -120,7 +120,7 @@ def _switch(enabled: Any, options: Mapping[str, str], applied: Any) -> tuple[dic
         return {**rest, "enable": value}, call, f"enable: {there or 'not set'} -> {value} (firewall/enabled)"
     earlier = applied.get("enable") if isinstance(applied, Mapping) else None
     if earlier is not None and there == earlier:
-        why = "enable: we set it earlier and its key is gone from the file"
+        why = "enable: an earlier run set it, and the configuration no longer has it"
         return rest, Call("PUT", "options", {"delete": "enable"}), why
     return dict(options), None, ""
 

@@ -54,7 +54,7 @@ def notes(wanted: Wanted, seen: Observation, record: Record) -> list[str]:
     if not is_kept(seen, record):
         return []
     run = (record.guarding or {}).get("run", "unknown")
-    return [f"guarded: what was there before the change of run {run} comes back with: {command(wanted.ctid)}"]
+    return [f"guarded: roll the change of run {run} back with: {command(wanted.ctid)}"]
 
 
 def refusal(wanted: Wanted, seen: Observation, world: World) -> str | None:

@@ -241,7 +241,7 @@ def _resume_create(wanted: Wanted, seen: Observation, world: World) -> None:
         # Until its end a creation's config names no volume: those must be found by the CTID in their names.
         call = Entry("pve", f"DELETE {path}", {"force": 1, "purge": 1, "destroy-unreferenced-disks": 1})
         forget = Entry("node", "record", {"creating": None})
-        world.add("clean-up", "an earlier creation died half-way", unlock, call, forget)
+        world.add("clean-up", "an earlier creation was interrupted", unlock, call, forget)
     else:
         world.identity = clones.source_ctid(wanted) is not None
         done = _made(wanted, world.identity)

@@ -69,7 +69,7 @@ def refusal(wanted: Wanted, seen: Observation, record: Record) -> str | None:
         return describe_foreign(wanted, seen, record)
     if seen.creating == "failed" and seen.later_task:
         return (
-            f"container {wanted.ctid} is what a creation of ours that died left (lock: create), but somebody worked on "
+            f"container {wanted.ctid} is left by an interrupted creation (lock: create), but another task worked on "
             f"it later: {seen.later_task}; nothing of it is removed. Look at it, then pct unlock {wanted.ctid} and "
             f"pct destroy {wanted.ctid}, or finish it by hand and use phoenix_adopt"
         )

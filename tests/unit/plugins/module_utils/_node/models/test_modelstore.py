@@ -88,7 +88,7 @@ def test_a_model_is_fetched_once(tmp_path: Path, hub: tiny_hub.Hub, run: Any) ->
 def test_a_broken_transfer_is_gone_on_with(tmp_path: Path, hub: tiny_hub.Hub, run: Any) -> None:
     """From the byte that it had come to, in the same run and in the next one."""
     hub.ends_after = [10, 2, 400_000, 100, *[0] * 5]
-    with pytest.raises(ModelError, match="given up after 6 attempts, the next run goes on"):
+    with pytest.raises(ModelError, match="given up after 6 attempts, the next run continues"):
         run()
     assert there(tmp_path) == {}
     hub.ends_after = []

@@ -227,7 +227,7 @@ def test_restart_policy_if_needed_restarts_for_what_waits():
 def test_a_changed_feature_takes_those_above_it_along():
     plan = planner.plan(wanted(), seen(known=book(("one", "old"), ("two", "d2"))), OURS)
     assert [item["name"] for item in plan.due_features] == ["one", "two"]
-    assert plan.due_features[1]["reason"] == "one, which lies under it, changed"
+    assert plan.due_features[1]["reason"] == "one, the feature under it, changed"
 
 
 def test_a_feature_that_was_begun_and_not_ended_runs_again():
