@@ -19,7 +19,7 @@ options:
     default: default
   consent:
     description:
-      - What can be removed although that cuts off access, a list or text with commas. Each is a section such as V(network), or
-        one item such as V(network:vmbr1).
+      - What can be removed although that cuts off access, a list or text with commas. Each is a section such as
+        V(network), or one item such as V(network:vmbr1).
     type: raw
 """
