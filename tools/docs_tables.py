@@ -8,6 +8,7 @@ from __future__ import annotations
 import ast
 import importlib
 import json
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -66,9 +67,18 @@ def rows(titles: Iterable[str], cells: Iterable[Iterable[str]]) -> str:
     return ''.join('| ' + ' | '.join(line) + ' |\n' for line in lines)
 
 
-def schema_table(schema: Mapping[str, Any]) -> str:
-    """Return the table of all keys below a schema."""
-    found = list(keys(schema))
+def schema_tables(schema: Mapping[str, Any], level: int) -> str:
+    """Return the table of the keys without keys below, and one for each of the others under a heading of that level."""
+    groups: dict[str, list[tuple[str, Mapping[str, Any]]]] = {}
+    for name, piece in keys(schema):
+        groups.setdefault(re.split(r'[.\[]', name)[0], []).append((name, piece))
+    simple = [found[0] for found in groups.values() if len(found) == 1]
+    parts = [f'{"#" * level} `{name}`\n\n{key_table(found)}' for name, found in groups.items() if len(found) > 1]
+    return '\n'.join([key_table(simple), *parts])
+
+
+def key_table(found: list[tuple[str, Mapping[str, Any]]]) -> str:
+    """Return the table of some keys."""
     disrupts = any(_DISRUPTS in piece for _name, piece in found)
 
     def row(name: str, piece: Mapping[str, Any]) -> list[str]:
@@ -132,9 +142,9 @@ def makers(root: Path) -> dict[str, Callable[[], str]]:
     """Return the maker of each generated block by the name that its marker has."""
     plugins = root / 'plugins'
     return {
-        'keys-top': lambda: schema_table(schema_of(root, 'phoenix_lxc_configs')),
-        'keys-container': lambda: schema_table(schema_of(root, 'phoenix_lxc_configs')['$defs']['container']),
-        'keys-host': lambda: schema_table(schema_of(root, 'hypervisor_config')),
+        'keys-top': lambda: schema_tables(schema_of(root, 'phoenix_lxc_configs'), 4),
+        'keys-container': lambda: schema_tables(schema_of(root, 'phoenix_lxc_configs')['$defs']['container'], 4),
+        'keys-host': lambda: schema_tables(schema_of(root, 'hypervisor_config'), 3),
         'run-variables': lambda: run_variables(root),
         'modules': lambda: plugin_table([plugins / 'modules']),
         'plugins': lambda: plugin_table([plugins / kind for kind in KINDS], kind=True),

@@ -68,8 +68,12 @@ def test_a_faulty_marker_is_an_error(page: str, words: str) -> None:
 
 
 def test_a_changed_schema_changes_its_table() -> None:
-    schema = {'properties': {'cores': {'type': 'integer', 'description': 'Cores.', 'x-phoenix-effect': 'cores'}}}
-    assert '| `cores` | integer |  | Cores. | cores |\n' in docs_tables.schema_table(schema)
+    cores = {'type': 'integer', 'description': 'Cores.', 'x-phoenix-effect': 'cores'}
+    below = {'type': 'object', 'description': 'Limits.', 'properties': {'cores': cores}}
+    made = docs_tables.schema_tables({'properties': {'limits': below, 'cores': cores}}, 3)
+    first, second = made.split('### `limits`')
+    assert '| `cores` | integer |  | Cores. | cores |\n' in first
+    assert '| `limits.cores` | integer |  | Cores. | cores |\n' in second
 
 
 @pytest.mark.parametrize('page', PAGES, ids=lambda page: str(page.relative_to(ROOT)))
