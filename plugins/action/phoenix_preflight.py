@@ -12,8 +12,8 @@ from typing import Any
 from ansible.errors import AnsibleConnectionFailure, AnsibleError
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.gpu.devices import CLASS
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.gpu.memory_budget import MODEL, RANKS, SHARE
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.gpu import vendors
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.gpu.servers import Server
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.preflight import subids
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.files.places import located
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.host import hoststorage
@@ -24,6 +24,7 @@ from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.container.wante
     templates_of,
     wanted,
 )
+from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.features import manifests
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.features.manifests import container_needs
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.run.run_identity import run_identity
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.untrusted import own_variables
@@ -31,8 +32,6 @@ from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.untrusted impor
 NAME = "phoenix.hypervisor.phoenix_preflight"
 # Mutations of the node; what happens inside a container, and our own records, ask nothing of it.
 ON_NODE = frozenset({"pve", "conf"})
-# The keys that speak of a GPU's memory: with one of them the node is asked even where only work inside is due.
-CLAIMS = frozenset({SHARE, RANKS, MODEL})
 
 
 class ActionModule(ActionBase):
@@ -171,13 +170,21 @@ class ActionModule(ActionBase):
         return found, faults
 
     def _gpu(self, variables: Mapping[str, Any], hostvars: Mapping[str, Any]) -> dict[str, Any]:
-        """What the preflight must know of a container that takes memory of GPUs; empty for any other."""
+        """What the preflight must know of a container that takes memory of GPUs; empty for any other.
+
+        With a server's key the node is asked even where only work inside the container is due.
+        """
         config = variables.get("phoenix_config") or {}
-        if not CLAIMS.intersection(config):
+        speaking = [server for server in _servers(variables) if server.speaks_of_gpus(config)]
+        if not speaking:
             return {}
         names = [str(name) for name in config.get("features") or ()]
         needs = container_needs(names, search_of(variables), inherited(variables, hostvars))
-        return {"gpu": {"assignment": assignment(variables, hostvars)}} if CLASS in needs["devices"] else {}
+        classes = sorted(vendors.classes().intersection(needs["devices"]))
+        if not classes:
+            return {}
+        servers = [server.to_json() for server in speaking]
+        return {"gpu": {"assignment": assignment(variables, hostvars), "classes": classes, "servers": servers}}
 
     def _neighbors(self, node: str, mine: Container[Any], hostvars: Mapping[str, Any]) -> list[dict[str, Any]]:
         """The other containers of the file on this node that say what they take of their GPUs' memory."""
@@ -185,10 +192,12 @@ class ActionModule(ActionBase):
         for host in hostvars:
             variables = hostvars.raw_get(host) if hasattr(hostvars, "raw_get") else hostvars[host]
             own_variables.check(variables)
-            share = (variables.get("phoenix_config") or {}).get(SHARE)
-            ctid = variables.get("phoenix_ctid")
-            if share is not None and ctid not in mine and str(variables.get("phoenix_node")) == node:
-                found.append({"ctid": ctid, "share": float(share)})
+            config, ctid = variables.get("phoenix_config") or {}, variables.get("phoenix_ctid")
+            if not config or ctid in mine or str(variables.get("phoenix_node")) != node:
+                continue
+            shares = [share for share in (server.share(config) for server in _servers(variables)) if share is not None]
+            if shares:
+                found.append({"ctid": ctid, "share": sum(shares)})
         return found
 
     def _place(self, result: dict[str, Any], pointers: list[str], task_vars: Mapping[str, Any]) -> None:
@@ -217,6 +226,12 @@ class ActionModule(ActionBase):
 
     def _hypervisor(self, node: str, task_vars: Mapping[str, Any]) -> Mapping[str, Any]:
         return task_vars["hostvars"][node].get("phoenix_hypervisor_config") or {}
+
+
+def _servers(variables: Mapping[str, Any]) -> tuple[Server, ...]:
+    """The servers whose keys a container can have."""
+    names = (variables.get("phoenix_config") or {}).get("features") or ()
+    return manifests.servers([str(name) for name in names], search_of(variables))
 
 
 def _texts(findings: Iterable[Mapping[str, Any]]) -> dict[str, str]:

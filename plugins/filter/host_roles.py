@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.gpu import vendors
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.host import declared_roles
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.files.role_declarations import host_roles
 
@@ -26,6 +27,10 @@ options:
     description: The document, as the inventory gives it to a node.
     type: dict
     required: true
+  drivers:
+    description: Whether to list all roles that install a driver of GPUs instead, needed or not.
+    type: bool
+    default: false
 """
 
 EXAMPLES = r"""
@@ -43,8 +48,11 @@ _value:
 """
 
 
-def needed(config: Mapping[str, Any]) -> list[str]:
+def needed(config: Mapping[str, Any], drivers: bool = False) -> list[str]:
     """Document -> names of roles."""
+    if drivers:
+        sections = {vendor.keys.section for vendor in vendors.VENDORS}
+        return [role.name for role in host_roles() if sections.intersection(role.keys)]
     return declared_roles.due(host_roles(), config)
 
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: phoenix_gpu_info
-short_description: Report the NVIDIA GPUs of a node and the container processes that use them
+short_description: Report the GPUs of a node and the container processes that use them
 version_added: 0.1.0
 description:
-  - Reads what the node's driver shows in files. Changes nothing, and runs no command of NVIDIA's.
+  - Reads what the node's driver shows in files. Changes nothing, and runs no command of the driver's.
   - Runs on the node, by delegation.
 author: Phoenix Hypervisor contributors (@phoenix-hypervisor)
 extends_documentation_fragment:
@@ -21,6 +21,11 @@ attributes:
     support: none
     description: Changes nothing.
 options:
+  device_class:
+    description:
+      - The class of devices that is looked at, as the manifests of features name it.
+      - Without it the first one whose driver the node has loaded.
+    type: str
   ctid:
     description: The container whose processes are looked at. Without it none are.
     type: int
@@ -44,7 +49,7 @@ driver:
   returned: success
   type: str
 gpus:
-  description: The GPUs in the order of nvidia-smi.
+  description: The GPUs in the order of their PCI addresses, as the tool of the driver lists them.
   returned: success
   type: list
   elements: dict
@@ -65,7 +70,7 @@ gpus:
       description: Its device node.
       type: str
 processes:
-  description: The processes that have a GPU or C(/dev/nvidia-uvm) open.
+  description: The processes that have a device node open that is opened to compute.
   returned: success
   type: list
   elements: dict
@@ -87,28 +92,45 @@ processes:
     text:
       description: All of this for people.
       type: str
-      sample: python3 (process 4711 of the node, /dev/nvidia-uvm /dev/nvidia0)
 """
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.gpu.devices import Gpus
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node import ending
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.gpu import driver_files, gpuusers
+
+
+def _gpus(module: AnsibleModule) -> Gpus:
+    """What the node tells of the GPUs of the class, else of the first class that has a driver."""
+    name = module.params["device_class"]
+    found = driver_files.read_all()
+    if name is None:
+        return next((gpus for gpus in found if gpus.version), found[0])
+    for gpus in found:
+        if gpus.vendor.device_class == name:
+            return gpus
+    known = ", ".join(gpus.vendor.device_class for gpus in found)
+    return module.fail_json(msg=f'device_class "{name}" is not known; expected one of: {known}')
 
 
 @ending.in_words
 def main() -> None:
     """Module entry point."""
     module = AnsibleModule(
-        argument_spec={"ctid": {"type": "int"}, "everybody": {"type": "bool", "default": False}},
+        argument_spec={
+            "device_class": {"type": "str"},
+            "ctid": {"type": "int"},
+            "everybody": {"type": "bool", "default": False},
+        },
         mutually_exclusive=[("ctid", "everybody")],
         supports_check_mode=True,
     )
-    node = driver_files.read_gpus()
+    node = _gpus(module)
     ctid = module.params["ctid"]
     try:
         init = 1 if module.params["everybody"] else None if ctid is None else gpuusers.init_of(ctid)
-        processes = [] if init is None else gpuusers.users(init, node.devices)
+        processes = [] if init is None else gpuusers.users(init, node.vendor, node.devices)
     except OSError as error:
         where = f"container {ctid}" if ctid is not None else "the node"
         module.fail_json(msg=f"the processes of {where} can't be read: {error}")
@@ -121,7 +143,7 @@ def main() -> None:
                 "address": gpu.address,
                 "uuid": gpu.uuid,
                 "model": gpu.model,
-                "device": f"/dev/nvidia{gpu.minor}",
+                "device": node.vendor.card_path(gpu.minor),
             }
             for index, gpu in enumerate(node.gpus)
         ],

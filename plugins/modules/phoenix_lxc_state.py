@@ -63,7 +63,7 @@ options:
   assignment:
     description:
       - "The GPUs that the container sees: V(none), or indices, PCI addresses or UUIDs with commas between them."
-      - Without it all of the node's. It matters only with the class C(nvidia-gpu).
+      - Without it all of the node's. It matters only with the class of a GPU vendor.
     type: str
   clone_snapshot:
     description: The snapshot of the clone source to clone from, if it has it.

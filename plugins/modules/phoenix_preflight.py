@@ -22,8 +22,8 @@ description:
   - Templates that are missing and that PVE can download are returned as RV(downloads). A second call with O(downloads)
     fetches them.
   - Adds up the memory of all programs on each GPU on which the run starts something. Containers of the file count
-    with their C(vllm_gpu_memory_utilization), all others with the memory that nvidia-smi reports. A sum above the
-    memory of the GPU is a fault; so are more tensor-parallel ranks than GPUs.
+    with the memory share of their server, all others with the memory that the driver's tool reports. A sum above the
+    memory of the GPU is a fault; so are more ranks than GPUs. The manifests of features declare the keys of servers.
   - Too little room is a fault where a volume takes all of its size at once (LVM), or where not even the templates'
     archives would fit. Elsewhere it is a warning.
   - Runs on the node itself as root (delegate it there). Containers whose plans are empty cost nothing.

@@ -18,13 +18,8 @@ from typing import Any
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container import addresses
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.finding import Pointer, to_pointer
 
-RENAMED_CONTAINER_KEYS: Mapping[str, str] = {
-    "clone_from_template_ctid": "clone_from_ctid",
-    "vllm_api_port": "vllm_port",
-}
-"""Old spellings of container keys; the schema's `x-phoenix-renamed-to` says the same (a test compares them)."""
-
-RENAMED_HYPERVISOR_KEYS: Mapping[Pointer, str] = {("nvidia_driver",): "nvidia", ("nvidia", "version"): "driver_version"}
+NO_KEYS: Mapping[str, str] = {}
+NO_PATHS: Mapping[Pointer, str] = {}
 
 MOVED_HYPERVISOR_KEYS: Mapping[Pointer, Pointer] = {
     ("network", "hostname"): ("hostname",),
@@ -207,29 +202,37 @@ def groups(fleet: Fleet) -> dict[str, list[str]]:
     return result
 
 
-def load_fleet(document: Any) -> Fleet:
-    """The fleet of a parsed `phoenix_lxc_configs.json`, as far as its shape allows."""
+def load_fleet(document: Any, spellings: Mapping[str, str] = NO_KEYS) -> Fleet:
+    """The fleet of a parsed `phoenix_lxc_configs.json`, as far as its shape allows.
+
+    spellings: the old spellings of container keys (`old_files.spellings`).
+    """
     if not isinstance(document, dict):
         return Fleet({})
     deprecations: list[Deprecation] = []
-    defaults, _unused = _renamed(_object(document.get("lxc_defaults")), ("lxc_defaults",), deprecations)
+    defaults, _unused = _renamed(_object(document.get("lxc_defaults")), ("lxc_defaults",), spellings, deprecations)
     containers: dict[str, Container] = {}
     for ctid, raw in _object(document.get("lxc_configs")).items():
         if CTID.match(ctid) and isinstance(raw, dict):
-            own, renamed = _renamed(raw, ("lxc_configs", ctid), deprecations)
+            own, renamed = _renamed(raw, ("lxc_configs", ctid), spellings, deprecations)
             containers[ctid] = _container(ctid, own, renamed, defaults)
     top = {key: value for key, value in document.items() if key not in ("lxc_configs", "lxc_defaults", "$schema")}
     return Fleet(containers, top, tuple(deprecations))
 
 
-def load_hypervisor(document: Any) -> tuple[dict[str, Any], tuple[Deprecation, ...]]:
-    """The hypervisor configuration of a parsed `hypervisor_config.json`, old spellings renamed."""
+def load_hypervisor(
+    document: Any, spellings: Mapping[Pointer, str] = NO_PATHS
+) -> tuple[dict[str, Any], tuple[Deprecation, ...]]:
+    """The hypervisor configuration of a parsed `hypervisor_config.json`, old spellings renamed.
+
+    spellings: the path of an old key to its new name (`old_files.spellings`).
+    """
     if not isinstance(document, dict):
         return {}, ()
     deprecations: list[Deprecation] = []
     config = {key: value for key, value in document.items() if key != "$schema"}
     written: dict[str, str] = {}  # a new name at the top -> the old one that the file has
-    for path, new in RENAMED_HYPERVISOR_KEYS.items():
+    for path, new in spellings.items():
         holder: Any = config
         for key in path[:-1]:
             holder = holder.get(key) if isinstance(holder, dict) else None
@@ -279,12 +282,12 @@ def _object(value: Any) -> dict[str, Any]:
 
 
 def _renamed(
-    raw: Mapping[str, Any], path: Pointer, deprecations: list[Deprecation]
+    raw: Mapping[str, Any], path: Pointer, spellings: Mapping[str, str], deprecations: list[Deprecation]
 ) -> tuple[dict[str, Any], dict[str, str]]:
     result: dict[str, Any] = {}
     renamed: dict[str, str] = {}
     for key, value in raw.items():
-        new = RENAMED_CONTAINER_KEYS.get(key)
+        new = spellings.get(key)
         if new is None:
             result[key] = value
             continue

@@ -12,7 +12,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container import features as core
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.gpu.devices import CLASS
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.gpu import vendors
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.gpu.servers import Server
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.checks.gpu_checks import gpus
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.checks.subject import Check, Subject
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.finding import Finding
@@ -47,6 +48,12 @@ def inherited_features(fleet: Fleet, ctid: str) -> tuple[str, ...]:
     return tuple(result)
 
 
+def servers_of(fleet: Fleet, search: manifests.Search) -> tuple[Server, ...]:
+    """The servers whose keys the containers of a fleet can have."""
+    names = dict.fromkeys(name for container in fleet.containers.values() for name in _own(container))
+    return manifests.servers(names, search)
+
+
 def feature_checks(search: manifests.Search) -> tuple[Check, ...]:
     """The checks, with features looked for in the given places."""
 
@@ -70,7 +77,7 @@ def feature_checks(search: manifests.Search) -> tuple[Check, ...]:
             if container.absent or gpus(subject.fleet, ctid) != ():
                 continue
             for name in _own(container):
-                if CLASS not in manifests.container_needs([name], search)["devices"]:
+                if not vendors.classes().intersection(manifests.container_needs([name], search)["devices"]):
                     continue
                 shown = "a feature that needs GPUs" if subject.lxc_file in subject.hidden else f"the feature {name}"
                 own = "gpu_assignment" in container.config

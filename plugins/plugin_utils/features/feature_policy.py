@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.gpu.devices import CLASS
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.gpu import vendors
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.checks.gpu_checks import gpus
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.checks.subject import Check, Subject
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.finding import Finding
@@ -40,7 +40,8 @@ def feature_policy(policy: Policy, search: manifests.Search) -> tuple[Check, ...
             if container.absent or gpus(subject.fleet, ctid) is not None:
                 continue
             names = [name for name in container.features if _full_name(name, search)]
-            if CLASS in manifests.container_needs(names, search)["devices"] and not policy.allows("gpus", "all"):
+            needed = manifests.container_needs(names, search)["devices"]
+            if vendors.classes().intersection(needed) and not policy.allows("gpus", "all"):
                 path = container.place("features")
                 got = "a feature that needs GPUs without gpu_assignment, which means all GPUs of the node"
                 yield subject.at(path, got, policy.expected("gpus"), policy.remedy("gpus", "Set gpu_assignment"))

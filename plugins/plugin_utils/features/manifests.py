@@ -13,7 +13,7 @@ import functools
 import importlib
 import json
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,6 +23,8 @@ from ansible.parsing.dataloader import DataLoader
 
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container import digest as core_digest
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container import features as core
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.gpu import vendors
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.gpu.servers import Server
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.features import role_digests
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.features.contained import (
     folder_of,
@@ -161,6 +163,21 @@ def container_needs(names: Sequence[str], search: Search = Search(), inherited: 
     return core.merge_container_needs(feature.manifest for feature in found.values())
 
 
+def servers(names: Iterable[str], search: Search = Search()) -> tuple[Server, ...]:
+    """Return the servers that this collection's features and the named ones bring, each once.
+
+    Features that can't be used are left out; check_features reports them.
+    """
+    _errors, found = _find_all(dict.fromkeys([*_own_features(), *names]), search)
+    declared = (feature.manifest.get("server") for feature in found.values())
+    return tuple(dict.fromkeys(Server.from_manifest(item) for item in declared if item))
+
+
+@functools.cache
+def _own_features() -> tuple[str, ...]:
+    return tuple(known_features())
+
+
 def known_features(search: Search = Search()) -> list[str]:
     """Return the names of all roles with a manifest in the places searched."""
     names: set[str] = set()
@@ -174,6 +191,7 @@ def known_features(search: Search = Search()) -> list[str]:
 def forget() -> None:
     """Forget what was read from disk. For tests; a run reads every role once."""
     _load.cache_clear()
+    _own_features.cache_clear()
     role_digests.role_files_hash.cache_clear()
 
 
@@ -260,7 +278,20 @@ def _manifest(loader: DataLoader, name: str, path: str, required: bool) -> dict[
     errors = sorted(_validator().iter_errors(manifest), key=lambda error: [str(part) for part in error.absolute_path])
     if errors:
         raise FeatureError([f"feature {name}: {file}: {_schema_text(error)}" for error in errors])
+    if unknown := list(_unknown_words(manifest.get("container") or {})):
+        raise FeatureError([f"feature {name}: {file}: {text}" for text in unknown])
     return manifest
+
+
+def _unknown_words(container: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what is wrong with the words that stand for something of a GPU vendor."""
+    for place, words, known in (
+        ("/container/devices", container.get("devices") or (), vendors.classes()),
+        ("/container/facts", (container.get("facts") or {}).values(), vendors.facts()),
+    ):
+        for word in words:
+            if word not in known and not word.startswith("/"):
+                yield f"{place}: {word!r} is not known, known are {', '.join(sorted(known))}"
 
 
 @functools.cache

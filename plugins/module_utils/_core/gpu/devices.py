@@ -2,10 +2,9 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A node's NVIDIA GPUs, from what its driver tells under /proc, and what a container needs of them.
+"""A node's GPUs, from what their driver tells under /proc, and what a container needs of them.
 
-PVE facts, 'NVIDIA and Docker in LXC': the major number of nvidia-uvm is dynamic, the nodes of nvidia-caps matter for
-MIG, and all nodes exist only after ``nvidia-modprobe -u -c 0`` or the first use of CUDA.
+What differs between vendors is in the table ``vendors``.
 """
 
 from __future__ import annotations
@@ -14,27 +13,15 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-CLASS = "nvidia-gpu"
-"""The word in a manifest's ``container.devices`` for the container's GPUs."""
-MODE = "0666"
-"""As the driver makes its nodes itself (NVreg_DeviceFileMode). PVE's own 0660 with the container's root as owner would
-shut out every service that runs as a user of its own; a group's number is not known before the container exists."""
-CAPS_MODE = "0444"
-"""Of a MIG capability: the driver's DeviceFileMode is 292, which is 0444. Opening one is the right itself."""
-NODE_TOOL = "nvidia-modprobe -u -c 0"
-_INSTALL = "install it on the node, or take the features that need GPUs off the container's list"
-_CHOOSE = "assign what nvidia-smi -L lists there"
+from . import vendors
+from .vendor import Gpu, Vendor
 
-# /dev/nvidiactl, the control node, is minor 255 of 195 and always needed; so are the two of nvidia-uvm, for CUDA.
-CONTROL = "/dev/nvidiactl"
-UVM = ("/dev/nvidia-uvm", "/dev/nvidia-uvm-tools")
-MODESET = "/dev/nvidia-modeset"
-_FIELD = re.compile(r"^([^:\n]+):[ \t]*(.*?)[ \t]*$", re.MULTILINE)
-_VERSION = re.compile(r"^NVRM version:.*?[ \t](\d+(?:\.\d+)+)(?:[ \t]|$)", re.MULTILINE)
+__all__ = ["Device", "Gpu", "GpuError", "Gpus", "chosen", "devices", "parse", "passthrough", "raw_lines"]
+
 _MAJOR = re.compile(r"^\s*(\d+)\s+(\S+)\s*$", re.MULTILINE)
-_MIG = re.compile(r"gpu(\d+)/mig/(gi\d+(?:/ci\d+)?)/access\Z")
 _PCI = re.compile(r"(?:([0-9a-f]{4,8}):)?([0-9a-f]{2}):([0-9a-f]{2})\.([0-7])\Z", re.IGNORECASE)
 _INDEX = re.compile(r"(?:0|[1-9][0-9]?)\Z")
+_INSTALL = "install it on the node, or take the features that need GPUs off the container's list"
 
 
 class GpuError(Exception):
@@ -42,31 +29,25 @@ class GpuError(Exception):
 
 
 @dataclass(frozen=True)
-class Gpu:
-    """One GPU. ``minor`` is the N of /dev/nvidiaN."""
-
-    address: str
-    minor: int
-    uuid: str = ""
-    model: str = ""
-
-
-@dataclass(frozen=True)
 class Device:
-    """One device node of the node. ``number`` is (major, minor), None where nobody has looked."""
+    """One device node of the node. ``number`` is (major, minor), None where nobody has looked.
+
+    Without a mode PVE's own is used.
+    """
 
     path: str
-    mode: str = MODE
+    mode: str = ""
     number: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True)
 class Gpus:
-    """What a node tells of its GPUs. ``gpus`` in the order of their PCI addresses, which is the order of nvidia-smi.
+    """What a node tells of its GPUs of one vendor.
+
+    ``gpus`` are in the order of their PCI addresses, as the vendor's tool lists them.
 
     ``majors``: driver -> major, of /proc/devices. ``devices``: the nodes under /dev that exist, path -> (major, minor).
-    ``instances``: MIG instance -> minor of its capability, as ``gpu0/gi1`` -> 12. ``modules``: loaded module -> its
-    version.
+    ``instances``: part of a GPU -> minor of its node, as ``gpu0/gi1`` -> 12. ``modules``: loaded module -> its version.
     """
 
     version: str = ""
@@ -75,6 +56,7 @@ class Gpus:
     devices: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     instances: Mapping[str, int] = field(default_factory=dict)
     modules: Mapping[str, str] = field(default_factory=dict)
+    vendor: Vendor = vendors.VENDORS[0]
 
 
 def parse(
@@ -82,32 +64,27 @@ def parse(
     information: Mapping[str, str],
     proc_devices: str,
     devices: Mapping[str, tuple[int, int]],
-    capabilities: Mapping[str, str] | None = None,
+    instances: Mapping[str, str] | None = None,
     modules: Mapping[str, str] | None = None,
+    vendor: Vendor = vendors.VENDORS[0],
 ) -> Gpus:
-    """From the texts of the driver's files.
+    """From the texts of the driver's files, whose places the vendor's row names.
 
-    version: /proc/driver/nvidia/version, empty without a driver. information: folder under /proc/driver/nvidia/gpus,
-    which is the GPU's PCI address, to its ``information``. proc_devices: /proc/devices. devices: path to (major,
-    minor) of the nodes under /dev. capabilities: file under /proc/driver/nvidia/capabilities to its text, where a MIG
-    instance has files while it exists (mig-minors, beside it, has a line for each that there could be). modules:
-    /sys/module/*/version.
+    information: name of a GPU, such as its PCI address, to the text of its file. proc_devices: /proc/devices.
+    devices: path to (major, minor) of the nodes under /dev. instances: file of a GPU's part to its text.
+    modules: /sys/module/*/version.
     """
-    found = [gpu for gpu in (_gpu(address, text) for address, text in information.items()) if gpu is not None]
+    found = [gpu for gpu in (vendor.read_card(name, text) for name, text in information.items()) if gpu is not None]
+    parts = (vendor.instances.read(*item) for item in (instances or {}).items()) if vendor.instances else ()
     return Gpus(
-        version=driver_version(version),
+        version=vendor.read_version(version),
         gpus=tuple(sorted(found, key=lambda gpu: _pci(gpu.address))),
         majors=_majors(proc_devices),
         devices=dict(devices),
-        instances=_instances(capabilities or {}),
+        instances=dict(part for part in parts if part is not None),
         modules=dict(modules or {}),
+        vendor=vendor,
     )
-
-
-def driver_version(text: str) -> str:
-    """The version of the loaded kernel module, of either flavour; empty for none."""
-    found = _VERSION.search(text)
-    return found.group(1) if found else ""
 
 
 def chosen(node: Gpus, assignment: str | None) -> list[Gpu]:
@@ -117,12 +94,14 @@ def chosen(node: Gpus, assignment: str | None) -> list[Gpu]:
     """
     if assignment is not None and assignment.strip() == "none":
         return []
+    vendor = node.vendor
     if not node.version:
-        raise GpuError(f"the node has no NVIDIA driver loaded: /proc/driver/nvidia/version is missing; {_INSTALL}")
+        raise GpuError(f"the node has no {vendor.name} driver loaded: /{vendor.files.version} is missing; {_INSTALL}")
     if not node.gpus:
+        folder = vendor.files.cards.partition("/*")[0]
         raise GpuError(
-            f"the node's NVIDIA driver {node.version} has found no GPU: /proc/driver/nvidia/gpus is empty; see what "
-            "the node's kernel log says of it (dmesg | grep NVRM)"
+            f"the node's {vendor.name} driver {node.version} has found no GPU: /{folder} is empty; see what "
+            f"the node's kernel log says of it (dmesg | grep {vendor.log_word})"
         )
     if assignment is None:
         return list(node.gpus)
@@ -143,14 +122,14 @@ def devices(node: Gpus, assignment: str | None) -> list[Device]:
     if not gpus:
         return []
     _check_modules(node)
-    paths = [f"/dev/nvidia{gpu.minor}" for gpu in gpus] + [CONTROL, *UVM]
-    if MODESET in node.devices:
-        paths.append(MODESET)
-    result = [_device(node, path, MODE) for path in paths]
+    vendor = node.vendor
+    paths = [vendor.card_path(gpu.minor) for gpu in gpus]
+    paths += [shared.path for shared in vendor.shared if not shared.optional or shared.path in node.devices]
+    result = [_device(node, path, vendor.mode) for path in paths]
     minors = {gpu.minor for gpu in gpus}
     for name, minor in sorted(node.instances.items(), key=lambda item: item[1]):
-        if int(name.partition("/")[0][3:]) in minors:
-            result.append(_device(node, f"/dev/nvidia-caps/nvidia-cap{minor}", CAPS_MODE))
+        if vendor.instances is not None and vendor.instances.card(name) in minors:
+            result.append(_device(node, vendor.instances.node.format(minor=minor), vendor.instances.mode))
     return result
 
 
@@ -173,26 +152,6 @@ def raw_lines(device: Device) -> list[tuple[str, str]]:
     ]
 
 
-def _gpu(address: str, text: str) -> Gpu | None:
-    values = {name.strip(): value for name, value in _FIELD.findall(text)}
-    minor = values.get("Device Minor", "")
-    if not minor.isdigit() or values.get("GPU Excluded", "No") == "Yes":
-        return None  # bound to the driver and kept from use: it has no device node
-    uuid = values.get("GPU UUID", "")
-    return Gpu(address.lower(), int(minor), "" if "?" in uuid else uuid, values.get("Model", ""))
-
-
-def _instances(capabilities: Mapping[str, str]) -> dict[str, int]:
-    """MIG instance -> minor of its node. Without one (nv_cap_enable_devfs=0) the file itself is the right."""
-    result = {}
-    for name, text in capabilities.items():
-        found = _MIG.match(name)
-        minor = dict(_FIELD.findall(text)).get("DeviceFileMinor", "") if found else ""
-        if found and minor.isdigit():
-            result[f"gpu{found.group(1)}/{found.group(2)}"] = int(minor)
-    return result
-
-
 def _majors(text: str) -> dict[str, int]:
     characters = text.partition("Block devices:")[0]
     return {name: int(major) for major, name in _MAJOR.findall(characters)}
@@ -204,47 +163,43 @@ def _pci(address: str) -> tuple[int, ...]:
 
 
 def _find(node: Gpus, word: str) -> Gpu:
+    choose = f"assign what {node.vendor.lister} lists there"
     if _INDEX.match(word):
         if int(word) < len(node.gpus):
             return node.gpus[int(word)]
         have = "GPU 0" if len(node.gpus) == 1 else f"GPUs 0 to {len(node.gpus) - 1}"
-        raise GpuError(f"GPU {word} is assigned, but the node has {have} only; {_CHOOSE}")
+        raise GpuError(f"GPU {word} is assigned, but the node has {have} only; {choose}")
     for gpu in node.gpus:
         if gpu.uuid.lower() == word.lower() or (_PCI.match(word) and _pci(gpu.address) == _pci(word)):
             return gpu
     known = ", ".join(f"{gpu.address} {gpu.uuid}".strip() for gpu in node.gpus)
-    raise GpuError(f"GPU {word} is assigned, but the node has only {known}; {_CHOOSE}")
+    raise GpuError(f"GPU {word} is assigned, but the node has only {known}; {choose}")
 
 
 def _check_modules(node: Gpus) -> None:
+    vendor = node.vendor
     for name, version in sorted(node.modules.items()):
         if version and version != node.version:
             raise GpuError(
-                f"the node has loaded version {node.version} of the NVIDIA driver, but {version} of its module {name}; "
-                "reboot the node, or load the modules of one version"
+                f"the node has loaded version {node.version} of the {vendor.name} driver, but {version} of its module "
+                f"{name}; reboot the node, or load the modules of one version"
             )
-    if "nvidia-uvm" not in node.majors:
-        raise GpuError(f"the node's kernel module nvidia-uvm is not loaded; run {NODE_TOOL} on the node")
+    for driver in vendor.required_drivers():
+        if driver not in node.majors:
+            tool = next(vendor.maker(shared.path) for shared in vendor.shared if shared.driver == driver)
+            raise GpuError(f"the node's kernel module {driver} is not loaded; run {tool} on the node")
 
 
 def _device(node: Gpus, path: str, mode: str) -> Device:
-    there = node.devices.get(path)
+    there, tool = node.devices.get(path), node.vendor.maker(path)
     if there is None:
-        raise GpuError(f"the node's device {path} is missing; run {_tool(path)} on the node")
+        raise GpuError(f"the node's device {path} is missing; run {tool} on the node")
     major, _minor = there
-    driver = "nvidia-uvm" if path in UVM else "nvidia-caps" if path.startswith("/dev/nvidia-caps/") else ""
+    driver = node.vendor.driver_of(path)
     current = node.majors.get(driver, major)
     if major != current:
         raise GpuError(
             f"the node's device {path} has the major number {major}, but the driver {driver} has {current}; "
-            f"remove it and run {_tool(path)} on the node"
+            f"remove it and run {tool} on the node"
         )
     return Device(path, mode, there)
-
-
-def _tool(path: str) -> str:
-    """What makes a device node: one card at a time, and those of MIG where NVIDIA's own tools come upon them."""
-    if path.startswith("/dev/nvidia-caps/"):
-        return "nvidia-smi"
-    number = path.removeprefix("/dev/nvidia")
-    return f"nvidia-modprobe -u -c {number}" if number.isdigit() else NODE_TOOL

@@ -17,14 +17,12 @@ from typing import Any, Union
 
 from ..pve import properties
 from .devices import GpuError, Gpus, chosen
+from .servers import Server
+from .vendor import Memory, Vendor
 
-SHARE = "vllm_gpu_memory_utilization"
-RANKS = "vllm_tensor_parallel_size"
-MODEL = "vllm_model"
-DEFAULT_SHARE = 0.92
-"""vLLM 0.32's own, for a container that says nothing."""
+__all__ = ["Claim", "Fault", "Load", "Memory", "cards", "claims", "container_of", "judge"]
+
 RUNNING = ("running", "customizing", "completed")
-_CARD = re.compile(r"/dev/nvidia(\d+)\b")
 _CGROUP = re.compile(r"/lxc(?:\.payload\.|\.monitor\.|/)(\d+)(?:/|$)", re.MULTILINE)
 
 Path = tuple[Union[str, int], ...]
@@ -34,16 +32,19 @@ Fault = tuple[Path, str, str, str, tuple[int, ...]]
 
 @dataclass(frozen=True)
 class Claim:
-    """A container that this run leaves running, and what it takes of each of its GPUs.
+    """A server in a container that this run leaves running, and what it takes of each of its GPUs.
 
-    ``assignment``: as in gpu_assignment, None for all GPUs. ``told``: the share stands in the file.
+    ``assignment``: as in gpu_assignment, None for all GPUs. ``told``: the share stands in the file. ``classes``: the
+    classes of devices that the container has; empty for whichever the node has.
     """
 
     ctid: int
     assignment: str | None
+    server: Server
     share: float | None = None
     told: bool = True
     ranks: int = 1
+    classes: frozenset[str] = frozenset()
 
     def place(self, key: str) -> Path:
         """The path of a key of it."""
@@ -51,19 +52,11 @@ class Claim:
 
 
 @dataclass(frozen=True)
-class Memory:
-    """Of one GPU, in MiB."""
-
-    total: int
-    used: int
-
-
-@dataclass(frozen=True)
 class Load:
-    """What is on the node's GPUs now.
+    """What is on the node's GPUs of one vendor now.
 
-    ``holders``: running container -> the minors of its GPUs. ``memory``: UUID -> its memory, empty where nvidia-smi
-    can't tell. ``taken``: (UUID, container) -> MiB of its processes; container None for what is in none.
+    ``holders``: running container -> the minors of its GPUs. ``memory``: UUID -> its memory, empty where the vendor's
+    tool can't tell. ``taken``: (UUID, container) -> MiB of its processes; container None for what is in none.
     """
 
     node: Gpus = field(default_factory=Gpus)
@@ -72,23 +65,34 @@ class Load:
     taken: Mapping[tuple[str, int | None], int] = field(default_factory=dict)
 
 
-def claim(ctid: int, config: Mapping[str, Any], assignment: str | None, final_state: str) -> Claim | None:
-    """What a container that needs GPUs takes of them after the run; None for one that does not run then."""
+def claims(
+    ctid: int,
+    config: Mapping[str, Any],
+    assignment: str | None,
+    final_state: str,
+    servers: Iterable[Server],
+    classes: Iterable[str] = (),
+) -> tuple[Claim, ...]:
+    """What the servers of a container that needs GPUs take of them after the run, if it runs then."""
     if config.get("is_template") or final_state not in RUNNING or assignment == "none":
-        return None
-    share, ranks = config.get(SHARE), config.get(RANKS)
-    told = isinstance(share, (int, float)) and not isinstance(share, bool)
-    if not told and not config.get(MODEL) and ranks is None:
-        return None
-    value = float(share) if told and share is not None else DEFAULT_SHARE if config.get(MODEL) else None
-    return Claim(ctid, assignment, value, told, int(ranks or 1))
+        return ()
+    found = []
+    for server in servers:
+        share, ranks = server.share(config), config.get(server.ranks) if server.ranks else None
+        told, model = share is not None, bool(server.model and config.get(server.model))
+        if not told and not model and ranks is None:
+            continue
+        if not told and model:
+            share = server.default_memory_share
+        found.append(Claim(ctid, assignment, server, share, told, int(ranks or 1), frozenset(classes)))
+    return tuple(found)
 
 
-def cards(head: Mapping[str, str], raw: Iterable[tuple[str, str]]) -> frozenset[int]:
-    """The minors of the GPUs that a container's config passes on, by devN or by raw lines."""
+def cards(head: Mapping[str, str], raw: Iterable[tuple[str, str]], vendor: Vendor) -> frozenset[int]:
+    """The minors of a vendor's GPUs that a container's config passes on, by devN or by raw lines."""
     paths = [properties.parse(text, "path").get("path", "") for key, text in head.items() if re.match(r"dev\d+\Z", key)]
     lines = [value for key, value in raw if key == "lxc.mount.entry"]
-    return frozenset(int(found) for text in (*paths, *lines) for found in _CARD.findall(text))
+    return frozenset(minor for text in (*paths, *lines) for minor in vendor.cards_in(text))
 
 
 def container_of(cgroup: str) -> int | None:
@@ -97,30 +101,13 @@ def container_of(cgroup: str) -> int | None:
     return int(found.group(1)) if found else None
 
 
-def parse_memory(text: str) -> dict[str, Memory]:
-    """``nvidia-smi --query-gpu=uuid,memory.total,memory.used --format=csv,noheader,nounits``, what is N/A left out."""
-    found = {}
-    for fields in _rows(text, 3):
-        if fields[1].isdigit() and fields[2].isdigit():
-            found[fields[0]] = Memory(int(fields[1]), int(fields[2]))
-    return found
-
-
-def parse_processes(text: str) -> list[tuple[str, int, int]]:
-    """(UUID, process, MiB) of ``nvidia-smi --query-compute-apps=gpu_uuid,pid,used_memory`` in the same format."""
-    return [
-        (fields[0], int(fields[1]), int(fields[2]))
-        for fields in _rows(text, 3)
-        if fields[1].isdigit() and fields[2].isdigit()
-    ]
-
-
 def judge(claims: Iterable[Claim], others: Mapping[int, float | None], load: Load) -> tuple[list[Fault], list[str]]:
     """(faults, warnings). ``others``: the share of each container of the file that this run leaves alone."""
-    items = {item.ctid: item for item in claims}
+    items = [item for item in claims if not item.classes or load.node.vendor.device_class in item.classes]
+    ctids = {item.ctid for item in items}
     on: dict[int, list[Claim]] = {}
     faults: list[Fault] = []
-    for item in items.values():
+    for item in items:
         try:
             gpus = chosen(load.node, item.assignment)
         except GpuError:
@@ -134,7 +121,7 @@ def judge(claims: Iterable[Claim], others: Mapping[int, float | None], load: Loa
         mine = [item for item in on.get(gpu.minor, ()) if item.share is not None]
         if not mine:
             continue
-        theirs, unknown = _theirs(gpu.minor, gpu.uuid, set(items), others, load)
+        theirs, unknown = _theirs(gpu.minor, gpu.uuid, ctids, others, load)
         if unknown:
             warnings.append(
                 f"GPU {index} is also passed on to {', '.join(map(str, unknown))}, which this run leaves running; what "
@@ -177,18 +164,20 @@ def _sum(
     told = [item for item in mine if item.told]
     sure = sum(item.share or 0 for item in told) + sum(share for _who, share in theirs)
     at = (told or mine)[-1]
-    with_it = [f"{item.ctid} ({item.share:g}{'' if item.told else ', as vLLM does by itself'})" for item in mine]
+    with_it = [
+        f"{item.ctid} ({item.share:g}{'' if item.told else f', as {item.server.name} does by itself'})" for item in mine
+    ]
     with_it = [text for item, text in zip(mine, with_it) if item is not at] + [who for who, _share in theirs]
     together = f" together with {'; '.join(with_it)}" if with_it else ""
     if told and round(sure, 2) > 1:
         got = f"got {at.share:g}, which makes {total:.2f} of GPU {index}{together}"
         limit = "at most 1.0 of a GPU for all that runs on it at the same time"
-        faults.append((at.place(SHARE), got, limit, _REMEDY, tuple(item.ctid for item in mine)))
+        faults.append((at.place(at.server.memory_share), got, limit, _REMEDY, tuple(item.ctid for item in mine)))
     else:
-        itself = "" if at.told else "as vLLM does by itself, "
+        itself = "" if at.told else f"as {at.server.name} does by itself, "
         warnings.append(
             f"container {at.ctid} takes {at.share:g} of GPU {index}, {itself}which makes {total:.2f}{together}; "
-            f"set {SHARE}"
+            f"set {at.server.memory_share or at.server.model}"
         )
 
 
@@ -198,17 +187,12 @@ _REMEDY = "Lower it, assign another GPU, or stop what runs there."
 def _too_many_ranks(item: Claim, have: int) -> Fault:
     counted = f"the number of its GPUs on the node ({have})"
     return (
-        item.place(RANKS),
+        item.place(item.server.ranks),
         f"got {item.ranks}",
         f"at most {counted}",
         "Lower it, or assign more GPUs.",
         (item.ctid,),
     )
-
-
-def _rows(text: str, count: int) -> list[list[str]]:
-    rows = ([part.strip() for part in line.split(",")] for line in text.splitlines())
-    return [row for row in rows if len(row) == count]
 
 
 def _once(faults: list[Fault]) -> list[Fault]:

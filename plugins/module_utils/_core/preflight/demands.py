@@ -17,6 +17,7 @@ from typing import Any, Union
 from ..container.config.compare import GIB, disk_size
 from ..container.plan.clones import disks
 from ..gpu import memory_budget
+from ..gpu.servers import Server
 from ..pve import forms, properties
 
 Path = tuple[Union[str, int], ...]
@@ -40,14 +41,14 @@ _DESTROY = re.compile(r"^DELETE /nodes/[^/]+/lxc/(\d+)\Z")
 class Candidate:
     """A container that this run will work on: its configuration and its plan, as Plan.as_dict() has it.
 
-    ``claim`` is what it takes of the node's GPUs afterwards.
+    ``claims`` are what its servers take of the node's GPUs afterwards.
     """
 
     ctid: int
     config: Mapping[str, Any]
     steps: tuple[Mapping[str, Any], ...] = ()
     error: str | None = None
-    claim: memory_budget.Claim | None = None
+    claims: tuple[memory_budget.Claim, ...] = ()
 
     def calls(self) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
         """(op, what, params) of every mutation that the plan makes."""
@@ -97,13 +98,17 @@ class Asked:
 def candidate_from(item: Mapping[str, Any]) -> Candidate:
     """One element of the module's ``containers``: ctid, config, and plan as phoenix_lxc_info returns it.
 
-    One that needs GPUs has ``gpu`` with its ``assignment``, too.
+    One that needs GPUs has ``gpu``, too: its ``assignment``, ``classes`` of devices, and ``servers``.
     """
     plan, config, gpu = item.get("plan") or {}, item.get("config") or {}, item.get("gpu")
     error, ctid = plan.get("error"), int(item["ctid"])
     ends = str(plan.get("final_state") or "")
-    claim = memory_budget.claim(ctid, config, gpu.get("assignment"), ends) if gpu else None
-    return Candidate(ctid, config, tuple(plan.get("steps") or ()), str(error) if error else None, claim)
+    claims: tuple[memory_budget.Claim, ...] = ()
+    if gpu:
+        servers = [Server.from_json(server) for server in gpu.get("servers") or ()]
+        classes = gpu.get("classes") or ()
+        claims = memory_budget.claims(ctid, config, gpu.get("assignment"), ends, servers, classes)
+    return Candidate(ctid, config, tuple(plan.get("steps") or ()), str(error) if error else None, claims)
 
 
 def template_of(volume: Any) -> tuple[str, str] | None:

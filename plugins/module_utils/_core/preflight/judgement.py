@@ -39,8 +39,8 @@ class Facts:
     ``templates`` holds the templates of each storage that was asked for (name -> bytes), None where they can't be
     listed; ``appliances`` is PVE's appliance index, None when it wasn't needed or can't be read. ``coming`` names the
     storages, bridges and folders that the hypervisor's configuration makes: in check mode they need not exist yet.
-    ``load`` is what is on the GPUs, None where nothing is to be started on one; ``shares`` is what the containers of
-    the file that this run leaves alone say that they take.
+    ``loads`` are what is on the GPUs, by vendor, none where nothing is to be started on one; ``shares`` is what the
+    containers of the file that this run leaves alone say that they take.
     """
 
     node: str
@@ -56,7 +56,7 @@ class Facts:
     coming: frozenset[str] = frozenset()
     credential: str = privileges.ROOT
     permissions: Mapping[str, Mapping[str, object]] | None = None
-    load: memory_budget.Load | None = None
+    loads: tuple[memory_budget.Load, ...] = ()
     shares: Mapping[int, float | None] = field(default_factory=dict)
     version: str = ""
     subids: Mapping[str, Sequence[subids.Range]] | None = None
@@ -281,12 +281,11 @@ class _Judgement:
 
     def gpus(self, candidates: Iterable[Candidate]) -> None:
         """The memory of the GPUs that something is about to be started on."""
-        if self._facts.load is None:
-            return
-        claims = [item.claim for item in candidates if item.claim is not None]
-        faults, warnings = memory_budget.judge(claims, self._facts.shares, self._facts.load)
-        self._findings += [Finding(*fault[:4], ctids=fault[4]) for fault in faults]
-        self._warnings += warnings
+        claims = [claim for item in candidates for claim in item.claims]
+        for load in self._facts.loads:
+            faults, warnings = memory_budget.judge(claims, self._facts.shares, load)
+            self._findings += [Finding(*fault[:4], ctids=fault[4]) for fault in faults]
+            self._warnings += warnings
 
     def privileges(self, candidates: list[Candidate], wanted: list[Demand]) -> None:
         """What a credential other than root@pam lacks, with the commands that grant it."""

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Reads what the node's NVIDIA driver tells of itself: a few files, no command and no call of PVE."""
+"""Reads what the node's GPU drivers tell of themselves: a few files, no command and no call of PVE."""
 
 from __future__ import annotations
 
@@ -10,49 +10,60 @@ import functools
 import glob
 import os
 import stat
+from collections.abc import Iterable
 
 from ..._core.container.config import hostneeds
 from ..._core.container.model import Wanted
+from ..._core.gpu import vendors
 from ..._core.gpu.devices import Gpus, parse
+from ..._core.gpu.vendor import Instances, Vendor
 
-MODULES = ("nvidia", "nvidia_uvm", "nvidia_modeset")
+
+def read_all(root: str = "/") -> tuple[Gpus, ...]:
+    """The node's GPUs, those of each vendor for itself."""
+    return tuple(read_gpus(vendor, root) for vendor in vendors.VENDORS)
 
 
 @functools.cache  # a module's process is short, and its containers share the node
-def read_gpus(root: str = "/") -> Gpus:
-    """The node's GPUs. ``root`` is the folder that holds proc, sys and dev; tests have their own."""
-    driver = os.path.join(root, "proc/driver")
-    cards = glob.glob(f"{driver}/nvidia/gpus/*/information")
+def read_gpus(vendor: Vendor, root: str = "/") -> Gpus:
+    """The node's GPUs of a vendor. ``root`` is the folder that holds proc, sys and dev; tests have their own."""
+    files = vendor.files
+    place = files.cards.split("/").index("*")
+    cards = [
+        (os.path.relpath(path, root).split("/")[place], path) for path in glob.glob(os.path.join(root, files.cards))
+    ]
     return parse(
-        _text(f"{driver}/nvidia/version"),
-        {os.path.basename(os.path.dirname(path)): _text(path) for path in cards},
+        _text(os.path.join(root, files.version)),
+        {name: _text(path) for name, path in cards},
         _text(os.path.join(root, "proc/devices")),
-        _devices(os.path.join(root, "dev")),
-        _capabilities(f"{driver}/nvidia/capabilities"),
-        {name: _text(os.path.join(root, "sys/module", name, "version")).strip() for name in MODULES},
+        _devices(root, files.devices),
+        _instances(root, vendor.instances) if vendor.instances is not None else {},
+        {name: _text(os.path.join(root, "sys/module", name, "version")).strip() for name in files.modules},
+        vendor,
     )
 
 
 def complete(wanted: Wanted, root: str = "/") -> Wanted:
     """A container completed by what only the node knows; its files are read only for one that needs that."""
-    return hostneeds.complete(wanted, read_gpus(root) if hostneeds.looks(wanted) else Gpus())
+    return hostneeds.complete(wanted, *(read_all(root) if hostneeds.looks(wanted) else ()))
 
 
-def _capabilities(folder: str) -> dict[str, str]:
-    paths = (*glob.glob(f"{folder}/gpu*/mig/gi*/access"), *glob.glob(f"{folder}/gpu*/mig/gi*/ci*/access"))
+def _instances(root: str, instances: Instances) -> dict[str, str]:
+    folder = os.path.join(root, instances.folder)
+    paths = [path for pattern in instances.files for path in glob.glob(os.path.join(folder, pattern))]
     return {os.path.relpath(path, folder): _text(path) for path in paths}
 
 
-def _devices(folder: str) -> dict[str, tuple[int, int]]:
+def _devices(root: str, patterns: Iterable[str]) -> dict[str, tuple[int, int]]:
     found = {}
-    for path in (*glob.glob(f"{folder}/nvidia*"), *glob.glob(f"{folder}/nvidia-caps/*")):
+    for path in (path for pattern in patterns for path in glob.glob(os.path.join(root, pattern))):
         try:
             status = os.lstat(path)
         except OSError:
             continue  # gone since it was listed
         if stat.S_ISCHR(status.st_mode):
             number = status.st_rdev
-            found["/dev" + path[len(folder) :]] = (os.major(number), os.minor(number))
+            found["/" + os.path.relpath(path, root)] = (os.major(number), os.minor(number))
     return found
 
 

@@ -2,45 +2,51 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What is on the node's GPUs now: by the containers' configs, and by what nvidia-smi tells of memory and processes."""
+"""What is on the node's GPUs now: by the containers' configs, and by what the vendor's tool tells of processes."""
 
 from __future__ import annotations
 
 import subprocess
+from collections.abc import Sequence
 
-from ..._core.gpu.memory_budget import Load, cards, container_of, parse_memory, parse_processes
+from ..._core.gpu.devices import Gpus
+from ..._core.gpu.memory_budget import Load, cards, container_of
+from ..._core.pve.conffile import ConfFile
 from ..container import observe
 from . import driver_files
 
-TIMEOUT = 30  # seconds: without persistence mode the driver initializes each GPU first
-FORMAT = "--format=csv,noheader,nounits"
+TIMEOUT = 30  # seconds: a driver may initialize each GPU first
 
 
-def read(node: str, pve: str = observe.PVE, proc: str = "/proc") -> Load:
-    """Everything at once. Without a driver there is nothing to ask."""
-    found = driver_files.read_gpus()
-    if not found.gpus:
-        return Load(found)
-    holders = {}
-    for ctid in observe.running_ctids() & observe.existing_ctids(node, pve):
-        conf = observe.read_conf(node, ctid, pve)[0]
-        minors = cards(conf.head, conf.raw) if conf is not None else frozenset()
-        if minors:
-            holders[ctid] = minors
-    memory = parse_memory(_ask("--query-gpu=uuid,memory.total,memory.used"))
+def read(node: str, pve: str = observe.PVE, proc: str = "/proc") -> tuple[Load, ...]:
+    """Everything at once, for each vendor. Without a driver there is nothing to ask."""
+    found = driver_files.read_all()
+    if not any(gpus.gpus for gpus in found):
+        return tuple(Load(gpus) for gpus in found)
+    running = observe.running_ctids() & observe.existing_ctids(node, pve)
+    read_confs = {ctid: observe.read_conf(node, ctid, pve)[0] for ctid in running}
+    confs = {ctid: conf for ctid, conf in read_confs.items() if conf is not None}
+    return tuple(_load(gpus, confs, proc) if gpus.gpus else Load(gpus) for gpus in found)
+
+
+def _load(gpus: Gpus, confs: dict[int, ConfFile], proc: str) -> Load:
+    tool = gpus.vendor.memory
+    held = {ctid: cards(conf.head, conf.raw, gpus.vendor) for ctid, conf in confs.items()}
+    holders = {ctid: minors for ctid, minors in held.items() if minors}
+    if tool is None:
+        return Load(gpus, holders)
+    memory = tool.parse_memory(_ask(tool.memory))
     taken: dict[tuple[str, int | None], int] = {}
-    for uuid, pid, used in parse_processes(_ask("--query-compute-apps=gpu_uuid,pid,used_memory")):
+    for uuid, pid, used in tool.parse_processes(_ask(tool.processes)):
         where = (uuid, _container(pid, proc))
         taken[where] = taken.get(where, 0) + used
-    return Load(found, holders, memory, taken)
+    return Load(gpus, holders, memory, taken)
 
 
-def _ask(query: str) -> str:
-    """nvidia-smi's answer, empty when it has none: then the shares of the files are all that is known."""
+def _ask(command: Sequence[str]) -> str:
+    """The tool's answer, empty when it has none: then the shares of the files are all that is known."""
     try:
-        done = subprocess.run(
-            ["nvidia-smi", query, FORMAT], capture_output=True, text=True, timeout=TIMEOUT, check=False
-        )
+        done = subprocess.run(list(command), capture_output=True, text=True, timeout=TIMEOUT, check=False)
     except (OSError, subprocess.TimeoutExpired):
         return ""
     return done.stdout if done.returncode == 0 else ""

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Which processes of a container have a GPU open, seen from its node: NVIDIA's driver doesn't tell inside of one."""
+"""Which processes of a container have a GPU open, seen from its node: the drivers don't tell inside of one."""
 
 from __future__ import annotations
 
@@ -13,8 +13,7 @@ import subprocess
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-# Of what a program opens to compute. The control node is opened by everything that only asks, such as nvidia-smi.
-_COMPUTES = re.compile(r"/dev/nvidia\d+\Z|/dev/nvidia-uvm\Z")
+from ..._core.gpu.vendor import Vendor
 
 # A container names its own control groups: only what systemd accepts as a unit's name counts as one.
 _UNIT = re.compile(r"[A-Za-z0-9:_.\\@-]{1,247}\.(?:service|scope)\Z")
@@ -39,14 +38,14 @@ def init_of(ctid: int) -> int | None:
     return int(done.stdout) if done.stdout.strip().isdigit() else None
 
 
-def users(init: int, devices: Mapping[str, tuple[int, int]], proc: str = "/proc") -> list[User]:
-    """The processes of the container with this first process that have one of these devices open.
+def users(init: int, vendor: Vendor, devices: Mapping[str, tuple[int, int]], proc: str = "/proc") -> list[User]:
+    """The processes of the container with this first process that compute on one of these devices.
 
     devices: path of the node -> (major, minor). By these numbers, whatever the container calls its own node.
     """
     names: dict[tuple[int, int], str] = {}
     for path, number in devices.items():
-        if _COMPUTES.match(path):
+        if vendor.computes(path):
             names.setdefault(number, path)
     found = []
     for pid in members(init, proc) if names else ():
@@ -59,7 +58,7 @@ def users(init: int, devices: Mapping[str, tuple[int, int]], proc: str = "/proc"
 def members(init: int, proc: str = "/proc") -> list[int]:
     """The processes of a container: those of its PID namespace, and all that descend from them.
 
-    Docker's have namespaces of their own, and descend from the container's.
+    Those of containers inside it have namespaces of their own, and descend from the container's.
     """
     own = _namespace(init, proc)
     parents = {pid: _parent(pid, proc) for pid in _pids(proc)}

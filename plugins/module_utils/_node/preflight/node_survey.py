@@ -102,13 +102,13 @@ class Gatherer:
             coming=frozenset(coming),
             credential=credential,
             permissions=self._permissions(credential),
-            load=self._load() if any(item.claim for item in items) else None,
+            loads=self._loads() if any(item.claims for item in items) else (),
             shares=shares or {},
             version=self._version() if asks.version else "",
             subids=_subids() if any(subids.needed(item.config) for item in items) else None,
         )
 
-    def _load(self) -> Load:
+    def _loads(self) -> tuple[Load, ...]:
         return gpuload.read(self.node, self._places.pve)
 
     def _version(self) -> str:

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.gpu import vendors
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.checks import download_addresses
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.checks.download_addresses import Address
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.checks.subject import Checks, Subject
@@ -21,8 +22,8 @@ from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.finding 
 CHECKS = check = Checks()
 
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
-# What apt verifies by its key.
-_SIGNED = ("uri", "nvidia_repo_url", "key_url")
+# What apt verifies by its key, beside the repositories of drivers.
+_SIGNED = ("uri", "key_url")
 
 
 @check
@@ -51,6 +52,10 @@ def keys_are_known(subject: Subject) -> Iterator[Finding]:
             yield _of_repository(subject, index, given[1], item, expected, f"Remove {' or '.join(given)}.")
 
 
+def _driver_repositories() -> list[str]:
+    return [vendor.keys.guest_repository for vendor in vendors.VENDORS if vendor.keys.guest_repository]
+
+
 def _of_repository(
     subject: Subject, index: int, key: str, item: Mapping[str, Any], expected: str, remedy: str
 ) -> Finding:
@@ -75,7 +80,7 @@ def _judged(subject: Subject, file: str, item: Address) -> Iterator[Finding]:
         expected = "an address without user name and password, which everybody could read who sees the inventory"
         remedy = "Remove them. apt reads them from /etc/apt/auth.conf.d."
         yield Finding(file, item.path, "an address with credentials", expected, remedy)
-    signed = item.path[-1] in _SIGNED or isinstance(item.path[-1], int)
+    signed = item.path[-1] in (*_SIGNED, *_driver_repositories()) or isinstance(item.path[-1], int)
     if url.scheme.lower() == "http" and not item.sha256 and not signed and host.lower() not in LOOPBACK:
         checksum = str(item.path[-1]).removesuffix("url") + "sha256"
         has_checksum = str(item.path[-1]).endswith("_url")

@@ -9,15 +9,16 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.gpu import driver_versions
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.gpu import driver_versions, vendors
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.gpu.vendor import Vendor
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.checks.subject import Checks, Subject
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.finding import Finding
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.fleet import Container, Fleet
 
 CHECKS = check = Checks()
 
-_GPU = r"(?:[1-9]?[0-9]|(?:[0-9A-Fa-f]{4,8}:)?[0-9A-Fa-f]{2}:[0-9A-Fa-f]{2}[.][0-7]|GPU-[0-9A-Fa-f-]{8,36})"
-_ASSIGNMENT = re.compile(rf"{_GPU}(?:, ?{_GPU})*\Z")
+_INDEX_OR_PCI = r"[1-9]?[0-9]|(?:[0-9A-Fa-f]{4,8}:)?[0-9A-Fa-f]{2}:[0-9A-Fa-f]{2}[.][0-7]"
+_HAS_UUID = re.compile(r"[A-Za-z][A-Za-z0-9]*-")
 _BELOW_RUNNING = ("defined", "created", "configured")
 
 
@@ -28,8 +29,25 @@ def gpus(fleet: Fleet, ctid: str) -> tuple[str, ...] | None:
         if value == "none":
             return ()
         if value is not None:
-            return tuple(part.strip() for part in value.split(",")) if _ASSIGNMENT.match(value) else None
+            return tuple(part.strip() for part in value.split(",")) if _is_assignment(value) else None
     return None
+
+
+@check
+def known_form_of_each_gpu(subject: Subject) -> Iterator[Finding]:
+    """A GPU is assigned by its index, its PCI address, or a UUID as its vendor writes them."""
+    for container in subject.fleet.containers.values():
+        value = container.text("gpu_assignment")
+        if value is None or value == "none" or _is_assignment(value) or not _HAS_UUID.search(value):
+            continue  # the schema refuses what has no UUID at all
+        path = container.place("gpu_assignment")
+        remedy = "Write the UUID as the tool of the GPU's driver lists it, or the index of the GPU."
+        yield subject.at(path, subject.show(path, value), "indices, PCI addresses or UUIDs of GPUs", remedy)
+
+
+def _is_assignment(value: str) -> bool:
+    words = "|".join([_INDEX_OR_PCI, *(vendor.uuid for vendor in vendors.VENDORS)])
+    return re.match(rf"(?:{words})(?:, ?(?:{words}))*\Z", value) is not None
 
 
 @check
@@ -46,14 +64,17 @@ def each_gpu_once(subject: Subject) -> Iterator[Finding]:
 
 @check
 def ranks_have_gpus(subject: Subject) -> Iterator[Finding]:
-    """vLLM has no more tensor-parallel ranks than the container has GPUs; one rank may run on the CPU."""
+    """A server has no more ranks than its container has GPUs; one rank may run on the CPU."""
     for ctid, container in subject.fleet.containers.items():
-        ranks, assigned = container.config.get("vllm_tensor_parallel_size"), gpus(subject.fleet, ctid)
-        if assigned is None or not isinstance(ranks, int) or isinstance(ranks, bool):
+        assigned = gpus(subject.fleet, ctid)
+        if assigned is None:
             continue
         have = len(set(assigned))
-        if ranks > max(have, 1):
-            path = container.place("vllm_tensor_parallel_size")
+        for key in (server.ranks for server in subject.servers if server.ranks):
+            ranks = container.config.get(key)
+            if not isinstance(ranks, int) or isinstance(ranks, bool) or ranks <= max(have, 1):
+                continue
+            path = container.place(key)
             yield subject.at(
                 path,
                 subject.show(path, ranks),
@@ -70,26 +91,27 @@ def memory_of_shared_gpus(subject: Subject) -> Iterator[Finding]:
     a container that is to be removed never do.
     """
     shares: dict[str, float] = {}
+    keys: dict[str, str] = {}
     for ctid, container in subject.fleet.containers.items():
-        share = container.config.get("vllm_gpu_memory_utilization")
-        if not isinstance(share, (int, float)) or isinstance(share, bool) or not _runs(container):
-            continue
-        if 0 < share <= 1:
-            shares[ctid] = float(share)
+        for server in subject.servers if _runs(container) else ():
+            share = server.share(container.config)
+            if share is not None and 0 < share <= 1:
+                shares[ctid] = shares.get(ctid, 0.0) + share
+                keys[ctid] = server.memory_share
     full: dict[tuple[str, ...], list[str]] = {}
     for (_node, gpu), users in _users(subject.fleet, shares).items():
         if round(sum(shares[ctid] for ctid in users), 6) > 1:
             full.setdefault(tuple(users), []).append(gpu)
     for members, indices in full.items():
         last = subject.fleet.containers[members[-1]]
-        path = last.place("vllm_gpu_memory_utilization")
+        path, value = last.place(keys[last.ctid]), last.config[keys[last.ctid]]
         hidden = subject.lxc_file in subject.hidden
         total = "more than 1" if hidden else f"{round(sum(shares[ctid] for ctid in members), 6):g}"
-        others = ", ".join(members[:-1])
+        others = f" together with {', '.join(members[:-1])}" if members[:-1] else ""
         which = "GPU " + ", ".join(indices) if indices != [""] else "all GPUs"
         yield subject.at(
             path,
-            f"{subject.show(path, shares[members[-1]])}, which makes {total} of {which} together with {others}",
+            f"{subject.show(path, value)}, which makes {total} of {which}{others}",
             "at most 1.0 of a GPU for all containers that run at the same time",
             "Lower it, assign other GPUs, or keep one of them from running with target_state configured.",
         )
@@ -98,25 +120,33 @@ def memory_of_shared_gpus(subject: Subject) -> Iterator[Finding]:
 @check
 def one_driver_version(subject: Subject) -> Iterator[Finding]:
     """The driver of the containers is the host's to the patch version: the kernel module accepts no other."""
-    nvidia = subject.hypervisor.get("nvidia")
-    host = nvidia if isinstance(nvidia, dict) else {}
-    versions = {
-        f"driver_version of {subject.hypervisor_file}": host.get("driver_version"),
-        f"runfile_url of {subject.hypervisor_file}": _runfile_version(host.get("runfile_url")),
-        "nvidia_driver_version": subject.fleet.top.get("nvidia_driver_version"),
-        "nvidia_runfile_url": _runfile_version(subject.fleet.top.get("nvidia_runfile_url")),
-    }
-    known = {what: version for what, version in versions.items() if isinstance(version, str)}
-    if len(set(known.values())) < 2:
-        return
-    key = next((key for key in ("nvidia_driver_version", "nvidia_runfile_url") if key in known), "")
-    others = ", ".join(f"{told} in {what}" for what, told in known.items() if what != key and told != known.get(key))
-    expected = "the same version everywhere" + ("" if subject.hidden else f" ({others})")
-    if key:
-        yield subject.at((key,), subject.show((key,), known[key]), expected, _SAME)
-    else:
-        got = "two versions of the driver"
-        yield Finding(subject.hypervisor_file, ("nvidia", "driver_version"), got, expected, _SAME)
+    for vendor in vendors.VENDORS:
+        found = vendor.versions(subject.hypervisor, subject.fleet.top).items()
+        versions = {path: _runfile_version(value) if _is_runfile(vendor, path) else value for path, value in found}
+        known = {path: version for path, version in versions.items() if isinstance(version, str)}
+        if len(set(known.values())) < 2:
+            continue
+        own = next((path for path in known if len(path) == 1), ())
+        others = ", ".join(
+            f"{told} in {_of_file(subject, path)}"
+            for path, told in known.items()
+            if path != own and told != known.get(own)
+        )
+        expected = "the same version everywhere" + ("" if subject.hidden else f" ({others})")
+        if own:
+            yield subject.at(own, subject.show(own, known[own]), expected, _SAME)
+        else:
+            got = "two versions of the driver"
+            place = (vendor.keys.section, vendor.keys.version)
+            yield Finding(subject.hypervisor_file, place, got, expected, _SAME)
+
+
+def _is_runfile(vendor: Vendor, path: tuple[str, ...]) -> bool:
+    return path[-1] in (vendor.keys.runfile, vendor.keys.guest_runfile)
+
+
+def _of_file(subject: Subject, path: tuple[str, ...]) -> str:
+    return path[0] if len(path) == 1 else f"{path[-1]} of {subject.hypervisor_file}"
 
 
 _SAME = "Write the same version in both files: the container's driver must be the host's, to the patch version."

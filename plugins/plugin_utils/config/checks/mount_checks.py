@@ -69,7 +69,7 @@ def _taken(subject: Subject, container: Container, mount: Mount) -> str:
             if isinstance(item, Mapping) and isinstance(item.get(key), str) and plain(item[key]) == folder:
                 return f"{list_key}/{index}"
     store = model_keys.store_of(subject.hypervisor)
-    if model_keys.reads(container, store) and model_keys.own_mount(container, store) is None:
+    if model_keys.key_of_model(container, store, subject.servers) and model_keys.own_mount(container, store) is None:
         same = plain(store["path"]) == plain(mount.host_path)
         return "model_store" if plain(model_keys.folder_inside(store)) == folder and not same else ""
     return ""

@@ -14,14 +14,15 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.gpu.servers import Server
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.finding import Finding, Pointer, show
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.fleet import Container, Fleet, cycles
 
 
 @dataclass(frozen=True)
 class Subject:
-    """What is checked: the fleet, the hypervisor configuration, the nodes of the inventory source, and how the
-    files are called.
+    """What is checked: the fleet, the hypervisor configuration, the nodes of the inventory source, how the files are
+    called, and the servers whose keys containers can have.
     """
 
     fleet: Fleet
@@ -30,6 +31,7 @@ class Subject:
     lxc_file: str
     hypervisor_file: str
     hidden: frozenset[str] = field(default_factory=frozenset)
+    servers: tuple[Server, ...] = ()
 
     def at(self, path: Pointer, got: str, expected: str, remedy: str, nearest: str | None = None) -> Finding:
         """A finding in the file of the containers."""

@@ -8,10 +8,11 @@ containers.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.gpu.servers import Server
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.checks import (
     clone_checks,
     download_checks,
@@ -39,6 +40,10 @@ from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.json.jso
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.json.jsontext import JsonText
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.old_files import misplaced
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.old_files.lenient import settled
+from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.old_files.spellings import (
+    old_container_keys,
+    old_spellings,
+)
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.schema.explain import Explainer
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.schema.schemajudge import (
     MISSING_LIBRARY,
@@ -92,15 +97,23 @@ class Outcome:
     stored: Mapping[str, model_keys.Stored] = field(default_factory=dict)
 
 
+ServersOf = Callable[[Fleet], tuple[Server, ...]]
+
+
+def no_servers(_fleet: Fleet) -> tuple[Server, ...]:
+    """Return no server, for a caller that has no features."""
+    return ()
+
+
 def read_hypervisor(text: JsonText, schema: Mapping[str, Any]) -> dict[str, Any]:
     """Return the hypervisor configuration in the form in which roles read it, whatever is wrong with it."""
     lifted, _moves = misplaced.lifted(text.value)
-    return load_hypervisor(settled(lifted, schema))[0]
+    return load_hypervisor(settled(lifted, schema), old_spellings(schema))[0]
 
 
 def read_containers(text: JsonText, schema: Mapping[str, Any]) -> dict[str, Any]:
     """Return the containers' configurations in the form in which modules read them, as the file would have them."""
-    return document_of(load_fleet(settled(text.value, schema)))
+    return document_of(load_fleet(settled(text.value, schema), old_container_keys(schema)))
 
 
 def document_of(fleet: Fleet) -> dict[str, Any]:
@@ -113,6 +126,7 @@ def validate(
     hypervisor: Source | None,
     nodes: tuple[str, ...] | None = None,
     further_checks: Iterable[Check] = (),
+    servers_of: ServersOf = no_servers,
 ) -> Outcome:
     """Judge both files.
 
@@ -121,6 +135,7 @@ def validate(
         hypervisor: `hypervisor_config.json`, if there is one.
         nodes: names of the nodes that the inventory source knows; None skips what concerns them.
         further_checks: checks that the caller adds, such as those that look at files.
+        servers_of: the servers that the features of a fleet bring, as their manifests declare them.
     """
     sources = [lxc] + ([hypervisor] if hypervisor is not None else [])
     lifted, moves = misplaced.lifted(hypervisor.text.value if hypervisor is not None else None)
@@ -130,8 +145,10 @@ def validate(
     for source, value in zip(sources, values, strict=True):
         found += _text_findings(source)
         found += _schema_findings(source, value, source is lxc)
-    fleet = load_fleet(values[0])
-    host, host_deprecations = load_hypervisor(values[1] if hypervisor is not None else None)
+    fleet = load_fleet(values[0], old_container_keys(lxc.schema))
+    host_spellings = old_spellings(hypervisor.schema) if hypervisor is not None else {}
+    host, host_deprecations = load_hypervisor(values[1] if hypervisor is not None else None, host_spellings)
+    servers = servers_of(fleet)
     warnings = _warnings(lxc, fleet.deprecations)
     if hypervisor is not None:
         warnings += _warnings(hypervisor, [*host_deprecations, *misplaced.deprecations(moves)])
@@ -141,13 +158,15 @@ def validate(
         warnings += _warnings(hypervisor, told)
     if lxc.text.readable:
         hidden = frozenset(source.file for source in sources if source.hidden)
-        subject = Subject(fleet, host, nodes, lxc.file, hypervisor.file if hypervisor is not None else "", hidden)
+        subject = Subject(
+            fleet, host, nodes, lxc.file, hypervisor.file if hypervisor is not None else "", hidden, servers
+        )
         for check in (*ALL_CHECKS, *further_checks):
             found += check(subject)
     if hypervisor is not None and moves:
         found = [_as_written(finding, moves) if finding.file == hypervisor.file else finding for finding in found]
     # Only now: the checks are about what stands in the file.
-    fleet, stored = model_keys.completed(sharedmounts.completed(fleet, host), host)
+    fleet, stored = model_keys.completed(sharedmounts.completed(fleet, host), host, servers)
     return Outcome(fleet, host, tuple(_placed(found, sources)), tuple(warnings), stored)
 
 

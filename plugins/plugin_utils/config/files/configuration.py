@@ -38,7 +38,10 @@ from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.host.mod
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.json.jsontext import JsonText, parse
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.policy import load_policy
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.features.contained import folder_of, is_below
-from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.features.feature_checks import feature_checks
+from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.features.feature_checks import (
+    feature_checks,
+    servers_of,
+)
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.features.feature_policy import feature_policy
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.features.manifests import search_places
 
@@ -138,7 +141,7 @@ class ConfigurationReader:
         further = [application_scripts, *feature_checks(search)]
         if policy is not None:
             further += [*policy_checks(policy), *feature_policy(policy, search)]
-        outcome = validate(lxc, host, tuple(result.nodes), further)
+        outcome = validate(lxc, host, tuple(result.nodes), further, lambda fleet: servers_of(fleet, search))
         result.fleet = _without_secrets(outcome.fleet, lxc)
         if host is not None:
             result.hypervisor = redacted(outcome.hypervisor, HOST, host.schema, host.hidden)

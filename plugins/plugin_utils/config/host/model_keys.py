@@ -3,17 +3,18 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The host's store of models, and the containers that read from it.
 
-A container whose `vllm_model` is in the store gets the store as a read-only bind mount, without a word in its own
+A container whose model is in the store gets the store as a read-only bind mount, without a word in its own
 entry: the whole store, so that another model is another path and no other mount, which would wait for a restart.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.gpu.servers import Server
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.fleet import Container, Fleet
 
 DEFAULT_ENDPOINT = "https://huggingface.co"
@@ -73,10 +74,12 @@ def folder_inside(store: Mapping[str, Any]) -> str:
     return str(store.get("container_path") or store["path"])
 
 
-def reads(container: Container, store: Mapping[str, Any]) -> bool:
-    """Whether the container takes its model from the store."""
-    model = container.text("vllm_model")
-    return bool(store) and not container.absent and model is not None and model in models(store)
+def key_of_model(container: Container, store: Mapping[str, Any], servers: Iterable[Server]) -> str | None:
+    """The key of the container whose model is in the store, or None: then it takes none from there."""
+    if not store or container.absent:
+        return None
+    keys = (server.model for server in servers if server.model)
+    return next((key for key in keys if container.text(key) in models(store)), None)
 
 
 def own_mount(container: Container, store: Mapping[str, Any]) -> str | None:
@@ -87,18 +90,21 @@ def own_mount(container: Container, store: Mapping[str, Any]) -> str | None:
     return None
 
 
-def completed(fleet: Fleet, hypervisor: Mapping[str, Any]) -> tuple[Fleet, dict[str, Stored]]:
+def completed(
+    fleet: Fleet, hypervisor: Mapping[str, Any], servers: Iterable[Server]
+) -> tuple[Fleet, dict[str, Stored]]:
     """The fleet with the store's mounts, and what each container that reads from it must know."""
     store = store_of(hypervisor)
-    readers = [ctid for ctid, container in fleet.containers.items() if reads(container, store)]
+    keys = {ctid: key_of_model(container, store, servers) for ctid, container in fleet.containers.items()}
+    readers = {ctid: key for ctid, key in keys.items() if key is not None}
     if not readers:
         return fleet, {}
     containers, stored = dict(fleet.containers), {}
     known = models(store)
-    for ctid in readers:
+    for ctid, key in readers.items():
         container = containers[ctid]
         own = own_mount(container, store)
-        stored[ctid] = Stored(own or folder_inside(store), known[str(container.text("vllm_model"))]["revision"])
+        stored[ctid] = Stored(own or folder_inside(store), known[str(container.text(key))]["revision"])
         if own is None:
             mount = {"host_path": store["path"], "container_path": folder_inside(store), "read_only": True}
             config = {**container.config, "mount_points": [*_mounts(container), mount]}

@@ -15,7 +15,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-from ...gpu import devices
+from ...gpu import devices, vendors
+from ...gpu.vendor import Vendor
 from ...pve import properties, rawlines
 from ...pve.conffile import ConfFile
 from .. import digest
@@ -26,14 +27,8 @@ SOURCE = "gpu_assignment"
 WAY = "gpu_passthrough"
 RAW = "raw"
 """The value of that key with which GPUs are passed on by raw lines rather than by ``devN``."""
-DRIVER = "nvidia-driver"
-"""The word in a manifest's ``container.facts`` for the version of the node's loaded driver."""
 DEVICES_SINCE = (8, 2)  # the first Proxmox VE whose containers have devN
 SLOTS = 256  # dev0 to dev255
-# What an assignment decides on, whoever passed it on: a clone has its source's devices (PVE facts, 'Clones').
-_ASSIGNED = re.compile(r"/dev/nvidia\d+\Z|/dev/nvidia-caps/nvidia-cap\d+\Z")
-# The permission of a card as written here; the driver's cards have a major number of their own, the control node 255.
-_ALLOWED = re.compile(r"c 195:(?!25[45])(\d+) rw\Z")
 
 
 def has_devices(version: str) -> bool:
@@ -51,13 +46,16 @@ def classes(wanted: Wanted) -> set[str]:
 def looks(wanted: Wanted) -> bool:
     """Whether anything must be known of the node's GPUs for this container, or for a source of it."""
     facts = any((feature.get("container") or {}).get("facts") for feature in wanted.features)
-    return devices.CLASS in classes(wanted) or facts or (wanted.source is not None and looks(wanted.source))
+    return bool(_vendors(wanted)) or facts or (wanted.source is not None and looks(wanted.source))
 
 
-def complete(wanted: Wanted, node: devices.Gpus) -> Wanted:
-    """The container with the devices of its assignment, and with digests that count the node's facts."""
-    source = complete(wanted.source, node) if wanted.source is not None else None
-    features, changed = _features(wanted.features, {DRIVER: node.version})
+def complete(wanted: Wanted, *nodes: devices.Gpus) -> Wanted:
+    """The container with the devices of its assignment, and with digests that count the node's facts.
+
+    ``nodes`` are the node's GPUs, those of each vendor for itself. One that is left out has no driver there.
+    """
+    source = complete(wanted.source, *nodes) if wanted.source is not None else None
+    features, changed = _features(wanted.features, {gpus.vendor.driver_fact: gpus.version for gpus in nodes})
     application = wanted.application
     if application and changed:
         application = _above(application, changed)
@@ -65,12 +63,18 @@ def complete(wanted: Wanted, node: devices.Gpus) -> Wanted:
     needed = classes(wanted)
     # A device that a manifest names by its path: PVE itself says so when it is missing.
     named = tuple(devices.Device(path, mode="") for path in sorted(needed) if path.startswith("/"))
-    if devices.CLASS not in needed:
+    needed_vendors = _vendors(wanted)
+    if not needed_vendors:
         return replace(completed, devices=named or None)
+    there = {gpus.vendor.device_class: gpus for gpus in nodes}
+    found: list[devices.Device] = list(named)
     try:
-        return replace(completed, devices=(*named, *devices.devices(node, wanted.assignment)))
+        for vendor in needed_vendors:
+            gpus = there.get(vendor.device_class, devices.Gpus(vendor=vendor))
+            found += devices.devices(gpus, wanted.assignment)
     except devices.GpuError as error:
         return replace(completed, device_error=f"{SOURCE}: {error}")
+    return replace(completed, devices=tuple(found))
 
 
 def desired_devices(wanted: Wanted, conf: ConfFile) -> dict[str, Desired]:
@@ -92,9 +96,11 @@ def desired_devices(wanted: Wanted, conf: ConfFile) -> dict[str, Desired]:
 
 def not_assigned(wanted: Wanted, actual: Mapping[str, str], options: Mapping[str, Any]) -> list[str]:
     """The ``devN`` of GPUs that the container's assignment doesn't name. Other devices are foreign and stay."""
-    if wanted.devices is None or devices.CLASS not in classes(wanted):
+    needed = _vendors(wanted)
+    if wanted.devices is None or not needed:
         return []
-    return [key for key, path in _there(actual) if key not in options and _ASSIGNED.match(path)]
+    # What an assignment decides on, whoever passed it on: a clone has its source's devices (PVE facts, 'Clones').
+    return [key for key, path in _there(actual) if key not in options and _is_assigned(path, needed)]
 
 
 def wanted_lines(wanted: Wanted) -> list[rawlines.Line]:
@@ -108,27 +114,41 @@ def wanted_lines(wanted: Wanted) -> list[rawlines.Line]:
 
 def lines_not_assigned(wanted: Wanted, there: Iterable[rawlines.Line]) -> list[rawlines.Line]:
     """The raw lines of GPUs that the container's assignment doesn't name, as a clone has those of its source."""
-    if wanted.devices is None or devices.CLASS not in classes(wanted):
+    needed = _vendors(wanted)
+    if wanted.devices is None or not needed:
         return []
     kept = set(wanted_lines(wanted))
     # By devN a card that is assigned needs no line of its own, and one that stays does no harm.
     assigned = {device.path for device in wanted.devices}
-    return [line for line in there if line not in kept and _is_of_a_card(line, assigned)]
+    return [line for line in there if line not in kept and _is_of_a_card(line, assigned, needed)]
 
 
-def _is_of_a_card(line: rawlines.Line, assigned: set[str]) -> bool:
+def _is_of_a_card(line: rawlines.Line, assigned: set[str], needed: Iterable[Vendor]) -> bool:
     key, value = line
     if key == "lxc.mount.entry":
         path = value.partition(" ")[0]
-        return bool(_ASSIGNED.match(path)) and path not in assigned
-    allowed = _ALLOWED.match(value) if key == "lxc.cgroup2.devices.allow" else None
-    return allowed is not None and f"/dev/nvidia{allowed.group(1)}" not in assigned
+        return _is_assigned(path, needed) and path not in assigned
+    if key != "lxc.cgroup2.devices.allow":
+        return False
+    allowed = [path for path in (vendor.permitted(value) for vendor in needed) if path is not None]
+    return bool(allowed) and not assigned.intersection(allowed)
+
+
+def _is_assigned(path: str, needed: Iterable[Vendor]) -> bool:
+    return any(vendor.is_assigned(path) for vendor in needed)
+
+
+def _vendors(wanted: Wanted) -> tuple[Vendor, ...]:
+    """The vendors whose GPUs the container's features need."""
+    return vendors.of_classes(classes(wanted))
 
 
 def source_of(wanted: Wanted, lines: Iterable[rawlines.Line]) -> str:
     """The key of the configuration that raw lines which come or go are there for."""
     own = set(rawlines.wanted_lines(wanted.config))
-    return WAY if any("/dev/nvidia" in value for key, value in lines if (key, value) not in own) else "lxc_options"
+    paths = [vendor.own_paths for vendor in vendors.VENDORS]
+    values = [value for key, value in lines if (key, value) not in own]
+    return WAY if any(path in value for path in paths for value in values) else "lxc_options"
 
 
 def _by_lines(wanted: Wanted, device: devices.Device) -> bool:

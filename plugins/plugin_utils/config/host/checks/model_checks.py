@@ -47,9 +47,10 @@ def store_can_be_mounted(subject: Subject) -> Iterator[Finding]:
     store = model_keys.store_of(subject.hypervisor)
     first_clone = first_clones(subject.fleet)
     for ctid, container in subject.fleet.containers.items():
-        if not model_keys.reads(container, store) or model_keys.own_mount(container, store) is not None:
+        key = model_keys.key_of_model(container, store, subject.servers)
+        if key is None or model_keys.own_mount(container, store) is not None:
             continue
-        model, path = container.config["vllm_model"], container.place("vllm_model")
+        model, path = container.config[key], container.place(key)
         reason, _remedy = needs_copy(container, first_clone.get(ctid))
         if reason:
             yield subject.at(
@@ -57,7 +58,7 @@ def store_can_be_mounted(subject: Subject) -> Iterator[Finding]:
                 f"{subject.show(path, model)}, a model of model_store, although {reason}",
                 "no model of the store there: it comes by a bind mount, and with one PVE can neither clone the "
                 "container nor take a snapshot of it",
-                "Move vllm_model to the containers that are cloned from it, or remove what needs the copy.",
+                f"Move {key} to the containers that are cloned from it, or remove what needs the copy.",
             )
         taken = _taken(container.config, model_keys.folder_inside(store))
         if taken:

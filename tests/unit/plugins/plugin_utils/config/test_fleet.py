@@ -15,14 +15,18 @@ from hypothesis import strategies as st
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.files.schema_files import load_schema
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.fleet import (
     MOVED_HYPERVISOR_KEYS,
-    RENAMED_CONTAINER_KEYS,
-    RENAMED_HYPERVISOR_KEYS,
     cycles,
     groups,
     guess_ctids,
     load_fleet,
     load_hypervisor,
 )
+from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.old_files.spellings import (
+    old_container_keys,
+    old_spellings,
+)
+
+HOST = old_spellings(load_schema("hypervisor_config"))
 
 
 def test_defaults_are_merged_deeply_and_lists_replaced():
@@ -136,7 +140,9 @@ def test_loading_never_fails(document: Any):
 
 
 def test_old_spellings_of_the_hypervisor_configuration():
-    config, deprecations = load_hypervisor({"$schema": "x", "nvidia_driver": {"version": "580.1"}, "timezone": "UTC"})
+    config, deprecations = load_hypervisor(
+        {"$schema": "x", "nvidia_driver": {"version": "580.1"}, "timezone": "UTC"}, HOST
+    )
     assert config == {"nvidia": {"driver_version": "580.1"}, "timezone": "UTC"}
     assert [item.new for item in deprecations] == ["nvidia", "driver_version"]
 
@@ -165,27 +171,16 @@ def test_what_stands_elsewhere_in_the_field_is_moved():
 
 
 def test_an_old_spelling_in_an_old_one_is_told_where_it_stands():
-    _config, told = load_hypervisor({"nvidia_driver": {"version": "580.1"}})
+    _config, told = load_hypervisor({"nvidia_driver": {"version": "580.1"}}, HOST)
     assert [item.path for item in told] == [("nvidia_driver",), ("nvidia_driver", "version")]
 
 
 def test_old_spellings_are_those_of_the_schemas():
-    def renamed(node: Any, path: tuple[str, ...] = ()) -> dict[tuple[str, ...], str]:
-        found = {}
-        for key, item in node.get("properties", {}).items():
-            if "x-phoenix-renamed-to" in item:
-                found[(*path, key)] = item["x-phoenix-renamed-to"]
-            found.update(renamed(item, (*path, key)))
-        return found
-
-    container = renamed(load_schema("phoenix_lxc_configs")["$defs"]["container"])
-    assert container == {(key,): new for key, new in RENAMED_CONTAINER_KEYS.items()}
-    host = {
-        path: new
-        for path, new in renamed(load_schema("hypervisor_config")).items()
-        if path[0] != "nvidia_driver" or len(path) == 1
+    assert old_container_keys(load_schema("phoenix_lxc_configs")) == {
+        "clone_from_template_ctid": "clone_from_ctid",
+        "vllm_api_port": "vllm_port",
     }
-    assert host == dict(RENAMED_HYPERVISOR_KEYS)
+    assert list(HOST.items()) == [(("nvidia_driver",), "nvidia"), (("nvidia", "version"), "driver_version")]
     network = load_schema("hypervisor_config")["properties"]["network"]["properties"]
     moved = {
         ("network", key): piece["x-phoenix-moved-to"] for key, piece in network.items() if "x-phoenix-moved-to" in piece

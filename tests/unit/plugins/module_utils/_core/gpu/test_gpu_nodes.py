@@ -133,7 +133,7 @@ CAPS = {"MIG": ("nvidia-caps/nvidia-cap21", "nvidia-caps/nvidia-cap22")}
 
 
 def container(node: Node, assignment: str | None, way: str = "dev") -> Wanted:
-    feature = {"name": "gpu", "digest": "d", "components": {}, "container": {"devices": [gpus.CLASS]}}
+    feature = {"name": "gpu", "digest": "d", "components": {}, "container": {"devices": ["nvidia-gpu"]}}
     config = {"gpu_passthrough": way} if way != "dev" else {}
     return hostneeds.complete(Wanted(950, "pve", config, (feature,), assignment=assignment), node.read())
 

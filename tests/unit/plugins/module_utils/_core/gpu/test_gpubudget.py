@@ -5,21 +5,27 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.gpu import memory_budget
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.gpu.devices import Gpu, Gpus
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.gpu.memory_budget import Claim, Load, Memory
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.gpu.servers import Server
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.gpu.vendors import NVIDIA
 
+MANIFEST = Path(__file__).resolve().parents[6] / "roles" / "vllm" / "meta" / "phoenix_feature.yml"
+SERVER = Server.from_manifest(yaml.safe_load(MANIFEST.read_text(encoding="utf-8"))["server"])
 A, B = "GPU-00000000-aaaa", "GPU-00000001-bbbb"
 NODE = Gpus(version="570.124.06", gpus=(Gpu("0000:01:00.0", 0, A), Gpu("0000:02:00.0", 1, B)))
 MEMORY = {A: Memory(24000, 12000), B: Memory(24000, 2)}
 
 
 def claim(ctid: int = 950, assignment: str | None = "0", share: float | None = 0.9, **more: Any) -> Claim:
-    return Claim(ctid, assignment, share, **more)
+    return Claim(ctid, assignment, SERVER, share, **more)
 
 
 def load(holders: dict[int, set[int]] | None = None, **more: Any) -> Load:
@@ -126,9 +132,14 @@ def test_budget(name: str) -> None:
 @pytest.mark.parametrize(
     ("config", "assignment", "state", "found"),
     [
-        ({"vllm_gpu_memory_utilization": 0.5}, "0", "completed", Claim(950, "0", 0.5)),
-        ({"vllm_model": "a/b"}, None, "running", Claim(950, None, 0.92, told=False)),
-        ({"vllm_tensor_parallel_size": 2}, None, "completed", Claim(950, None, None, told=False, ranks=2)),
+        ({"vllm_gpu_memory_utilization": 0.5}, "0", "completed", Claim(950, "0", SERVER, 0.5)),
+        ({"vllm_model": "a/b"}, None, "running", Claim(950, None, SERVER, 0.92, told=False)),
+        (
+            {"vllm_tensor_parallel_size": 2},
+            None,
+            "completed",
+            Claim(950, None, SERVER, None, told=False, ranks=2),
+        ),
         ({"vllm_gpu_memory_utilization": 0.5}, "none", "completed", None),
         ({"vllm_gpu_memory_utilization": 0.5}, "0", "configured", None),
         ({"vllm_gpu_memory_utilization": 0.5, "is_template": True}, "0", "completed", None),
@@ -136,7 +147,8 @@ def test_budget(name: str) -> None:
     ],
 )
 def test_who_claims(config: dict[str, Any], assignment: str | None, state: str, found: Claim | None) -> None:
-    assert memory_budget.claim(950, config, assignment, state) == found
+    claims = memory_budget.claims(950, config, assignment, state, [SERVER])
+    assert claims == (() if found is None else (found,))
 
 
 def test_cards_of_a_config() -> None:
@@ -153,7 +165,7 @@ def test_cards_of_a_config() -> None:
         ("lxc.mount.entry", "/dev/nvidia3 dev/nvidia3 none bind,optional,create=file"),
         ("lxc.mount.entry", "/dev/nvidia-uvm-tools dev/nvidia-uvm-tools none bind,optional,create=file"),
     ]
-    assert memory_budget.cards(head, raw) == {1, 3}
+    assert memory_budget.cards(head, raw, NVIDIA) == {1, 3}
 
 
 @pytest.mark.parametrize(
@@ -172,7 +184,8 @@ def test_container_of_a_process(text: str, ctid: int | None) -> None:
 
 
 def test_answers_of_nvidia_smi() -> None:
+    assert NVIDIA.memory is not None
     memory = f"{A}, 24576, 18432\n{B}, [N/A], [N/A]\nNo devices were found\n"
-    assert memory_budget.parse_memory(memory) == {A: Memory(24576, 18432)}
+    assert NVIDIA.memory.parse_memory(memory) == {A: Memory(24576, 18432)}
     processes = f"{A}, 4711, 18000\n{A}, 4712, [N/A]\n{B}, 99, 300\n"
-    assert memory_budget.parse_processes(processes) == [(A, 4711, 18000), (B, 99, 300)]
+    assert NVIDIA.memory.parse_processes(processes) == [(A, 4711, 18000), (B, 99, 300)]

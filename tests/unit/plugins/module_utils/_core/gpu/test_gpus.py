@@ -8,6 +8,7 @@ from __future__ import annotations
 import pytest
 
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.gpu import devices as gpus
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.gpu import vendors
 
 OPEN = """NVRM version: NVIDIA UNIX Open Kernel Module for x86_64  570.124.06  Release Build  (dvs-builder@U22-I3)
 GCC version:  gcc version 12.2.0 (Debian 12.2.0-14)
@@ -78,7 +79,7 @@ def paths(found: gpus.Gpus, assignment: str | None) -> list[str]:
 @pytest.mark.parametrize(("text", "version"), [(OPEN, "570.124.06"), (CLOSED, "535.161.07"), ("", ""), ("x\n", "")])
 def test_driver_version(text: str, version: str) -> None:
     """Of both flavours of the kernel module; the compiler's version is never taken for it."""
-    assert gpus.driver_version(text) == version
+    assert vendors.NVIDIA.read_version(text) == version
 
 
 @pytest.mark.parametrize(

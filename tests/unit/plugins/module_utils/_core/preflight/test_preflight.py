@@ -17,6 +17,7 @@ from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container
 )
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.plan import planner
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.gpu import devices, memory_budget
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.gpu.servers import Server
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.preflight import judgement, node_faults
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.preflight.demands import candidate_from
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.preflight.judgement import Facts, Room
@@ -342,10 +343,11 @@ def test_what_the_hypervisors_play_makes_is_not_made_by_hand():
 
 def test_what_is_started_on_a_gpu_is_judged_with_its_key():
     """The report has it among the others; a node whose GPUs were not looked at is not judged."""
-    claimed = {**item(vllm_gpu_memory_utilization=0.7), "gpu": {"assignment": None}}
+    server = Server("one", memory_share="vllm_gpu_memory_utilization")
+    claimed = {**item(vllm_gpu_memory_utilization=0.7), "gpu": {"assignment": None, "servers": [server.to_json()]}}
     node = devices.Gpus(version="1", gpus=(devices.Gpu("0000:01:00.0", 0, "GPU-1"),))
     load = memory_budget.Load(node, {951: frozenset({0})})
-    finding = only(judge(claimed, load=load, shares={951: 0.5}))
+    finding = only(judge(claimed, loads=(load,), shares={951: 0.5}))
     assert finding.pointer == "/lxc_configs/950/vllm_gpu_memory_utilization"
     assert judge(claimed, shares={951: 0.5}).findings == ()
-    assert judge(item(vllm_gpu_memory_utilization=0.7), load=load, shares={951: 0.5}).findings == ()
+    assert judge(item(vllm_gpu_memory_utilization=0.7), loads=(load,), shares={951: 0.5}).findings == ()

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.gpu.vendors import NVIDIA
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.gpu import gpuusers
 
 # pid: (parent, PID namespace). 10 is the node's, 100 the container's first process, 30 one that was sent into it,
@@ -65,7 +66,7 @@ def test_an_open_device_is_found_by_its_number(devices: dict[str, tuple[int, int
     """Of a real process, under the node's name for the device."""
     with open("/dev/full", "rb") as full, subprocess.Popen(["sleep", "60"], stdin=full) as process:
         try:
-            users = {user.pid: user for user in gpuusers.users(os.getpid(), devices)}
+            users = {user.pid: user for user in gpuusers.users(os.getpid(), NVIDIA, devices)}
         finally:
             process.kill()
     assert (users[process.pid].devices if process.pid in users else ()) == found

@@ -13,7 +13,8 @@ from types import SimpleNamespace
 import pytest
 
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.model import Wanted
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.gpu.devices import CLASS, Gpu, Gpus
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.gpu.devices import Gpu, Gpus
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.gpu.vendors import NVIDIA
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.gpu import driver_files
 
 FILES = {
@@ -51,7 +52,7 @@ def test_everything_is_read(root: Path, monkeypatch: pytest.MonkeyPatch) -> None
         return lstat(path)
 
     monkeypatch.setattr(driver_files.os, "lstat", device)
-    found = driver_files.read_gpus(str(root))
+    found = driver_files.read_gpus(NVIDIA, str(root))
     assert (found.version, found.gpus) == ("570.124.06", (Gpu("0000:01:00.0", 0, "GPU-1", "X"),))
     assert (found.devices, found.instances) == ({"/dev/nvidia0": (195, 0)}, {"gpu0/gi1": 12, "gpu0/gi1/ci0": 13})
     assert (found.majors["nvidia-uvm"], found.modules["nvidia"]) == (511, "570.124.06")
@@ -59,7 +60,7 @@ def test_everything_is_read(root: Path, monkeypatch: pytest.MonkeyPatch) -> None
 
 def test_a_node_without_a_driver(tmp_path: Path) -> None:
     """Nothing of it is there, and nothing fails."""
-    found = driver_files.read_gpus(str(tmp_path))
+    found = driver_files.read_gpus(NVIDIA, str(tmp_path))
     assert (found.version, found.gpus, dict(found.devices)) == ("", (), {})
 
 
@@ -67,13 +68,13 @@ def test_the_files_are_read_for_those_that_need_them_only(monkeypatch: pytest.Mo
     """A settled fleet without GPUs costs nothing."""
     asked: list[str] = []
 
-    def read(root: str = "/") -> Gpus:
+    def read(root: str = "/") -> tuple[Gpus, ...]:
         asked.append(root)
-        return Gpus()
+        return (Gpus(),)
 
-    monkeypatch.setattr(driver_files, "read_gpus", read)
+    monkeypatch.setattr(driver_files, "read_all", read)
     assert driver_files.complete(Wanted(950, "pve", {})).device_error is None
     assert asked == []
-    wanted = driver_files.complete(Wanted(951, "pve", {}, classes=(CLASS,)))
+    wanted = driver_files.complete(Wanted(951, "pve", {}, classes=(NVIDIA.device_class,)))
     assert "no NVIDIA driver loaded" in str(wanted.device_error)
     assert asked == ["/"]

@@ -289,6 +289,13 @@ GPUS = [
         "Lower it",
         "(1)",
     ),
+    several(
+        "a UUID of no vendor",
+        {"950 gpu_assignment": "0,CARD-8f6a2c1e"},
+        "/lxc_configs/950/gpu_assignment",
+        "Write the UUID as the tool",
+        "UUIDs of GPUs",
+    ),
     several("a GPU twice", {"950 gpu_assignment": "0,0"}, "/lxc_configs/950/gpu_assignment", 'Write "0"', "once"),
     several(
         "a shared GPU too full",

@@ -19,6 +19,8 @@ from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.finding 
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.json.jsontext import parse
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.report import LIMIT, line, lines, report
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.schema import schemajudge
+from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.features.feature_checks import servers_of
+from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.features.manifests import Search
 from ansible_collections.phoenix.hypervisor.tests.unit.plugins.plugin_utils.config.documents.faults import (
     FAULTS,
     GOOD,
@@ -41,7 +43,7 @@ def judge(lxc: bytes, host: bytes | None = None, nodes: tuple[str, ...] = ("pve"
     """Validate two files as the inventory plugin does."""
     containers = Source("lxc.json", parse(lxc), load_schema("phoenix_lxc_configs"), hidden)
     hypervisor = None if host is None else Source("host.json", parse(host), load_schema("hypervisor_config"), hidden)
-    return validate(containers, hypervisor, nodes)
+    return validate(containers, hypervisor, nodes, servers_of=lambda fleet: servers_of(fleet, Search()))
 
 
 def test_the_table_is_large_and_names_are_unique():

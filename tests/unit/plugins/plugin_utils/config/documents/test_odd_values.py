@@ -21,6 +21,8 @@ from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.document
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.files.schema_files import load_schema
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.json.jsontext import parse
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.report import report
+from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.features.feature_checks import servers_of
+from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.features.manifests import Search
 from ansible_collections.phoenix.hypervisor.tests.unit.plugins.plugin_utils.config.documents.faults import (
     GOOD,
     GOOD_HOST,
@@ -95,7 +97,7 @@ def judged(lxc: Any, host: Any) -> Outcome:
         Source(name, parse(json.dumps(document).encode()), schema)
         for name, document, schema in (("lxc.json", lxc, LXC), ("host.json", host, HOST))
     ]
-    outcome = validate(sources[0], sources[1], ("pve",))
+    outcome = validate(sources[0], sources[1], ("pve",), servers_of=lambda fleet: servers_of(fleet, Search()))
     text = report(outcome.findings)
     assert all(char.isprintable() or char == "\n" for char in text)
     return outcome

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.gpu.servers import Server
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.fleet import load_fleet
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.host import model_keys
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.host.hostshape import host_config
@@ -23,7 +24,9 @@ def completed(config: dict[str, Any], store: Any = None) -> tuple[Any, Any]:
     """(its mount points, what it is told) of container 950."""
     fleet = load_fleet({"lxc_configs": {"950": {"name": "x", "template": "a:vztmpl/b", **config}}})
     before = fleet.containers["950"].config.get("mount_points")
-    found, stored = model_keys.completed(fleet, {} if store == {} else {"model_store": store or STORE})
+    found, stored = model_keys.completed(
+        fleet, {} if store == {} else {"model_store": store or STORE}, [Server("one", model="vllm_model")]
+    )
     assert fleet.containers["950"].config.get("mount_points") == before  # never in place
     told = stored["950"].variables() if stored else None
     return found.containers["950"].config.get("mount_points"), told

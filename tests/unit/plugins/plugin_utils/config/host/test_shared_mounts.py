@@ -22,6 +22,8 @@ from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.document
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.files.schema_files import load_schema
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.json.jsontext import parse
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.report import line
+from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.features.feature_checks import servers_of
+from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.features.manifests import Search
 
 BASE = {
     "template": "local:vztmpl/debian.tar.zst",
@@ -44,6 +46,7 @@ def judge(volumes: Any, hidden: bool = False, host: dict[str, Any] | None = None
         Source("lxc.json", parse(lxc), load_schema("phoenix_lxc_configs")),
         Source("host.json", parse(config), load_schema("hypervisor_config"), hidden),
         ("pve",),
+        servers_of=lambda fleet: servers_of(fleet, Search()),
     )
 
 

@@ -34,6 +34,7 @@ from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.pve.fwfil
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.files.schema_files import load_schema
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.fleet import load_fleet
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.old_files.lenient import settled
+from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.old_files.spellings import old_container_keys
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.container import application_files
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.container.wanted import wanted as options_of
 from ansible_collections.phoenix.hypervisor.tests.unit.plugins.plugin_utils.config.schema.tables import (
@@ -158,7 +159,9 @@ MINIMAL: dict[str, Any] = {
 def config_of(changes: dict[str, Any]) -> dict[str, Any]:
     """The container's configuration as the inventory makes it."""
     raw = {key: value for key, value in {**MINIMAL, **changes}.items() if value is not None}
-    return load_fleet(settled({"lxc_configs": {"950": raw}}, SCHEMA)).containers["950"].config
+    return (
+        load_fleet(settled({"lxc_configs": {"950": raw}}, SCHEMA), old_container_keys(SCHEMA)).containers["950"].config
+    )
 
 
 def changed(under: dict[str, Any], key: str, value: Any) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container
     Wanted,
 )
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.plan import planner
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.gpu import devices
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.gpu import devices, vendors
 
 COMMON = {"/dev/nvidiactl": (195, 255), "/dev/nvidia-uvm": (511, 0), "/dev/nvidia-uvm-tools": (511, 1)}
 NODE = devices.Gpus(
@@ -34,9 +34,14 @@ def feature(name: str, under: list[tuple[str, str]], **container: Any) -> dict[s
     return {"name": name, "components": parts, "digest": digest.digest(parts), "container": container}
 
 
+FACTS = {"version": "nvidia-driver"}
+
+
 def stack() -> tuple[dict[str, Any], ...]:
     base = feature("base", [])
-    driver = feature("driver", [("base", base["digest"])], devices=[devices.CLASS], facts={"version": "nvidia-driver"})
+    driver = feature(
+        "driver", [("base", base["digest"])], devices=[vendors.NVIDIA.device_class], facts={"version": "nvidia-driver"}
+    )
     return base, driver, feature("serve", [("base", base["digest"]), ("driver", driver["digest"])])
 
 
@@ -96,7 +101,7 @@ def test_a_device_that_a_manifest_names_by_its_path() -> None:
 
 def test_the_devices_of_a_clone_source_count() -> None:
     """A clone that lists no GPU feature of its own has its source's."""
-    assert hostneeds.looks(Wanted(950, "pve", {}, classes=(devices.CLASS,)))
+    assert hostneeds.looks(Wanted(950, "pve", {}, classes=(vendors.NVIDIA.device_class,)))
     assert not hostneeds.looks(Wanted(950, "pve", {}, stack()[:1]))
 
 

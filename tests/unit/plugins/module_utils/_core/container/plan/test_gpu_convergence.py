@@ -31,7 +31,7 @@ NODE = gpus.Gpus(
     },
     instances={"gpu0/gi1": 12},
 )
-GPU = {"name": "gpu", "digest": "d", "components": {}, "container": {"devices": [gpus.CLASS]}}
+GPU = {"name": "gpu", "digest": "d", "components": {}, "container": {"devices": ["nvidia-gpu"]}}
 OTHER_DEVICES = ({}, {"dev0": "/dev/fuse"}, {"dev2": "path=/dev/net/tun,mode=0666", "dev5": "/dev/kvm"})
 OTHER_LINES: tuple[list[tuple[str, str]], ...] = (
     [],

@@ -1,0 +1,57 @@
+# Copyright (c) 2026, Phoenix Hypervisor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What a feature's manifest says of the server that it installs: which keys of a container speak of GPUs and models."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Optional
+
+
+@dataclass(frozen=True)
+class Server:
+    """A server and its keys in a container's configuration. An empty name: it has no such key.
+
+    ``memory_share`` is the part of each GPU's memory that it takes, from 0 to 1, ``default_memory_share`` what it
+    takes when it has a model and the key is missing. ``ranks`` is the number of GPUs that it needs at the same time,
+    ``model`` the model that it serves.
+    """
+
+    name: str
+    memory_share: str = ""
+    default_memory_share: Optional[float] = None
+    ranks: str = ""
+    model: str = ""
+
+    @classmethod
+    def from_manifest(cls, item: Mapping[str, Any]) -> Server:
+        """Return the server of a valid manifest's ``server``."""
+        keys, default = item.get("keys") or {}, item.get("default_memory_share")
+        return cls(
+            str(item["name"]),
+            str(keys.get("memory_share") or ""),
+            None if default is None else float(default),
+            str(keys.get("ranks") or ""),
+            str(keys.get("model") or ""),
+        )
+
+    @classmethod
+    def from_json(cls, item: Mapping[str, Any]) -> Server:
+        """Return what ``to_json`` made a mapping of."""
+        return cls(**{name: item[name] for name in cls.__dataclass_fields__ if name in item})
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as a module's option."""
+        return asdict(self)
+
+    def speaks_of_gpus(self, config: Mapping[str, Any]) -> bool:
+        """Return whether a container's configuration has one of its keys."""
+        return any(key and key in config for key in (self.memory_share, self.ranks, self.model))
+
+    def share(self, config: Mapping[str, Any]) -> Optional[float]:
+        """Return the share that stands in a configuration, None for none or one of another type."""
+        value = config.get(self.memory_share) if self.memory_share else None
+        return float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else None

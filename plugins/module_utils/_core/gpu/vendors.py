@@ -1,0 +1,145 @@
+# Copyright (c) 2026, Phoenix Hypervisor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The table of GPU vendors, a row each, with what reads their drivers' files and tools.
+
+Nothing else in the plugins and playbooks names a vendor. To add one, add a row; a test does so with an invented one.
+"""
+
+from __future__ import annotations
+
+import re
+
+from .vendor import Files, Gpu, Instances, Keys, Memory, MemoryTool, SharedNode, Vendor
+
+_FIELD = re.compile(r"^([^:\n]+):[ \t]*(.*?)[ \t]*$", re.MULTILINE)
+_NVIDIA_VERSION = re.compile(r"^NVRM version:.*?[ \t](\d+(?:\.\d+)+)(?:[ \t]|$)", re.MULTILINE)
+_NVIDIA_MIG = re.compile(r"gpu(\d+)/mig/(gi\d+(?:/ci\d+)?)/access\Z")
+_NVIDIA_FORMAT = "--format=csv,noheader,nounits"
+
+
+def _nvidia_version(text: str) -> str:
+    """Return the version of the loaded kernel module, of either flavor; empty for none."""
+    found = _NVIDIA_VERSION.search(text)
+    return found.group(1) if found else ""
+
+
+def _nvidia_card(address: str, text: str) -> Gpu | None:
+    values = {name.strip(): value for name, value in _FIELD.findall(text)}
+    minor = values.get("Device Minor", "")
+    if not minor.isdigit() or values.get("GPU Excluded", "No") == "Yes":
+        return None  # bound to the driver and kept from use: it has no device node
+    uuid = values.get("GPU UUID", "")
+    return Gpu(address.lower(), int(minor), "" if "?" in uuid else uuid, values.get("Model", ""))
+
+
+def _nvidia_instance(path: str, text: str) -> tuple[str, int] | None:
+    """Return a MIG instance, such as ``gpu0/gi1``, and the minor of its capability.
+
+    Without one (nv_cap_enable_devfs=0) the file itself is the right.
+    """
+    found = _NVIDIA_MIG.match(path)
+    minor = dict(_FIELD.findall(text)).get("DeviceFileMinor", "") if found else ""
+    return (f"gpu{found.group(1)}/{found.group(2)}", int(minor)) if found and minor.isdigit() else None
+
+
+def _nvidia_memory(text: str) -> dict[str, Memory]:
+    """Return the memory by UUID; what is N/A is left out."""
+    rows = (row for row in _rows(text) if row[1].isdigit() and row[2].isdigit())
+    return {row[0]: Memory(int(row[1]), int(row[2])) for row in rows}
+
+
+def _nvidia_processes(text: str) -> list[tuple[str, int, int]]:
+    rows = (row for row in _rows(text) if row[1].isdigit() and row[2].isdigit())
+    return [(row[0], int(row[1]), int(row[2])) for row in rows]
+
+
+def _rows(text: str) -> list[list[str]]:
+    rows = ([part.strip() for part in line.split(",")] for line in text.splitlines())
+    return [row for row in rows if len(row) == 3]
+
+
+def _nvidia_maker(path: str) -> str:
+    """Return what makes a device node: one card at a time, and those of MIG where the vendor's tools meet them."""
+    if path.startswith("/dev/nvidia-caps/"):
+        return "nvidia-smi"
+    number = path[len("/dev/nvidia") :]
+    return f"nvidia-modprobe -u -c {number if number.isdigit() else 0}"
+
+
+# PVE facts, 'NVIDIA and Docker in LXC': the major number of nvidia-uvm is dynamic, the nodes of nvidia-caps matter for
+# MIG, and all nodes exist only after nvidia-modprobe or the first use of CUDA.
+NVIDIA = Vendor(
+    name="NVIDIA",
+    device_class="nvidia-gpu",
+    driver_fact="nvidia-driver",
+    files=Files(
+        version="proc/driver/nvidia/version",
+        cards="proc/driver/nvidia/gpus/*/information",
+        devices=("dev/nvidia*", "dev/nvidia-caps/*"),
+        modules=("nvidia", "nvidia_uvm", "nvidia_modeset"),
+    ),
+    read_version=_nvidia_version,
+    read_card=_nvidia_card,
+    card_node="/dev/nvidia{minor}",
+    own_paths="/dev/nvidia",
+    # As the driver makes its nodes itself (NVreg_DeviceFileMode). PVE's own 0660 with the container's root as owner
+    # would shut out each service that runs as a user of its own; a group's number is unknown before the container is.
+    mode="0666",
+    # The control node is always needed; so are the two of nvidia-uvm, for CUDA.
+    shared=(
+        SharedNode("/dev/nvidiactl"),
+        SharedNode("/dev/nvidia-uvm", "nvidia-uvm", computes=True),
+        SharedNode("/dev/nvidia-uvm-tools", "nvidia-uvm"),
+        SharedNode("/dev/nvidia-modeset", optional=True),
+    ),
+    major=195,
+    shared_minors=(254, 255),  # nvidia-modeset and nvidiactl
+    # mig-minors, beside this folder, has a line for each instance that there could be; here are those that exist.
+    instances=Instances(
+        folder="proc/driver/nvidia/capabilities",
+        files=("gpu*/mig/gi*/access", "gpu*/mig/gi*/ci*/access"),
+        read=_nvidia_instance,
+        card=lambda name: int(name.partition("/")[0][len("gpu") :]),
+        node="/dev/nvidia-caps/nvidia-cap{minor}",
+        driver="nvidia-caps",
+        # The driver's DeviceFileMode is 292, which is 0444. Opening one is the right itself.
+        mode="0444",
+    ),
+    memory=MemoryTool(
+        memory=("nvidia-smi", "--query-gpu=uuid,memory.total,memory.used", _NVIDIA_FORMAT),
+        parse_memory=_nvidia_memory,
+        processes=("nvidia-smi", "--query-compute-apps=gpu_uuid,pid,used_memory", _NVIDIA_FORMAT),
+        parse_processes=_nvidia_processes,
+    ),
+    uuid="GPU-[0-9A-Fa-f-]{8,36}",
+    maker=_nvidia_maker,
+    lister="nvidia-smi -L",
+    log_word="NVRM",
+    keys=Keys(
+        section="nvidia",
+        version="driver_version",
+        runfile="runfile_url",
+        guest_version="nvidia_driver_version",
+        guest_runfile="nvidia_runfile_url",
+        guest_repository="nvidia_repo_url",
+    ),
+)
+
+VENDORS: tuple[Vendor, ...] = (NVIDIA,)
+
+
+def classes() -> frozenset[str]:
+    """Return the classes of devices that manifests can name."""
+    return frozenset(vendor.device_class for vendor in VENDORS)
+
+
+def facts() -> frozenset[str]:
+    """Return the facts of nodes that manifests can name."""
+    return frozenset(vendor.driver_fact for vendor in VENDORS)
+
+
+def of_classes(names: frozenset[str] | set[str]) -> tuple[Vendor, ...]:
+    """Return the vendors of these classes of devices."""
+    return tuple(vendor for vendor in VENDORS if vendor.device_class in names)
