@@ -20,7 +20,7 @@ def old_container_keys(schema: Mapping[str, Any]) -> dict[str, str]:
 
 
 def old_spellings(schema: Mapping[str, Any]) -> dict[Pointer, str]:
-    """Return the paths of old keys in the host's file and their new names, the outer ones first.
+    """Return {path of an old key in the host's file: its new name}, the outer keys first.
 
     What lies under an old key is left out: it is renamed under the new one.
     """

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.gpu import devices as gpus
@@ -174,3 +176,9 @@ def test_what_is_missing_is_named(found: gpus.Gpus, assignment: str, words: str)
 def test_the_modeset_node_is_passed_only_when_it_is_there() -> None:
     """CUDA does without it."""
     assert "/dev/nvidia-modeset" not in paths(node(1, without="/dev/nvidia-modeset"), None)
+
+
+@pytest.mark.parametrize("vendor", vendors.VENDORS, ids=lambda vendor: vendor.name)
+def test_the_words_of_manifests_are_documented(vendor: vendors.Vendor) -> None:
+    text = (Path(__file__).resolve().parents[6] / "docs" / "features.md").read_text(encoding="utf-8")
+    assert f"| {vendor.name} | `{vendor.device_class}` | `{vendor.driver_fact}` |\n" in text
