@@ -58,8 +58,8 @@ def _compare(storage: Mapping[str, Any], row: Mapping[str, Any], result: Calls) 
             continue
         if key in FIXED.get(kind, ()):
             result.notes.append(
-                f"storage {sid}: {key} is {row.get(key)}, not {value}. PVE never changes it for a storage that is "
-                f"there: remove the storage (`pvesm remove {sid}` keeps its data) and run again"
+                f"storage {sid}: {key} is {row.get(key)}, not {value}. PVE never changes it for an existing "
+                f"storage: remove the storage (`pvesm remove {sid}` keeps its data) and run again"
             )
         elif key == "nodes" and not words(value):
             delete.append(key)

@@ -4,8 +4,8 @@
 
 """The lease of a container: one run at a time.
 
-A run that is alive is never displaced: it keeps its lease fresh with every module call, and while a module of it is at
-work on the node or a command inside the container the kernel holds a lock for it (the busy file, which the connection
+A run that is alive is never displaced: it keeps its lease fresh with every module call, and while a module of it
+works on the node or a command inside the container the kernel holds a lock for it (the busy file, which the connection
 plugin holds too). An interrupted run is displaced at once when its own controller says that the process is gone, else
 after two minutes. What it left running inside the container is ended (leftovers.py). A module on the node outlives its
 controller and is awaited: it looks at the lease before each call and while it waits, and stops when the lease is
