@@ -87,7 +87,7 @@ def test_warnings_are_a_success_that_is_shown():
 
 def test_a_task_that_outlasts_its_time_is_left_to_the_node_and_told():
     client = Scripted({"status": "running"}, {"status": "running"}, [{"t": "still at it"}])
-    with pytest.raises(PveError, match="goes on at the node"):
+    with pytest.raises(PveError, match="continues on the node"):
         tasks.wait_task(client, "pve", UPID, "c", 0)
 
 
