@@ -17,6 +17,7 @@ from ansible_collections.phoenix.hypervisor.plugins.modules import (
     phoenix_files,
     phoenix_initramfs,
     phoenix_json_file,
+    phoenix_runfile,
     phoenix_zfs_arc,
 )
 
@@ -193,3 +194,21 @@ def test_a_tool_that_fails_is_reported(run: Any, boot: Path) -> None:
     answer = run(phoenix_initramfs, files=[str(boot / "list")], due=True)
     assert answer["failed"]
     assert "ended with 3: no space" in answer["msg"]
+
+
+def test_an_installer_that_fails_is_reported_with_the_end_of_its_log(run: Any, tmp_path: Path) -> None:
+    file, log = tmp_path / "x.run", tmp_path / "log"
+    options: dict[str, Any] = {"path": str(file), "arguments": ["--a b"], "log": str(log), "installs": "driver 2"}
+    dry = run(phoenix_runfile, **options, _ansible_check_mode=True)
+    assert (dry["changed"], dry["diff"]["prepared"]) == (True, "install driver 2 by its run file, instead of none\n")
+    file.write_text(f'echo "got $1"; for n in $(seq 99); do echo line $n >> {log}; done; exit $(cat {tmp_path}/rc)\n')
+    (tmp_path / "rc").write_text("0")
+    assert run(phoenix_runfile, **options)["changed"]
+    (tmp_path / "rc").write_text("3")
+    failed = run(phoenix_runfile, **options)
+    assert failed["failed"]
+    assert failed["msg"].startswith("The installer of driver 2 ended with 3: got --a b\n")
+    assert failed["msg"].splitlines()[2:] == [f"line {number}" for number in range(75, 100)]
+    log.unlink()
+    file.write_text("exit 1")
+    assert run(phoenix_runfile, **options)["msg"] == "The installer of driver 2 ended with 1: it wrote nothing"
