@@ -6,10 +6,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shlex
 import stat
-import tempfile
 from typing import Any, NamedTuple
 
 MOST_BYTES = 1024 * 1024
@@ -63,7 +63,12 @@ def replace(module: Any, path: str, content: str, mode: int, validate: str | Non
     validate: a command with `%s` in the place of the path.
     """
     target = os.path.realpath(path)
-    handle, temporary = tempfile.mkstemp(prefix=".phoenix-", dir=os.path.dirname(target))
+    # One name for each file: the next run replaces what a killed one left. Programs that read all files of a folder,
+    # such as logrotate and sudo, skip this ending.
+    temporary = os.path.join(os.path.dirname(target), f".{os.path.basename(target)}.dpkg-tmp")
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(temporary)
+    handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
     try:
         with os.fdopen(handle, "w", encoding="utf-8", errors="surrogateescape") as file:
             file.write(content)

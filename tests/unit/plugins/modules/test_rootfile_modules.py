@@ -63,6 +63,7 @@ def test_files_are_written_once_with_their_modes(run: Any, tmp_path: Path) -> No
 def test_a_file_that_is_refused_stays_as_it_was(run: Any, tmp_path: Path) -> None:
     path = tmp_path / "file"
     path.write_text("good")
+    (tmp_path / ".file.dpkg-tmp").write_text("left by a killed run")
     command = "/bin/sh -c 'echo no such word >&2; grep -q good \"$1\"' sh %s"
     answer = run(phoenix_files, files=[{"path": str(path), "content": "bad", "validate": command}])
     assert answer["failed"]
