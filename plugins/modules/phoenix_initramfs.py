@@ -44,7 +44,7 @@ image:
 
 import glob
 import os
-from typing import Any, Optional
+from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
@@ -53,7 +53,7 @@ from ansible_collections.phoenix.hypervisor.plugins.module_utils._node import en
 TOOL, IMAGES = "/usr/sbin/update-initramfs", "/boot/initrd.img-"
 
 
-def changed_at(path: str) -> Optional[int]:
+def changed_at(path: str) -> int | None:
     """Return the time of the last change of a file in nanoseconds, None for one that is missing."""
     try:
         return os.stat(path).st_mtime_ns
