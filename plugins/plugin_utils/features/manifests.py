@@ -168,14 +168,22 @@ def servers(names: Iterable[str], search: Search = Search()) -> tuple[Server, ..
 
     Features that can't be used are left out; check_features reports them.
     """
-    _errors, found = _find_all(dict.fromkeys([*_own_features(), *names]), search)
-    declared = (feature.manifest.get("server") for feature in found.values())
+    _errors, found = _find_all(dict.fromkeys(names), search)
+    declared = [*_own_servers(), *(feature.manifest.get("server") for feature in found.values())]
     return tuple(dict.fromkeys(Server.from_manifest(item) for item in declared if item))
 
 
 @functools.cache
-def _own_features() -> tuple[str, ...]:
-    return tuple(known_features())
+def _own_servers() -> tuple[Mapping[str, Any], ...]:
+    """Return what the manifests of the collection's own features declare. Nothing else of their roles is read."""
+    loader, folder = DataLoader(), _collection_roles(HOME)
+    found = []
+    for name in known_features():
+        try:
+            found.append(_manifest(loader, name, os.path.join(folder, name), required=True).get("server"))
+        except (FeatureError, AnsibleError):
+            continue
+    return tuple(item for item in found if item)
 
 
 def known_features(search: Search = Search()) -> list[str]:
@@ -191,7 +199,7 @@ def known_features(search: Search = Search()) -> list[str]:
 def forget() -> None:
     """Forget what was read from disk. For tests; a run reads every role once."""
     _load.cache_clear()
-    _own_features.cache_clear()
+    _own_servers.cache_clear()
     role_digests.role_files_hash.cache_clear()
 
 
