@@ -12,15 +12,23 @@ from typing import Any, Callable
 from ..._core.container.config import firewall_changes
 from ..._core.container.model import Entry, Observation, Wanted
 from ..._core.pve.fwfile import Rule, rule_of_answer
-from ..pve.client import Client, LostAnswerError, PveError
+from ..pve.client import (
+    AlreadyRunningError,
+    Client,
+    LockedError,
+    LostAnswerError,
+    MissingError,
+    NotRunningError,
+    PveError,
+    StaleConfigError,
+)
 from ..pve.tasks import handed_to_ha, is_upid, pauses, started, wait_task, with_lock_wait
 from ..store import Store
 from . import creations, identity, turns
 from .observe import Observer, read_conf
 
-# What PVE says when the goal of a call has been reached already.
-ALREADY = {"/status/start": "already running", "/status/shutdown": "not running"}
-MISSING = "does not exist"  # of a container whose destruction had been asked for already
+# The refusals which say that the goal of a call has been reached already.
+ALREADY: dict[str, type[PveError]] = {"/status/start": AlreadyRunningError, "/status/shutdown": NotRunningError}
 
 
 class Calls:
@@ -96,11 +104,11 @@ class Calls:
             raise
         except PveError as error:
             # Somebody else, or the worker of an earlier, killed run, got there between our look and the call.
-            gone = method == "DELETE" and path.endswith(f"/lxc/{wanted.ctid}") and MISSING in error.reason
+            gone = method == "DELETE" and path.endswith(f"/lxc/{wanted.ctid}") and isinstance(error, MissingError)
             gone = gone and read_conf(self._observer.node, wanted.ctid, self._observer.pve)[0] is None
-            if error.locked:
+            if isinstance(error, LockedError):
                 raise self._with_holder(error, path) from None
-            if not gone and not any(path.endswith(end) and words in error.reason for end, words in ALREADY.items()):
+            if not gone and not any(path.endswith(end) and isinstance(error, kind) for end, kind in ALREADY.items()):
                 raise
             return []
 
@@ -119,7 +127,7 @@ class Calls:
             active = []
         names = ", ".join(f"{task.get('type')} of {task.get('user')} ({task.get('upid')})" for task in active)
         words = f"{error.reason} - waited {self._lock_wait:.0f} s for {names or 'a lock that no task of PVE holds'}"
-        return PveError(error.call, error.status, words, error.errors, error.log)
+        return LockedError(error.call, error.status, words, error.errors, error.log, error.fault)
 
     def _turns(self, source: str) -> Callable[[], bool]:
         """Whether the workers of a clone source still take turns at its lock; each turn can take long.
@@ -140,7 +148,8 @@ class Calls:
         """The digest under which the positions of the plan hold. Raises PveError when the rules are others by now."""
         answer = self._client().request("GET", path) or []
         if tuple(map(rule_of_answer, answer)) != self.rules:
-            raise PveError(f"GET {path}", 0, "detected modified configuration - its rules are not those of the file")
+            words = "detected modified configuration - its rules are not those of the file"
+            raise StaleConfigError(f"GET {path}", 0, words)
         return str(answer[0].get("digest", ""))
 
     def _follow(self, wanted: Wanted, entry: Entry, path: str, answer: Any, seen: Observation) -> list[str]:

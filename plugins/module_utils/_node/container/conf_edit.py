@@ -17,8 +17,9 @@ from collections.abc import Iterable
 
 from ..._core.pve import rawlines
 from ..._core.pve.conffile import parse_conf
-from ..pve.client import PveError
+from ..pve.client import LockedError, StaleConfigError, refused
 
+CHANGED = "detected modified configuration - file changed by other user? Try again."  # as PVE says it
 LOCKS = "/run/lock/lxc"
 LOCK_WAIT = 10.0  # as long as PVE itself waits
 
@@ -40,11 +41,11 @@ def edit_raw_lines(
         with open(path, "rb") as file:
             data = file.read()
         if hashlib.sha1(data, usedforsecurity=False).hexdigest() != digest:
-            raise PveError(call, 0, "detected modified configuration - file changed by other user? Try again.")
+            raise StaleConfigError(call, 0, CHANGED)
         text = data.decode("utf-8")
         held = parse_conf(text).head.get("lock")
         if held:
-            raise PveError(call, 0, f"CT is locked ({held})")
+            raise refused(call, 0, f"CT is locked ({held})")
         temporary = f"{path}.tmp.{os.getpid()}"
         try:
             with open(temporary, "w", encoding="utf-8") as file:
@@ -58,7 +59,7 @@ def edit_raw_lines(
                 os.unlink(temporary)
             raise
     except OSError as error:
-        raise PveError(call, 0, f"{error.strerror}") from None
+        raise refused(call, 0, f"{error.strerror}") from None
     finally:
         os.close(handle)
 
@@ -72,5 +73,5 @@ def _lock(handle: int, ctid: int, call: str) -> None:
         except OSError:
             if time.monotonic() > deadline:
                 words = f"can't lock file '{LOCKS}/pve-config-{ctid}.lock' - got timeout"
-                raise PveError(call, 0, words) from None
+                raise LockedError(call, 0, words) from None
         time.sleep(0.1)

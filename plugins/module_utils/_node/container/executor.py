@@ -18,7 +18,7 @@ from ..._core.container.model import Entry, Observation, Plan, Record, Step, Wan
 from ..._core.container.plan import guard, instance, planner, wayback
 from ..audit import Audit
 from ..guest import guest
-from ..pve.client import Client, PveError
+from ..pve.client import Client, PveError, StaleConfigError, refused
 from ..pve.tasks import nothing, pauses, with_lock_wait
 from ..store import Store, StoreError
 from . import identity, recording
@@ -44,11 +44,7 @@ def node_command(what: str) -> None:
     except (OSError, subprocess.SubprocessError) as error:
         raise PveError(f"pct {what}", 0, str(error)) from None
     if done.returncode:
-        raise PveError(f"pct {what}", 0, done.stderr.strip() or f"exit code {done.returncode}")
-
-
-def _is_stale(cause: BaseException | None) -> bool:
-    return isinstance(cause, PveError) and "detected modified configuration" in cause.reason
+        raise refused(f"pct {what}", 0, done.stderr.strip() or f"exit code {done.returncode}")
 
 
 class Executor:
@@ -139,7 +135,9 @@ class Executor:
                 again = iter(AGAIN)
             except StepError as failure:
                 pause = next(again, None)
-                if pause is None or not (_is_stale(failure.__cause__) or self._calls.lost is not None):
+                if pause is None or not (
+                    isinstance(failure.__cause__, StaleConfigError) or self._calls.lost is not None
+                ):
                     raise
                 time.sleep(pause)
                 self._recover(wanted, failure)

@@ -14,14 +14,14 @@ from typing import Callable
 from ..._core.container.model import Observation, Past, Record
 from ..._core.container.plan import instance
 from ..._core.pve import marker
-from ..pve.client import Client, PveError
+from ..._core.pve.faults import ended_well
+from ..pve.client import Client, PveError, StaleConfigError
 from ..pve.tasks import started, task_path
 from ..store import Store
 from . import creations, recording
-from .conf_edit import edit_raw_lines
+from .conf_edit import CHANGED, edit_raw_lines
 from .observe import PVE, conf_path, read_conf
 
-CHANGED = "detected modified configuration - file changed by other user? Try again."
 LIMIT = 200  # of PVE's tasks of one CTID
 
 
@@ -57,7 +57,7 @@ def write_marker(node: str, ctid: int, store: Store, digest: str, locks: str, pv
     if conf is None or not ident:
         raise PveError(f"edit of {path}", 0, "the container does not exist" if conf is None else "no instance id")
     if digest not in ("", now):
-        raise PveError(f"edit of {path}", 0, CHANGED)
+        raise StaleConfigError(f"edit of {path}", 0, CHANGED)
     line = marker.line(str(ident))
     if conf.markers != (line,):
         edit_raw_lines(path, ctid, now, [line], conf.markers, locks)
@@ -95,7 +95,7 @@ def _past(client: Client, node: str, seen: Observation, record: Record) -> Past:
         except PveError:
             status = {}  # its log is gone with a reboot
         outcome = str(status.get("exitstatus") or "")
-        if status.get("status") == "stopped" and outcome != "OK" and not outcome.startswith("WARNINGS"):
+        if status.get("status") == "stopped" and not ended_well(outcome):
             failed = outcome or "unexpected status"
     query = {"vmid": seen.ctid, "source": "all", "limit": LIMIT}
     return past_of(creations.tasks(client, node, query), started(upid) if upid else instance.since(record), failed)
@@ -109,7 +109,7 @@ def past_of(tasks: Iterable[Mapping[str, object]], after: int, failed: str = "")
     oldest_first.sort(key=lambda item: int(str(item.get("starttime") or 0)))
     for task in oldest_first:
         status = str(task.get("status") or "")
-        if status != "OK" and not status.startswith("WARNINGS"):
+        if not ended_well(status):
             continue
         begun = int(str(task.get("starttime") or 0))
         when = datetime.fromtimestamp(begun, timezone.utc).strftime("%Y-%m-%d %H:%M:%S UTC")

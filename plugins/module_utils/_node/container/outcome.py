@@ -12,6 +12,7 @@ from typing import Any
 from ..._core.container import states
 from ..._core.container.model import Observation, Plan, Step
 from ..._core.pve.advice import advice
+from ..._core.pve.faults import decode
 from ..pve.client import PveError
 
 
@@ -29,7 +30,11 @@ class Outcome:
 
 def next_step(ctid: int, error: Exception) -> str:
     """What the reader of a failure can do about it, as the end of a sentence; '' when its words say it all."""
-    text = advice(ctid, str(error), error.status if isinstance(error, PveError) else None)
+    if isinstance(error, PveError):
+        # A task's log may say what its end doesn't.
+        text = advice(ctid, error.fault or decode(str(error)), error.status)
+    else:
+        text = advice(ctid, decode(str(error)))
     return f"; {text}" if text else ""
 
 

@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Callable
 
-from ..pve.client import PveError
+from ..pve.client import refused
 from ..pve.tasks import pauses
 from ..store import lock_file, private_directory
 
@@ -48,7 +48,7 @@ def await_free(
         if what is None:
             return
         if time.monotonic() > deadline and not at_work():
-            raise PveError(call, 0, f"{what} - waited {timeout:.0f} s")
+            raise refused(call, 0, f"{what} - waited {timeout:.0f} s")
         time.sleep(pause)
 
 

@@ -11,6 +11,7 @@ import subprocess
 from collections.abc import Mapping
 from typing import Any
 
+from ..._core.pve.faults import ended_well
 from ..container.observe import node_name
 from ..pve.pvesh import open_client
 from ..pve.tasks import log_tail, task_path
@@ -37,7 +38,7 @@ def _network(facts: Mapping[str, Any]) -> tuple[str, str]:
         return "waiting", ""
     outcome = str(status.get("exitstatus", "unexpected status"))
     log = log_tail(client, node, str(upid))[-5:]
-    if outcome != "OK" and not outcome.startswith("WARNINGS"):
+    if not ended_well(outcome):
         return "failed", " | ".join([f"reloading the network failed: {outcome}", *log])
     missing = [name for name in facts.get("expected") or () if not os.path.exists(f"/sys/class/net/{name}")]
     if missing:

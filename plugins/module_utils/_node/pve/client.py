@@ -7,19 +7,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Any, ClassVar, Optional, Protocol
 
-# PVE's words for a lock that ends by itself: the config's, the file's, and the one that a migration, a replication or
-# the start after a rollback holds (PVE facts, 'Locks' and 'Pending changes').
-LOCKED = ("CT is locked", "can't lock file", "Failed to obtain guest migration lock")
+from ..._core.pve.faults import Fault, decode
 
 
 class PveError(Exception):
     """A refusal or failure of the control plane, in PVE's own words, with the call that met it.
 
     ``status`` is the HTTP status (0 when the call never got an answer); ``errors`` holds PVE's text per parameter;
-    ``log`` is the tail of the task's log when a task failed.
+    ``log`` is the tail of the task's log when a task failed; ``fault`` what is wrong, None when only the words say it.
     """
+
+    KIND: ClassVar[Optional[Fault]] = None
 
     def __init__(
         self,
@@ -28,7 +28,9 @@ class PveError(Exception):
         reason: str,
         errors: Mapping[str, str] | None = None,
         log: list[str] | None = None,
+        fault: Fault | None = None,
     ) -> None:
+        self.fault = fault or self.KIND
         self.call = call
         self.status = status
         self.reason = reason.strip()
@@ -45,15 +47,70 @@ class PveError(Exception):
             parts.append("task log: " + " | ".join(self.log))
         return "; ".join(parts)
 
-    @property
-    def locked(self) -> bool:
-        """Whether another task holds the container just now, so that waiting may help."""
-        words = f"{self.reason} {' '.join(self.errors.values())}"
-        return any(text in words for text in LOCKED)
+
+class LockedError(PveError):
+    """Another task holds the container just now, so that waiting may help."""
+
+    KIND = Fault.LOCKED
 
 
-class LostAnswerError(PveError):
+class StaleConfigError(PveError):
+    """Somebody changed the configuration since it was looked at: look again."""
+
+    KIND = Fault.STALE_CONFIG
+
+
+class AlreadyRunningError(PveError):
+    """What was to be started runs."""
+
+    KIND = Fault.ALREADY_RUNNING
+
+
+class NotRunningError(PveError):
+    """What was to be stopped doesn't run."""
+
+    KIND = Fault.NOT_RUNNING
+
+
+class MissingError(PveError):
+    """Something that the call names doesn't exist."""
+
+    KIND = Fault.MISSING
+
+
+class StillRunsError(PveError):
+    """A task outlasts the time that was given to it, and goes on."""
+
+    KIND = Fault.STILL_RUNS
+
+
+class NoAnswerError(PveError):
+    """The control plane gave no answer."""
+
+    KIND = Fault.NO_ANSWER
+
+
+class LostAnswerError(NoAnswerError):
     """A write was sent and its answer was lost: it may have been carried out. Look before it is made again."""
+
+
+_CLASSES: Mapping[Fault, type[PveError]] = {
+    Fault.CREATION_HOLDS_LOCK: LockedError,
+    **{
+        kind.KIND: kind
+        for kind in (LockedError, StaleConfigError, AlreadyRunningError, NotRunningError, MissingError)
+        if kind.KIND is not None
+    },
+}
+
+
+def refused(
+    call: str, status: int, reason: str, errors: Mapping[str, str] | None = None, log: list[str] | None = None
+) -> PveError:
+    """The error of the kind that PVE's words tell of: those of the answer and of its parameters, not those of a log."""
+    fault = decode(" ".join([reason, *map(str, (errors or {}).values())]))
+    made = PveError if fault is None else _CLASSES.get(fault, PveError)
+    return made(call, status, reason, errors, log, fault)
 
 
 class Client(Protocol):

@@ -23,7 +23,7 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlencode
 
-from .client import LostAnswerError, PveError, call_text, form_value
+from .client import LostAnswerError, NoAnswerError, PveError, call_text, form_value, refused
 
 PORT = 8006
 # pveproxy serves the first of these that exists.
@@ -80,7 +80,7 @@ def pinned_fingerprint() -> str:
     raise UnavailableError(f"none of {', '.join(CERTIFICATES)} exists")
 
 
-class UnsentError(PveError):
+class UnsentError(NoAnswerError):
     """The call never left this process: repeating it does no harm."""
 
 
@@ -180,7 +180,7 @@ class LocalClient:
             text = answer.read().decode("utf-8", "replace")
         except (OSError, http.client.HTTPException) as error:
             self.close()
-            raise PveError(call, 0, f"no answer from the control plane: {error or type(error).__name__}") from None
+            raise NoAnswerError(call, 0, f"no answer from the control plane: {error or type(error).__name__}") from None
         self._used = time.monotonic()
         return decode(call, answer.status, answer.reason, text)
 
@@ -194,4 +194,4 @@ def decode(call: str, status: int, reason: str, text: str) -> Any:
     body = body if isinstance(body, dict) else {}
     if status == 200 and not body.get("errors"):
         return body.get("data")
-    raise PveError(call, status, str(body.get("message") or reason or "no reason given"), body.get("errors"))
+    raise refused(call, status, str(body.get("message") or reason or "no reason given"), body.get("errors"))

@@ -11,7 +11,7 @@ import subprocess
 from collections.abc import Mapping
 from typing import Any
 
-from .client import Client, PveError, call_text, form_value
+from .client import Client, PveError, call_text, form_value, refused
 from .local_client import LocalClient, UnavailableError
 
 VERBS = {"GET": "get", "PUT": "set", "POST": "create", "DELETE": "delete"}
@@ -32,7 +32,7 @@ class PveshClient:
             raise PveError(call, 0, f"pvesh: {error}") from None
         if done.returncode:
             words = done.stderr.strip().splitlines() or [f"pvesh ended with {done.returncode}"]
-            raise PveError(call, 500, " ".join(words[:5]))
+            raise refused(call, 500, " ".join(words[:5]))
         # A worker's log comes before its UPID; the answer is the last line.
         lines = done.stdout.strip().splitlines()
         if not lines:

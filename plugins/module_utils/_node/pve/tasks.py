@@ -12,7 +12,8 @@ from collections.abc import Mapping
 from typing import Any, Callable
 from urllib.parse import quote
 
-from .client import Client, PveError
+from ..._core.pve.faults import has_warnings
+from .client import Client, LockedError, PveError, StillRunsError, refused
 
 UPID = re.compile(r"^UPID:([^:]+):[0-9A-Fa-f]{8}:[0-9A-Fa-f]{8,9}:([0-9A-Fa-f]{8}):([^:]+):([^:]*):([^:]+):\Z")
 LOG_TAIL = 12
@@ -68,15 +69,16 @@ def wait_task(
             break
         if time.monotonic() > deadline:
             tail = log_tail(client, node, upid)
-            raise PveError(call, 0, f"task {upid} still runs after {timeout:.0f} s; it continues on the node", log=tail)
+            words = f"task {upid} still runs after {timeout:.0f} s; it continues on the node"
+            raise StillRunsError(call, 0, words, log=tail)
         time.sleep(pause)
     outcome = str(status.get("exitstatus", "unexpected status"))
     if outcome == "OK":
         return []
     tail = log_tail(client, node, upid)
-    if outcome.startswith("WARNINGS"):
+    if has_warnings(outcome):
         return [line for line in tail if "WARN" in line] or [f"{call}: {outcome}"]
-    raise PveError(call, 200, f"task failed: {outcome}", log=tail)
+    raise refused(call, 200, f"task failed: {outcome}", log=tail)
 
 
 def log_tail(client: Client, node: str, upid: str) -> list[str]:
@@ -104,8 +106,8 @@ def with_lock_wait(
         guard()
         try:
             return act()
-        except PveError as error:
-            if not error.locked or (time.monotonic() + pause > deadline and not (at_work and at_work())):
+        except LockedError:
+            if time.monotonic() + pause > deadline and not (at_work and at_work()):
                 raise
         time.sleep(pause)
     return None

@@ -13,7 +13,17 @@ import pytest
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.container import observe
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.guest import guest
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.pve import tasks
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.pve.client import PveError, call_text, form_value
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.pve.client import (
+    AlreadyRunningError,
+    LockedError,
+    MissingError,
+    NotRunningError,
+    PveError,
+    StaleConfigError,
+    call_text,
+    form_value,
+    refused,
+)
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.pve.local_client import decode
 
 UPID = "UPID:pve:00000DA9:00029BDE:6B048305:vzstart:950:root@pam:"
@@ -25,7 +35,7 @@ def test_a_plain_failure_carries_pves_words_and_the_call():
     with pytest.raises(PveError) as caught:
         decode("PUT /nodes/pve/lxc/100/config with memory", 500, "CT is locked (backup)", body)
     assert str(caught.value) == "CT is locked (backup) [PUT /nodes/pve/lxc/100/config with memory (500)]"
-    assert caught.value.locked
+    assert type(caught.value) is LockedError
 
 
 def test_a_refused_parameter_is_named():
@@ -92,7 +102,7 @@ def test_a_task_that_outlasts_its_time_is_left_to_the_node_and_told():
 
 
 def test_a_lock_is_waited_out_and_nothing_else_is():
-    answers = [PveError("c", 500, "CT is locked (disk)"), "done"]
+    answers = [refused("c", 500, "CT is locked (disk)"), "done"]
 
     def act():
         answer = answers.pop(0)
@@ -101,10 +111,10 @@ def test_a_lock_is_waited_out_and_nothing_else_is():
         return answer
 
     assert tasks.with_lock_wait(act, 10) == "done"
-    answers[:] = [PveError("c", 500, "storage 'x' does not exist")]
+    answers[:] = [refused("c", 500, "storage 'x' does not exist")]
     with pytest.raises(PveError):
         tasks.with_lock_wait(act, 10)
-    answers[:] = [PveError("c", 500, "CT is locked (backup)")]
+    answers[:] = [refused("c", 500, "CT is locked (backup)")]
     with pytest.raises(PveError, match="locked"):
         tasks.with_lock_wait(act, 0)
 
@@ -138,3 +148,29 @@ def test_the_address_is_read_from_the_kernels_table():
     )
     assert guest._address(table) == "10.1.0.7"
     assert guest._address("") is None
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [
+        (LockedError, "CT is locked (create)"),
+        (LockedError, "task failed: can't lock file '/run/lock/lxc/pve-config-950.lock' - got timeout"),
+        (LockedError, "Failed to obtain guest migration lock - replication in progress?"),
+        (StaleConfigError, "detected modified configuration - file changed by other user? Try again."),
+        (AlreadyRunningError, "CT 950 already running"),
+        (NotRunningError, "CT 950 not running"),
+        (MissingError, "Configuration file 'nodes/pve/lxc/950.conf' does not exist"),
+        (PveError, "unable to shrink disk size"),
+        (PveError, "Permission check failed (/vms/950, VM.Config.Disk)"),
+    ],
+)
+def test_pves_sentences_become_kinds_of_errors(kind, words):
+    """One function knows the sentences; what acts on a failure catches its kind."""
+    error = refused("PUT x", 500, words)
+    assert type(error) is kind
+    assert error.reason == words
+
+
+def test_the_words_of_a_parameter_count_and_those_of_a_log_do_not():
+    assert type(refused("c", 400, "Parameter verification failed.", {"vmid": "CT is locked (disk)"})) is LockedError
+    assert type(refused("c", 200, "task failed: unexpected status", log=["CT is locked (disk)"])) is PveError
