@@ -76,6 +76,10 @@ def test_membership_that_the_file_names_as_a_group_stays() -> None:
     assert plan({"username": "former", "sudo_access": False, "groups": ["sudo"]})["leave"] == []
 
 
+def test_only_a_member_leaves_the_group() -> None:
+    assert plan({"username": "outsider", "sudo_access": False})["leave"] == []
+
+
 def test_sudo_with_a_password_that_nobody_has_is_noted() -> None:
     (note,) = plan({"username": "here", "sudo_access": True})["powerless"]
     assert note.startswith("here may use sudo, which asks for a password")
