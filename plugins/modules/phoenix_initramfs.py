@@ -50,7 +50,8 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node import ending
 
-TOOL, IMAGES = "/usr/sbin/update-initramfs", "/boot/initrd.img-"
+TOOL = "/usr/sbin/update-initramfs"
+IMAGES = "/boot/initrd.img-"
 
 
 def changed_at(path: str) -> int | None:
