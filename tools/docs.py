@@ -2,7 +2,9 @@
 # Copyright (c) 2026, Phoenix Hypervisor contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Write the generated blocks of docs/*.md and CONTRIBUTING.md; with --check only report the pages that are out of date.
+"""Write the generated blocks of docs/*.md and CONTRIBUTING.md, and the generated keys of the schema.
+
+With --check it only reports the files that are out of date.
 
 A block stands between `<!-- generated: NAME -->` and `<!-- end -->`. Text outside of blocks is written by hand.
 """
@@ -16,6 +18,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import docs_tables
+import schema
 
 ROOT = Path(__file__).resolve().parents[1]
 BLOCK = re.compile(r'(<!-- generated: (\S+) -->\n)((?:(?!<!--).)*)(<!-- end -->)', re.DOTALL)
@@ -69,7 +72,8 @@ def main() -> int:
     own = ROOT.parts[-3:] == ('ansible_collections', 'phoenix', 'hypervisor')
     sys.path.insert(0, str(ROOT.parents[2] if own else ROOT / 'collections'))
     try:
-        stale = renew(ROOT, write=not check)
+        stale = schema.renew(ROOT, write=not check)
+        stale += renew(ROOT, write=not check)
     except DocsError as error:
         sys.exit(str(error))
     for path in stale:

@@ -22,7 +22,12 @@ def summary(result: Plan | Mapping[str, Any]) -> list[str]:
         state = f" => {step['state']}" if step["state"] else ""
         lines.append(f"{number}. {title}{state}{effect}: {step['reason']}")
         for entry in step["entries"]:
-            params = " ".join(f"{key}={value}" for key, value in entry["params"].items())
+            params = " ".join(f"{key}={_on_one_line(value)}" for key, value in entry["params"].items())
             lines.append(f"     {entry['op']}: {entry['what']} {params}".rstrip())
     lines += [f"waits for a restart: {key}" for key in data["waiting"]]
     return lines + [f"note: {note}" for note in data["notes"]]
+
+
+def _on_one_line(value: Any) -> str:
+    """A value as text without line ends."""
+    return "".join(char if char.isprintable() else repr(char)[1:-1] for char in str(value))

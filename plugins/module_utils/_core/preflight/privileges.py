@@ -15,7 +15,7 @@ import shlex
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from ..pve import properties
+from ..container.registry import table
 from .demands import BRIDGE, DISK, TEMPLATE, Candidate, Demand, Path
 
 ROOT = "root@pam"
@@ -28,21 +28,6 @@ ROLES = {
 }
 VM_ROLE = "PVEVMAdmin"
 
-# Options of a config, by their name without number -> the privilege that a change of them needs; others: Options.
-OPTION_PRIVILEGES = {
-    "cores": "VM.Config.CPU",
-    "cpulimit": "VM.Config.CPU",
-    "cpuunits": "VM.Config.CPU",
-    "memory": "VM.Config.Memory",
-    "swap": "VM.Config.Memory",
-    "net": "VM.Config.Network",
-    "nameserver": "VM.Config.Network",
-    "searchdomain": "VM.Config.Network",
-    "hostname": "VM.Config.Network",
-    "rootfs": "VM.Config.Disk",
-    "mp": "VM.Config.Disk",
-    "unused": "VM.Config.Disk",
-}
 CALL_PRIVILEGES = (
     (re.compile(r"^POST /nodes/[^/]+/lxc\Z"), "VM.Allocate"),
     (re.compile(r"^DELETE /nodes/[^/]+/lxc/(\d+)\Z"), "VM.Allocate"),
@@ -108,7 +93,7 @@ def _of_calls(candidate: Candidate) -> Iterator[Need]:
             for key in [*params, *deleted]:
                 name = key.rstrip("0123456789")
                 if name and key not in ("delete", "digest"):
-                    yield Need(own, OPTION_PRIVILEGES.get(name, "VM.Config.Options"), candidate.place())
+                    yield Need(own, table.row(key).privilege, candidate.place())
 
 
 def _of_demand(item: Demand) -> Iterator[Need]:
@@ -176,20 +161,12 @@ def only_root(candidates: Iterable[Candidate]) -> Iterator[tuple[Path, str]]:
             if op != "pve" or not _CONFIG.match(what):
                 continue
             for key, value in params.items():
-                reason = _root_option(key, str(value))
-                if reason:
-                    yield candidate.place(*reason[0]), reason[1]
+                what_of_root = table.row(key).root_only(str(value))
+                if what_of_root:
+                    yield candidate.place(*_source(key)), what_of_root
 
 
-def _root_option(key: str, value: str) -> tuple[tuple[str, ...], str] | None:
-    name = key.rstrip("0123456789")
-    if name == "mp" and value.startswith("/"):
-        return ("mount_points",), f"the bind mount {value.partition(',')[0]}"
-    if name == "dev" and key != name:
-        return (), f"the device {value.partition(',')[0]}"
-    if key == "hookscript":
-        return (), "a hook script"
-    if key == "features":
-        flags = sorted(set(properties.parse(value)) - {"nesting"})
-        return (("pct_options",), f"the feature flags {', '.join(flags)}") if flags else None
-    return None
+def _source(option: str) -> tuple[str, ...]:
+    """The key that asks for an option, for the place of a finding."""
+    source = table.row(option).source
+    return (source,) if source else ()

@@ -68,6 +68,14 @@ class ConfFile:
         return replace(self, pending=kept, deletions=self.deletions - gone)
 
 
+def _note(line: str) -> str | None:
+    """A line of the description, or None for another: a comment, or the option as old versions wrote it."""
+    if line.startswith("#"):
+        return unquote(line[1:])
+    option = _LINE.match(line)
+    return unquote(option.group(2)).rstrip("\n") if option and option.group(1) == "description" else None
+
+
 def parse_conf(text: str) -> ConfFile:
     """The text of a config file -> its parts. Lines that PVE would not understand are left out, as PVE does."""
     head: dict[str, str] = {}
@@ -85,9 +93,10 @@ def parse_conf(text: str) -> ConfFile:
             section = found.group(1)
             target = None if section.lower() == "pve:pending" else snapshots.setdefault(section, {})
             continue
-        if line.startswith("#"):
+        note = _note(line)
+        if note is not None:
             if not section:
-                description.append(unquote(line[1:]))
+                description.append(note)
             continue
         raw_line = _RAW.match(line)
         if raw_line:

@@ -15,8 +15,19 @@ from ...pve import properties, rawlines
 from ...pve.conffile import ConfFile
 from ...pve.fwfile import Firewall
 from ..model import HOT, NOTHING, RESTART, Record, Wanted
-from . import firewall_changes, hostneeds, mounts
-from .options import AT_ONCE, Desired, claimed, desired_options, is_hot, new_value, same_option, undone_value
+from . import firewall_changes, hostneeds, mounts, protection
+from .changes import Changes
+from .options import (
+    Desired,
+    claimed,
+    desired_options,
+    is_at_once,
+    is_hot,
+    new_value,
+    same_option,
+    shown,
+    undone_value,
+)
 
 GIB = 1024**3
 RAW = "lxc"  # the key under which the record keeps the raw lines that we applied
@@ -25,32 +36,6 @@ DEFAULT_POOL = "local"
 # What a clone does not take over from its source's config.
 _NOT_COPIED = re.compile(r"(lock|template|parent|snaptime|snapstate|unused\d+)\Z")
 DEFAULT_ROOTFS_GB = 4  # PVE's own default (PVE facts, 'How PVE rewrites what you send')
-
-
-@dataclass(frozen=True)
-class Changes:
-    """One config write: the options to set, those to delete, and why."""
-
-    set: Mapping[str, str] = field(default_factory=dict)
-    delete: tuple[str, ...] = ()
-    reasons: tuple[str, ...] = ()
-    applied: Mapping[str, Any] = field(default_factory=dict)
-    disrupts: str = NOTHING
-    volumes: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
-
-    def __bool__(self) -> bool:
-        return bool(self.set or self.delete)
-
-    def params(self) -> dict[str, str]:
-        """The parameters of the one PUT that makes them."""
-        deletion = {"delete": ",".join(self.delete)} if self.delete else {}
-        return {**self.set, **deletion}
-
-    def onto(self, config: Mapping[str, str]) -> dict[str, str]:
-        """The config after the write, as far as the planner needs it."""
-        result = {key: value for key, value in config.items() if key not in self.delete}
-        result.update(self.set)
-        return result
 
 
 def container_needs(wanted: Wanted) -> dict[str, str]:
@@ -139,10 +124,12 @@ def _judged(wanted: Wanted, conf: ConfFile, record: Record, running: bool) -> tu
     for key in hostneeds.not_assigned(wanted, actual, options):
         if key not in changes.delete:
             changes.put(key, None, hostneeds.SOURCE)
+    if protection.is_inherited(record) and protection.is_on(actual) and protection.KEY not in options:
+        changes.put(protection.KEY, None, "clone_from_ctid")
     made = Changes(
         set=changes.set,
         delete=tuple(sorted(changes.delete)),
-        reasons=tuple(changes.reasons),
+        reasons=changes.reasons,
         applied=_remembered(wanted, options),
         disrupts=_disruption(changes.set, changes.delete, conf.head, running),
         volumes=mounts.remembered(places, conf, record),
@@ -158,7 +145,7 @@ class _Writes:
         self.actual = conf.merged()
         self.set: dict[str, str] = {}
         self.delete: list[str] = []
-        self.reasons: list[str] = []
+        self.reasons: dict[str, str] = {}
         self.reverts: dict[str, str] = {}
         self.claims: dict[str, Any] = {}
 
@@ -173,12 +160,12 @@ class _Writes:
             self.reverts[key] = f"{key}: {waits} waits for a restart and is reverted{f' ({source})' if source else ''}"
         elif value is not None:
             self.set[key] = value
-            was = self.actual.get(key, "not set")
-            self.reasons.append(f"{key}: {was} -> {value} ({source})" if source else gone(key))
+            was, now = shown(key, self.actual.get(key)), shown(key, value)
+            self.reasons[key] = f"{key}: {was} -> {now} ({source})" if source else gone(key)
         else:
             self.delete.append(key)
-            why = f"{key}: {self.actual.get(key)} is not assigned ({source})" if source else gone(key)
-            self.reasons.append(why)
+            is_left = f"{key}: {shown(key, self.actual.get(key))} is not assigned ({source})"
+            self.reasons[key] = is_left if source else gone(key)
 
     def _may_claim(self, key: str, live: str) -> bool:
         """Whether the live value can be an earlier one of ours: a volume is only when it is known as ours."""
@@ -225,7 +212,7 @@ def raw_changes(wanted: Wanted, there: Iterable[rawlines.Line], record: Record) 
 
 
 def _disruption(to_set: Mapping[str, str], delete: Iterable[str], actual: Mapping[str, str], running: bool) -> str:
-    if not running or all(key in AT_ONCE for key in [*to_set, *delete]):
+    if not running or all(is_at_once(key) for key in [*to_set, *delete]):
         return NOTHING
     return RESTART if _waiting(to_set, delete, actual) else HOT
 

@@ -21,20 +21,20 @@ from ...pve import properties, rawlines
 from ...pve.conffile import ConfFile
 from .. import digest
 from ..model import Wanted
+from ..registry import table
 from .options import Desired
 
 SOURCE = "gpu_assignment"
 WAY = "gpu_passthrough"
 RAW = "raw"
 """The value of that key with which GPUs are passed on by raw lines rather than by ``devN``."""
-DEVICES_SINCE = (8, 2)  # the first Proxmox VE whose containers have devN
 SLOTS = 256  # dev0 to dev255
 
 
 def has_devices(version: str) -> bool:
     """Whether containers of this Proxmox VE have devN. What can't be read counts as new: it refuses what it has not."""
     found = re.match(r"(\d+)\.(\d+)", version)
-    return found is None or (int(found.group(1)), int(found.group(2))) >= DEVICES_SINCE
+    return found is None or (int(found.group(1)), int(found.group(2))) >= table.row("dev").since
 
 
 def classes(wanted: Wanted) -> set[str]:

@@ -116,7 +116,7 @@ def _predict(wanted: Wanted, seen: Observation) -> Source:
         record = Record(applied=seen.source_applied, volumes=seen.source_volumes)
     else:
         from_above, raw = copied(wanted, above) if above else (None, ())
-        head, record = compare.created_config(wanted, from_above), Record()
+        head, record = compare.created_config(wanted, from_above), Record(origin=compare.origin(wanted))
     filtered = seen.source_firewall if there is not None or above is None else above.firewall
     live = there is not None and seen.source_running
     conf = there if there is not None else ConfFile(head=head)

@@ -12,7 +12,7 @@ from typing import Any
 from ...pve.conffile import ConfFile
 from ...pve.fwfile import Firewall
 from .. import addresses, states
-from ..config import compare, firewall_changes, hostneeds, mounts, options
+from ..config import compare, firewall_changes, hostneeds, mounts, options, protection
 from ..model import HOT, NOTHING, RESTART, Entry, Observation, Record, Wanted
 from .world import World
 
@@ -64,7 +64,7 @@ def configure(wanted: Wanted, seen: Observation, record: Record, world: World, t
         return waiting
     path = f"/nodes/{wanted.node}/lxc/{wanted.ctid}"
     created = any(step.kind in ("create", "clone") for step in world.steps)
-    earlier = Record() if created else record
+    earlier = Record(origin=compare.origin(wanted)) if created else record
     conf = ConfFile(head=world.config) if created else seen.conf
     undone = compare.reverts(wanted, conf, earlier, world.running)
     changes = compare.config_changes(wanted, conf, earlier, world.running)
@@ -86,6 +86,12 @@ def configure(wanted: Wanted, seen: Observation, record: Record, world: World, t
         known = own if changes else (_remember(changes, earlier, to_come),)
         world.add("configure", "; ".join(undone.reasons.values()), call, *known)
         waiting = [key for key in waiting if key not in undone.reasons]
+    *before, changes = protection.in_order(changes, conf.merged(), earlier)
+    for first in before:
+        world.differs = True
+        world.config = first.onto(world.config)
+        call = Entry("pve", f"PUT {path}/config", first.params())
+        world.add("configure", "; ".join(first.reasons.values()), call)
     if changes:
         world.differs = bool(growth or to_come)
         world.config = changes.onto(world.config)
@@ -94,7 +100,7 @@ def configure(wanted: Wanted, seen: Observation, record: Record, world: World, t
         late = addresses.without_client(changes.set, conf.head) if world.running and seen.boot else []
         if late:
             remember = Entry("node", "record", {**remember.params, "dhcp": dict.fromkeys(late, str(seen.boot))})
-        world.add("configure", "; ".join(changes.reasons), call, remember, disrupts=changes.disrupts)
+        world.add("configure", "; ".join(changes.reasons.values()), call, remember, disrupts=changes.disrupts)
         if world.running:
             still = [key for key in _unaddressed(seen, record, ()) if addresses.is_by_dhcp(key, world.config)]
             kept = {*(key for key in waiting if key == "lxc"), *late, *still}

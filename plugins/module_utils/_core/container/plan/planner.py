@@ -201,7 +201,8 @@ def _create(wanted: Wanted, seen: Observation, record: Record, world: World, tar
     if source:
         world.firewall = source.firewall  # PVE copies it, and leaves alone what a create finds
     made = ConfFile(head=world.config)
-    world.differs = configure.differs(wanted, made, world.raw, Record(), False, world.firewall)
+    fresh = Record(origin=compare.origin(wanted))
+    world.differs = configure.differs(wanted, made, world.raw, fresh, False, world.firewall)
     # A clone starts with what its source has applied; what an earlier container of this CTID had is gone with it.
     world.due = ledger.due_features(wanted.features, source.ledger if source else None)
     world.application = ledger.application_due(wanted.ctid, wanted.application, None)
@@ -387,11 +388,9 @@ def _absent(wanted: Wanted, seen: Observation, record: Record, state: str) -> Pl
     if seen.exists:
         volumes = compare.volumes(seen.conf.head)
         call = Entry("pve", f"DELETE {path}", {"purge": 1})
-        steps.append(
-            Step(
-                "destroy", f"destroys the volumes {', '.join(volumes) or 'none'}", (call, forget), goes_to=states.ABSENT
-            )
-        )
+        calls = (*recreate.unprotect(wanted, seen), call, forget)
+        reason = f"destroys the volumes {', '.join(volumes) or 'none'}"
+        steps.append(Step("destroy", reason, calls, goes_to=states.ABSENT))
     elif record.ours or record.word or record.creating:
         steps.append(Step("forget", "no such container any more", (forget,), goes_to=states.ABSENT))
     return Plan(state=state if seen.exists else states.ABSENT, steps=tuple(steps), final_state=states.ABSENT)

@@ -12,7 +12,7 @@ The record says how far that has come, so that a run which was cut off goes on a
 from __future__ import annotations
 
 from .. import states
-from ..config import compare
+from ..config import compare, protection
 from ..model import RECREATE, Entry, Observation, Record, Step, Wanted
 from . import refusals
 from .world import World
@@ -102,9 +102,24 @@ def destroy(wanted: Wanted, seen: Observation, record: Record) -> tuple[tuple[St
     forget = Entry("node", "record", {"recreating": CREATING, **dict.fromkeys(FORGOTTEN)})
     word = Entry("node", "state", {"word": states.DEFINED})
     reason = f"phoenix_recreate_ctids names it; destroys the volumes {volumes}"
-    steps.append(Step("destroy", reason, (*begins, call, forget, word), disrupts=RECREATE, goes_to=states.DEFINED))
+    steps.append(
+        Step(
+            "destroy",
+            reason,
+            (*begins, *unprotect(wanted, seen), call, forget, word),
+            disrupts=RECREATE,
+            goes_to=states.DEFINED,
+        )
+    )
     after = Observation(**{name: getattr(seen, name) for name in _REMAINS})
     return tuple(steps), after, Record(word=states.DEFINED, recreating={"stage": CREATING, "run": wanted.run})
+
+
+def unprotect(wanted: Wanted, seen: Observation) -> tuple[Entry, ...]:
+    """What must come before the destruction of a container whose configuration gives its protection up."""
+    if not (protection.is_on(seen.conf.head) and protection.is_given_up(wanted)):
+        return ()
+    return (Entry("pve", f"PUT /nodes/{wanted.node}/lxc/{wanted.ctid}/config", protection.OFF),)
 
 
 def intent(wanted: Wanted, record: Record) -> dict[str, str]:

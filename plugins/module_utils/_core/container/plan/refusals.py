@@ -6,21 +6,17 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ...pve import marker, rawlines
 from .. import ledger, states
-from ..config import compare, mounts
+from ..config import compare, mounts, protection
 from ..config.compare import volumes
 from ..model import Observation, Record, Wanted
+from ..registry import table
+from ..registry.option import LINES
 from . import clones, instance
-
-# Keys whose texts become values of a container's config. A comma would end one within a property string.
-_VALUES = ("network_config", "mac_address", "static_ip", "storage_pool", "volumes", "mount_points", "name", "template")
-_LINES = ("tags", "pct_options")
-_COMMA, _CONTROL = re.compile(r"[,\x00-\x1f\x7f\x85\u2028\u2029]"), re.compile(r"[\x00-\x1f\x7f\x85\u2028\u2029]")
 
 
 def _texts(value: Any) -> Iterator[str]:
@@ -35,11 +31,11 @@ def _texts(value: Any) -> Iterator[str]:
 
 def unfit(config: Mapping[str, Any]) -> str | None:
     """Why a text can't be a value of PVE's config: it would be read as another option, or as another line."""
-    for key in (*_VALUES, *_LINES):
-        pattern = _CONTROL if key in _LINES else _COMMA
+    for key, pattern in table.unfit_texts().items():
         for text in _texts(config.get(key)):
             if pattern.search(text):
-                return f"{key}: {text!r} has a comma or a control character, which no value of PVE's config can hold"
+                what = "a control character" if pattern is LINES else "a comma or a control character"
+                return f"{key}: {text!r} has {what}, which no value of PVE's config can hold"
     for text in config.get("lxc_options") or ():
         found = rawlines.parse_line(str(text))
         if found and marker.is_marker(found):
@@ -142,16 +138,21 @@ def _mounts(wanted: Wanted, seen: Observation, record: Record) -> str | None:
 
 def _protected(wanted: Wanted, seen: Observation, record: Record, config: Mapping[str, str]) -> str | None:
     """PVE changes no drive of a protected container, and says so only when it is asked to."""
-    if config.get("protection") != "1" or states.rank(wanted.target) < states.rank(states.CONFIGURED):
+    if states.rank(wanted.target) < states.rank(states.CONFIGURED):
         return None
     changes = compare.config_changes(wanted, seen.conf, record, seen.running)
-    drives = sorted(key for key in (*changes.set, *changes.delete) if key.rstrip("0123456789") in ("mp", "rootfs"))
-    if not drives:
+    if protection.in_order(changes, config, record):
         return None
+    drives = ", ".join(protection.drives(changes))
     return (
-        f"container {wanted.ctid} is protected, so PVE changes none of its drives ({', '.join(drives)}); remove the "
-        f"protection first (pct set {wanted.ctid} --protection 0)"
+        f"container {wanted.ctid} is protected, so PVE changes none of its drives ({drives}); remove the protection "
+        f"first ({_unprotect(wanted)})"
     )
+
+
+def _unprotect(wanted: Wanted) -> str:
+    by_hand = f"pct set {wanted.ctid} --protection 0"
+    return f"set protection to false in its configuration, or {by_hand}"
 
 
 def describe_foreign(wanted: Wanted, seen: Observation, record: Record) -> str:
@@ -203,10 +204,8 @@ def _destroy(wanted: Wanted, seen: Observation, record: Record) -> str | None:
 
 def indestructible(wanted: Wanted, seen: Observation) -> str | None:
     """Why a container of ours must not be destroyed: it is protected, or others live on its volumes."""
-    if seen.conf.head.get("protection") == "1":
-        return (
-            f"container {wanted.ctid} is protected; remove the protection first (pct set {wanted.ctid} --protection 0)"
-        )
+    if protection.is_on(seen.conf.head) and not protection.is_given_up(wanted):
+        return f"container {wanted.ctid} is protected; remove the protection first ({_unprotect(wanted)})"
     if seen.linked_clones:
         others = ", ".join(str(ctid) for ctid in seen.linked_clones)
         return (

@@ -10,6 +10,7 @@ then prove another state than the one that a further rollback brings. The snapsh
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -51,7 +52,7 @@ def remembered(record: Record) -> Record:
     return replace(
         record,
         word=states.COMPLETED,
-        applied=applied if isinstance(applied, dict) else {},
+        applied={**(applied if isinstance(applied, dict) else {}), **_kept(record.applied)},
         ledger=ledger if isinstance(ledger, dict) else None,
         raw_boot=None,
         checked_boot=None,
@@ -59,6 +60,11 @@ def remembered(record: Record) -> Record:
         volumes={**record.volumes, **volumes} if isinstance(volumes, dict) else record.volumes,
         guarding={**before, "stage": guard.RESTORED},
     )
+
+
+def _kept(applied: Mapping[str, Any]) -> dict[str, Any]:
+    """What of the values last applied is in force after a rollback, too."""
+    return {key: value for key, value in applied.items() if key.startswith(_KEPT)}
 
 
 def values_of(known: Record) -> dict[str, Any]:

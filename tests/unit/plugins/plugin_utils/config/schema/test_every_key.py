@@ -64,6 +64,8 @@ FROM_900 = {"template": None, "clone_from_ctid": "900"}
 PLAN: dict[str, tuple[dict[str, Any], Any]] = {
     # key: (what lies under it, another value)
     "name": ({}, "other"),
+    "description": ({"description": "one"}, "one\ntwo"),
+    "protection": ({}, True),
     "clone_from_ctid": (FROM_900, "901"),
     "clone_from_template_ctid": ({"template": None, "clone_from_template_ctid": "900"}, "901"),
     "template": ({}, "local:vztmpl/other.tar.zst"),

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.registry import table
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.files.schema_files import load_schema
 from ansible_collections.phoenix.hypervisor.tests.unit.plugins.plugin_utils.config.schema.tables import (
     ENVIRONMENT,
@@ -33,20 +34,14 @@ TOP_KEYS = {
     "lxc_configs",
 }
 CONTAINER_KEYS = {
-    "name",
+    *table.keys(),  # those of the registry of options
     "clone_from_ctid",
     "clone_from_template_ctid",
-    "memory_mb",
-    "cores",
     "features",
     "application_script",
     "template",
     "storage_pool",
     "storage_size_gb",
-    "swap_mb",
-    "network_config",
-    "mac_address",
-    "static_ip",
     "gpu_assignment",
     "gpu_passthrough",
     "unprivileged",
@@ -62,11 +57,6 @@ CONTAINER_KEYS = {
     "vllm_quantization",
     "template_snapshot_name",
     "is_template",
-    "start_at_boot",
-    "boot_order",
-    "boot_delay",
-    "tags",
-    "pct_options",
     "lxc_options",
     "mount_points",
     "volumes",

@@ -12,6 +12,7 @@ import pytest
 
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container import digest
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.config import compare, hostneeds
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.config.changes import Changes
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.model import (
     Observation,
     Record,
@@ -49,7 +50,7 @@ def wanted(assignment: str | None = "0", node: devices.Gpus = NODE, **config: An
     return hostneeds.complete(Wanted(950, "pve", config, stack(), assignment=assignment), node)
 
 
-def write(want: Wanted, actual: dict[str, str], applied: dict[str, Any] | None = None) -> compare.Changes:
+def write(want: Wanted, actual: dict[str, str], applied: dict[str, Any] | None = None) -> Changes:
     return compare.config_changes(want, actual, Record(applied=applied or {}), running=True)
 
 
