@@ -13,6 +13,7 @@ from ...pve.conffile import ConfFile
 from ...pve.fwfile import Firewall
 from .. import addresses, states
 from ..config import compare, firewall_changes, hostneeds, mounts, options, protection
+from ..config.changes import Changes
 from ..model import HOT, NOTHING, RESTART, Entry, Observation, Record, Wanted
 from .world import World
 
@@ -135,14 +136,14 @@ def _unaddressed(seen: Observation, record: Record, waiting: Iterable[str]) -> l
     return [key for key in late if key not in waiting and addresses.is_by_dhcp(key, now)]
 
 
-def _unrecorded(changes: compare.Changes, earlier: Record, world: World, growth: Any) -> bool:
+def _unrecorded(changes: Changes, earlier: Record, world: World, growth: Any) -> bool:
     """Whether nothing needs to change, but what is remembered isn't that yet: the values, or the state's word."""
     if dict(changes.applied) != dict(earlier.applied) or not mounts.is_recorded(changes.volumes, earlier):
         return True
     return world.word == states.CREATED and not growth
 
 
-def _remember(changes: compare.Changes, earlier: Record, to_come: set[str]) -> Entry:
+def _remember(changes: Changes, earlier: Record, to_come: set[str]) -> Entry:
     """The write of the values last applied, of what is still to come as it was, and of the volumes that are known."""
     kept = {key: earlier.applied[key] for key in to_come if key in earlier.applied}
     values = {key: value for key, value in changes.applied.items() if key not in to_come}

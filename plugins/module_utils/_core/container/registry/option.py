@@ -100,8 +100,8 @@ class Option:
 
     def schema(self, key: Key) -> dict[str, Any]:
         """The piece of a key in the schema file; what it changes and what that disrupts follows from the row."""
-        told = {"x-phoenix-effect": self.option, "x-phoenix-disrupts": DISRUPTS[self.applies]}
+        told: dict[str, Any] = {"x-phoenix-effect": self.option, "x-phoenix-disrupts": DISRUPTS[self.applies]}
         piece = dict(key.schema)
-        first = {name: piece.pop(name) for name in ("type", "description") if name in piece}
+        first: dict[str, Any] = {name: piece.pop(name) for name in ("type", "description") if name in piece}
         told.update({name: piece.pop(name) for name in told if name in piece})
         return {**first, **told, **piece}
