@@ -40,7 +40,7 @@ TABLE = (
                     "type": "string",
                     "description": "Hostname of the container.",
                     "pattern": rf"^(?=.{{1,253}}$){_LABEL}(?:\.{_LABEL})*$",
-                    "examples": ["vllmQwen3Coder"],
+                    "examples": ["codeServer"],
                     "x-phoenix-expected": "a host name: letters, digits and hyphens, at most 63 a label, no hyphen at "
                     "either end",
                     "x-phoenix-remedy": "Use letters, digits and hyphens only; put a hyphen where an underscore or "
