@@ -97,6 +97,31 @@ def run_variables(root: Path) -> str:
     return module.table()
 
 
+def option_table() -> str:
+    """Return the table of the registry of container options; the collection must be importable."""
+    module = importlib.import_module(
+        f'ansible_collections.{COLLECTION}.plugins.module_utils._core.container.registry.table'
+    )
+
+    def row(option: Any) -> list[str]:
+        asked = ', '.join(f'`{key.name}`' for key in option.keys) or (f'`{option.asked_by}`' if option.asked_by else '')
+        gone = 'stays' if option.kept else option.reset or 'removed'
+        since = '.'.join(map(str, option.since))
+        return [
+            f'`{option.option}`',
+            option.purpose,
+            asked,
+            option.applies,
+            gone,
+            f'`{option.privilege}`',
+            option.root_words,
+            since,
+        ]
+
+    titles = ['Option', 'Meaning', 'Keys', 'Applies', 'Without its key', 'Privilege', 'Only root@pam', 'Since PVE']
+    return rows(titles, (row(option) for option in module.TABLE))
+
+
 def documentation(path: Path) -> dict[str, Any]:
     """Return the DOCUMENTATION of a plugin's file."""
     for node in ast.parse(path.read_text(encoding='utf-8')).body:
@@ -144,6 +169,7 @@ def makers(root: Path) -> dict[str, Callable[[], str]]:
     return {
         'keys-top': lambda: schema_tables(schema_of(root, 'phoenix_lxc_configs'), 4),
         'keys-container': lambda: schema_tables(schema_of(root, 'phoenix_lxc_configs')['$defs']['container'], 4),
+        'options': option_table,
         'keys-host': lambda: schema_tables(schema_of(root, 'hypervisor_config'), 3),
         'run-variables': lambda: run_variables(root),
         'modules': lambda: plugin_table([plugins / 'modules']),

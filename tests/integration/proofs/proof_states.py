@@ -49,6 +49,8 @@ mount = st.sampled_from(
 )
 config_keys: dict[str, Any] = {
     "name": st.sampled_from(["web", "db", "Mixed"]),
+    "description": st.sampled_from(["one line", "two\nlines: 50 %", "\nGrüße \n\n# last\n", "by hand"]),
+    "protection": st.booleans(),
     "memory_mb": st.integers(16, 8192),
     "swap_mb": st.integers(0, 1024),
     "cores": st.integers(1, 16),

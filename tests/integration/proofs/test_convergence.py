@@ -31,7 +31,9 @@ CTID = 950
 PAIRS = number("PAIRS", 500, 10_000)
 # Options that no key of the product manages: whatever happens, they stay as they are.
 FOREIGN = ("arch", "ostype", "cpulimit", "cpuunits", "net1", "unprivileged", "cmode", "console", "tty")
-FOREIGN += ("protection", "tags", "nameserver", "searchdomain", "timezone", "future_key", "description", "parent")
+FOREIGN += ("tags", "nameserver", "searchdomain", "timezone", "future_key", "parent")
+# Options that stay as they are where neither this run's file nor the file before has their key.
+MANAGED = ("protection", "description")
 
 
 def remember(node: Any, before: dict[str, Any], there: ConfFile, running: bool, recognized: str) -> None:
@@ -52,6 +54,10 @@ def stored_plainly(config: dict[str, Any], merged: dict[str, str]) -> list[str]:
         text = str(int(want)) if isinstance(want, bool) else str(want)
         if want is not None and merged.get(option) != text:
             wrong.append(key)
+    if "description" in config and merged.get("description", "").rstrip("\n") != config["description"].rstrip("\n"):
+        wrong.append("description")
+    if "protection" in config and merged.get("protection") != str(int(config["protection"])):
+        wrong.append("protection")
     net = merged.get("net0", "")
     network = config.get("network_config") or {}
     address = config.get("static_ip") or network.get("ip")
@@ -70,10 +76,10 @@ def stored_plainly(config: dict[str, Any], merged: dict[str, str]) -> list[str]:
     return wrong
 
 
-def kept(before: ConfFile, after: ConfFile, config: dict[str, Any]) -> None:
+def kept(before: ConfFile, after: ConfFile, config: dict[str, Any], earlier: dict[str, Any]) -> None:
     """Nothing of anybody else is lost."""
     was, now = before.merged(), after.merged()
-    for key in FOREIGN:
+    for key in (*FOREIGN, *(key for key in MANAGED if key not in config and key not in earlier)):
         assert (now.get(key) or "").strip() == (was.get(key) or "").strip(), key
     assert after.snapshots == before.snapshots
     volumes = [
@@ -139,7 +145,7 @@ def test_one_apply_converges(node, config, actual, before, features, applied, ad
     assert after.instance == node.store.load(CTID).instance["id"]
     assert stored_plainly(config, after.merged()) == []
     if actual:
-        kept(there, after, config)
+        kept(there, after, config, before)
     assert len(node.backend.volumes) == len(set(node.backend.volumes))
 
     node.pve.asked.clear()

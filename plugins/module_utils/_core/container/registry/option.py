@@ -59,6 +59,7 @@ class Option:
         applies: when a change applies to a running container.
         privilege: the privilege that PVE asks for, on the container.
         root_only: what of a value only root@pam itself may set, in words; None for nothing.
+        root_words: the same for the documentation.
         since: the first Proxmox VE that has it.
         same: whether two plain values mean the same.
         structured: whether the value is a property string.
@@ -76,6 +77,7 @@ class Option:
     applies: str = AT_RESTART
     privilege: str = "VM.Config.Options"
     root_only: Callable[[str], str | None] = lambda _value: None
+    root_words: str = ""
     since: tuple[int, int] = (8, 0)
     same: Callable[[str, str], bool] = same_text
     structured: bool = False

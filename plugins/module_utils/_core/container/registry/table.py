@@ -184,6 +184,7 @@ TABLE = (
         ),
         codecs.FEATURES,
         root_only=_flags_of_root,
+        root_words="flags other than `nesting`",
         structured=True,
     ),
     Option(
@@ -276,7 +277,7 @@ TABLE = (
         applies=AT_ONCE,
     ),
     # These depend on the node and on the record as well: mounts.py and hostneeds.py work them out.
-    Option("rootfs", "the root disk", privilege="VM.Config.Disk", structured=True),
+    Option("rootfs", "the root disk", privilege="VM.Config.Disk", structured=True, kept=True),
     Option(
         "mp",
         "a bind mount (`mount_points`) or a disk (`volumes`)",
@@ -284,15 +285,17 @@ TABLE = (
         applies=NEW_ONLY,
         privilege="VM.Config.Disk",
         root_only=_bind_of_root,
+        root_words="bind mounts",
         structured=True,
         whole=True,
     ),
-    Option("unused", "a disk that is not mounted", applies=HOTPLUG, privilege="VM.Config.Disk"),
+    Option("unused", "a disk that is not mounted", applies=HOTPLUG, privilege="VM.Config.Disk", kept=True),
     Option(
         "dev",
         "a device that a feature needs (`gpu_assignment`)",
         applies=NEW_ONLY,
         root_only=lambda value: f"the device {value.partition(',')[0]}",
+        root_words="every device",
         since=(8, 2),
         structured=True,
         whole=True,

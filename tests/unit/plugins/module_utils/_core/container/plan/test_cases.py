@@ -35,7 +35,7 @@ def wanted(case: Mapping[str, Any], config: Mapping[str, Any]) -> Wanted:
     """The container as the inventory gives it."""
     features = tuple({"name": name, "digest": digest} for name, digest in case.get("features", {}).items())
     application = {"health": None, **case["application"]} if "application" in case else None
-    devices = tuple(Device(path, number=tuple(number)) for path, number in case.get("gpu_devices", {}).items())
+    devices = tuple(Device(path, "0666", tuple(number)) for path, number in case.get("gpu_devices", {}).items())
     options = {"devices": devices or None, **case.get("options", {})}
     return Wanted(CTID, "pve", config, features, application, **options)
 

@@ -19,10 +19,12 @@ from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.pve import marker, properties
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.pve.conffile import ConfFile
 
-HOTPLUG = ("memory", "swap", "cores", "onboot", "startup", "hostname", "net0", "tags", "description")
+HOTPLUG = ("memory", "swap", "cores", "onboot", "startup", "hostname", "net0", "tags", "description", "protection")
 
 config_keys = {
     "name": st.sampled_from(["web", "db", "Mixed"]),
+    "description": st.sampled_from(["by hand", "two\nlines\n"]),
+    "protection": st.booleans(),
     "memory_mb": st.integers(16, 4096),
     "swap_mb": st.integers(0, 1024),
     "cores": st.integers(1, 16),
@@ -56,6 +58,7 @@ heads = st.fixed_dictionaries(
         ),
         "tags": st.just("a;b"),
         "description": st.just("by hand\n"),
+        "protection": st.sampled_from(["0", "1"]),
         "mp0": st.just("local:950/e,mp=/data,size=1G"),
         "unprivileged": st.just("1"),
     },
@@ -129,6 +132,8 @@ class Paper:
                 parts = properties.parse(value)
                 parts.setdefault("hwaddr", "BC:24:11:99:99:99")
                 value = properties.compose(parts, first)
+            elif key == "description":
+                value = value.rstrip("\n") + "\n"
             self.change(key, value)
 
     def change(self, key, value):

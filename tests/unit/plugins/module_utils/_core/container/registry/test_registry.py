@@ -18,6 +18,7 @@ from jsonschema import Draft202012Validator
 
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.config import options
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.registry import table
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.registry.option import Option
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.pve.conffile import parse_conf
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.files.schema_files import load_schema
 
@@ -165,4 +166,5 @@ def test_a_row_is_complete():
         assert row.purpose, row.name
         assert row.privilege.startswith("VM.Config."), row.name
         assert bool(row.keys) == bool(row.codec), row.name
+        assert bool(row.root_words) == (row.root_only is not Option.root_only), row.name
     assert len({row.option for row in table.TABLE}) == len(table.TABLE)
