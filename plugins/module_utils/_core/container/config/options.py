@@ -167,7 +167,7 @@ def same_option(key: str, left: str, right: str) -> bool:
 
 
 def shown(key: str, value: str | None) -> str:
-    """A value in a reason. Of text with several lines one line, and no more than tells which text it is."""
+    """A value in a reason. Of text with several lines one line, and only enough to identify the text."""
     if value is None:
         return "not set"
     if not table.row(key).has_lines:
