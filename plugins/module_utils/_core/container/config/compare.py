@@ -269,6 +269,11 @@ def disk_growth(
             continue
         if int(size_gb) * GIB < there:
             return {}, f"{_too_small(source, size_gb, disk, there)}, or {_name_it(wanted, actual)}"
+        if disk not in conf.head:
+            return {}, (
+                f"{source}: {disk} of container {wanted.ctid} ({actual[disk]}) waits for a restart, and PVE grows no "
+                f"disk that waits; restart the container first (pct reboot {wanted.ctid}), or put {-(-there // GIB)} back"
+            )
         volume = properties.parse(actual[disk], "volume").get("volume", "")
         if actual.get("template") == "1" and "/base-" in volume:  # a volume in a file, whatever the storage
             return {}, (

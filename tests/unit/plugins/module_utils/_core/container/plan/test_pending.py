@@ -183,3 +183,17 @@ def test_a_sub_option_that_was_set_by_hand_beside_ours_is_kept_and_said():
     assert restarts(BY_DHCP, applied=OURS).notes == ()
     # One that the file sets is put back, not kept.
     assert "net0" in calls(restarts(BY_DHCP.replace("vmbr0", "vmbr7"), applied=OURS))[0]
+
+
+def test_a_disk_that_waits_for_a_restart_is_not_grown():
+    """PVE refuses it: the volume is in no slot yet."""
+    made = plan(
+        pending="mp3: local:950/vm-950-disk-1.raw,mp=/data,size=1G\n",
+        applied={"mp3": {"mp": "/data"}},
+        known={"data": {"slot": "mp3", "mp": "/data", "volume": "local:950/vm-950-disk-1.raw"}},
+        volumes=[{"name": "data", "size_gb": 2, "mount_point": "/data"}],
+    )
+    assert made.steps == ()
+    assert made.error is not None
+    assert "mp3 of container 950" in made.error
+    assert "waits for a restart" in made.error
