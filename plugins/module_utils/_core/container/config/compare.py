@@ -272,7 +272,7 @@ def disk_growth(
         if disk not in conf.head:
             return {}, (
                 f"{source}: {disk} of container {wanted.ctid} ({actual[disk]}) waits for a restart, and PVE grows no "
-                f"disk that waits; restart the container first (pct reboot {wanted.ctid}), or put {-(-there // GIB)} back"
+                f"disk that waits; restart the container (pct reboot {wanted.ctid}), or put {-(-there // GIB)} back"
             )
         volume = properties.parse(actual[disk], "volume").get("volume", "")
         if actual.get("template") == "1" and "/base-" in volume:  # a volume in a file, whatever the storage
