@@ -214,8 +214,8 @@ def work(module: AnsibleModule) -> dict[str, Any]:
         ctid = int(item["ctid"])
         try:
             want = driver_files.complete(wanted_from(item, observer.node))
-            source = want.config.get("clone_from_ctid")
-            below = (None, None) if source is None else (int(source), store.load(int(source)))
+            source = want.asked.clone_from
+            below = (None, None) if source is None else (source, store.load(source))
             asked.append((ctid, below[0], store.load(ctid), below[1]))
             wanted[ctid] = want
         except Exception as error:  # noqa: BLE001 - whatever one container's files hold is a fault of that container

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,6 +14,7 @@ from typing import Any
 from ..gpu.devices import Device
 from ..pve.conffile import ConfFile
 from ..pve.fwfile import Firewall
+from .asked import Asked, understand
 
 # What a step disrupts, in rising order. 'impossible' is reported, never tried.
 NOTHING = "nothing"
@@ -224,3 +226,8 @@ class Wanted:
     assignment: str | None = None
     devices: tuple[Device, ...] | None = None
     device_error: str | None = None
+
+    @functools.cached_property
+    def asked(self) -> Asked:
+        """What its configuration asks for besides options, understood once."""
+        return understand(self.config)

@@ -92,8 +92,7 @@ class Executor:
             record = replace(record, creating={**record.creating, "upid": self._recall.found[wanted.ctid]})
         if wanted.ctid in self._recall.rolled_back and guard.stage(record) in (guard.OPEN, guard.BACK):
             record = wayback.remembered(record)
-        source = wanted.config.get("clone_from_ctid")
-        ident = None if source is None else int(source)
+        ident = wanted.asked.clone_from
         source_record = None if ident is None else self._store.load(ident)
         clones = wanted.recreate or wanted.target == states.ABSENT
         seen = self._observer.observe(wanted.ctid, ident, record, source_record=source_record, clones=clones)

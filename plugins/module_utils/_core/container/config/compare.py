@@ -14,6 +14,7 @@ from typing import Any
 from ...pve import properties, rawlines
 from ...pve.conffile import ConfFile
 from ...pve.fwfile import Firewall
+from ..asked import DEFAULT_POOL
 from ..model import HOT, NOTHING, RESTART, Record, Wanted
 from . import firewall_changes, hostneeds, mounts, protection
 from .changes import Changes
@@ -32,10 +33,8 @@ from .options import (
 GIB = 1024**3
 RAW = "lxc"  # the key under which the record keeps the raw lines that we applied
 ASIDE = frozenset({RAW, firewall_changes.KEY})  # in the record, and no options of the config
-DEFAULT_POOL = "local"
 # What a clone does not take over from its source's config.
 _NOT_COPIED = re.compile(r"(lock|template|parent|snaptime|snapstate|unused\d+)\Z")
-DEFAULT_ROOTFS_GB = 4  # PVE's own default (PVE facts, 'How PVE rewrites what you send')
 
 
 def container_needs(wanted: Wanted) -> dict[str, str]:
@@ -247,8 +246,8 @@ def disk_size(actual: Mapping[str, str], disk: str) -> int | None:
 def _sizes(wanted: Wanted, conf: ConfFile, record: Record) -> dict[str, tuple[Any, str]]:
     """{disk: (size in GiB, the key that asks for it)}."""
     asked: dict[str, tuple[Any, str]] = {}
-    if wanted.config.get("storage_size_gb") is not None:
-        asked["rootfs"] = (wanted.config["storage_size_gb"], "storage_size_gb")
+    if wanted.asked.size_gb is not None:
+        asked["rootfs"] = (wanted.asked.size_gb, "storage_size_gb")
     asked.update(mounts.find(wanted, conf, record).sizes())
     return asked
 
@@ -319,25 +318,24 @@ def volumes(config: Mapping[str, str]) -> list[str]:
 
 def fixed_error(wanted: Wanted, actual: Mapping[str, str]) -> str | None:
     """What a container can't change once it exists."""
-    asked = wanted.config.get("unprivileged")
+    asked = wanted.asked.unprivileged
     if asked is None:
         return None
     there = actual.get("unprivileged", "0") == "1"
-    if bool(asked) == there:
+    if asked == there:
         return None
     kind = "unprivileged" if there else "privileged"
     return (
-        f"unprivileged: {str(bool(asked)).lower()} is configured, but container {wanted.ctid} was created {kind}, "
+        f"unprivileged: {str(asked).lower()} is configured, but container {wanted.ctid} was created {kind}, "
         f"which PVE can't change (impossible without recreating it); put the value back, or {_name_it(wanted, actual)}"
     )
 
 
 def origin(wanted: Wanted) -> dict[str, str]:
     """What a container is made from, as its record keeps it: nothing in its config says so later."""
-    for key in ("clone_from_ctid", "template"):
-        if wanted.config.get(key) is not None:
-            return {key: str(wanted.config[key])}
-    return {}
+    asked = wanted.asked
+    keys = (("clone_from_ctid", asked.clone_from), ("template", asked.template))
+    return next(({key: str(value)} for key, value in keys if value is not None), {})
 
 
 def fixed_notes(wanted: Wanted, conf: ConfFile, record: Record) -> list[str]:
@@ -347,7 +345,7 @@ def fixed_notes(wanted: Wanted, conf: ConfFile, record: Record) -> list[str]:
     if made and asked and made != asked:
         was, now = ((f"{key} {value}" for key, value in each.items()) for each in (made, asked))
         notes.append((next(iter(asked)), f"it was made from {', '.join(was)}, and {', '.join(now)} is configured"))
-    pool = wanted.config.get("storage_pool")
+    pool = wanted.asked.pool
     there = properties.parse(conf.head.get("rootfs", ""), "volume").get("volume", "").partition(":")[0]
     if pool and there and pool != there:
         notes.append(("storage_pool", f"its root disk is on {there}, and {pool} is configured"))
@@ -362,18 +360,18 @@ def created_config(wanted: Wanted, source: Mapping[str, str] | None) -> dict[str
     Recorded from a real node: a create without them writes memory and swap of 512 MiB; a clone copies everything
     but the MACs, the lock, the unused volumes, the place in the snapshots' row and the template mark.
     """
-    name = str(wanted.config["name"]) if wanted.config.get("name") else f"CT{wanted.ctid}"
-    pool = wanted.config.get("storage_pool")
+    name = wanted.asked.called(wanted.ctid)
+    pool = wanted.asked.pool
     if source is not None:
         copied = {key: _copied(key, value, pool) for key, value in source.items() if not _NOT_COPIED.match(key)}
         return {**copied, "hostname": name}
-    size = wanted.config.get("storage_size_gb", DEFAULT_ROOTFS_GB)
+    size = wanted.asked.rootfs_gb
     return {
         "hostname": name,
         "memory": "512",
         "swap": "512",
         "rootfs": f"{pool or DEFAULT_POOL}:new,size={size}G",
-        "unprivileged": str(int(bool(wanted.config.get("unprivileged", True)))),
+        "unprivileged": str(int(wanted.asked.is_unprivileged)),
     }
 
 

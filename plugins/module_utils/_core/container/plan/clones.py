@@ -72,8 +72,7 @@ def disks(head: Mapping[str, str]) -> list[str]:
 
 def source_ctid(wanted: Wanted) -> int | None:
     """The CTID that the container is cloned from, or None."""
-    value = wanted.config.get("clone_from_ctid")
-    return None if value is None else int(value)
+    return wanted.asked.clone_from
 
 
 def find_source(wanted: Wanted, seen: Observation) -> Source | None:
@@ -135,9 +134,9 @@ def _predict(wanted: Wanted, seen: Observation) -> Source:
             changed.pop(key, None)
             changed.update({key: there.head[key]} if key in there.head else {})
     complete = states.rank(wanted.target) >= states.rank(states.COMPLETED)
-    if wanted.config.get("is_template") and complete:
+    if wanted.asked.is_template and complete:
         changed["template"] = "1"
-    snapshot = wanted.config.get("template_snapshot_name")
+    snapshot = wanted.asked.snapshot
     customized = states.rank(wanted.target) >= states.rank(states.CUSTOMIZING)
     customized = customized and (there is None or there.head.get("template") != "1")  # nobody works in a template
     applied = wanted.features if customized else ()
@@ -165,8 +164,8 @@ def _restarts(wanted: Wanted) -> bool:
     """Whether a running source takes on what waits for a restart before it is cloned."""
     if states.rank(wanted.target) < states.rank(states.RUNNING):
         return False
-    becomes_template = wanted.config.get("is_template") and states.rank(wanted.target) >= states.rank(states.COMPLETED)
-    return bool(becomes_template) or wanted.config.get("restart_policy") == "if_needed"
+    becomes_template = wanted.asked.is_template and states.rank(wanted.target) >= states.rank(states.COMPLETED)
+    return bool(becomes_template) or wanted.asked.restarts
 
 
 def copied(wanted: Wanted, source: Source) -> Saved:
@@ -194,10 +193,10 @@ def clone_entries(wanted: Wanted, source: Source, name: str) -> tuple[Entry, ...
     base = f"/nodes/{wanted.node}/lxc/{source.ctid}"
     snapshot = snapshot_of(wanted, source)
     params: dict[str, Any] = {"newid": wanted.ctid, "hostname": name}
-    linked = source.linkable and not wanted.config.get("storage_pool")
+    linked = source.linkable and not wanted.asked.pool
     params["full"] = int(not linked)
-    if wanted.config.get("storage_pool") and not linked:
-        params["storage"] = wanted.config["storage_pool"]
+    if wanted.asked.pool and not linked:
+        params["storage"] = wanted.asked.pool
     if snapshot:
         params["snapname"] = snapshot
     clone = Entry("pve", f"POST {base}/clone", params)

@@ -31,7 +31,7 @@ CHANGES = frozenset({"configure", "raw", "firewall", "resize", "restart", "featu
 
 def policy(wanted: Wanted) -> str:
     """What its configuration asks for: none, report or rollback."""
-    return str(wanted.config.get("guard") or "none")
+    return wanted.asked.guard
 
 
 def stage(record: Record) -> str | None:

@@ -16,6 +16,7 @@ from typing import Any
 from ...pve.conffile import ConfFile
 from ...pve.fwfile import Firewall
 from .. import ledger, states
+from ..asked import DEFAULT_POOL
 from ..config import compare
 from ..model import RESTART, Entry, Observation, Plan, Record, Step, Wanted
 from . import clones, configure, guard, instance, recreate, refusals, wayback
@@ -187,14 +188,14 @@ def _create(wanted: Wanted, seen: Observation, record: Record, world: World, tar
     if world.exists or target < states.rank(states.CREATED):
         return
     base = f"/nodes/{wanted.node}/lxc"
-    name = str(wanted.config["name"]) if wanted.config.get("name") else f"CT{wanted.ctid}"
+    name = wanted.asked.called(wanted.ctid)
     source = clones.find_source(wanted, seen)
     if source is not None:
         calls = clones.clone_entries(wanted, source, name)
         reason = f"no container {wanted.ctid}; cloned from {source.ctid}"
     else:
         calls = (Entry("pve", f"POST {base}", _create_params(wanted, name)),)
-        reason = f"no container {wanted.ctid}; created from {wanted.config.get('template')}"
+        reason = f"no container {wanted.ctid}; created from {wanted.asked.template}"
     world.exists, world.template = True, False
     head, world.raw = clones.copied(wanted, source) if source else (None, ())
     world.config = compare.created_config(wanted, head)
@@ -218,16 +219,15 @@ def _create(wanted: Wanted, seen: Observation, record: Record, world: World, tar
 
 
 def _create_params(wanted: Wanted, name: str) -> dict[str, Any]:
-    config = wanted.config
+    asked = wanted.asked
     params: dict[str, Any] = {
         "vmid": wanted.ctid,
-        "ostemplate": config.get("template"),
+        "ostemplate": asked.template,
         "hostname": name,
-        "unprivileged": int(bool(config.get("unprivileged", True))),
+        "unprivileged": int(asked.is_unprivileged),
     }
-    if config.get("storage_pool") or config.get("storage_size_gb"):
-        size = config.get("storage_size_gb", compare.DEFAULT_ROOTFS_GB)
-        params["rootfs"] = f"{config.get('storage_pool') or 'local'}:{size}"
+    if asked.pool or asked.size_gb:
+        params["rootfs"] = f"{asked.pool or DEFAULT_POOL}:{asked.rootfs_gb}"
     return params
 
 
@@ -287,7 +287,7 @@ def _start(wanted: Wanted, seen: Observation, world: World, target: int, waiting
         world.running = True
         waiting.clear()  # pending values apply at the start
         world.add("start", "not running", Entry("pve", f"POST {path}/start", {}))
-    elif waiting and wanted.config.get("restart_policy") == "if_needed":
+    elif waiting and wanted.asked.restarts:
         keys = ", ".join(waiting)
         waiting.clear()
         call = Entry("pve", f"POST {path}/reboot", {})
@@ -326,8 +326,8 @@ def _customize(wanted: Wanted, seen: Observation, record: Record, world: World, 
 
 def _unfinished(wanted: Wanted, seen: Observation) -> bool:
     """Whether the container must still become the template, or get the snapshot, that others are cloned from."""
-    snapshot = wanted.config.get("template_snapshot_name")
-    if wanted.config.get("is_template"):
+    snapshot = wanted.asked.snapshot
+    if wanted.asked.is_template:
         return not seen.template
     return bool(snapshot) and str(snapshot) not in seen.conf.snapshots
 
@@ -358,13 +358,13 @@ def _finish(wanted: Wanted, world: World, target: int) -> None:
     if not world.unfinished or not world.running or target < states.rank(states.COMPLETED):
         return
     path = f"/nodes/{wanted.node}/lxc/{wanted.ctid}"
-    if wanted.config.get("is_template"):
+    if wanted.asked.is_template:
         stop = Entry("pve", f"POST {path}/status/shutdown", {"forceStop": 1, "timeout": 60})
         convert = Entry("pve", f"POST {path}/template", {})
         world.running, world.template, world.unfinished = False, True, False
         world.add("template", "is_template: complete, so it becomes a template", stop, convert, disrupts=RESTART)
     else:
-        name = str(wanted.config["template_snapshot_name"])
+        name = str(wanted.asked.snapshot)
         world.unfinished = False
         take = Entry("pve", f"POST {path}/snapshot", {"snapname": name})
         world.add("snapshot", f"template_snapshot_name: {name} is what others are cloned from", take)

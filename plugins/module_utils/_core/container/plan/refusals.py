@@ -107,7 +107,7 @@ def template_fault(wanted: Wanted, seen: Observation, record: Record) -> str | N
     if not seen.template or states.rank(wanted.target) < states.rank(states.RUNNING):
         return None
     renew = f"name {wanted.ctid} in phoenix_recreate_ctids, which destroys and recreates it"
-    if not wanted.config.get("is_template"):
+    if not wanted.asked.is_template:
         return (
             f"container {wanted.ctid} is a template, which never runs, and its configuration has no is_template; set "
             f"is_template to true if it is meant to be one, or {renew}"
@@ -181,7 +181,7 @@ def _create(wanted: Wanted, seen: Observation) -> str | None:
         return None
     if clones.source_ctid(wanted) is not None:
         return clones.refusal(wanted, seen, clones.find_source(wanted, seen))
-    if wanted.config.get("template"):
+    if wanted.asked.template:
         return None
     return (
         f"container {wanted.ctid} doesn't exist, and its configuration has neither 'template' nor "
