@@ -63,11 +63,12 @@ class KillNode(FakeNode):
         self.backend.copied = self._guest
         self.pve.around = self._around
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+        self._stderr = open(directory / "stderr", "w", encoding="utf-8")  # noqa: SIM115  # closed with the process
         self._zygote = subprocess.Popen(
             [sys.executable, str(CHILD)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=open(directory / "stderr", "w", encoding="utf-8"),  # noqa: SIM115  # the process's, for its life
+            stderr=self._stderr,
             text=True,
             env=environment,
         )
@@ -76,6 +77,8 @@ class KillNode(FakeNode):
         """End the processes too."""
         self._zygote.stdin.close()
         self._zygote.wait(20)
+        self._zygote.stdout.close()
+        self._stderr.close()
         super().close()
 
     def fresh(self) -> None:
