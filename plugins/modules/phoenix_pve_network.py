@@ -73,6 +73,7 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.host import interfaces, sections, self_revert
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.pve.apicalls import Kind
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node import ending
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.container.observe import node_name
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.host import claimed, guarded, session
@@ -136,7 +137,7 @@ def _apply(
     module: AnsibleModule, client: Any, node: str, plan: interfaces.NetworkPlan, record: dict[str, Any]
 ) -> dict[str, Any]:
     """Start the clock, stage, and let PVE reload: its task goes on while this connection may end."""
-    if all(call.path.endswith("/dns") for call in plan.calls):
+    if all(call.kind is Kind.DNS for call in plan.calls):
         make(client, plan.calls)  # name servers cut nobody off
         write_record("network", record)
         return {}

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..gpu.devices import Device
+from ..pve.apicalls import Call, Kind, container_call
 from ..pve.conffile import ConfFile
 from ..pve.fwfile import Firewall
 from .asked import Asked, understand
@@ -28,16 +29,35 @@ IMPOSSIBLE = "impossible"
 class Entry:
     """One mutation, as check mode predicts it and as a real run journals it.
 
-    ``op`` is pve (an API call), node (a write in the product's state directory), feature, application or health.
+    ``op`` is pve (an API call: ``call``), node (a write in the product's state directory), feature, application or
+    health.
     """
 
     op: str
     what: str
     params: Mapping[str, Any] = field(default_factory=dict)
+    call: Call | None = None
 
     def as_dict(self) -> dict[str, Any]:
-        """For results, diffs and comparisons."""
-        return {"op": self.op, "what": self.what, "params": dict(self.params)}
+        """For results, diffs and comparisons. A call also says what Call has of it, so that nobody reads its text."""
+        shown = {"op": self.op, "what": self.what, "params": dict(self.params)}
+        return shown if self.call is None else {**shown, "kind": self.call.kind.value, "ctid": self.call.ctid}
+
+
+def entry_of(call: Call) -> Entry:
+    """The mutation that is a call to PVE."""
+    return Entry("pve", call.what, call.params, call)
+
+
+def on_container(
+    kind: Kind,
+    node: str,
+    ctid: int,
+    params: Mapping[str, Any] | None = None,
+    snapshot: str = "",
+) -> Entry:
+    """The mutation that is a call to PVE on a container."""
+    return entry_of(container_call(kind, node, ctid, params, snapshot))
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote
 
-from ..pve.apicalls import Calls, show
+from ..pve.apicalls import Calls, Kind, show
 
 # What is compared, in the order in which it is shown. Everything else of an interface is left as it is.
 KEYS = (
@@ -266,7 +266,7 @@ def _dns(node: str, wanted: Sequence[str], seen: Seen, result: NetworkPlan) -> N
     if list(wanted) == there:
         return
     params = {"search": str(seen.dns.get("search") or seen.domain), **dict(zip(DNS, wanted))}
-    result.add("PUT", f"/nodes/{node}/dns", params)
+    result.add("PUT", f"/nodes/{node}/dns", params, kind=Kind.DNS)
     result.before["resolv.conf"] = {"nameserver": " ".join(there)}
     result.after["resolv.conf"] = {"nameserver": " ".join(wanted)}
 

@@ -21,7 +21,7 @@ from urllib.parse import quote
 
 from ..container.config import firewall_changes
 from ..pve import canonical
-from ..pve.apicalls import Call, Calls, show
+from ..pve.apicalls import Call, Calls, Kind, show
 from ..pve.fwfile import Firewall, Rule, rule_of, rule_of_answer
 
 CLUSTER = "/cluster/firewall"
@@ -91,7 +91,7 @@ def plan(node: str, wanted: Mapping[str, Any], seen: Seen, applied: Any, ports: 
         found = firewall_changes.changes(
             {"firewall": {"rules": items}}, Firewall(rules=tuple(there[level])), (earlier.get("rules") or {}).get(level)
         )
-        work.take(found, lambda path, base=bases[level]: f"{base}/{path}")
+        work.take(found, f"{bases[level]}/rules")
         work.applied("rules", level, found.applied)
     work.leftovers()
     work.calls += [call for call, on in switches if on]
@@ -129,9 +129,9 @@ class _Work:
         (self.late if late else self.calls).append(Call(method, path, dict(params)))
         self.reasons.append(reason)
 
-    def take(self, found: firewall_changes.Changes, place: Any) -> None:
-        """The calls of a list of rules."""
-        self.calls += [Call(call.method, place(call.path), dict(call.params)) for call in found.calls]
+    def take(self, found: firewall_changes.Changes, rules: str) -> None:
+        """The calls for the list of rules with this path."""
+        self.calls += [change.in_list(rules) for change in found.calls]
         self.reasons += found.reasons
 
     def lead(self, base: str, rules: Sequence[Rule], first: Sequence[Rule]) -> list[Rule]:
@@ -141,11 +141,14 @@ class _Work:
             return list(result)
         for rule in reversed(first):
             position = next((place for place, one in enumerate(result) if one.key == rule.key), None)
-            method, path = ("POST", "rules") if position is None else ("PUT", f"rules/{position}")
-            params: dict[str, Any] = rule.params() if position is None else {"moveto": 0}
+            if position is None:
+                change = firewall_changes.Change(Kind.RULE_ADD, rule.params())
+            else:
+                change = firewall_changes.Change(Kind.RULE_CHANGE, {"moveto": 0}, position)
             if position != 0:
-                self.call(method, f"{base}/{path}", params, f"comes first: {rule.line()}")
-                result = firewall_changes.follow(result, method, path, params)
+                self.calls.append(change.in_list(f"{base}/rules"))
+                self.reasons.append(f"comes first: {rule.line()}")
+                result = firewall_changes.follow(result, change)
         return list(result)
 
     def options(self, level: str, base: str) -> list[tuple[Call, bool]]:
@@ -250,7 +253,7 @@ class _Work:
                 before.get("applied"),
             )
             base = f"{CLUSTER}/groups/{quote(name, safe='')}"
-            self.take(found, lambda path, base=base: base + path.partition("rules")[2])
+            self.take(found, base)
             self.applied("groups", name, {"made": there is None or bool(before.get("made")), "applied": found.applied})
         for name, record in earlier.items():
             if name in wanted or name not in seen or not record.get("made"):

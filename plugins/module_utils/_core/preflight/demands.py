@@ -19,6 +19,7 @@ from ..container.plan.clones import disks
 from ..gpu import memory_budget
 from ..gpu.servers import Server
 from ..pve import forms, properties
+from ..pve.apicalls import Kind
 
 Path = tuple[Union[str, int], ...]
 
@@ -33,8 +34,6 @@ PVE_DEFAULT_STORAGE = "local"  # where PVE puts a root disk when the call names 
 PVE_DEFAULT_SIZE = 4 * GIB
 _NEW_VOLUME = re.compile(r"^([A-Za-z][A-Za-z0-9._-]*):(\d+(?:\.\d+)?)\Z")
 _TEMPLATE = re.compile(r"^([A-Za-z][A-Za-z0-9._-]*):vztmpl/(.+)\Z")
-_LXC = re.compile(r"^(?:POST|PUT) /nodes/[^/]+/lxc(?:/(\d+)/(clone|config|resize))?\Z")
-_DESTROY = re.compile(r"^DELETE /nodes/[^/]+/lxc/(\d+)\Z")
 
 
 @dataclass(frozen=True)
@@ -50,11 +49,19 @@ class Candidate:
     error: str | None = None
     claims: tuple[memory_budget.Claim, ...] = ()
 
-    def calls(self) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
-        """(op, what, params) of every mutation that the plan makes."""
+    def calls(self) -> Iterator[tuple[Kind, int, Mapping[str, Any]]]:
+        """(kind, container, parameters) of every call to PVE that the plan makes."""
         for step in self.steps:
             for entry in step.get("entries") or ():
-                yield str(entry.get("op")), str(entry.get("what")), entry.get("params") or {}
+                if entry.get("op") == "pve":
+                    yield Kind(entry["kind"]), int(entry["ctid"]), entry.get("params") or {}
+
+    def edits(self) -> Iterator[Mapping[str, Any]]:
+        """What the plan writes into the container's config file itself."""
+        for step in self.steps:
+            for entry in step.get("entries") or ():
+                if entry.get("op") == "conf":
+                    yield entry.get("params") or {}
 
     def place(self, *keys: str | int) -> Path:
         """The path of a key of this container in the containers' file."""
@@ -121,10 +128,9 @@ def heads_needed(candidates: Iterable[Candidate]) -> frozenset[int]:
     """The containers whose configs tell how large something is: clone sources, and what is to be resized."""
     needed = set()
     for candidate in candidates:
-        for op, what, _params in candidate.calls():
-            match = (_LXC.match(what) or _DESTROY.match(what)) if op == "pve" else None
-            if match and match.group(1) and not what.endswith("/config"):
-                needed.add(int(match.group(1)))
+        for kind, ctid, _params in candidate.calls():
+            if kind in (Kind.CLONE, Kind.RESIZE, Kind.DESTROY):
+                needed.add(ctid)
     return frozenset(needed)
 
 
@@ -137,22 +143,17 @@ def demands(candidates: Iterable[Candidate], heads: Mapping[int, Mapping[str, st
     # Disks by container and slot: (storage, bytes). What a run makes is known from its own calls.
     known = {ctid: _disks(head) for ctid, head in heads.items()}
     for candidate in candidates:
-        for op, what, params in candidate.calls():
-            gone = _DESTROY.match(what) if op == "pve" else None
-            if gone:
-                found += _freed(candidate, known.pop(int(gone.group(1)), {}))
-            match = _LXC.match(what) if op == "pve" else None
-            if match is None:
-                continue
-            kind = match.group(2)
-            if kind is None:
+        for kind, ctid, params in candidate.calls():
+            if kind is Kind.DESTROY:
+                found += _freed(candidate, known.pop(ctid, {}))
+            elif kind is Kind.CREATE:
                 known[candidate.ctid] = {}
                 found += _creation(candidate, params, known)
-            elif kind == "clone":
-                found += _clone(candidate, int(match.group(1)), params, known)
-            elif kind == "resize":
+            elif kind is Kind.CLONE:
+                found += _clone(candidate, ctid, params, known)
+            elif kind is Kind.RESIZE:
                 found += _growth(candidate, params, known)
-            if kind in (None, "config"):
+            if kind in (Kind.CREATE, Kind.CONFIG):
                 found += _options(candidate, params, known)
     return found
 

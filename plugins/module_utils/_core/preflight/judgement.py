@@ -14,8 +14,9 @@ from dataclasses import dataclass, field
 from difflib import get_close_matches
 
 from ..container.config import hostneeds
-from ..container.model import Entry, Plan, Step
+from ..container.model import Plan, Step, entry_of
 from ..gpu import memory_budget
+from ..pve.apicalls import Call, Kind
 from ..pve.storagecfg import ROOTDIR, TEMPLATES, Storage
 from . import privileges, storageuse, subids
 from .demands import BRIDGE, DEVICE, DISK, FOLDER, FREED, TEMPLATE, Candidate, Demand, Path, demands
@@ -326,7 +327,8 @@ _PLAYBOOK = "hypervisor_config.json makes it: run the playbook hypervisor first,
 
 def download(node: str, storage: str, template: str) -> Step:
     """The step that fetches a template from PVE's appliance index."""
-    call = Entry("pve", f"POST /nodes/{node}/aplinfo", {"storage": storage, "template": template})
+    params = {"storage": storage, "template": template}
+    call = entry_of(Call("POST", f"/nodes/{node}/aplinfo", params, kind=Kind.DOWNLOAD))
     return Step("download", f"not on storage {storage}, and PVE's appliance index has it", (call,), name=template)
 
 

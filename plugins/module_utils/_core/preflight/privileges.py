@@ -16,6 +16,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from ..container.registry import table
+from ..pve.apicalls import FIREWALL, Kind
 from .demands import BRIDGE, DISK, TEMPLATE, Candidate, Demand, Path
 
 ROOT = "root@pam"
@@ -28,17 +29,21 @@ ROLES = {
 }
 VM_ROLE = "PVEVMAdmin"
 
-CALL_PRIVILEGES = (
-    (re.compile(r"^POST /nodes/[^/]+/lxc\Z"), "VM.Allocate"),
-    (re.compile(r"^DELETE /nodes/[^/]+/lxc/(\d+)\Z"), "VM.Allocate"),
-    (re.compile(r"^POST /nodes/[^/]+/lxc/(\d+)/template\Z"), "VM.Allocate"),
-    (re.compile(r"^POST /nodes/[^/]+/lxc/(\d+)/status/"), "VM.PowerMgmt"),
-    (re.compile(r"^(?:POST|DELETE) /nodes/[^/]+/lxc/(\d+)/snapshot"), "VM.Snapshot"),
-    (re.compile(r"^PUT /nodes/[^/]+/lxc/(\d+)/resize\Z"), "VM.Config.Disk"),
-    (re.compile(r"^[A-Z]+ /nodes/[^/]+/lxc/(\d+)/firewall/"), "VM.Config.Network"),
-    (re.compile(r"^POST /nodes/[^/]+/lxc/(\d+)/clone\Z"), "VM.Clone"),
-)
-_CONFIG = re.compile(r"^PUT /nodes/[^/]+/lxc/\d+/config\Z")
+# What a call needs on the container that it acts on.
+CALL_PRIVILEGES: Mapping[Kind, str] = {
+    Kind.CREATE: "VM.Allocate",
+    Kind.DESTROY: "VM.Allocate",
+    Kind.TEMPLATE: "VM.Allocate",
+    Kind.START: "VM.PowerMgmt",
+    Kind.SHUTDOWN: "VM.PowerMgmt",
+    Kind.REBOOT: "VM.PowerMgmt",
+    Kind.SNAPSHOT: "VM.Snapshot",
+    Kind.SNAPSHOT_DELETE: "VM.Snapshot",
+    Kind.ROLLBACK: "VM.Snapshot",
+    Kind.RESIZE: "VM.Config.Disk",
+    Kind.CLONE: "VM.Clone",
+    **dict.fromkeys(FIREWALL, "VM.Config.Network"),
+}
 
 
 @dataclass(frozen=True)
@@ -78,17 +83,12 @@ def asking(where: str, names: Iterable[str], candidates: Iterable[Candidate], wa
 
 def _of_calls(candidate: Candidate) -> Iterator[Need]:
     own = f"/vms/{candidate.ctid}"
-    for op, what, params in candidate.calls():
-        if op != "pve":
-            continue
-        for pattern, privilege in CALL_PRIVILEGES:
-            match = pattern.match(what)
-            if match:
-                where = f"/vms/{match.group(1)}" if match.groups() else own
-                yield Need(where, privilege, candidate.place())
-        if what.endswith("/clone"):
+    for kind, ctid, params in candidate.calls():
+        if kind in CALL_PRIVILEGES:
+            yield Need(f"/vms/{ctid}", CALL_PRIVILEGES[kind], candidate.place())
+        if kind is Kind.CLONE:
             yield Need(own, "VM.Allocate", candidate.place())
-        if _CONFIG.match(what):
+        if kind is Kind.CONFIG:
             deleted = str(params.get("delete", "")).split(",")
             for key in [*params, *deleted]:
                 name = key.rstrip("0123456789")
@@ -155,10 +155,11 @@ def grant(credential: str, where: str, privileges: Iterable[str]) -> str:
 def only_root(candidates: Iterable[Candidate]) -> Iterator[tuple[Path, str]]:
     """(key, what) of all that PVE lets only root@pam itself do, whatever is granted (PVE facts, 'Identity')."""
     for candidate in candidates:
-        for op, what, params in candidate.calls():
-            if op == "conf" and params.get("add") is not None:  # not the instance id, which the node itself writes
-                yield candidate.place("lxc_options"), "raw lines"
-            if op != "pve" or not _CONFIG.match(what):
+        if any(edit.get("add") is not None for edit in candidate.edits()):
+            # Not the instance id, which the node itself writes.
+            yield candidate.place("lxc_options"), "raw lines"
+        for kind, _ctid, params in candidate.calls():
+            if kind is not Kind.CONFIG:
                 continue
             for key, value in params.items():
                 what_of_root = table.row(key).root_only(str(value))

@@ -11,6 +11,7 @@ from typing import Any, Callable
 
 from ..._core.container.config import firewall_changes
 from ..._core.container.model import Entry, Observation, Wanted
+from ..._core.pve.apicalls import FIREWALL, Call, Kind, container_path
 from ..._core.pve.fwfile import Rule, rule_of_answer
 from ..pve.client import (
     AlreadyRunningError,
@@ -28,7 +29,7 @@ from . import creations, identity, turns
 from .observe import Observer, read_conf
 
 # The refusals which say that the goal of a call has been reached already.
-ALREADY: dict[str, type[PveError]] = {"/status/start": AlreadyRunningError, "/status/shutdown": NotRunningError}
+ALREADY: dict[Kind, type[PveError]] = {Kind.START: AlreadyRunningError, Kind.SHUTDOWN: NotRunningError}
 
 
 class Calls:
@@ -63,11 +64,13 @@ class Calls:
 
         Raises PveError.
         """
-        _method, _space, path = entry.what.partition(" ")
-        if not path.endswith("/clone"):
-            return self._make(wanted, entry, seen)
-        source = int(path.split("/")[-2])
-        waits, at_work = (self._task_timeout, self._lock_wait), self._turns(str(source))
+        call = entry.call
+        if call is None:
+            raise ValueError(f"{entry.what} is no call to PVE")
+        if call.kind is not Kind.CLONE:
+            return self._make(wanted, entry, call, seen)
+        source = call.ctid
+        waits, at_work = (self._task_timeout, self._lock_wait), self._turns(source)
         with turns.turn(self._folder, source, self._lock_of, entry.what, waits, self._guard, at_work):
             creating = self._store.load(wanted.ctid).creating
             if creating is not None:
@@ -75,28 +78,27 @@ class Calls:
                 newest = self._list({"vmid": source, "typefilter": "vzclone", "source": "all", "limit": 1})
                 after = str(newest[0].get("upid")) if newest else ""
                 self._store.update_record(wanted.ctid, creating={**creating, "after": after})
-            return self._make(wanted, entry, seen)
+            return self._make(wanted, entry, call, seen)
 
     def _lock_of(self, ctid: int) -> str | None:
         """PVE's lock in a container's config, read from the file: a look costs no call."""
         conf, _digest = read_conf(self._observer.node, ctid, self._observer.pve)
         return conf.head.get("lock") if conf is not None else None
 
-    def _make(self, wanted: Wanted, entry: Entry, seen: Observation) -> list[str]:
-        method, _space, path = entry.what.partition(" ")
-        params = dict(entry.params)
-        if method == "PUT" and path.endswith("/config") and seen.digest:
+    def _make(self, wanted: Wanted, entry: Entry, call: Call, seen: Observation) -> list[str]:
+        params = dict(call.params)
+        if call.kind is Kind.CONFIG and seen.digest:
             params["digest"] = seen.digest  # refused when somebody changed it since we looked
-        if "/firewall/rules/" in path:
-            params["digest"] = self._rules_digest(path.rpartition("/")[0])
-        self._converted = self._newest_conversion(wanted) if path.endswith("/template") else None
+        if call.kind in (Kind.RULE_CHANGE, Kind.RULE_DELETE):
+            params["digest"] = self._rules_digest(wanted)
+        self._converted = self._newest_conversion(wanted) if call.kind is Kind.TEMPLATE else None
         try:
             # A worker may be the one to meet the lock (PVE facts, 'HTTP answers'), so its end is part of the attempt.
             warnings: list[str] = with_lock_wait(
-                lambda: self._follow(wanted, entry, path, self._send(wanted, method, path, params), seen),
+                lambda: self._follow(wanted, call, self._send(wanted, call, params), seen),
                 self._lock_wait,
                 self._guard,
-                self._turns(path.split("/")[-2]) if path.endswith("/clone") else None,
+                self._turns(call.ctid) if call.kind is Kind.CLONE else None,
             )
             return warnings
         except LostAnswerError:
@@ -104,32 +106,31 @@ class Calls:
             raise
         except PveError as error:
             # Somebody else, or the worker of an earlier, killed run, got there between our look and the call.
-            gone = method == "DELETE" and path.endswith(f"/lxc/{wanted.ctid}") and isinstance(error, MissingError)
+            gone = call.kind is Kind.DESTROY and isinstance(error, MissingError)
             gone = gone and read_conf(self._observer.node, wanted.ctid, self._observer.pve)[0] is None
             if isinstance(error, LockedError):
-                raise self._with_holder(error, path) from None
-            if not gone and not any(path.endswith(end) and isinstance(error, kind) for end, kind in ALREADY.items()):
+                raise self._with_holder(error, call.ctid) from None
+            if not gone and not isinstance(error, ALREADY.get(call.kind, ())):
                 raise
             return []
 
-    def _send(self, wanted: Wanted, method: str, path: str, params: dict[str, Any]) -> Any:
+    def _send(self, wanted: Wanted, call: Call, params: dict[str, Any]) -> Any:
         """One call; nothing that changes a container is asked of PVE before that is known to be ours still."""
-        if f"{path}/".partition("/lxc/")[2].partition("/")[0] == str(wanted.ctid):
+        if call.ctid == wanted.ctid and call.kind is not Kind.CREATE:
             identity.ensure_ours(self._observer.node, wanted.ctid, self._store, self._observer.pve)
-        return self._client().request(method, path, params)
+        return self._client().request(call.method, call.path, params)
 
-    def _with_holder(self, error: PveError, path: str) -> PveError:
+    def _with_holder(self, error: PveError, ctid: int) -> PveError:
         """The refusal of a locked container, with who has it."""
-        ctid = path.partition("/lxc/")[2].partition("/")[0] or path.rpartition("/")[2]
         try:
-            active = self._list({"vmid": ctid, "source": "active", "limit": 5}) if ctid.isdigit() else []
+            active = self._list({"vmid": ctid, "source": "active", "limit": 5})
         except PveError:
             active = []
         names = ", ".join(f"{task.get('type')} of {task.get('user')} ({task.get('upid')})" for task in active)
         words = f"{error.reason} - waited {self._lock_wait:.0f} s for {names or 'a lock that no task of PVE holds'}"
         return LockedError(error.call, error.status, words, error.errors, error.log, error.fault)
 
-    def _turns(self, source: str) -> Callable[[], bool]:
+    def _turns(self, source: int) -> Callable[[], bool]:
         """Whether the workers of a clone source still take turns at its lock; each turn can take long.
 
         A lock under which no worker runs, and none has run since the last look, is what a dead one left.
@@ -144,37 +145,37 @@ class Calls:
 
         return look
 
-    def _rules_digest(self, path: str) -> str:
+    def _rules_digest(self, wanted: Wanted) -> str:
         """The digest under which the positions of the plan hold. Raises PveError when the rules are others by now."""
+        path = f"{container_path(self._observer.node, wanted.ctid)}/firewall/rules"
         answer = self._client().request("GET", path) or []
         if tuple(map(rule_of_answer, answer)) != self.rules:
             words = "detected modified configuration - its rules are not those of the file"
             raise StaleConfigError(f"GET {path}", 0, words)
         return str(answer[0].get("digest", ""))
 
-    def _follow(self, wanted: Wanted, entry: Entry, path: str, answer: Any, seen: Observation) -> list[str]:
+    def _follow(self, wanted: Wanted, call: Call, answer: Any, seen: Observation) -> list[str]:
         """Wait for what a call has set going. Returns the worker's warnings."""
-        if "/firewall/" in path:
-            method, rest = entry.what.partition(" ")[0], path.partition("/firewall/")[2]
-            self.rules = firewall_changes.follow(self.rules, method, rest, entry.params)
+        if call.kind in FIREWALL:
+            self.rules = firewall_changes.follow(self.rules, call)
         warnings = []
         if is_upid(answer):
             creating = self._store.load(wanted.ctid).creating
             if creating is not None:
                 self._store.update_record(wanted.ctid, creating={**creating, "upid": answer})
             warnings = wait_task(
-                self._client(), self._observer.node, answer, entry.what, self._task_timeout, self._guard
+                self._client(), self._observer.node, answer, call.what, self._task_timeout, self._guard
             )
-            if path.endswith("/rollback") and entry.params.get("start"):
-                warnings += self._await_nested_start(wanted, entry, answer)
+            if call.kind is Kind.ROLLBACK and call.params.get("start"):
+                warnings += self._await_nested_start(wanted, call, answer)
             if handed_to_ha(answer):
-                self._await_ha(wanted, entry, running=path.endswith("/start"))
-        if path.endswith("/template"):
+                self._await_ha(wanted, call, running=call.kind is Kind.START)
+        if call.kind is Kind.TEMPLATE:
             self._await_template(wanted)
             self._store.update_record(wanted.ctid, ledger=seen.ledger)  # nobody can look into a template
         return warnings
 
-    def _await_nested_start(self, wanted: Wanted, entry: Entry, rollback: str) -> list[str]:
+    def _await_nested_start(self, wanted: Wanted, of: Call, rollback: str) -> list[str]:
         """A rollback ends while the start that it has set going still holds the guest's migration lock.
 
         Returns the start's warnings. Raises PveError with its log when it failed.
@@ -184,11 +185,11 @@ class Calls:
             upid = str(task.get("upid"))
             if started(upid) < started(rollback):
                 continue
-            call = f"{entry.what}, its start"
+            call = f"{of.what}, its start"
             warnings += wait_task(self._client(), self._observer.node, upid, call, self._task_timeout, self._guard)
         return warnings
 
-    def _await_ha(self, wanted: Wanted, entry: Entry, running: bool) -> None:
+    def _await_ha(self, wanted: Wanted, call: Call, running: bool) -> None:
         """The task of a guest that HA manages ends with the request; the HA manager acts on it seconds later."""
         deadline = time.monotonic() + self._lock_wait
         for pause in pauses():
@@ -197,7 +198,7 @@ class Calls:
                 return
             if time.monotonic() > deadline:
                 words = f"the HA manager has not {'started' if running else 'stopped'} it in {self._lock_wait:.0f} s"
-                raise PveError(entry.what, 200, words)
+                raise PveError(call.what, 200, words)
             time.sleep(pause)
 
     def _await_template(self, wanted: Wanted) -> None:

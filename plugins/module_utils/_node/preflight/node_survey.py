@@ -17,7 +17,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Callable
 
-from ..._core.container.model import Step
+from ..._core.container.model import Entry, Step
 from ..._core.gpu.memory_budget import Load
 from ..._core.preflight import privileges, subids
 from ..._core.preflight.demands import Asked, Candidate, asked, demands, heads_needed
@@ -220,7 +220,7 @@ class Downloads:
                 started = time.monotonic()
                 self._audit.write(None, event, "begin")
                 try:
-                    made, told = self._fetch(entry.what, storage, template)
+                    made, told = self._fetch(entry, storage, template)
                 except PveError as error:
                     seconds = time.monotonic() - started
                     self._audit.write(None, event, "failed", seconds, "ERROR", {"error": str(error)[:2000]})
@@ -231,7 +231,7 @@ class Downloads:
                     journal.append(entry.as_dict())
         return journal, warnings
 
-    def _fetch(self, what: str, storage: str, template: str) -> tuple[bool, list[str]]:
+    def _fetch(self, entry: Entry, storage: str, template: str) -> tuple[bool, list[str]]:
         client, node = self._gatherer.client, self._gatherer.node
         warnings: list[str] = []
         upid = self._under_way(template)
@@ -239,10 +239,11 @@ class Downloads:
             warnings = wait_task(client, node, upid, "the download of an earlier run", self._timeout)
         if self._there(storage, template):
             return False, warnings
-        method, _space, path = what.partition(" ")
-        answer = client.request(method, path, {"storage": storage, "template": template})
+        if entry.call is None:
+            return False, warnings
+        answer = client.request(entry.call.method, entry.call.path, entry.call.params)
         if is_upid(answer):
-            warnings += wait_task(client, node, answer, f"{what} ({template})", self._timeout)
+            warnings += wait_task(client, node, answer, f"{entry.what} ({template})", self._timeout)
         return True, warnings
 
     def _there(self, storage: str, template: str) -> bool:

@@ -16,6 +16,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ...pve.apicalls import Call, Kind, container_call
 from ...pve.fwfile import Firewall, Rule, parse_rule, rule_of
 
 KEY = "firewall"  # under which the record keeps what we applied
@@ -23,19 +24,31 @@ _IN_PLACE = ("log", "comment")
 
 
 @dataclass(frozen=True)
-class Call:
-    """One call below ``…/firewall``: method, the path's rest, parameters."""
+class Change:
+    """One change of a firewall's switch or rules. ``position`` is that of the rule, as the calls before left it."""
 
-    method: str
-    path: str
+    kind: Kind
     params: Mapping[str, Any]
+    position: int = -1
+
+    def on(self, node: str, ctid: int) -> Call:
+        """The call that makes it in a container's firewall."""
+        return container_call(self.kind, node, ctid, self.params, position=self.position)
+
+    def in_list(self, rules: str) -> Call:
+        """The call that makes it in the list of rules with this path."""
+        path = rules if self.kind is Kind.RULE_ADD else f"{rules}/{self.position}"
+        return Call(_METHODS[self.kind], path, dict(self.params), kind=self.kind, position=self.position)
+
+
+_METHODS: Mapping[Kind, str] = {Kind.RULE_ADD: "POST", Kind.RULE_CHANGE: "PUT", Kind.RULE_DELETE: "DELETE"}
 
 
 @dataclass(frozen=True)
 class Changes:
     """What must be done, why, what it leaves, what the record then holds, and the rules that are not ours."""
 
-    calls: tuple[Call, ...]
+    calls: tuple[Change, ...]
     reasons: tuple[str, ...]
     after: Firewall
     applied: Mapping[str, Any]
@@ -108,7 +121,7 @@ def _earlier(applied: Any) -> dict[tuple[str, ...], Rule]:
     return result
 
 
-def _switch(enabled: Any, options: Mapping[str, str], applied: Any) -> tuple[dict[str, str], Call | None, str]:
+def _switch(enabled: Any, options: Mapping[str, str], applied: Any) -> tuple[dict[str, str], Change | None, str]:
     """(the options afterwards, the call that switches, why)."""
     there = options.get("enable")
     rest = {key: value for key, value in options.items() if key != "enable"}
@@ -116,12 +129,12 @@ def _switch(enabled: Any, options: Mapping[str, str], applied: Any) -> tuple[dic
         value = str(int(bool(enabled)))
         if (there or "0") == value:
             return dict(options), None, ""
-        call = Call("PUT", "options", {"enable": int(value)})
+        call = Change(Kind.FIREWALL_OPTIONS, {"enable": int(value)})
         return {**rest, "enable": value}, call, f"enable: {there or 'not set'} -> {value} (firewall/enabled)"
     earlier = applied.get("enable") if isinstance(applied, Mapping) else None
     if earlier is not None and there == earlier:
         why = "enable: an earlier run set it, and the configuration no longer has it"
-        return rest, Call("PUT", "options", {"delete": "enable"}), why
+        return rest, Change(Kind.FIREWALL_OPTIONS, {"delete": "enable"}), why
     return dict(options), None, ""
 
 
@@ -147,11 +160,11 @@ class _Rules:
 
     def __init__(self, rules: Sequence[Rule]) -> None:
         self.items = [_Item(rule) for rule in rules]
-        self.calls: list[Call] = []
+        self.calls: list[Change] = []
         self.reasons: list[str] = []
 
-    def _call(self, method: str, path: str, params: Mapping[str, Any], reason: str = "") -> None:
-        self.calls.append(Call(method, path, params))
+    def _call(self, kind: Kind, params: Mapping[str, Any], position: int = -1, reason: str = "") -> None:
+        self.calls.append(Change(kind, params, position))
         if reason:
             self.reasons.append(reason)
 
@@ -160,7 +173,7 @@ class _Rules:
         for position in range(len(self.items) - 1, -1, -1):
             rule = self.items[position].rule
             if rule.key in gone:
-                self._call("DELETE", f"rules/{position}", {}, f"removed, we set it earlier: {rule.line()}")
+                self._call(Kind.RULE_DELETE, {}, position, f"removed, we set it earlier: {rule.line()}")
                 del self.items[position]
 
     def match(self, wanted: Sequence[Rule], earlier: Mapping[tuple[str, ...], Rule]) -> None:
@@ -194,7 +207,7 @@ class _Rules:
             there = item.rule
             params, item.rule = _in_place(wanted[item.index], there, earlier.get(there.key))
             if params:
-                self._call("PUT", f"rules/{position}", params, f"changed: {there.line()} -> {item.rule.line()}")
+                self._call(Kind.RULE_CHANGE, params, position, f"changed: {there.line()} -> {item.rule.line()}")
 
     def arrange(self, wanted: Sequence[Rule]) -> None:
         """Bring ours into order with as few moves as there can be, and put the missing ones in."""
@@ -220,14 +233,14 @@ class _Rules:
             self._insert(index, rule)
 
     def _insert(self, index: int, rule: Rule) -> None:
-        self._call("POST", "rules", rule.params(), f"added: {rule.line()}")
+        self._call(Kind.RULE_ADD, rule.params(), reason=f"added: {rule.line()}")
         self.items.insert(0, _Item(rule, index))
 
     def _move(self, position: int, before: int) -> None:
         """In front of the rule that is at ``before``, counted before the move."""
         if before in (position, position + 1):
             return  # it is there
-        self._call("PUT", f"rules/{position}", {"moveto": before})
+        self._call(Kind.RULE_CHANGE, {"moveto": before}, position)
         item = self.items.pop(position)
         self.items.insert(before - 1 if before > position else before, item)
 
@@ -242,16 +255,15 @@ def _longest_rising(values: Sequence[int]) -> set[int]:
     return set(best[-1])
 
 
-def follow(rules: Sequence[Rule], method: str, path: str, params: Mapping[str, Any]) -> tuple[Rule, ...]:
+def follow(rules: Sequence[Rule], change: Change | Call) -> tuple[Rule, ...]:
     """The rules after one call below ``…/firewall``: what the next call's positions count in."""
-    items = list(rules)
-    if method == "POST":
+    items, params, position = list(rules), change.params, change.position
+    if change.kind is Kind.RULE_ADD:
         fields = {key.replace("-", "_"): value for key, value in params.items()}
         return (Rule(**{**fields, "enable": bool(fields.get("enable", 0))}), *items)
-    if not path.startswith("rules/"):
+    if change.kind is Kind.FIREWALL_OPTIONS:
         return tuple(items)
-    position = int(path.partition("/")[2])
-    if method == "DELETE":
+    if change.kind is Kind.RULE_DELETE:
         del items[position]
     elif "moveto" in params:
         before = int(params["moveto"])

@@ -11,11 +11,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ...pve import properties
+from ...pve.apicalls import Kind
 from ...pve.conffile import ConfFile
 from ...pve.fwfile import Firewall
 from .. import ledger, states
 from ..config import compare
-from ..model import Entry, Observation, Record, Wanted
+from ..model import Entry, Observation, Record, Wanted, on_container
 
 # Storage types whose volumes can be cloned without copying, and those that can take a snapshot of a container's
 # volume (PVE facts, 'Clones'; pve-storage's plugins).
@@ -190,7 +191,6 @@ def temporary(ctid: int) -> str:
 
 def clone_entries(wanted: Wanted, source: Source, name: str) -> tuple[Entry, ...]:
     """The calls that make the clone, a temporary snapshot around them where the source runs."""
-    base = f"/nodes/{wanted.node}/lxc/{source.ctid}"
     snapshot = snapshot_of(wanted, source)
     params: dict[str, Any] = {"newid": wanted.ctid, "hostname": name}
     linked = source.linkable and not wanted.asked.pool
@@ -199,11 +199,11 @@ def clone_entries(wanted: Wanted, source: Source, name: str) -> tuple[Entry, ...
         params["storage"] = wanted.asked.pool
     if snapshot:
         params["snapname"] = snapshot
-    clone = Entry("pve", f"POST {base}/clone", params)
+    clone = on_container(Kind.CLONE, wanted.node, source.ctid, params)
     if snapshot != temporary(wanted.ctid):
         return (clone,)
-    drop = Entry("pve", f"DELETE {base}/snapshot/{snapshot}", {})
-    take = Entry("pve", f"POST {base}/snapshot", {"snapname": snapshot})
+    drop = on_container(Kind.SNAPSHOT_DELETE, wanted.node, source.ctid, snapshot=str(snapshot))
+    take = on_container(Kind.SNAPSHOT, wanted.node, source.ctid, {"snapname": snapshot})
     # One that a run left which was cut off shows an older state of the source.
     left = (drop,) if snapshot in source.snapshots else ()
     return (*left, take, clone, drop)

@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from ...pve.apicalls import Kind
 from ...pve.conffile import ConfFile
 from ...pve.fwfile import Firewall
 from .. import addresses, states
 from ..config import compare, firewall_changes, hostneeds, mounts, options, protection
 from ..config.changes import Changes
-from ..model import HOT, NOTHING, RESTART, Entry, Observation, Record, Wanted
+from ..model import HOT, NOTHING, RESTART, Entry, Observation, Record, Wanted, entry_of, on_container
 from .world import World
 
 
@@ -63,7 +64,6 @@ def configure(wanted: Wanted, seen: Observation, record: Record, world: World, t
     waiting += _unaddressed(seen, record, waiting)
     if not world.exists or target < states.rank(states.CONFIGURED):
         return waiting
-    path = f"/nodes/{wanted.node}/lxc/{wanted.ctid}"
     created = any(step.kind in ("create", "clone") for step in world.steps)
     earlier = Record(origin=compare.origin(wanted)) if created else record
     conf = ConfFile(head=world.config) if created else seen.conf
@@ -80,7 +80,7 @@ def configure(wanted: Wanted, seen: Observation, record: Record, world: World, t
         world.differs = bool(changes or growth or to_come)
         world.config = conf.merged()
         # Alone: PVE takes no other change of an option that the same call reverts.
-        call = Entry("pve", f"PUT {path}/config", {"revert": ",".join(sorted(undone.reasons))})
+        call = on_container(Kind.CONFIG, wanted.node, wanted.ctid, {"revert": ",".join(sorted(undone.reasons))})
         claim = Entry("node", "record", {"applied": dict(undone.after(earlier).applied)})
         # The values are remembered with the last step that makes them so.
         own = (claim,) if undone.claims else ()
@@ -91,12 +91,12 @@ def configure(wanted: Wanted, seen: Observation, record: Record, world: World, t
     for first in before:
         world.differs = True
         world.config = first.onto(world.config)
-        call = Entry("pve", f"PUT {path}/config", first.params())
+        call = on_container(Kind.CONFIG, wanted.node, wanted.ctid, first.params())
         world.add("configure", "; ".join(first.reasons.values()), call)
     if changes:
         world.differs = bool(growth or to_come)
         world.config = changes.onto(world.config)
-        call = Entry("pve", f"PUT {path}/config", changes.params())
+        call = on_container(Kind.CONFIG, wanted.node, wanted.ctid, changes.params())
         remember = _remember(changes, earlier, to_come)
         late = addresses.without_client(changes.set, conf.head) if world.running and seen.boot else []
         if late:
@@ -114,7 +114,7 @@ def configure(wanted: Wanted, seen: Observation, record: Record, world: World, t
     if filtering:
         world.differs = bool(growth)
         world.firewall = filtering.after
-        calls = (Entry("pve", f"{c.method} {path}/firewall/{c.path}", c.params) for c in filtering.calls)
+        calls = (entry_of(call.on(wanted.node, wanted.ctid)) for call in filtering.calls)
         remember = _remember(changes, earlier, set())
         disrupts = HOT if world.running else NOTHING
         world.add("firewall", "; ".join(filtering.reasons), *calls, remember, disrupts=disrupts)
@@ -124,7 +124,7 @@ def configure(wanted: Wanted, seen: Observation, record: Record, world: World, t
         world.add("record", "the values to compare with next time", remember)
     for disk, size in growth:
         world.differs = disk != growth[-1][0]
-        call = Entry("pve", f"PUT {path}/resize", {"disk": disk, "size": size})
+        call = on_container(Kind.RESIZE, wanted.node, wanted.ctid, {"disk": disk, "size": size})
         world.add("resize", f"{disk} grows to {size}", call, disrupts=HOT if world.running else NOTHING)
     return waiting
 

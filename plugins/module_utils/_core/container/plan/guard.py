@@ -13,9 +13,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from ...pve.apicalls import Kind
 from .. import states
 from ..config import compare
-from ..model import Entry, Observation, Plan, Record, Step, Wanted
+from ..model import Entry, Observation, Plan, Record, Step, Wanted, on_container
 from . import clones
 from .world import World
 
@@ -148,12 +149,8 @@ def _is_eligible(wanted: Wanted, seen: Observation, record: Record) -> bool:
     return policy(wanted) != "none" and complete and seen.exists and record.ours and not seen.template
 
 
-def _path(wanted: Wanted) -> str:
-    return f"/nodes/{wanted.node}/lxc/{wanted.ctid}"
-
-
 def _take(wanted: Wanted) -> Entry:
-    return Entry("pve", f"POST {_path(wanted)}/snapshot", {"snapname": SNAPSHOT})
+    return on_container(Kind.SNAPSHOT, wanted.node, wanted.ctid, {"snapname": SNAPSHOT})
 
 
 def _drop() -> Entry:
@@ -161,5 +158,6 @@ def _drop() -> Entry:
 
 
 def _release(wanted: Wanted, kept: bool) -> tuple[Entry, ...]:
-    away = (Entry("pve", f"DELETE {_path(wanted)}/snapshot/{SNAPSHOT}", {}),) if kept else ()
+    drop = on_container(Kind.SNAPSHOT_DELETE, wanted.node, wanted.ctid, snapshot=SNAPSHOT)
+    away = (drop,) if kept else ()
     return (*away, _drop())

@@ -13,12 +13,13 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
+from ...pve.apicalls import Kind
 from ...pve.conffile import ConfFile
 from ...pve.fwfile import Firewall
 from .. import ledger, states
 from ..asked import DEFAULT_POOL
 from ..config import compare
-from ..model import RESTART, Entry, Observation, Plan, Record, Step, Wanted
+from ..model import RESTART, Entry, Observation, Plan, Record, Step, Wanted, on_container
 from . import clones, configure, guard, instance, recreate, refusals, wayback
 from .world import World
 
@@ -182,19 +183,17 @@ def _create(wanted: Wanted, seen: Observation, record: Record, world: World, tar
         _resume_create(wanted, seen, world)
     left = clones.temporary(wanted.ctid)
     if world.exists and seen.source is not None and left in seen.source.snapshots:
-        path = f"/nodes/{wanted.node}/lxc/{clones.source_ctid(wanted)}/snapshot/{left}"
-        drop = Entry("pve", f"DELETE {path}", {})
+        drop = on_container(Kind.SNAPSHOT_DELETE, wanted.node, clones.source_ctid(wanted) or 0, snapshot=left)
         world.add("clean-up", "a cloning that was cut off left its snapshot on the source", drop)
     if world.exists or target < states.rank(states.CREATED):
         return
-    base = f"/nodes/{wanted.node}/lxc"
     name = wanted.asked.called(wanted.ctid)
     source = clones.find_source(wanted, seen)
     if source is not None:
         calls = clones.clone_entries(wanted, source, name)
         reason = f"no container {wanted.ctid}; cloned from {source.ctid}"
     else:
-        calls = (Entry("pve", f"POST {base}", _create_params(wanted, name)),)
+        calls = (on_container(Kind.CREATE, wanted.node, wanted.ctid, _create_params(wanted, name)),)
         reason = f"no container {wanted.ctid}; created from {wanted.asked.template}"
     world.exists, world.template = True, False
     head, world.raw = clones.copied(wanted, source) if source else (None, ())
@@ -234,13 +233,13 @@ def _create_params(wanted: Wanted, name: str) -> dict[str, Any]:
 def _resume_create(wanted: Wanted, seen: Observation, world: World) -> None:
     """An earlier run began to create this container. ``seen.creating`` says how that went."""
     if seen.creating == "failed":
-        path = f"/nodes/{wanted.node}/lxc/{wanted.ctid}"
         world.exists = world.running = False
         world.firewall = Firewall()  # PVE removes it with the container
         # The API refuses to destroy what is locked; only the node's own command takes the dead creation's lock away.
         unlock = Entry("pct", f"unlock {wanted.ctid}")
         # Until its end a creation's config names no volume: those must be found by the CTID in their names.
-        call = Entry("pve", f"DELETE {path}", {"force": 1, "purge": 1, "destroy-unreferenced-disks": 1})
+        everything = {"force": 1, "purge": 1, "destroy-unreferenced-disks": 1}
+        call = on_container(Kind.DESTROY, wanted.node, wanted.ctid, everything)
         forget = Entry("node", "record", {"creating": None})
         world.add("clean-up", "an earlier creation was interrupted", unlock, call, forget)
     else:
@@ -282,15 +281,14 @@ def _mark(seen: Observation, record: Record, world: World, target: int) -> None:
 def _start(wanted: Wanted, seen: Observation, world: World, target: int, waiting: list[str]) -> None:
     if not world.exists or world.template or target < states.rank(states.RUNNING):
         return
-    path = f"/nodes/{wanted.node}/lxc/{wanted.ctid}/status"
     if not world.running:
         world.running = True
         waiting.clear()  # pending values apply at the start
-        world.add("start", "not running", Entry("pve", f"POST {path}/start", {}))
+        world.add("start", "not running", on_container(Kind.START, wanted.node, wanted.ctid))
     elif waiting and wanted.asked.restarts:
         keys = ", ".join(waiting)
         waiting.clear()
-        call = Entry("pve", f"POST {path}/reboot", {})
+        call = on_container(Kind.REBOOT, wanted.node, wanted.ctid)
         world.add("restart", f"waiting for a restart: {keys} (restart_policy: if_needed)", call, disrupts=RESTART)
 
 
@@ -357,16 +355,15 @@ def _finish(wanted: Wanted, world: World, target: int) -> None:
     """On completion: the conversion to a template, or the snapshot to clone from."""
     if not world.unfinished or not world.running or target < states.rank(states.COMPLETED):
         return
-    path = f"/nodes/{wanted.node}/lxc/{wanted.ctid}"
     if wanted.asked.is_template:
-        stop = Entry("pve", f"POST {path}/status/shutdown", {"forceStop": 1, "timeout": 60})
-        convert = Entry("pve", f"POST {path}/template", {})
+        stop = on_container(Kind.SHUTDOWN, wanted.node, wanted.ctid, {"forceStop": 1, "timeout": 60})
+        convert = on_container(Kind.TEMPLATE, wanted.node, wanted.ctid)
         world.running, world.template, world.unfinished = False, True, False
         world.add("template", "is_template: complete, so it becomes a template", stop, convert, disrupts=RESTART)
     else:
         name = str(wanted.asked.snapshot)
         world.unfinished = False
-        take = Entry("pve", f"POST {path}/snapshot", {"snapname": name})
+        take = on_container(Kind.SNAPSHOT, wanted.node, wanted.ctid, {"snapname": name})
         world.add("snapshot", f"template_snapshot_name: {name} is what others are cloned from", take)
 
 
@@ -379,15 +376,14 @@ def _begin(world: World, what: str, operation: str) -> tuple[Entry, ...]:
 
 
 def _absent(wanted: Wanted, seen: Observation, record: Record, state: str) -> Plan:
-    path = f"/nodes/{wanted.node}/lxc/{wanted.ctid}"
     steps = []
     if seen.exists and seen.running:
-        call = Entry("pve", f"POST {path}/status/shutdown", {"forceStop": 1, "timeout": 60})
+        call = on_container(Kind.SHUTDOWN, wanted.node, wanted.ctid, {"forceStop": 1, "timeout": 60})
         steps.append(Step("stop", "running", (call,), disrupts=RESTART))
     forget = Entry("node", "forget", {})
     if seen.exists:
         volumes = compare.volumes(seen.conf.head)
-        call = Entry("pve", f"DELETE {path}", {"purge": 1})
+        call = on_container(Kind.DESTROY, wanted.node, wanted.ctid, {"purge": 1})
         calls = (*recreate.unprotect(wanted, seen), call, forget)
         reason = f"destroys the volumes {', '.join(volumes) or 'none'}"
         steps.append(Step("destroy", reason, calls, goes_to=states.ABSENT))

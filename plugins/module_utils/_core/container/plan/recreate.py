@@ -11,9 +11,10 @@ The record says how far that has come, so that a run which was cut off goes on a
 
 from __future__ import annotations
 
+from ...pve.apicalls import Kind
 from .. import states
 from ..config import compare, protection
-from ..model import RECREATE, Entry, Observation, Record, Step, Wanted
+from ..model import RECREATE, Entry, Observation, Record, Step, Wanted, on_container
 from . import refusals
 from .world import World
 
@@ -88,17 +89,16 @@ def refusal(wanted: Wanted, seen: Observation, record: Record) -> str | None:
 
 def destroy(wanted: Wanted, seen: Observation, record: Record) -> tuple[tuple[Step, ...], Observation, Record]:
     """(the steps that remove it, what is seen after them, what is remembered after them)."""
-    path = f"/nodes/{wanted.node}/lxc/{wanted.ctid}"
     begin = Entry("node", "record", {"recreating": DESTROYING})
     begins = () if stage(record) == DESTROYING else (begin,)
     steps: list[Step] = []
     if seen.running:
-        halt = Entry("pve", f"POST {path}/status/shutdown", {"forceStop": 1, "timeout": 60})
+        halt = on_container(Kind.SHUTDOWN, wanted.node, wanted.ctid, {"forceStop": 1, "timeout": 60})
         steps.append(Step("stop", "running; it is to be recreated", (*begins, halt), disrupts=RECREATE))
         begins = ()
     volumes = ", ".join(compare.volumes(seen.conf.head)) or "none"
     # Not purged: backup jobs, replication and HA are meant for the CTID and go on with the new container.
-    call = Entry("pve", f"DELETE {path}", {})
+    call = on_container(Kind.DESTROY, wanted.node, wanted.ctid)
     forget = Entry("node", "record", {"recreating": CREATING, **dict.fromkeys(FORGOTTEN)})
     word = Entry("node", "state", {"word": states.DEFINED})
     reason = f"phoenix_recreate_ctids names it; destroys the volumes {volumes}"
@@ -119,7 +119,7 @@ def unprotect(wanted: Wanted, seen: Observation) -> tuple[Entry, ...]:
     """What must come before the destruction of a container whose configuration gives its protection up."""
     if not (protection.is_on(seen.conf.head) and protection.is_given_up(wanted)):
         return ()
-    return (Entry("pve", f"PUT /nodes/{wanted.node}/lxc/{wanted.ctid}/config", protection.OFF),)
+    return (on_container(Kind.CONFIG, wanted.node, wanted.ctid, protection.OFF),)
 
 
 def intent(wanted: Wanted, record: Record) -> dict[str, str]:

@@ -14,9 +14,10 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from ...pve.apicalls import Kind
 from ...pve.conffile import ConfFile
 from .. import states
-from ..model import RESTART, Entry, Observation, Record, Step, Wanted
+from ..model import RESTART, Entry, Observation, Record, Step, Wanted, on_container
 from . import guard, instance
 
 KIND = "rollback"
@@ -32,14 +33,13 @@ def is_due(seen: Observation, record: Record) -> bool:
 
 def step(wanted: Wanted, record: Record) -> Step:
     """The step back. The record goes back with the container."""
-    path = f"/nodes/{wanted.node}/lxc/{wanted.ctid}/snapshot/{guard.SNAPSHOT}"
     known = remembered(record)
     begin = Entry("node", "record", {"guarding": guard.BACK})
-    back = Entry("pve", f"POST {path}/rollback", {"start": 1})
+    back = on_container(Kind.ROLLBACK, wanted.node, wanted.ctid, {"start": 1}, guard.SNAPSHOT)
     word = Entry("node", "state", {"word": known.word})
     values = {**values_of(known), "raw_boot": None, "checked_boot": None}
     restored = Entry("node", "record", {**values, "guarding": guard.RESTORED})
-    drop = Entry("pve", f"DELETE {path}", {})
+    drop = on_container(Kind.SNAPSHOT_DELETE, wanted.node, wanted.ctid, snapshot=guard.SNAPSHOT)
     done = Entry("node", "record", {"guarding": None})
     reason = "guard: rollback; the change has failed"
     return Step(KIND, reason, (begin, back, word, restored, drop, done), disrupts=RESTART, goes_to=states.COMPLETED)

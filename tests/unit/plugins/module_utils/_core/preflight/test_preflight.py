@@ -225,7 +225,11 @@ class TestRoom:
     def test_what_a_recreated_container_gives_back_counts(self):
         conf = parse_conf("hostname: web\nrootfs: thick:vm-950-disk-0,size=80G\n").head
         again = item(storage_pool="thick", storage_size_gb=120)
-        destroy = {"entries": [{"op": "pve", "what": "DELETE /nodes/pve/lxc/950", "params": {}}]}
+        destroy = {
+            "entries": [
+                {"op": "pve", "what": "DELETE /nodes/pve/lxc/950", "params": {}, "kind": "destroy", "ctid": 950}
+            ]
+        }
         again["plan"]["steps"].insert(0, destroy)
         assert judge(again, heads={950: conf}).findings == ()
         assert only(judge(again, heads={})).pointer.endswith("storage_size_gb")
@@ -305,6 +309,8 @@ def test_control_characters_of_a_value_do_not_reach_the_terminal():
 DEVICE = {
     "op": "pve",
     "what": "PUT /nodes/pve/lxc/950/config",
+    "kind": "config",
+    "ctid": 950,
     "params": {"dev0": "/dev/nvidia0,mode=0666", "dev1": "a"},
 }
 

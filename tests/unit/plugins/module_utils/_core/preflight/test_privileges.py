@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import pytest
 
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.model import Entry, on_container
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.preflight import judgement, privileges
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.preflight.demands import (
     Candidate,
     candidate_from,
 )
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.preflight.judgement import Facts, Room
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.pve.apicalls import Kind
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.pve.storagecfg import parse_storages
 
 TOKEN = "automation@pve!phoenix"
@@ -22,15 +24,19 @@ CREATE = {"vmid": 950, "ostemplate": f"local:vztmpl/{TEMPLATE}", "rootfs": "tank
 NET = "name=eth0,bridge=vmbr0,ip=dhcp,type=veth"
 
 
-def plan(*calls):
-    entries = [{"op": op, "what": what, "params": params} for op, what, params in calls]
+def call(kind, params=None, ctid=950):
+    return on_container(kind, "pve", ctid, params, snapshot="x")
+
+
+def plan(*made):
+    entries = [entry.as_dict() for entry in made]
     return candidate_from({"ctid": 950, "config": {}, "plan": {"steps": [{"entries": entries}]}})
 
 
 CREATION = plan(
-    ("pve", "POST /nodes/pve/lxc", CREATE),
-    ("pve", "PUT /nodes/pve/lxc/950/config", {"net0": NET, "memory": "512", "cores": "2", "onboot": "1"}),
-    ("pve", "POST /nodes/pve/lxc/950/status/start", {}),
+    call(Kind.CREATE, CREATE),
+    call(Kind.CONFIG, {"net0": NET, "memory": "512", "cores": "2", "onboot": "1"}),
+    call(Kind.START, {}),
 )
 FACTS = Facts(
     node="pve",
@@ -93,23 +99,23 @@ def test_a_download_needs_more_than_the_use_of_a_storage():
 
 
 @pytest.mark.parametrize(
-    ("call", "what"),
+    ("made", "what"),
     [
-        (("pve", "PUT /nodes/pve/lxc/950/config", {"features": "keyctl=1,nesting=1"}), "keyctl"),
-        (("pve", "PUT /nodes/pve/lxc/950/config", {"mp0": "/srv,mp=/srv"}), "bind mount /srv"),
-        (("pve", "PUT /nodes/pve/lxc/950/config", {"dev0": "/dev/nvidia0"}), "/dev/nvidia0"),
-        (("conf", "edit raw lines", {"add": [], "remove": []}), "raw lines"),
+        (call(Kind.CONFIG, {"features": "keyctl=1,nesting=1"}), "keyctl"),
+        (call(Kind.CONFIG, {"mp0": "/srv,mp=/srv"}), "bind mount /srv"),
+        (call(Kind.CONFIG, {"dev0": "/dev/nvidia0"}), "/dev/nvidia0"),
+        (Entry("conf", "edit raw lines", {"add": [], "remove": []}), "raw lines"),
     ],
 )
-def test_what_only_root_may_set_is_told(call, what):
+def test_what_only_root_may_set_is_told(made, what):
     everything = {"/": dict.fromkeys(("VM.Config.Options", "VM.Config.Disk"), 1)}
-    (finding,) = judge(everything, plan(call)).findings
+    (finding,) = judge(everything, plan(made)).findings
     assert what in finding.got
     assert "root@pam" in finding.expected
 
 
 def test_nesting_alone_needs_no_root():
-    nesting = plan(("pve", "PUT /nodes/pve/lxc/950/config", {"features": "nesting=1"}))
+    nesting = plan(call(Kind.CONFIG, {"features": "nesting=1"}))
     assert list(privileges.only_root([nesting])) == []
 
 
@@ -143,23 +149,23 @@ def test_who_is_granted(credential, who):
 
 
 @pytest.mark.parametrize(
-    ("what", "params", "where", "privilege"),
+    ("kind", "ctid", "params", "where", "privilege"),
     [
-        ("POST /nodes/pve/lxc/920/clone", {"newid": 950, "full": 1}, "/vms/920", "VM.Clone"),
-        ("POST /nodes/pve/lxc/920/clone", {"newid": 950, "full": 1}, "/vms/950", "VM.Allocate"),
-        ("POST /nodes/pve/lxc/920/snapshot", {}, "/vms/920", "VM.Snapshot"),
-        ("DELETE /nodes/pve/lxc/920/snapshot/x", {}, "/vms/920", "VM.Snapshot"),
-        ("POST /nodes/pve/lxc/950/template", {}, "/vms/950", "VM.Allocate"),
-        ("PUT /nodes/pve/lxc/950/resize", {"disk": "rootfs"}, "/vms/950", "VM.Config.Disk"),
-        ("PUT /nodes/pve/lxc/950/config", {"delete": "swap,mp3"}, "/vms/950", "VM.Config.Memory"),
-        ("PUT /nodes/pve/lxc/950/config", {"delete": "swap,mp3"}, "/vms/950", "VM.Config.Disk"),
-        ("PUT /nodes/pve/lxc/950/config", {"startup": "order=1", "digest": "x"}, "/vms/950", "VM.Config.Options"),
-        ("PUT /nodes/pve/lxc/950/firewall/options", {"enable": 1}, "/vms/950", "VM.Config.Network"),
-        ("DELETE /nodes/pve/lxc/950", {}, "/vms/950", "VM.Allocate"),
+        (Kind.CLONE, 920, {"newid": 950, "full": 1}, "/vms/920", "VM.Clone"),
+        (Kind.CLONE, 920, {"newid": 950, "full": 1}, "/vms/950", "VM.Allocate"),
+        (Kind.SNAPSHOT, 920, {}, "/vms/920", "VM.Snapshot"),
+        (Kind.SNAPSHOT_DELETE, 920, {}, "/vms/920", "VM.Snapshot"),
+        (Kind.TEMPLATE, 950, {}, "/vms/950", "VM.Allocate"),
+        (Kind.RESIZE, 950, {"disk": "rootfs"}, "/vms/950", "VM.Config.Disk"),
+        (Kind.CONFIG, 950, {"delete": "swap,mp3"}, "/vms/950", "VM.Config.Memory"),
+        (Kind.CONFIG, 950, {"delete": "swap,mp3"}, "/vms/950", "VM.Config.Disk"),
+        (Kind.CONFIG, 950, {"startup": "order=1", "digest": "x"}, "/vms/950", "VM.Config.Options"),
+        (Kind.FIREWALL_OPTIONS, 950, {"enable": 1}, "/vms/950", "VM.Config.Network"),
+        (Kind.DESTROY, 950, {}, "/vms/950", "VM.Allocate"),
     ],
 )
-def test_each_call_needs_its_privilege(what, params, where, privilege):
-    found = {(need.where, need.privilege) for need in privileges.needs([plan(("pve", what, params))], [])}
+def test_each_call_needs_its_privilege(kind, ctid, params, where, privilege):
+    found = {(need.where, need.privilege) for need in privileges.needs([plan(call(kind, params, ctid))], [])}
     assert (where, privilege) in found
 
 

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.config import firewall_changes
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.pve import fwfile
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.pve.apicalls import Kind
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.pve.fwfile import Firewall, Rule
 
 FILE = """# by hand
@@ -106,17 +107,17 @@ def obey(there: Firewall, calls) -> Firewall:
     """PVE on paper: a new rule at the top, a moved one in front of another (PVE/API2/Firewall/Rules.pm)."""
     items, options = list(there.rules), dict(there.options)
     for call in calls:
-        if call.path == "options":
+        if call.kind is Kind.FIREWALL_OPTIONS:
             options.pop(call.params.get("delete"), None)
             options.update({key: str(value) for key, value in call.params.items() if key != "delete"})
             continue
-        if call.method == "POST":
+        if call.kind is Kind.RULE_ADD:
             fields = {key.replace("-", "_"): value for key, value in call.params.items()}
             items.insert(0, Rule(**{**fields, "enable": bool(fields["enable"])}))
             continue
-        position = int(call.path.split("/")[1])
+        position = call.position
         rule = items[position]
-        if call.method == "DELETE":
+        if call.kind is Kind.RULE_DELETE:
             del items[position]
         elif "moveto" in call.params:
             target = call.params["moveto"]
@@ -154,7 +155,7 @@ def test_one_apply_leaves_nothing_and_keeps_what_is_not_ours(there, before, want
     assert result == change.after
     followed = actual.rules
     for call in change.calls:
-        followed = firewall_changes.follow(followed, call.method, call.path, call.params)
+        followed = firewall_changes.follow(followed, call)
     assert followed == result.rules
     again = firewall_changes.changes(config, result, change.applied)
     assert not again
@@ -179,15 +180,17 @@ def test_moves_are_as_few_as_there_can_be():
     there = Firewall({}, tuple(Rule("in", "ACCEPT", source=name) for name in names))
     wanted = [f"IN ACCEPT -source {name}" for name in ("5", "1", "2", "3", "4")]
     change = firewall_changes.changes({"firewall": {"rules": wanted}}, there, None)
-    assert [(call.method, call.path, dict(call.params)) for call in change.calls] == [("PUT", "rules/4", {"moveto": 0})]
+    assert change.calls == (firewall_changes.Change(Kind.RULE_CHANGE, {"moveto": 0}, 4),)
 
 
-@pytest.mark.parametrize(("there", "enabled", "first"), [("0", True, "POST"), ("1", False, "PUT")])
+@pytest.mark.parametrize(
+    ("there", "enabled", "first"), [("0", True, Kind.RULE_ADD), ("1", False, Kind.FIREWALL_OPTIONS)]
+)
 def test_it_is_switched_on_last_and_off_first(there, enabled, first):
     change = firewall_changes.changes(
         {"firewall": {"enabled": enabled, "rules": ["IN DROP"]}}, Firewall({"enable": there}), None
     )
-    assert change.calls[0].method == first
+    assert change.calls[0].kind is first
     assert len(change.calls) == 2
 
 

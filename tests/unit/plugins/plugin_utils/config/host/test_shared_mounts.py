@@ -11,8 +11,13 @@ from typing import Any
 import pytest
 
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.config import mounts
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.model import Record, Wanted
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.model import (
+    Record,
+    Wanted,
+    on_container,
+)
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.preflight import judgement
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.pve.apicalls import Kind
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.pve.conffile import ConfFile
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.documents.validation import (
     Outcome,
@@ -159,7 +164,7 @@ def test_what_has_another_shape_is_only_an_error_of_the_schema(volumes: Any) -> 
 
 def test_a_folder_that_is_missing_is_made_by_the_hosts_playbook() -> None:
     config = judge({"certs": CERTS}).fleet.containers["950"].config
-    call = {"op": "pve", "what": "PUT /nodes/pve/lxc/950/config", "params": {"mp0": "/srv/certs,mp=/etc/ssl/shared"}}
+    call = on_container(Kind.CONFIG, "pve", 950, {"mp0": "/srv/certs,mp=/etc/ssl/shared"}).as_dict()
     item = judgement.Candidate(950, config, ({"entries": [call]},))
     facts = judgement.Facts("pve", coming=frozenset({"/srv/certs"}), heads={950: {}})
     (found,) = judgement.judge([item], facts).findings
