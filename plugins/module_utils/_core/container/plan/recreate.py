@@ -36,7 +36,10 @@ FORGOTTEN = (
     "guarding",
     "volumes",
     "instance",
+    "dhcp",
 )
+# What it has of the recreation itself, and so keeps.
+KEPT = ("recreating",)
 # What is seen besides the container itself, and still is when it is gone.
 _REMAINS = (
     "ctid",
