@@ -173,19 +173,14 @@ def lint(toolchain: Toolchain) -> list[Check]:
     ]
 
 
-def sanity(toolchain: Toolchain, *more: str) -> list[Check]:
+def sanity(toolchain: Toolchain) -> list[Check]:
     """`ansible-test sanity`: what it checks differs from series to series."""
     tree = worktree.make(f'sanity-{toolchain.series.name}')
     command = ['ansible-test', 'sanity', '--color', 'no']
     # The lab and the tools are programs of the checkout, no part of the collection: ruff looks after them.
-    for folder in ('lab/', 'tools/', *more):
+    for folder in ('lab/', 'tools/'):
         command += ['--exclude', folder]
     return [Check(f'ansible-test sanity ({toolchain.label})', command, tree, ansible_test.environment(toolchain, tree))]
-
-
-def sanity_of_collection(toolchain: Toolchain) -> list[Check]:
-    """The same on what users install: the tests are the same program on every series, and were looked at once."""
-    return sanity(toolchain, 'tests/')
 
 
 def pytest(name: str, toolchain: Toolchain, tree: Path, folder: str, *options: str, timeout: float = 900.0) -> Check:

@@ -25,7 +25,7 @@ import toolchain
 
 # Of a failed check's log so many lines are printed; the rest is in the file.
 SHOWN_LINES = 150
-# A test of the lab waits for about a third of its time: for a boot, a task of the node, a connection.
+# Tests of the lab also wait: for a boot, a task of the node, a connection.
 LANES = (os.cpu_count() or 1) + 1
 OUTPUT = threading.Lock()
 
@@ -57,7 +57,7 @@ TIERS = (
     Tier('lab', checks.lab, needs_lab=True),
     Tier('lifecycle', checks.lifecycle, needs_lab=True),
     Tier('integration', checks.integration, others=checks.integration_of_core),
-    Tier('sanity', checks.sanity, others=checks.sanity_of_collection),
+    Tier('sanity', checks.sanity, others=checks.sanity),
     Tier('unit', checks.unit, others=checks.unit_of_core),
     Tier('lint', checks.lint),
     Tier('molecule', checks.molecule, needs_lab=True),

@@ -106,6 +106,11 @@ def path_of(value: str) -> str:
     return forms.path(_parts(value).get("mp", ""))
 
 
+def _is_to_come(value: str) -> bool:
+    """Whether PVE allocates the volume only with the next start."""
+    return bool(_NEW.match(_parts(value).get("volume", "")))
+
+
 def _is_bind(value: str) -> bool:
     return _parts(value).get("volume", "").startswith("/")
 
@@ -185,7 +190,7 @@ class _Search:
         for values, live in ((self.merged, False), (self.live, True)):
             value = values.get(slot)
             if value and slot not in self.taken and not _is_bind(value) and path_of(value) == path:
-                return self._take(place, slot, live=live)
+                return self._take(place, slot, live=live, to_come=_is_to_come(value))
         return None
 
     def _by_unused(self, place: Place) -> Place | None:
@@ -206,7 +211,7 @@ class _Search:
                 continue
             same = place.source != VOLUMES and forms.path(_parts(value)["volume"]) == forms.path(place.parts["volume"])
             if same or self._is_ours(slot, value):
-                return self._take(place, slot, to_come=bool(_NEW.match(_parts(value)["volume"])))
+                return self._take(place, slot, to_come=_is_to_come(value))
         if place.source == VOLUMES:
             return None
         for slot in sorted(self.live, key=_number):

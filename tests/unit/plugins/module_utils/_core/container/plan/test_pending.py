@@ -197,3 +197,13 @@ def test_a_disk_that_waits_for_a_restart_is_not_grown():
     assert made.error is not None
     assert "mp3 of container 950" in made.error
     assert "waits for a restart" in made.error
+
+
+def test_a_volume_that_is_allocated_with_the_next_start_is_asked_for_in_its_new_size():
+    made = plan(
+        pending="mp0: local:1,mp=/data\n",
+        applied={"mp0": {"mp": "/data"}},
+        known={"data": {"slot": "mp0", "mp": "/data"}},
+        volumes=[{"name": "data", "size_gb": 2, "mount_point": "/data"}],
+    )
+    assert calls(made) == [{"mp0": "local:2,mp=/data"}]
