@@ -20,7 +20,7 @@ def runfile_version(url: str) -> str:
     return found[1] if found else ""
 
 
-def library_versions(paths: Iterable[str], library: str) -> list[str]:
+def versions_of_library(paths: Iterable[str], library: str) -> list[str]:
     """Return the versions of a library such as `libx.so` among the paths of files, in order.
 
     The number of an interface (`libx.so.1`) is no version.

@@ -14,7 +14,7 @@ from typing import Callable
 from ..._core.container.model import Observation, Past, Record
 from ..._core.container.plan import instance
 from ..._core.pve import marker
-from ..._core.pve.faults import ended_well
+from ..._core.pve.words.faults import ended_well
 from ..pve.client import Client, PveError, StaleConfigError
 from ..pve.tasks import started, task_path
 from ..store import Store

@@ -11,8 +11,8 @@ from typing import Any
 
 from ..._core.container import states
 from ..._core.container.model import Observation, Plan, Step
-from ..._core.pve.advice import advice
-from ..._core.pve.faults import decode
+from ..._core.pve.words.advice import advice
+from ..._core.pve.words.faults import decode
 from ..pve.client import PveError
 
 

@@ -11,7 +11,7 @@ import subprocess
 from collections.abc import Mapping
 from typing import Any
 
-from ..._core.pve.faults import ended_well
+from ..._core.pve.words.faults import ended_well
 from ..container.observe import node_name
 from ..pve.pvesh import open_client
 from ..pve.tasks import log_tail, task_path

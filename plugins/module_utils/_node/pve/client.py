@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar, Optional, Protocol
 
-from ..._core.pve.faults import Fault, decode
+from ..._core.pve.words.faults import Fault, decode
 
 
 class PveError(Exception):

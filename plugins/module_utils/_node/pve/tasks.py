@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import Any, Callable
 from urllib.parse import quote
 
-from ..._core.pve.faults import has_warnings
+from ..._core.pve.words.faults import has_warnings
 from .client import Client, LockedError, PveError, StillRunsError, refused
 
 UPID = re.compile(r"^UPID:([^:]+):[0-9A-Fa-f]{8}:[0-9A-Fa-f]{8,9}:([0-9A-Fa-f]{8}):([^:]+):([^:]*):([^:]+):\Z")

@@ -34,7 +34,7 @@ def test_versions_of_a_library() -> None:
         "/usr/lib/libcuda.so.570.124.06.old",
         "/usr/lib/libcudadebugger.so.570.124.06",
     ]
-    assert driver_versions.library_versions(paths, "libcuda.so") == ["570.124.06", "575.51.03"]
+    assert driver_versions.versions_of_library(paths, "libcuda.so") == ["570.124.06", "575.51.03"]
 
 
 def test_units_that_run_or_are_about_to() -> None:

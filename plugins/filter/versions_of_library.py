@@ -11,7 +11,7 @@ from typing import Any
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.gpu import driver_versions
 
 DOCUMENTATION = r"""
-name: library_versions
+name: versions_of_library
 short_description: List the versions of a library among files
 version_added: 0.1.0
 author: Phoenix Hypervisor contributors (@phoenix-hypervisor)
@@ -33,7 +33,7 @@ options:
 EXAMPLES = r"""
 - name: Show the versions
   ansible.builtin.debug:
-    msg: "{{ found.files | map(attribute='path') | phoenix.hypervisor.library_versions('libx.so') }}"
+    msg: "{{ found.files | map(attribute='path') | phoenix.hypervisor.versions_of_library('libx.so') }}"
 """
 
 RETURN = r"""
@@ -49,4 +49,4 @@ class FilterModule:
 
     def filters(self) -> dict[str, Any]:
         """Name to function."""
-        return {"library_versions": driver_versions.library_versions}
+        return {"versions_of_library": driver_versions.versions_of_library}
