@@ -122,6 +122,13 @@ def option_table() -> str:
     return rows(titles, (row(option) for option in module.TABLE))
 
 
+def refusal_table() -> str:
+    """Return the table of the planner's refusals by code; the collection must be importable."""
+    module = importlib.import_module(f'ansible_collections.{COLLECTION}.plugins.module_utils._core.container.refusal')
+    cells = [[f'`{code.value}`', *module.MEANING[code]] for code in module.Code]
+    return rows(['Code', 'Meaning', 'What to do'], cells)
+
+
 def documentation(path: Path) -> dict[str, Any]:
     """Return the DOCUMENTATION of a plugin's file."""
     for node in ast.parse(path.read_text(encoding='utf-8')).body:
@@ -170,6 +177,7 @@ def makers(root: Path) -> dict[str, Callable[[], str]]:
         'keys-top': lambda: schema_tables(schema_of(root, 'phoenix_lxc_configs'), 4),
         'keys-container': lambda: schema_tables(schema_of(root, 'phoenix_lxc_configs')['$defs']['container'], 4),
         'options': option_table,
+        'refusals': refusal_table,
         'keys-host': lambda: schema_tables(schema_of(root, 'hypervisor_config'), 3),
         'run-variables': lambda: run_variables(root),
         'modules': lambda: plugin_table([plugins / 'modules']),

@@ -100,7 +100,8 @@ containers:
       returned: when it could not be observed
       type: str
     plan:
-      description: Its plan.
+      description: Its plan. A refused container has C(error), the text, and C(refusal) with its C(code), C(key),
+        C(got) and C(remedy).
       type: dict
 """
 

@@ -16,6 +16,7 @@ from ..pve.apicalls import Call, Kind, container_call
 from ..pve.conffile import ConfFile
 from ..pve.fwfile import Firewall
 from .asked import Asked, understand
+from .refusal import Refusal
 
 # What a step disrupts, in rising order. 'impossible' is reported, never tried.
 NOTHING = "nothing"
@@ -90,13 +91,18 @@ class Plan:
 
     state: str
     steps: tuple[Step, ...] = ()
-    error: str | None = None
+    refusal: Refusal | None = None
     waiting: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     due_features: tuple[Mapping[str, str], ...] = ()
     application_due: str | None = None
     health_due: str | None = None
     final_state: str = ""
+
+    @property
+    def error(self) -> str | None:
+        """The refusal as text."""
+        return self.refusal.text() if self.refusal else None
 
     def as_dict(self) -> dict[str, Any]:
         """For results and diffs."""
@@ -105,6 +111,7 @@ class Plan:
             "final_state": self.final_state,
             "steps": [step.as_dict() for step in self.steps],
             "error": self.error,
+            "refusal": self.refusal.to_json() if self.refusal else None,
             "waiting": list(self.waiting),
             "notes": list(self.notes),
             "due_features": [dict(item) for item in self.due_features],
@@ -245,7 +252,7 @@ class Wanted:
     classes: tuple[str, ...] = ()
     assignment: str | None = None
     devices: tuple[Device, ...] | None = None
-    device_error: str | None = None
+    device_error: Refusal | None = None
 
     @functools.cached_property
     def asked(self) -> Asked:

@@ -25,7 +25,11 @@ _INSTALL = "install it on the node, or take the features that need GPUs off the 
 
 
 class GpuError(Exception):
-    """The node doesn't have what the container asks for; the text names it."""
+    """The node doesn't have what the container asks for: ``got`` names it, ``remedy`` says what to do."""
+
+    def __init__(self, got: str, remedy: str) -> None:
+        super().__init__(f"{got}; {remedy}")
+        self.got, self.remedy = got, remedy
 
 
 @dataclass(frozen=True)
@@ -96,12 +100,12 @@ def chosen(node: Gpus, assignment: str | None) -> list[Gpu]:
         return []
     vendor = node.vendor
     if not node.version:
-        raise GpuError(f"the node has no {vendor.name} driver loaded: /{vendor.files.version} is missing; {_INSTALL}")
+        raise GpuError(f"the node has no {vendor.name} driver loaded: /{vendor.files.version} is missing", _INSTALL)
     if not node.gpus:
         folder = vendor.files.cards.partition("/*")[0]
         raise GpuError(
-            f"the node's {vendor.name} driver {node.version} has found no GPU: /{folder} is empty; see what "
-            f"the node's kernel log says of it (dmesg | grep {vendor.log_word})"
+            f"the node's {vendor.name} driver {node.version} has found no GPU: /{folder} is empty",
+            f"see what the node's kernel log says of it (dmesg | grep {vendor.log_word})",
         )
     if assignment is None:
         return list(node.gpus)
@@ -168,12 +172,12 @@ def _find(node: Gpus, word: str) -> Gpu:
         if int(word) < len(node.gpus):
             return node.gpus[int(word)]
         have = "GPU 0" if len(node.gpus) == 1 else f"GPUs 0 to {len(node.gpus) - 1}"
-        raise GpuError(f"GPU {word} is assigned, but the node has {have} only; {choose}")
+        raise GpuError(f"GPU {word} is assigned, but the node has {have} only", choose)
     for gpu in node.gpus:
         if gpu.uuid.lower() == word.lower() or (_PCI.match(word) and _pci(gpu.address) == _pci(word)):
             return gpu
     known = ", ".join(f"{gpu.address} {gpu.uuid}".strip() for gpu in node.gpus)
-    raise GpuError(f"GPU {word} is assigned, but the node has only {known}; {choose}")
+    raise GpuError(f"GPU {word} is assigned, but the node has only {known}", choose)
 
 
 def _check_modules(node: Gpus) -> None:
@@ -182,24 +186,25 @@ def _check_modules(node: Gpus) -> None:
         if version and version != node.version:
             raise GpuError(
                 f"the node has loaded version {node.version} of the {vendor.name} driver, but {version} of its module "
-                f"{name}; reboot the node, or load the modules of one version"
+                f"{name}",
+                "reboot the node, or load the modules of one version",
             )
     for driver in vendor.required_drivers():
         if driver not in node.majors:
             tool = next(vendor.maker(shared.path) for shared in vendor.shared if shared.driver == driver)
-            raise GpuError(f"the node's kernel module {driver} is not loaded; run {tool} on the node")
+            raise GpuError(f"the node's kernel module {driver} is not loaded", f"run {tool} on the node")
 
 
 def _device(node: Gpus, path: str, mode: str) -> Device:
     there, tool = node.devices.get(path), node.vendor.maker(path)
     if there is None:
-        raise GpuError(f"the node's device {path} is missing; run {tool} on the node")
+        raise GpuError(f"the node's device {path} is missing", f"run {tool} on the node")
     major, _minor = there
     driver = node.vendor.driver_of(path)
     current = node.majors.get(driver, major)
     if major != current:
         raise GpuError(
-            f"the node's device {path} has the major number {major}, but the driver {driver} has {current}; "
-            f"remove it and run {tool} on the node"
+            f"the node's device {path} has the major number {major}, but the driver {driver} has {current}",
+            f"remove it and run {tool} on the node",
         )
     return Device(path, mode, there)

@@ -16,6 +16,7 @@ from typing import Any, Union
 
 from ..container.config.compare import GIB, disk_size
 from ..container.plan.clones import disks
+from ..container.refusal import Refusal
 from ..gpu import memory_budget
 from ..gpu.servers import Server
 from ..pve import forms, properties
@@ -46,7 +47,7 @@ class Candidate:
     ctid: int
     config: Mapping[str, Any]
     steps: tuple[Mapping[str, Any], ...] = ()
-    error: str | None = None
+    refusal: Refusal | None = None
     claims: tuple[memory_budget.Claim, ...] = ()
 
     def calls(self) -> Iterator[tuple[Kind, int, Mapping[str, Any]]]:
@@ -108,14 +109,16 @@ def candidate_from(item: Mapping[str, Any]) -> Candidate:
     One that needs GPUs has ``gpu``, too: its ``assignment``, ``classes`` of devices, and ``servers``.
     """
     plan, config, gpu = item.get("plan") or {}, item.get("config") or {}, item.get("gpu")
-    error, ctid = plan.get("error"), int(item["ctid"])
+    refused, ctid = plan.get("refusal"), int(item["ctid"])
     ends = str(plan.get("final_state") or "")
     claims: tuple[memory_budget.Claim, ...] = ()
     if gpu:
         servers = [Server.from_json(server) for server in gpu.get("servers") or ()]
         classes = gpu.get("classes") or ()
         claims = memory_budget.claims(ctid, config, gpu.get("assignment"), ends, servers, classes)
-    return Candidate(ctid, config, tuple(plan.get("steps") or ()), str(error) if error else None, claims)
+    return Candidate(
+        ctid, config, tuple(plan.get("steps") or ()), Refusal.from_json(refused) if refused else None, claims
+    )
 
 
 def template_of(volume: Any) -> tuple[str, str] | None:

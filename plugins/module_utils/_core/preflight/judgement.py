@@ -10,7 +10,7 @@ Everything that is wrong is found at once. Pure: the facts were gathered before.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 
 from ..container.config import hostneeds
@@ -132,11 +132,13 @@ class _Judgement:
     def refusals(self, candidates: Iterable[Candidate]) -> None:
         """What the planner refused. A creation that an earlier run began is settled by the container's own module."""
         for candidate in candidates:
-            if candidate.error and candidate.ctid not in self._facts.ours_to_be:
-                got, remedy = _halves(candidate.error)
-                key = got.partition(":")[0]
-                path = candidate.place(*key.split("/")) if key.split("/")[0] in candidate.config else candidate.place()
-                self._findings.append(Finding(path, got, "", remedy))
+            refused = candidate.refusal
+            if refused is None or candidate.ctid in self._facts.ours_to_be:
+                continue
+            keys = refused.key.split("/")
+            path = candidate.place(*keys) if keys[0] in candidate.config else candidate.place()
+            remedy = refused.remedy[:1].upper() + refused.remedy[1:]
+            self._findings.append(Finding(path, replace(refused, remedy="").text(), "", remedy))
 
     def subids(self, candidates: Iterable[Candidate]) -> None:
         """The host IDs of `lxc.idmap` lines: without them the container is made, and never starts."""
@@ -335,15 +337,6 @@ def download(node: str, storage: str, template: str) -> Step:
 def _default(item: Demand) -> str:
     """Where the file names no storage, the one that PVE takes by itself."""
     return " (PVE's default, since storage_pool is not set)" if item.implied else ""
-
-
-def _halves(text: str) -> tuple[str, str]:
-    """A refusal of the planner -> (finding, remedy): its texts have both, in this order."""
-    for separator in ("; ", ". "):
-        first, found, rest = text.partition(separator) if separator == "; " else text.rpartition(separator)
-        if found:
-            return first, rest[:1].upper() + rest[1:]
-    return text, ""
 
 
 def _nearest(word: str, known: Iterable[str]) -> str | None:

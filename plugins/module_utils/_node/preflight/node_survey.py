@@ -97,7 +97,7 @@ class Gatherer:
             folders=frozenset(path for path in asks.folders if os.path.exists(path)),
             heads=heads,
             ours_to_be=frozenset(
-                item.ctid for item in items if item.error and self._store.load(item.ctid).creating is not None
+                item.ctid for item in items if item.refusal and self._store.load(item.ctid).creating is not None
             ),
             coming=frozenset(coming),
             credential=credential,

@@ -16,6 +16,7 @@ from ...pve.conffile import ConfFile
 from ...pve.fwfile import Firewall
 from ..asked import DEFAULT_POOL
 from ..model import HOT, NOTHING, RESTART, Record, Wanted
+from ..refusal import Code, Refusal
 from . import firewall_changes, hostneeds, mounts, protection
 from .changes import Changes
 from .options import (
@@ -254,8 +255,8 @@ def _sizes(wanted: Wanted, conf: ConfFile, record: Record) -> dict[str, tuple[An
 
 def disk_growth(
     wanted: Wanted, config: Mapping[str, str] | ConfFile, record: Record
-) -> tuple[dict[str, str], str | None]:
-    """({disk: new size for ``PUT resize``}, error).
+) -> tuple[dict[str, str], Refusal | None]:
+    """({disk: new size for ``PUT resize``}, refusal).
 
     PVE can't shrink a disk, and it makes the files of a template read-only.
     """
@@ -267,36 +268,37 @@ def disk_growth(
         if there is None or int(size_gb) * GIB == there:
             continue
         if int(size_gb) * GIB < there:
-            return {}, f"{_too_small(source, size_gb, disk, there)}, or {_name_it(wanted, actual)}"
+            return {}, _too_small(source, size_gb, disk, there, _name_it(wanted, actual))
         if disk not in conf.head:
-            return {}, (
-                f"{source}: {disk} of container {wanted.ctid} ({actual[disk]}) waits for a restart, and PVE grows no "
-                f"disk that waits; restart the container (pct reboot {wanted.ctid}), or put {-(-there // GIB)} back"
-            )
+            got = f"{disk} of container {wanted.ctid} ({actual[disk]}) waits for a restart, and PVE grows no such disk"
+            remedy = f"restart the container (pct reboot {wanted.ctid}), or put {-(-there // GIB)} back"
+            return {}, Refusal(Code.DISK_WAITS, got, remedy, source)
         volume = properties.parse(actual[disk], "volume").get("volume", "")
         if actual.get("template") == "1" and "/base-" in volume:  # a volume in a file, whatever the storage
-            return {}, (
-                f"{source}: container {wanted.ctid} is a template, whose disks in files ({volume}) PVE can't grow; put "
-                f"{-(-there // GIB)} back and write the larger size at its clones, or {_name_it(wanted, actual)}"
-            )
+            got = f"container {wanted.ctid} is a template, whose disks in files ({volume}) PVE can't grow"
+            remedy = f"put {-(-there // GIB)} back and write the larger size at its clones"
+            return {}, Refusal(Code.TEMPLATE_DISK_GROWS, got, f"{remedy}, or {_name_it(wanted, actual)}", source)
         growth[disk] = f"{size_gb}G"
     return growth, None
 
 
-def _too_small(source: str, size_gb: Any, disk: str, there: int) -> str:
+def _too_small(source: str, size_gb: Any, disk: str, there: int, otherwise: str) -> Refusal:
     """Says which key asks for less than a disk has, in bytes."""
-    return (
-        f"{source}: {size_gb} is less than the {properties.format_size(there)} that {disk} has, and PVE can't "
-        f"shrink a disk (impossible without recreating it); set it to {-(-there // GIB)}"
+    return Refusal(
+        Code.DISK_SHRINKS,
+        f"{size_gb} is less than the {properties.format_size(there)} that {disk} has, and PVE can't shrink a disk "
+        "(impossible without recreating it)",
+        f"set it to {-(-there // GIB)}, or {otherwise}",
+        source,
     )
 
 
-def clone_too_small(wanted: Wanted, ctid: int, copied: Mapping[str, str]) -> str | None:
+def clone_too_small(wanted: Wanted, ctid: int, copied: Mapping[str, str]) -> Refusal | None:
     """Why a clone's disks can't be as the file says: the source's, which are copied, are larger. None when they can."""
     for disk, (size_gb, source) in _sizes(wanted, ConfFile(head=copied), Record()).items():
         there = disk_size(copied, disk)
         if there is not None and int(size_gb) * GIB < there:
-            return f"{_too_small(source, size_gb, f'{disk} of its source {ctid}', there)}, or clone from another"
+            return _too_small(source, size_gb, f"{disk} of its source {ctid}", there, "clone from another")
     return None
 
 
@@ -316,7 +318,7 @@ def volumes(config: Mapping[str, str]) -> list[str]:
     return result
 
 
-def fixed_error(wanted: Wanted, actual: Mapping[str, str]) -> str | None:
+def fixed_error(wanted: Wanted, actual: Mapping[str, str]) -> Refusal | None:
     """What a container can't change once it exists."""
     asked = wanted.asked.unprivileged
     if asked is None:
@@ -325,9 +327,12 @@ def fixed_error(wanted: Wanted, actual: Mapping[str, str]) -> str | None:
     if asked == there:
         return None
     kind = "unprivileged" if there else "privileged"
-    return (
-        f"unprivileged: {str(asked).lower()} is configured, but container {wanted.ctid} was created {kind}, "
-        f"which PVE can't change (impossible without recreating it); put the value back, or {_name_it(wanted, actual)}"
+    return Refusal(
+        Code.PRIVILEGE_FIXED,
+        f"{str(asked).lower()} is configured, but container {wanted.ctid} was created {kind}, which PVE can't change "
+        "(impossible without recreating it)",
+        f"put the value back, or {_name_it(wanted, actual)}",
+        "unprivileged",
     )
 
 

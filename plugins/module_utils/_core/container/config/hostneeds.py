@@ -21,6 +21,7 @@ from ...pve import properties, rawlines
 from ...pve.conffile import ConfFile
 from .. import digest
 from ..model import Wanted
+from ..refusal import Code, Refusal
 from ..registry import table
 from .options import Desired
 
@@ -73,7 +74,7 @@ def complete(wanted: Wanted, *nodes: devices.Gpus) -> Wanted:
             gpus = there.get(vendor.device_class, devices.Gpus(vendor=vendor))
             found += devices.devices(gpus, wanted.assignment)
     except devices.GpuError as error:
-        return replace(completed, device_error=f"{SOURCE}: {error}")
+        return replace(completed, device_error=Refusal(Code.DEVICE_MISSING, error.got, error.remedy, SOURCE))
     return replace(completed, devices=tuple(found))
 
 

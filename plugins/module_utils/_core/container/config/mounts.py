@@ -19,6 +19,7 @@ from typing import Any
 from ...pve import forms, properties
 from ...pve.conffile import ConfFile
 from ..model import Record, Wanted
+from ..refusal import Code, Refusal
 from .options import Desired
 
 SLOTS = 256  # mp0 to mp255
@@ -60,9 +61,9 @@ class Place:
             return Desired(self.slot, self.source, parts={"volume": self.detached, "mp": self.path, **size})
         return Desired(self.slot, self.source, parts=self.parts, without=self.without)
 
-    def title(self) -> str:
-        """It in a message."""
-        return f"{self.key} ({self.name})" if self.name else self.key
+    def refusal(self, code: Code, got: str, remedy: str, joint: str = "; ") -> Refusal:
+        """Why it can't be had."""
+        return Refusal(code, got, remedy, self.key, self.name, joint)
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,7 @@ class Mounts:
     """All mount points of a configuration, and why one of them can't be had."""
 
     places: tuple[Place, ...] = ()
-    error: str | None = None
+    error: Refusal | None = None
 
     def desired(self) -> dict[str, Desired]:
         """The ``mpN`` options that the configuration asks for, each in its slot."""
@@ -235,7 +236,7 @@ class _Search:
                 yield key
 
     # ---------------------------------------------------------------- refusals
-    def _error(self, places: tuple[Place, ...], lost: list[Place]) -> str | None:
+    def _error(self, places: tuple[Place, ...], lost: list[Place]) -> Refusal | None:
         fresh = [place for place in places if not place.exists]
         named = {known.get("slot") for known in self.record.volumes.values()}
         for place in lost:
@@ -248,7 +249,7 @@ class _Search:
                 return error
         return None
 
-    def _unnamed(self, place: Place, named: set[str | None]) -> str | None:
+    def _unnamed(self, place: Place, named: set[str | None]) -> Refusal | None:
         """A volume that an earlier version of the record tied to its path alone, and whose path is not in the file."""
         if place.name in self.record.volumes:
             return None
@@ -256,31 +257,37 @@ class _Search:
             applied = self.record.applied.get(slot)
             ours = isinstance(applied, Mapping) and forms.path(applied.get("mp", "")) == path_of(value)
             if slot not in self.taken and slot not in named and ours and volume_of(value):
-                return (
-                    f"{place.title()}: nothing is mounted at {place.path}, and {slot} ({volume_of(value)}) at "
-                    f"{path_of(value)} is no longer in the configuration; which volume has that name is not on record "
-                    f"yet. Run once with mount_point {path_of(value)}, then change it"
+                return place.refusal(
+                    Code.VOLUME_UNKNOWN,
+                    f"nothing is mounted at {place.path}, and {slot} ({volume_of(value)}) at {path_of(value)} is no "
+                    "longer in the configuration; which volume has that name is not on record yet",
+                    f"Run once with mount_point {path_of(value)}, then change it",
+                    joint=". ",
                 )
         return None
 
-    def _occupied(self, place: Place, slots: Mapping[str, Place]) -> str | None:
+    def _occupied(self, place: Place, slots: Mapping[str, Place]) -> Refusal | None:
         """Why a new mount point can't have its path: something else is mounted there."""
         for slot, value in sorted(self.merged.items()):
             if path_of(value) != place.path or slot in slots or self._goes(slot, value):
                 continue
-            return (
-                f"{place.title()}: {place.path} of container {self.ctid} is occupied by {slot} ({_shown(value)}), "
-                "which is not managed by this collection; choose another path, remove that mount point "
-                f"(pct set {self.ctid} --delete {slot}), or take it over with phoenix_adopt"
+            return place.refusal(
+                Code.PATH_OCCUPIED,
+                f"{place.path} of container {self.ctid} is occupied by {slot} ({_shown(value)}), which is not managed "
+                "by this collection",
+                f"choose another path, remove that mount point (pct set {self.ctid} --delete {slot}), or take it over "
+                "with phoenix_adopt",
             )
         if not self.running:
             return None
         for slot, value in sorted(self.live.items()):
             if path_of(value) == place.path:
-                return (
-                    f"{place.title()}: {place.path} of container {self.ctid} is in use by {slot} ({_shown(value)}) "
-                    f"until the container restarts; remove {place.key} from the configuration, run again, restart the "
-                    f"container (pct reboot {self.ctid}), then add it{self._name_of(value)}"
+                return place.refusal(
+                    Code.PATH_IN_USE,
+                    f"{place.path} of container {self.ctid} is in use by {slot} ({_shown(value)}) until the container "
+                    "restarts",
+                    f"remove {place.key} from the configuration, run again, restart the container "
+                    f"(pct reboot {self.ctid}), then add it{self._name_of(value)}",
                 )
         return None
 

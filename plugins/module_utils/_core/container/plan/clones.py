@@ -17,11 +17,14 @@ from ...pve.fwfile import Firewall
 from .. import ledger, states
 from ..config import compare
 from ..model import Entry, Observation, Record, Wanted, on_container
+from ..refusal import Code, Refusal
 
 # Storage types whose volumes can be cloned without copying, and those that can take a snapshot of a container's
 # volume (PVE facts, 'Clones'; pve-storage's plugins).
 LINKABLE = frozenset({"zfspool", "lvmthin", "rbd", "btrfs"})
 SNAPSHOTS = frozenset({"zfspool", "lvmthin", "rbd", "btrfs"})
+
+_KEY = "clone_from_ctid"
 
 # How the volumes of templates are called: ZFS's datasets are base volumes of another name.
 BASES = ("base-", "basevol-")
@@ -209,37 +212,35 @@ def clone_entries(wanted: Wanted, source: Source, name: str) -> tuple[Entry, ...
     return (*left, take, clone, drop)
 
 
-def refusal(wanted: Wanted, seen: Observation, source: Source | None) -> str | None:
+def refusal(wanted: Wanted, seen: Observation, source: Source | None) -> Refusal | None:
     """Why the clone can't be made, with what helps, or None."""
     ctid = source_ctid(wanted)
     limit = f"--limit lineage_{wanted.ctid}"
     if seen.source_replaced and wanted.source is None:
-        return (
-            f"clone_from_ctid: container {ctid} is not the container that this collection manages under that CTID: "
-            f"{seen.source_replaced}. Clone from another, or take it over first (phoenix_adopt)"
-        )
+        got = f"container {ctid} is not the container that this collection manages under that CTID: "
+        got += seen.source_replaced
+        remedy = "Clone from another, or take it over first (phoenix_adopt)"
+        return Refusal(Code.SOURCE_REPLACED, got, remedy, _KEY, joint=". ")
     if source is None:
-        return (
-            f"clone_from_ctid: container {ctid} is not on node {wanted.node} and not in this run; include it ({limit}) "
-            "or create it first"
-        )
+        got = f"container {ctid} is not on node {wanted.node} and not in this run"
+        return Refusal(Code.SOURCE_MISSING, got, f"include it ({limit}) or create it first", _KEY)
     word = seen.source_word
     if word is not None and word != states.COMPLETED and not source.template:
-        return (
-            f"clone_from_ctid: container {ctid} is not complete yet (it is {word}); include it in the run ({limit}), "
-            "without a target_state that stops it before"
-        )
+        got = f"container {ctid} is not complete yet (it is {word})"
+        remedy = f"include it in the run ({limit}), without a target_state that stops it before"
+        return Refusal(Code.SOURCE_INCOMPLETE, got, remedy, _KEY)
     for key in disks(source.head):
         volume = properties.parse(source.head[key], "volume").get("volume", "")
         if volume.startswith("/"):
-            return (
-                f"clone_from_ctid: container {ctid} has the bind mount {key} ({volume}), and PVE can't clone such a "
-                "container; move the mount point from the source to its clones"
-            )
+            got = f"container {ctid} has the bind mount {key} ({volume}), and PVE can't clone such a container"
+            return Refusal(Code.SOURCE_BIND_MOUNT, got, "move the mount point from the source to its clones", _KEY)
     if snapshot_of(wanted, source) == temporary(wanted.ctid) and not source.volumes_on(SNAPSHOTS):
-        return (
-            f"clone_from_ctid: container {ctid} runs, PVE copies a running container only from a snapshot, and its "
-            f"storage can't take one; stop it (pct shutdown {ctid}), make it a template (is_template), or put it on "
-            f"one of {', '.join(sorted(SNAPSHOTS))}"
+        return Refusal(
+            Code.SOURCE_RUNS,
+            f"container {ctid} runs, PVE copies a running container only from a snapshot, and its storage can't take "
+            "one",
+            f"stop it (pct shutdown {ctid}), make it a template (is_template), or put it on one of "
+            f"{', '.join(sorted(SNAPSHOTS))}",
+            _KEY,
         )
     return compare.clone_too_small(wanted, source.ctid, compare.created_config(wanted, copied(wanted, source)[0]))

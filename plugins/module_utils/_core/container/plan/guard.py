@@ -17,6 +17,7 @@ from ...pve.apicalls import Kind
 from .. import states
 from ..config import compare
 from ..model import Entry, Observation, Plan, Record, Step, Wanted, on_container
+from ..refusal import Code, Refusal
 from . import clones
 from .world import World
 
@@ -58,30 +59,37 @@ def notes(wanted: Wanted, seen: Observation, record: Record) -> list[str]:
     return [f"guarded: roll the change of run {run} back with: {command(wanted.ctid)}"]
 
 
-def refusal(wanted: Wanted, seen: Observation, world: World) -> str | None:
+def refusal(wanted: Wanted, seen: Observation, world: World) -> Refusal | None:
     """Why the snapshot that the plan begins with can't be taken, or None."""
     if not any(step.kind == "guard" for step in world.steps):
         return None
     if SNAPSHOT in seen.conf.snapshots and not any(step.kind == "release" for step in world.steps[:1]):
-        return (
-            f"container {wanted.ctid} has a snapshot {SNAPSHOT} without a record here, so it isn't "
-            f"replaced; look at it (pct listsnapshot {wanted.ctid}), then remove it (pct delsnapshot {wanted.ctid} "
-            f"{SNAPSHOT}), or remove guard"
+        return Refusal(
+            Code.GUARD_SNAPSHOT_FOREIGN,
+            f"container {wanted.ctid} has a snapshot {SNAPSHOT} without a record here, so it isn't replaced",
+            f"look at it (pct listsnapshot {wanted.ctid}), then remove it (pct delsnapshot {wanted.ctid} {SNAPSHOT}), "
+            "or remove guard",
         )
     for key, value in sorted(seen.conf.head.items()):
         if key.startswith("mp") and value.startswith("/"):
-            return (
-                f"guard: PVE takes no snapshot of a container with a bind mount, and container {wanted.ctid} has one "
-                f"({key}: {value}); remove guard, or move that data to volumes"
+            return Refusal(
+                Code.GUARD_BIND_MOUNT,
+                f"PVE takes no snapshot of a container with a bind mount, and container {wanted.ctid} has one "
+                f"({key}: {value})",
+                "remove guard, or move that data to volumes",
+                "guard",
             )
     for volume in compare.volumes(seen.conf.head):
         storage = volume.partition(":")[0]
         kind = seen.storages.get(storage)
         if kind is not None and kind not in clones.SNAPSHOTS:
-            return (
-                f"guard: container {wanted.ctid} has the volume {volume}, and storage {storage} ({kind}) takes no "
-                f"snapshots of containers; remove guard, or move the volume (pct move-volume) to a storage of type "
-                f"{', '.join(sorted(clones.SNAPSHOTS))}"
+            return Refusal(
+                Code.GUARD_STORAGE,
+                f"container {wanted.ctid} has the volume {volume}, and storage {storage} ({kind}) takes no snapshots "
+                "of containers",
+                "remove guard, or move the volume (pct move-volume) to a storage of type "
+                f"{', '.join(sorted(clones.SNAPSHOTS))}",
+                "guard",
             )
     return None
 

@@ -37,7 +37,7 @@ def plan(wanted: Wanted, seen: Observation, record: Record) -> Plan:
     state = world.state()
     if error:
         state = _state_of_refused(wanted, seen, record, state)
-        return Plan(state=state, error=error, final_state=state)
+        return Plan(state=state, refusal=error, final_state=state)
     if wanted.target == states.ABSENT:
         return _absent(wanted, seen, record, state)
     if seen.exists and recreate.HOLD_TAG in seen.tags:
@@ -60,7 +60,7 @@ def plan(wanted: Wanted, seen: Observation, record: Record) -> Plan:
     health = guard.wrap(wanted, seen, record, world) or health
     error = guard.refusal(wanted, seen, world)
     if error:
-        return Plan(state=state, error=error, final_state=state)
+        return Plan(state=state, refusal=error, final_state=state)
     final = world.state()
     if states.rank(state) > target and not world.steps:
         notes.append(f"is {state}, beyond its target state {wanted.target}: left alone")
@@ -95,12 +95,12 @@ def _anew(wanted: Wanted, seen: Observation, record: Record) -> Plan:
     state = _observed(wanted, seen, record).state()
     error = recreate.refusal(wanted, seen, record)
     if error:
-        return Plan(state=state, error=error, final_state=state)
+        return Plan(state=state, refusal=error, final_state=state)
     steps, after, remembered = recreate.destroy(wanted, seen, record)
     rest = plan(wanted, after, remembered)
-    if rest.error:
+    if rest.refusal:
         # Nothing is destroyed that can't be made again.
-        return Plan(state=state, error=rest.error, final_state=state)
+        return Plan(state=state, refusal=rest.refusal, final_state=state)
     return dataclasses.replace(rest, state=state, steps=(*steps, *rest.steps))
 
 
@@ -111,7 +111,7 @@ def _back(wanted: Wanted, seen: Observation, record: Record, state: str) -> Plan
     """
     back = wayback.step(wanted, record)
     rest = plan(wanted, *wayback.after(seen, record))
-    if rest.error:
+    if rest.refusal:
         return Plan(state=state, steps=(back,), final_state=states.COMPLETED)
     return dataclasses.replace(rest, state=state, steps=(back, *rest.steps))
 

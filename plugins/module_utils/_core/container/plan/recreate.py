@@ -11,10 +11,13 @@ The record says how far that has come, so that a run which was cut off goes on a
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from ...pve.apicalls import Kind
 from .. import states
 from ..config import compare, protection
 from ..model import RECREATE, Entry, Observation, Record, Step, Wanted, on_container
+from ..refusal import Code, Refusal
 from . import refusals
 from .world import World
 
@@ -78,15 +81,17 @@ def is_due(wanted: Wanted, seen: Observation, record: Record) -> bool:
     return True
 
 
-def refusal(wanted: Wanted, seen: Observation, record: Record) -> str | None:
+def refusal(wanted: Wanted, seen: Observation, record: Record) -> Refusal | None:
     """Why the container must not be destroyed, or None."""
     what = f"phoenix_recreate_ctids names {wanted.ctid}, but"
     if not record.ours:
-        return f"{what} {refusals.describe_foreign(wanted, seen, record)}. Only then may it be destroyed from here"
+        foreign = refusals.foreign_to_destroy(wanted, seen, record)
+        return replace(foreign, got=f"{what} {foreign.got}")
     if HOLD_TAG in seen.tags:
-        return f"{what} it is held by the tag {HOLD_TAG}; remove the tag first"
+        return Refusal(Code.HELD, f"{what} it is held by the tag {HOLD_TAG}", "remove the tag first")
     if states.rank(wanted.target) < states.rank(states.CREATED):
-        return f"{what} its target state {wanted.target} would leave it destroyed; use the playbook destroy for that"
+        got = f"{what} its target state {wanted.target} would leave it destroyed"
+        return Refusal(Code.RECREATE_TARGET, got, "use the playbook destroy for that")
     return refusals.indestructible(wanted, seen)
 
 

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from ...pve import marker, rawlines
@@ -14,6 +15,7 @@ from .. import ledger, states
 from ..config import compare, mounts, protection
 from ..config.compare import volumes
 from ..model import Observation, Record, Wanted
+from ..refusal import Code, Refusal
 from ..registry import table
 from ..registry.option import LINES
 from . import clones, instance
@@ -29,23 +31,27 @@ def _texts(value: Any) -> Iterator[str]:
         yield value
 
 
-def unfit(config: Mapping[str, Any]) -> str | None:
+def unfit(config: Mapping[str, Any]) -> Refusal | None:
     """Why a text can't be a value of PVE's config: it would be read as another option, or as another line."""
     for key, pattern in table.unfit_texts().items():
         for text in _texts(config.get(key)):
             if pattern.search(text):
                 what = "a control character" if pattern is LINES else "a comma or a control character"
-                return f"{key}: {text!r} has {what}, which no value of PVE's config can hold"
+                return Refusal(
+                    Code.UNFIT_TEXT, f"{text!r} has {what}, which no value of PVE's config can hold", key=key
+                )
     for text in config.get("lxc_options") or ():
         found = rawlines.parse_line(str(text))
         if found and marker.is_marker(found):
-            return f"lxc_options: {str(text)!r} sets {marker.NAME}, which is reserved for this collection; remove it"
+            got = f"{str(text)!r} sets {marker.NAME}, which is reserved for this collection"
+            return Refusal(Code.RESERVED_LINE, got, "remove it", "lxc_options")
         if found is None:
-            return f"lxc_options: {str(text)!r} is not one line of the form 'lxc.key: value'"
+            got = f"{str(text)!r} is not one line of the form 'lxc.key: value'"
+            return Refusal(Code.MALFORMED_LINE, got, key="lxc_options")
     return None
 
 
-def refusal(wanted: Wanted, seen: Observation, record: Record) -> str | None:
+def refusal(wanted: Wanted, seen: Observation, record: Record) -> Refusal | None:
     """The reason to refuse any step, or None."""
     if wanted.target == states.ABSENT:
         return _destroy(wanted, seen, record)
@@ -59,15 +65,19 @@ def refusal(wanted: Wanted, seen: Observation, record: Record) -> str | None:
     if not seen.exists:
         return _create(wanted, seen)
     if seen.lock == "create" and not seen.creating:
-        return f"container {wanted.ctid} is being created by another client (lock: create); wait for it, then run again"
+        got = f"container {wanted.ctid} is being created by another client (lock: create)"
+        return Refusal(Code.BEING_CREATED, got, "wait for it, then run again")
     ours = record.ours or bool(seen.creating)
     if not ours and wanted.adopt not in ("record", "reapply"):
-        return describe_foreign(wanted, seen, record)
+        return foreign(wanted, seen, record)
     if seen.creating == "failed" and seen.later_task:
-        return (
-            f"container {wanted.ctid} is left by an interrupted creation (lock: create), but another task worked on "
-            f"it later: {seen.later_task}; nothing of it is removed. Look at it, then pct unlock {wanted.ctid} and "
-            f"pct destroy {wanted.ctid}, or finish it by hand and use phoenix_adopt"
+        return Refusal(
+            Code.INTERRUPTED_CREATION,
+            f"container {wanted.ctid} is left by an interrupted creation (lock: create), but another task worked on it "
+            f"later: {seen.later_task}; nothing of it is removed",
+            f"Look at it, then pct unlock {wanted.ctid} and pct destroy {wanted.ctid}, or finish it by hand and use "
+            "phoenix_adopt",
+            joint=". ",
         )
     if seen.creating == "failed":
         return _create(wanted, seen)  # what a dead creation of ours left is removed first, so it needn't fit
@@ -81,11 +91,12 @@ def refusal(wanted: Wanted, seen: Observation, record: Record) -> str | None:
     )
 
 
-def _elsewhere(wanted: Wanted, seen: Observation, record: Record) -> str:
+def _elsewhere(wanted: Wanted, seen: Observation, record: Record) -> Refusal:
     """Says which guest of the cluster has the CTID. A container that moved keeps its node's name in its key only."""
     other = seen.moved
     if other is None:
-        return f"CTID {wanted.ctid} is taken by {seen.elsewhere}; choose another CTID or move that guest away"
+        got = f"CTID {wanted.ctid} is taken by {seen.elsewhere}"
+        return Refusal(Code.CTID_TAKEN, got, "choose another CTID or move that guest away")
     noted = instance.known(record)
     name = other.conf.head.get("hostname", "no name")
     same = record.ours and noted.get("id") and other.conf.instance == noted["id"]
@@ -95,22 +106,25 @@ def _elsewhere(wanted: Wanted, seen: Observation, record: Record) -> str:
         else f"CTID {wanted.ctid} is taken by {seen.elsewhere} ({name}); choose another CTID, unless that is the "
         "container that is meant"
     )
-    return (
-        f"{what}. Nothing is created on node {wanted.node}. To manage it where it is, set node to {other.node!r} in "
-        "its configuration, and take it over there with phoenix_adopt: 'reapply', which repeats nothing that the "
-        "ledger inside it has"
+    return Refusal(
+        Code.MOVED if same else Code.CTID_TAKEN,
+        f"{what}. Nothing is created on node {wanted.node}",
+        f"To manage it where it is, set node to {other.node!r} in its configuration, and take it over there with "
+        "phoenix_adopt: 'reapply', which repeats nothing that the ledger inside it has",
+        joint=". ",
     )
 
 
-def template_fault(wanted: Wanted, seen: Observation, record: Record) -> str | None:
+def template_fault(wanted: Wanted, seen: Observation, record: Record) -> Refusal | None:
     """A template that this collection did not make is never taken for the finished container."""
     if not seen.template or states.rank(wanted.target) < states.rank(states.RUNNING):
         return None
     renew = f"name {wanted.ctid} in phoenix_recreate_ctids, which destroys and recreates it"
     if not wanted.asked.is_template:
-        return (
-            f"container {wanted.ctid} is a template, which never runs, and its configuration has no is_template; set "
-            f"is_template to true if it is meant to be one, or {renew}"
+        return Refusal(
+            Code.TEMPLATE_UNMANAGED,
+            f"container {wanted.ctid} is a template, which never runs, and its configuration has no is_template",
+            f"set is_template to true if it is meant to be one, or {renew}",
         )
     if record.word == states.COMPLETED or record.believe or wanted.adopt == "record":
         return None
@@ -122,21 +136,22 @@ def template_fault(wanted: Wanted, seen: Observation, record: Record) -> str | N
         missing.append(f"the application {wanted.application.get('name') or ''}".strip())
     if not missing:
         return None
-    return (
-        f"container {wanted.ctid} was made a template by hand before it was complete: {', '.join(missing)} "
-        f"not on record as applied, and nothing can be applied in a template; {renew}, or set phoenix_adopt to "
-        "'record' if all of it is installed"
+    return Refusal(
+        Code.TEMPLATE_INCOMPLETE,
+        f"container {wanted.ctid} was made a template by hand before it was complete: {', '.join(missing)} not on "
+        "record as applied, and nothing can be applied in a template",
+        f"{renew}, or set phoenix_adopt to 'record' if all of it is installed",
     )
 
 
-def _mounts(wanted: Wanted, seen: Observation, record: Record) -> str | None:
+def _mounts(wanted: Wanted, seen: Observation, record: Record) -> Refusal | None:
     """Why a mount point can't be had: its path is occupied, or which volume it means is not known."""
     if states.rank(wanted.target) < states.rank(states.CONFIGURED):
         return None
     return mounts.find(wanted, seen.conf, record, seen.running).error
 
 
-def _protected(wanted: Wanted, seen: Observation, record: Record, config: Mapping[str, str]) -> str | None:
+def _protected(wanted: Wanted, seen: Observation, record: Record, config: Mapping[str, str]) -> Refusal | None:
     """PVE changes no drive of a protected container, and says so only when it is asked to."""
     if states.rank(wanted.target) < states.rank(states.CONFIGURED):
         return None
@@ -144,72 +159,73 @@ def _protected(wanted: Wanted, seen: Observation, record: Record, config: Mappin
     if protection.in_order(changes, config, record):
         return None
     drives = ", ".join(protection.drives(changes))
-    return (
-        f"container {wanted.ctid} is protected, so PVE changes none of its drives ({drives}); remove the protection "
-        f"first ({_unprotect(wanted)})"
-    )
+    got = f"container {wanted.ctid} is protected, so PVE changes none of its drives ({drives})"
+    return Refusal(Code.PROTECTED, got, _unprotect(wanted))
 
 
 def _unprotect(wanted: Wanted) -> str:
     by_hand = f"pct set {wanted.ctid} --protection 0"
-    return f"set protection to false in its configuration, or {by_hand}"
+    return f"remove the protection first (set protection to false in its configuration, or {by_hand})"
 
 
-def describe_foreign(wanted: Wanted, seen: Observation, record: Record) -> str:
+def foreign(wanted: Wanted, seen: Observation, record: Record) -> Refusal:
     """Names a container that exists under our CTID and is not the one that our record speaks of, if it has one."""
     head = seen.conf.head
     state = "running" if seen.running else "stopped"
     memory = f"{head.get('memory', '?')} MiB, {head.get('cores', 'all')} cores, rootfs {head.get('rootfs', '?')}"
     made = f", made by {seen.past.made}" if seen.past and seen.past.made else ""
     if record.replaced:
-        why = f"is not the container on record under that CTID, so it is left alone: {record.replaced}."
+        why = f"is not the container on record under that CTID, so it is left alone: {record.replaced}"
     else:
-        why = "was not created or adopted by this collection, so it is left alone."
+        why = "was not created or adopted by this collection, so it is left alone"
         if seen.conf.instance:
-            why += f" It carries the instance id {seen.conf.instance}, which is not on record on this node."
+            why += f". It carries the instance id {seen.conf.instance}, which is not on record on this node"
         if record.word:
-            why += f" An old state file says {record.word!r}, without a ledger that names the features."
-    return (
-        f"container {wanted.ctid} exists ({head.get('hostname', 'no name')}, {state}, {memory}{made}) and {why} "
+            why += f". An old state file says {record.word!r}, without a ledger that names the features"
+    return Refusal(
+        Code.FOREIGN_CONTAINER,
+        f"container {wanted.ctid} exists ({head.get('hostname', 'no name')}, {state}, {memory}{made}) and {why}",
         "To take it over set phoenix_adopt for it: 'record' assumes that the listed features are installed, 'reapply' "
-        "runs them"
+        "runs them",
+        joint=". ",
     )
 
 
-def _create(wanted: Wanted, seen: Observation) -> str | None:
+def foreign_to_destroy(wanted: Wanted, seen: Observation, record: Record) -> Refusal:
+    """The same for one that is to be destroyed."""
+    found = foreign(wanted, seen, record)
+    return replace(found, remedy=f"{found.remedy}. Only then may it be destroyed from here")
+
+
+def _create(wanted: Wanted, seen: Observation) -> Refusal | None:
     if states.rank(wanted.target) < states.rank(states.CREATED):
         return None
     if clones.source_ctid(wanted) is not None:
         return clones.refusal(wanted, seen, clones.find_source(wanted, seen))
     if wanted.asked.template:
         return None
-    return (
-        f"container {wanted.ctid} doesn't exist, and its configuration has neither 'template' nor "
-        "'clone_from_ctid'; add one of them"
-    )
+    got = f"container {wanted.ctid} doesn't exist, and its configuration has neither 'template' nor 'clone_from_ctid'"
+    return Refusal(Code.NO_ORIGIN, got, "add one of them")
 
 
-def _destroy(wanted: Wanted, seen: Observation, record: Record) -> str | None:
+def _destroy(wanted: Wanted, seen: Observation, record: Record) -> Refusal | None:
     if not seen.exists:
         return None
     if not record.ours and not seen.creating:
-        return f"{describe_foreign(wanted, seen, record)}. Only then may it be destroyed from here"
+        return foreign_to_destroy(wanted, seen, record)
     if not wanted.destroy_confirmed:
-        return (
-            f"destroying container {wanted.ctid} ({seen.conf.head.get('hostname', 'no name')}) with the volumes "
-            f"{', '.join(volumes(seen.conf.head)) or 'none'} needs the confirmation: the exact list of all CTIDs"
-        )
+        name, gone = seen.conf.head.get("hostname", "no name"), ", ".join(volumes(seen.conf.head)) or "none"
+        got = f"destroying container {wanted.ctid} ({name}) with the volumes {gone} needs the confirmation"
+        return Refusal(Code.DESTROY_UNCONFIRMED, got, "the exact list of all CTIDs", joint=": ")
     return indestructible(wanted, seen)
 
 
-def indestructible(wanted: Wanted, seen: Observation) -> str | None:
+def indestructible(wanted: Wanted, seen: Observation) -> Refusal | None:
     """Why a container of ours must not be destroyed: it is protected, or others live on its volumes."""
     if protection.is_on(seen.conf.head) and not protection.is_given_up(wanted):
-        return f"container {wanted.ctid} is protected; remove the protection first ({_unprotect(wanted)})"
+        return Refusal(Code.PROTECTED, f"container {wanted.ctid} is protected", _unprotect(wanted))
     if seen.linked_clones:
         others = ", ".join(str(ctid) for ctid in seen.linked_clones)
-        return (
-            f"container {wanted.ctid} is the source of linked clones that live on its volumes ({others}); destroy "
-            "those first, or leave it"
-        )
+        got = f"container {wanted.ctid} is the source of linked clones that live on its volumes ({others})"
+        return Refusal(Code.LINKED_CLONES, got, "destroy those first, or leave it")
     return None
