@@ -108,6 +108,7 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.host import pve_access
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.pve.apicalls import Kind
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node import ending
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.pve.client import PveError
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.pve.direct import client_for, make
@@ -163,7 +164,7 @@ def work(module: AnsibleModule) -> dict[str, Any]:
         module.warn(note)
     if not module.check_mode:
         for call in plan.calls:
-            makes_token = call.method == "POST" and "/token/" in call.path
+            makes_token = call.kind is Kind.TOKEN
             if makes_token:
                 prepare(token["file"])
             (answer,) = make(client, [call])

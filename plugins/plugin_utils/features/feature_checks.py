@@ -103,13 +103,9 @@ def _faults(
     for name in core.stack(inherited, own):
         try:
             requires[name] = tuple(manifests.find_feature(name, search).manifest.get("requires", ()))
-        except manifests.FeatureLacksError as error:
-            if name in own:
-                expected = f"what the role of {name} needs on the controller"
-                yield from (_Fault(name, f"{name}: {lack.what}", expected, lack.remedy) for lack in error.lacks)
         except manifests.FeatureError as error:
             if name in own:
-                yield from (_unusable(name, text, search) for text in error.errors)
+                yield from _unusable(name, error, search)
     if not complete:
         return  # what a source outside the file holds is seen on the node only
     whole = core.stack(inherited, own)
@@ -127,17 +123,26 @@ def _faults(
                 yield _Fault(name, got, f"{wanted} under {name}, here or in the clone source", remedy)
 
 
-def _unusable(name: str, text: str, search: manifests.Search) -> _Fault:
-    reason = text.removeprefix(f"feature {name}: ")
-    if not reason.startswith("unknown feature"):
-        return _Fault(name, f"{name}: {reason}", "a role that is a feature", "Correct the role or its manifest.")
-    looked = reason.partition("(")[2].partition(")")[0]
+def _unusable(name: str, error: manifests.FeatureError, search: manifests.Search) -> Iterator[_Fault]:
+    if isinstance(error, manifests.FeatureLacksError):
+        expected = f"what the role of {name} needs on the controller"
+        yield from (_Fault(name, f"{name}: {lack.what}", expected, lack.remedy) for lack in error.lacks)
+    elif isinstance(error, manifests.UnknownFeatureError):
+        yield _unknown(name, error, search)
+    else:
+        for text in error.errors:
+            reason = text.removeprefix(f"feature {name}: ")
+            yield _Fault(name, f"{name}: {reason}", "a role that is a feature", "Correct the role or its manifest.")
+
+
+def _unknown(name: str, error: manifests.UnknownFeatureError, search: manifests.Search) -> _Fault:
     nearest = core.nearest(name, manifests.known_features(search)) or None
     if nearest:
         remedy = f"Rename it to {nearest}."
     else:
         remedy = "Correct the name, or say in feature_collections of the inventory source which collection has it."
-    return _Fault(name, json.dumps(name), f"a known feature ({looked})", remedy, nearest)
+    expected = f"a known feature (looked for the roles {', '.join(error.looked)})"
+    return _Fault(name, json.dumps(name), expected, remedy, nearest)
 
 
 def _is_among(wanted: str, names: list[str]) -> bool:

@@ -47,6 +47,15 @@ class FeatureError(ValueError):
         super().__init__("\n".join(self.errors))
 
 
+class UnknownFeatureError(FeatureError):
+    """No role has the feature's name; `looked` names the roles that were searched for."""
+
+    def __init__(self, name: str, looked: Sequence[str], like: str | None) -> None:
+        self.looked = list(looked)
+        hint = f"; the nearest known one is {like}" if like else ""
+        super().__init__([f"feature {name}: unknown feature (looked for the roles {', '.join(looked)}){hint}"])
+
+
 class FeatureLacksError(FeatureError):
     """The controller lacks what a feature's role needs; `lacks` holds it."""
 
@@ -253,10 +262,7 @@ def _locate(name: str, search: Search) -> tuple[str, str]:
             if not is_below(path, folder):
                 raise FeatureError([f"feature {name}: {_escape(path, os.path.realpath(path), folder)}"])
             return role, path
-    looked = ", ".join(role for role, _path in places)
-    like = core.nearest(name, known_features(search))
-    hint = f"; the nearest known one is {like}" if like else ""
-    raise FeatureError([f"feature {name}: unknown feature (looked for the roles {looked}){hint}"])
+    raise UnknownFeatureError(name, [role for role, _path in places], core.nearest(name, known_features(search)))
 
 
 def _escape(link: str, target: str, folder: str) -> str:

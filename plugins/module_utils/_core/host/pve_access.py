@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
-from ..pve.apicalls import Calls, words
+from ..pve.apicalls import Calls, Kind, words
 
 USER_TEXTS = ("comment", "email", "firstname", "lastname")
 ACL_KINDS = ("user", "group", "token")
@@ -103,7 +103,8 @@ def _token(desired: Mapping[str, Any], users: Sequence[Mapping[str, Any]], resul
                 "once: renew the token (hypervisor_users_renew_token=true), which ends the old one"
             )
         return
-    result.add("POST", path, {"privsep": True, "comment": desired.get("comment") or "phoenix.hypervisor"})
+    params = {"privsep": True, "comment": desired.get("comment") or "phoenix.hypervisor"}
+    result.add("POST", path, params, kind=Kind.TOKEN)
 
 
 def _acls(desired: Sequence[Mapping[str, Any]], actual: Sequence[Mapping[str, Any]], result: Calls) -> None:

@@ -33,6 +33,7 @@ class Kind(Enum):
     RULE_DELETE = "rule_delete"
     DOWNLOAD = "download"
     DNS = "dns"
+    TOKEN = "token"  # makes an API token: its answer has the secret
     HOST = "host"  # any other call for the node itself
 
 
