@@ -13,13 +13,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container import addresses
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.finding import Pointer, to_pointer
 
-NO_KEYS: Mapping[str, str] = {}
-NO_PATHS: Mapping[Pointer, str] = {}
+NO_KEYS: Mapping[str, str] = MappingProxyType({})
+NO_PATHS: Mapping[Pointer, str] = MappingProxyType({})
 
 MOVED_HYPERVISOR_KEYS: Mapping[Pointer, Pointer] = {
     ("network", "hostname"): ("hostname",),

@@ -80,7 +80,10 @@ def test_a_failed_look_ends_it() -> None:
 
 @pytest.mark.parametrize(("failures", "retries", "failed"), [(1, 3, False), (3, 3, False), (4, 3, True), (1, 0, True)])
 def test_a_failed_installation_is_tried_again(failures: int, retries: int, failed: bool) -> None:
-    answers = {**looked("jq"), APT: [*({"failed": True, "msg": "busy"} for _ in range(failures)), {"changed": True}]}
+    answers = {
+        **looked("jq"),
+        APT: [*({"failed": True, "msg": "busy"} for _failure in range(failures)), {"changed": True}],
+    }
     result, calls = play(answers, name=["jq"], retries=retries, delay=0)
     assert bool(result.get("failed")) is failed
     assert result["attempts"] == len(calls) - 1 == min(failures, retries) + 1

@@ -35,7 +35,7 @@ def test_a_plain_failure_carries_pves_words_and_the_call():
     with pytest.raises(PveError) as caught:
         decode("PUT /nodes/pve/lxc/100/config with memory", 500, "CT is locked (backup)", body)
     assert str(caught.value) == "CT is locked (backup) [PUT /nodes/pve/lxc/100/config with memory (500)]"
-    assert type(caught.value) is LockedError
+    assert caught.value.__class__ is LockedError
 
 
 def test_a_refused_parameter_is_named():
@@ -167,10 +167,10 @@ def test_the_address_is_read_from_the_kernels_table():
 def test_pves_sentences_become_kinds_of_errors(kind, words):
     """One function knows the sentences; what acts on a failure catches its kind."""
     error = refused("PUT x", 500, words)
-    assert type(error) is kind
+    assert error.__class__ is kind
     assert error.reason == words
 
 
 def test_the_words_of_a_parameter_count_and_those_of_a_log_do_not():
-    assert type(refused("c", 400, "Parameter verification failed.", {"vmid": "CT is locked (disk)"})) is LockedError
-    assert type(refused("c", 200, "task failed: unexpected status", log=["CT is locked (disk)"])) is PveError
+    assert refused("c", 400, "Parameter verification failed.", {"vmid": "CT is locked (disk)"}).__class__ is LockedError
+    assert refused("c", 200, "task failed: unexpected status", log=["CT is locked (disk)"]).__class__ is PveError
