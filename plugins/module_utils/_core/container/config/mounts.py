@@ -243,8 +243,9 @@ class _Search:
             error = self._unnamed(place, named) if place.source == VOLUMES else None
             if error:
                 return error
-        for place in fresh:
-            error = self._occupied(place, {each.slot: each for each in places})
+        slots = {each.slot: each for each in places}
+        for place in places:
+            error = self._shared(place, slots) or (self._in_use(place) if place in fresh else None)
             if error:
                 return error
         return None
@@ -266,8 +267,8 @@ class _Search:
                 )
         return None
 
-    def _occupied(self, place: Place, slots: Mapping[str, Place]) -> Refusal | None:
-        """Why a new mount point can't have its path: something else is mounted there."""
+    def _shared(self, place: Place, slots: Mapping[str, Place]) -> Refusal | None:
+        """Why a mount point can't have its path: another one has it, or will have it after the next start."""
         for slot, value in sorted(self.merged.items()):
             if path_of(value) != place.path or slot in slots or self._goes(slot, value):
                 continue
@@ -278,9 +279,11 @@ class _Search:
                 f"choose another path, remove that mount point (pct set {self.ctid} --delete {slot}), or take it over "
                 "with phoenix_adopt",
             )
-        if not self.running:
-            return None
-        for slot, value in sorted(self.live.items()):
+        return None
+
+    def _in_use(self, place: Place) -> Refusal | None:
+        """Why a new mount point can't have its path now: the running container has another one there."""
+        for slot, value in sorted(self.live.items()) if self.running else ():
             if path_of(value) == place.path:
                 return place.refusal(
                     Code.PATH_IN_USE,

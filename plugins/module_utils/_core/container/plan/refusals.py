@@ -148,7 +148,13 @@ def _mounts(wanted: Wanted, seen: Observation, record: Record) -> Refusal | None
     """Why a mount point can't be had: its path is occupied, or which volume it means is not known."""
     if states.rank(wanted.target) < states.rank(states.CONFIGURED):
         return None
-    return mounts.find(wanted, seen.conf, record, seen.running).error
+    undone = compare.reverts(wanted, seen.conf, record, seen.running)
+    # What is reverted first may have hidden what is in the way.
+    for conf, known in ((seen.conf, record), (seen.conf.reverted(undone.reasons), undone.after(record))):
+        error = mounts.find(wanted, conf, known, seen.running).error
+        if error:
+            return error
+    return None
 
 
 def _protected(wanted: Wanted, seen: Observation, record: Record, config: Mapping[str, str]) -> Refusal | None:

@@ -207,3 +207,25 @@ def test_a_volume_that_is_allocated_with_the_next_start_is_asked_for_in_its_new_
         volumes=[{"name": "data", "size_gb": 2, "mount_point": "/data"}],
     )
     assert calls(made) == [{"mp0": "local:2,mp=/data"}]
+
+
+def test_what_a_reverted_change_hid_is_in_the_way_from_the_first():
+    made = plan(
+        live="mp0: local:950/vm-950-disk-1.raw,mp=/data,size=1G\n",
+        pending="mp0: /srv,mp=/mnt/srv\n",
+        applied={"mp0": {"mp": "/mnt/srv", "volume": "/srv"}},
+        running=False,
+        volumes=[{"name": "data", "size_gb": 2, "mount_point": "/data"}],
+    )
+    assert made.steps == ()
+    assert "/data of container 950 is occupied by mp0 (local:950/vm-950-disk-1.raw)" in str(made.error)
+
+
+def test_two_mount_points_at_one_path_are_refused():
+    made = plan(
+        pending="mp0: local:1,mp=/data\nmp3: local:950/vm-950-disk-1.raw,mp=/data,size=1G\n",
+        applied={"mp0": {"mp": "/data"}},
+        known={"data": {"slot": "mp0", "mp": "/data"}},
+        volumes=[{"name": "data", "size_gb": 1, "mount_point": "/data"}],
+    )
+    assert "/data of container 950 is occupied by mp3" in str(made.error)
