@@ -269,11 +269,11 @@ def disk_growth(
             continue
         if int(size_gb) * GIB < there:
             return {}, _too_small(source, size_gb, disk, there, _name_it(wanted, actual))
-        if disk not in conf.head:
+        volume = properties.parse(actual[disk], "volume").get("volume", "")
+        if volume != properties.parse(conf.head.get(disk, ""), "volume").get("volume"):
             got = f"{disk} of container {wanted.ctid} ({actual[disk]}) waits for a restart, and PVE grows no such disk"
             remedy = f"restart the container (pct reboot {wanted.ctid}), or put {-(-there // GIB)} back"
             return {}, Refusal(Code.DISK_WAITS, got, remedy, source)
-        volume = properties.parse(actual[disk], "volume").get("volume", "")
         if actual.get("template") == "1" and "/base-" in volume:  # a volume in a file, whatever the storage
             got = f"container {wanted.ctid} is a template, whose disks in files ({volume}) PVE can't grow"
             remedy = f"put {-(-there // GIB)} back and write the larger size at its clones"

@@ -185,9 +185,11 @@ def test_a_sub_option_that_was_set_by_hand_beside_ours_is_kept_and_said():
     assert "net0" in calls(restarts(BY_DHCP.replace("vmbr0", "vmbr7"), applied=OURS))[0]
 
 
-def test_a_disk_that_waits_for_a_restart_is_not_grown():
-    """PVE refuses it: the volume is in no slot yet."""
+@pytest.mark.parametrize("live", ["", "mp3: local:950/vm-950-disk-3.raw,mp=/theirs,size=3G\n"])
+def test_a_disk_that_waits_for_a_restart_is_not_grown(live):
+    """PVE grows what the container runs with: the volume is in no slot yet, or another one is."""
     made = plan(
+        live=live,
         pending="mp3: local:950/vm-950-disk-1.raw,mp=/data,size=1G\n",
         applied={"mp3": {"mp": "/data"}},
         known={"data": {"slot": "mp3", "mp": "/data", "volume": "local:950/vm-950-disk-1.raw"}},
