@@ -28,7 +28,7 @@ def plan(
     """
     rows = [{**account, "all_groups": _groups(account)} for account in accounts]
     lacking = {row["username"]: [name for name in row["all_groups"] if name not in group] for row in rows}
-    # The module for accounts refuses a group that is not there.
+    # The module for accounts refuses a group that does not exist.
     postponed = {row["username"] for row in rows if dry and row["username"] in passwd and lacking[row["username"]]}
     with_keys = [row for row in rows if row["keys"]]
     ready = [row for row in with_keys if not dry or row["username"] in passwd]

@@ -76,8 +76,10 @@ def is_due(wanted: Wanted, seen: Observation, record: Record) -> bool:
         return str((record.recreating or {}).get("run")) != wanted.run
     if found == CREATING:
         # Begun and not ended: it goes on, unless what is wanted by now can't be reached from there.
-        growth = compare.disk_growth(wanted, seen.conf, record)
-        return bool(compare.fixed_error(wanted, seen.conf.merged()) or growth[1])
+        refused = compare.disk_growth(wanted, seen.conf, record)[1]
+        # What a restart settles is no reason to destroy it once more.
+        lasting = refused is not None and refused.code is not Code.DISK_WAITS
+        return lasting or compare.fixed_error(wanted, seen.conf.merged()) is not None
     return True
 
 

@@ -18,7 +18,7 @@ import sys
 REAL = '/usr/sbin/zfs'
 CALLS = '/run/phoenix-lab/zfs-calls'
 PREFIX = 'phoenix.lab:'
-# Property -> what a value must look like, and what zfs-fuse is told for it.
+# Property -> what a value must look like, and what zfs-fuse gets instead.
 STANDS_FOR = {
     'compression': (re.compile(r'lz4|zstd(-\d+|-fast(-\d+)?)?'), 'on'),
     'recordsize': (re.compile(r'(256|512)[kK]|1[mM]|262144|524288|1048576'), '128K'),

@@ -10,12 +10,13 @@ from dataclasses import replace
 
 import pytest
 
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.config import compare
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.model import (
     Observation,
     Record,
     Wanted,
 )
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.plan import instance, planner
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.plan import instance, planner, recreate
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.pve.conffile import parse_conf
 
 PUT = "PUT /nodes/pve/lxc/950/config"
@@ -231,3 +232,12 @@ def test_two_mount_points_at_one_path_are_refused():
         volumes=[{"name": "data", "size_gb": 1, "mount_point": "/data"}],
     )
     assert "/data of container 950 is occupied by mp3" in str(made.error)
+
+
+def test_a_recreated_container_is_not_destroyed_again_for_what_a_restart_settles():
+    volume = {"name": "data", "size_gb": 2, "mount_point": "/data"}
+    wanted = Wanted(950, "pve", {"name": "web", "volumes": [volume]}, recreate=True, run="r1")
+    conf = parse_conf("rootfs: local:950/a.raw\n\n[pve:pending]\nmp3: local:950/vm-950-disk-1.raw,mp=/data,size=1G\n")
+    record = Record(ours=True, recreating={"stage": "creating", "run": "r1"}, applied={"mp3": {"mp": "/data"}})
+    assert compare.disk_growth(wanted, conf, record)[1] is not None
+    assert not recreate.is_due(wanted, Observation(950, exists=True, conf=conf), record)
