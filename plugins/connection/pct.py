@@ -151,6 +151,16 @@ NAMES = 5
 # So many characters of what a container or a node wrote to standard error go into a message.
 SAID = 4000
 
+# Runs its arguments, and ends when both streams do, as ssh does: the parent reads no further when its process has
+# ended, so that the output of what a task leaves behind would be lost or not by chance. A start that fails shows in
+# the missing trailer, so the exit code of a pipeline will do.
+LOCAL = (
+    "/bin/sh",
+    "-c",
+    'exec 3>&1; { "$@" 3>&- | cat >&3 3>&-; } 2>&1 | cat >&2 3>&-',
+    "phoenix-pct-local",
+)
+
 
 class _NoInput(bytes):
     """No data, and yet true: makes the ssh plugin use a pipe that it closes, where it would use an open terminal.
@@ -284,9 +294,8 @@ class Connection(SSHConnection):
         ssh = self.get_option("ssh_executable")
         if self._is_local():
             # Named like ssh, because the parent looks for that word in the arguments before it awaits become's prompts.
-            return [
-                to_bytes(arg, errors="surrogate_or_strict") for arg in call.argv(name=ssh, become=self._node_become())
-            ]
+            argv = [*LOCAL, *call.argv(name=ssh, become=self._node_become())]
+            return [to_bytes(arg, errors="surrogate_or_strict") for arg in argv]
         # -T last: a terminal, whoever asks for it, would merge the two streams.
         line = to_bytes(call.command_line(become=self._node_become()), errors="surrogate_or_strict")
         return self._build_command(ssh, "ssh", "-T", self.host, line)

@@ -311,5 +311,6 @@ def test_a_command_past_its_time_is_ended_with_all_it_started(connect: Connect, 
 
 def test_what_a_task_leaves_behind_keeps_its_output(guest: t.Any) -> None:
     """It outlives the command, and what it still writes arrives after it."""
-    rc, stdout, stderr = guest.exec_command("(trap '' HUP; sleep 0.5; echo late; echo later >&2) & echo first; exit 5")
-    assert (rc, stdout, stderr) == (5, b"first\nlate\n", b"later\n")
+    writes = "sleep 0.4; echo late; sleep 0.4; echo later >&2; sleep 0.4; echo last"
+    rc, stdout, stderr = guest.exec_command(f"(trap '' HUP; {writes}) & echo first; exit 5")
+    assert (rc, stdout, stderr) == (5, b"first\nlate\nlast\n", b"later\n")
