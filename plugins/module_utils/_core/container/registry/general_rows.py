@@ -1,0 +1,146 @@
+# Copyright (c) 2026, Phoenix Hypervisor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The options of a container's identity, notes, tags, and start with the node."""
+
+from __future__ import annotations
+
+from ...pve import tags
+from . import codecs
+from .option import AT_ONCE, LINE, LINES, Key, Option
+
+_LABEL = "[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
+
+ROWS = (
+    Option(
+        "hostname",
+        "the name of the container",
+        (
+            Key(
+                "name",
+                {
+                    "type": "string",
+                    "description": "Hostname of the container.",
+                    "pattern": rf"^(?=.{{1,253}}$){_LABEL}(?:\.{_LABEL})*$",
+                    "examples": ["codeServer"],
+                    "x-phoenix-expected": "a host name: letters, digits and hyphens, at most 63 a label, no hyphen at "
+                    "either end",
+                    "x-phoenix-remedy": "Use letters, digits and hyphens only; put a hyphen where an underscore or "
+                    "blank is.",
+                },
+            ),
+        ),
+        codecs.text("name"),
+        applies=AT_ONCE,
+        privilege="VM.Config.Network",
+        kept=True,
+    ),
+    Option(
+        "description",
+        "the notes on the container in the web interface",
+        (
+            Key(
+                "description",
+                {
+                    "type": "string",
+                    "description": "Notes on the container in PVE's web interface, which reads Markdown.",
+                    "maxLength": 8192,
+                    "pattern": r"^[^\u0000-\u0008\u000b-\u001f\u007f]*[^\u0000-\u0020\u007f]"
+                    r"[^\u0000-\u0008\u000b-\u001f\u007f]*$",
+                    "examples": ["Serves the model for the editors.\nOwner: ops"],
+                    "x-phoenix-expected": "text of one or more lines, at most 8192 characters",
+                    "x-phoenix-remedy": "Write plain text or Markdown, with \\n between the lines.",
+                    "x-phoenix-empty": "not set",
+                },
+                LINES,
+            ),
+        ),
+        codecs.lines("description"),
+        applies=AT_ONCE,
+        same=lambda left, right: codecs.closed(left) == codecs.closed(right),
+    ),
+    Option(
+        "protection",
+        "whether PVE refuses to destroy the container and to change its disks",
+        (
+            Key(
+                "protection",
+                {
+                    "type": "boolean",
+                    "description": "Whether PVE protects the container: it then refuses to destroy it and to change "
+                    "its disks.",
+                },
+            ),
+        ),
+        codecs.flag("protection"),
+        applies=AT_ONCE,
+    ),
+    Option(
+        "onboot",
+        "whether the container starts with the node",
+        (Key("start_at_boot", {"type": "boolean", "description": "Start with the node."}),),
+        codecs.flag("start_at_boot"),
+        applies=AT_ONCE,
+    ),
+    Option(
+        "startup",
+        "the place in the order in which the node starts its guests",
+        (
+            Key(
+                "boot_order",
+                {
+                    "type": "integer",
+                    "description": "Place in the node's start order; lower starts first.",
+                    "x-phoenix-effect": "order of startup",
+                    "minimum": 0,
+                    "maximum": 1000000,
+                },
+            ),
+            Key(
+                "boot_delay",
+                {
+                    "type": "integer",
+                    "description": "Seconds to wait before the next container starts.",
+                    "x-phoenix-effect": "up of startup",
+                    "minimum": 0,
+                    "maximum": 86400,
+                    "x-phoenix-unit": "s",
+                },
+            ),
+        ),
+        codecs.STARTUP,
+        applies=AT_ONCE,
+        structured=True,
+    ),
+    Option(
+        tags.KEY,
+        "tags; those of others are kept",
+        (
+            Key(
+                "tags",
+                {
+                    "type": "array",
+                    "description": "PVE tags. Tags that were not set from here are kept.",
+                    "uniqueItems": True,
+                    "items": {
+                        "type": "string",
+                        "description": "One tag.",
+                        "pattern": "^(?![Pp][Hh][Oo][Ee][Nn][Ii][Xx]-[Hh][Oo][Ll][Dd]$)[A-Za-z0-9_][A-Za-z0-9_.+-]*$",
+                        "x-phoenix-expected": "a tag: letters, digits, _ . + -, beginning with a letter, a digit or "
+                        "_; not phoenix-hold",
+                        "x-phoenix-remedy": "Write one tag an item. To stop a container on purpose use target_state; "
+                        "phoenix-hold is for tags set by hand.",
+                    },
+                    "examples": [["llm", "gpu"]],
+                    "x-phoenix-expected": "a list of tags",
+                    "x-phoenix-remedy": 'Write a list such as ["llm", "gpu"].',
+                },
+                LINE,
+            ),
+        ),
+        codecs.TAGS,
+        applies=AT_ONCE,
+    ),
+    # These depend on the node and on the record as well: mounts.py and hostneeds.py work them out.
+)
