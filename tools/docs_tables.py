@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import fact_uses
 import yaml
 
 NOT_ACTED_ON = 'accepted, not acted on'
@@ -97,6 +98,35 @@ def run_variables(root: Path) -> str:
     return module.table()
 
 
+def _shared_facts(root: Path) -> Any:
+    name = fact_uses.TABLE.removesuffix('.py').replace('/', '.')
+    return importlib.import_module(f'ansible_collections.{COLLECTION}.{name}')
+
+
+def inventory_variables(root: Path) -> str:
+    """Return the table of the variables that the inventory plugin sets; the collection must be importable."""
+    module = _shared_facts(root)
+    found = (fact for fact in module.TABLE if fact.kind is module.Kind.INVENTORY)
+    cells = ([f'`{fact.name}`', fact.of, fact.type, fact.meaning] for fact in found)
+    return rows(['Variable', 'Of', 'Type', 'Meaning'], cells)
+
+
+def shared_facts(root: Path) -> str:
+    """Return a table for each kind of shared variable, with who sets and who reads it."""
+    module, uses = _shared_facts(root), fact_uses.uses(root)
+    parts = []
+    for kind in module.Kind:
+        cells = []
+        for fact in module.TABLE:
+            if fact.kind is kind:
+                readers = [path for path in sorted(uses.get(fact.name, ())) if path not in fact.set_by]
+                others = fact_uses.short(readers) or ('people' if fact.for_people else 'the same')
+                cells.append([f'`{fact.name}`', fact.type, fact.meaning, fact_uses.short(fact.set_by), others])
+        title = f'### {kind.value[0].upper()}{kind.value[1:]}'
+        parts.append(f'{title}\n\n{rows(["Name", "Type", "Meaning", "Set by", "Read by"], cells)}')
+    return '\n'.join(parts)
+
+
 def option_table() -> str:
     """Return the table of the registry of container options; the collection must be importable."""
     module = importlib.import_module(
@@ -179,6 +209,8 @@ def makers(root: Path) -> dict[str, Callable[[], str]]:
         'options': option_table,
         'refusals': refusal_table,
         'keys-host': lambda: schema_tables(schema_of(root, 'hypervisor_config'), 3),
+        'inventory-variables': lambda: inventory_variables(root),
+        'shared-facts': lambda: shared_facts(root),
         'run-variables': lambda: run_variables(root),
         'modules': lambda: plugin_table([plugins / 'modules']),
         'plugins': lambda: plugin_table([plugins / kind for kind in KINDS], kind=True),

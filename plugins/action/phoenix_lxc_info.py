@@ -65,7 +65,6 @@ class ActionModule(ActionBase):
         result["ansible_facts"] = {
             "phoenix_due": [host for host in mine if host in faults or by_ctid.get(host, {}).get("due")],
             "phoenix_faults": faults,
-            "phoenix_lost": lost,
             "phoenix_observed": by_ctid,
         }
         return result

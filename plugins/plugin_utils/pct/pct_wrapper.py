@@ -4,7 +4,8 @@
 """What the connection plugin runs on the node around a container's command, and how it reads the answer. Pure.
 
 The node runs one small POSIX shell script that enters the container and then ends standard error with a *trailer*:
-a nonce that only the node and the controller know, the command's exit code and the node's verdict. So
+a nonce that only the node and the controller know, the command's exit code and the node's verdict, which is a word
+with a detail. So
 
 - all exit codes of the container's command are exact, 255 included, which ssh keeps for its own failures;
 - whether the container is stopped or missing is the node's word, never a text that the container printed;
@@ -18,7 +19,8 @@ import re
 import shlex
 
 from ..untrusted.shown_text import printable
-from .pct_relay import FLOOD, LATE, RELAY
+from .pct_relay import RELAY
+from .pct_verdict import PATTERN, Ending, Verdict, parsed
 
 #: The environment that a command in a container starts with; nothing else of the node's or the controller's.
 GUEST_ENVIRONMENT = {
@@ -64,14 +66,14 @@ PATH={NODE_PATH}
 export PATH
 umask 022
 cd /
-end() {{ printf '\\n%s %s %s\\n' "$nonce" "$1" "$2" >&2; exit 0; }}
+end() {{ printf '\\n%s %s %s %s\\n' "$nonce" "$1" "$2" "${{3:--}}" >&2; exit 0; }}
 busy=$dir/$id.busy
 [ -e "$busy" ] || (umask 027; mkdir -p "$dir" && umask 077 && : >>"$busy") || end - unlockable
 command exec 9<"$busy" || end - unlockable
 flock -s -w "$wait" 9 || end - busy
 if [ -n "$run" ] && [ -s "$fence" ]; then
 while read -r ctid who by _; do
-[ "$ctid $who" = "$id $run" ] && end - "displaced:$by"
+[ "$ctid $who" = "$id $run" ] && end - displaced "$by"
 done <"$fence"
 fi
 bounded() {{ LC_ALL=C perl -e "$relay" -- "$out" "$err" "$seconds" "$@" 3>&1 1>&4 4>&- 9<&-; }}
@@ -87,13 +89,14 @@ command -v lxc-info >/dev/null || end "$rc" no-lxc
 state=$(lxc-info -n "$id" -sH 2>/dev/null)
 case $state in RUNNING|FREEZING|FROZEN|THAWED) end "$rc" ran ;; esac
 if [ -d /etc/pve/lxc ]; then
-[ -e "/etc/pve/lxc/$id.conf" ] && end "$rc" "${{state:-STOPPED}}"
+[ -e "/etc/pve/lxc/$id.conf" ] && end "$rc" state "${{state:-STOPPED}}"
 for conf in /etc/pve/nodes/*/lxc/"$id".conf; do
-[ -e "$conf" ] && conf=${{conf#/etc/pve/nodes/}} && end "$rc" "elsewhere:${{conf%%/*}}"
+[ -e "$conf" ] && conf=${{conf#/etc/pve/nodes/}} && end "$rc" elsewhere "${{conf%%/*}}"
 done
 end "$rc" missing
 fi
-end "$rc" "${{state:-missing}}"
+[ -n "$state" ] && end "$rc" state "$state"
+end "$rc" missing
 """
 
 _GUEST_PREFIX = 'cd "$HOME" 2>/dev/null\n'
@@ -142,17 +145,17 @@ class NodeAnswer:
 
     rc: int | None
     stderr: bytes
-    verdict: str
+    verdict: Verdict
 
     def ended(self, call: NodeCall, node: str) -> str | None:
         """Return why the node ended the command past a bound, None when it didn't."""
         where = f"a command in container {call.ctid} on node {node}"
-        if self.verdict == LATE:
+        if self.verdict.ending is Ending.LATE:
             return (
                 f"{where} did not end within {call.seconds} s and was ended with all that it started; find out what it "
                 "waits for, or give it more time with phoenix_command_timeout (seconds)"
             )
-        if self.verdict == FLOOD:
+        if self.verdict.ending is Ending.FLOOD:
             limit = max(call.output_limit, call.error_limit) >> 20
             return (
                 f"{where} wrote more than {limit} MiB and was ended with all that it started; let it write to a file "
@@ -162,28 +165,7 @@ class NodeAnswer:
 
     def trouble(self, ctid: int, node: str) -> str | None:
         """Return why the container could not be reached, None when the command ran in it."""
-        container = f"container {ctid} on node {node}"
-        if self.verdict == "ran":
-            return None
-        if self.verdict == "missing":
-            return f"container {ctid} does not exist on node {node}"
-        if self.verdict.startswith("elsewhere:"):
-            return f"container {ctid} is on node {self.verdict.partition(':')[2]}, not on node {node}"
-        if self.verdict.startswith("displaced:"):
-            by = self.verdict.partition(":")[2]
-            return (
-                f"run {by} has taken {container} over, because this run was stopped; this run changes nothing there "
-                f"any more; start it again when run {by} has ended"
-            )
-        if self.verdict == "STOPPED":
-            return f"{container} is stopped (pct start {ctid})"
-        if self.verdict == "busy":
-            return f"{container} is being worked on by another run, which did not finish in time"
-        if self.verdict == "unlockable":
-            return f"node {node} could not mark container {ctid} as busy: {_text(self.stderr)}"
-        if self.verdict == "no-lxc":
-            return f"node {node} has no LXC tools (lxc-info), is it a Proxmox VE node? {_text(self.stderr)}"
-        return f"{container} is {self.verdict.lower()}"
+        return self.verdict.trouble(ctid, node, _text(self.stderr))
 
 
 def read_answer(stderr: bytes, nonce: str) -> NodeAnswer | None:
@@ -192,13 +174,14 @@ def read_answer(stderr: bytes, nonce: str) -> NodeAnswer | None:
     What a process left behind in the container prints after the trailer is kept, and so is everything before it,
     byte for byte.
     """
-    trailer = re.compile(rb"\n" + nonce.encode() + rb" (-|[0-9]{1,3}) ([!-~]+)\n")
+    trailer = re.compile(rb"\n" + nonce.encode() + rb" (-|[0-9]{1,3}) " + PATTERN.encode() + rb"\n")
     matches = list(trailer.finditer(stderr))
     if not matches:
         return None
     match = matches[-1]
     rc = None if match.group(1) == b"-" else int(match.group(1))
-    return NodeAnswer(rc, stderr[: match.start()] + stderr[match.end() :], match.group(2).decode("ascii"))
+    verdict = parsed(match.group(2).decode("ascii"), match.group(3).decode("ascii"))
+    return NodeAnswer(rc, stderr[: match.start()] + stderr[match.end() :], verdict)
 
 
 def put_command(path: str) -> str:

@@ -16,27 +16,11 @@ import typing as t
 from ansible import constants
 from ansible.errors import AnsibleError
 
+from ..config.variables.sharedfacts import IDENTITY
 from .guest_facts import foreign_facts
 from .shown_text import one_line
 
 SHOWN = 5
-# What the inventory plugin sets for a container: who it is, and what it is to be.
-IDENTITY = (
-    "phoenix_ctid",
-    "phoenix_name",
-    "phoenix_node",
-    "phoenix_config",
-    "phoenix_lineage",
-    "phoenix_inherited_features",
-    "phoenix_application",
-    "phoenix_settings",
-    "phoenix_model_store",
-    "phoenix_model_revision",
-    "phoenix_config_dir",
-    "phoenix_config_file",
-    "phoenix_config_files",
-    "phoenix_feature_collections",
-)
 
 
 class ForeignFactsError(AnsibleError):

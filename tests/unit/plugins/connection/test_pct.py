@@ -20,7 +20,7 @@ NAME = "phoenix.hypervisor.pct"
 class Started:
     """Records the argument lists and answers as a node would."""
 
-    def __init__(self, rc: int | None = 0, verdict: str = "ran", stderr: bytes = b"", ssh: int = 0) -> None:
+    def __init__(self, rc: int | None = 0, verdict: str = "ran -", stderr: bytes = b"", ssh: int = 0) -> None:
         self.argv: list[list[bytes]] = []
         self.kwargs: list[dict[str, t.Any]] = []
         self.rc, self.verdict, self.stderr, self.ssh = rc, verdict, stderr, ssh
@@ -134,7 +134,7 @@ def test_exit_codes_and_streams(monkeypatch: pytest.MonkeyPatch, rc: int) -> Non
 
 
 def test_stopped_is_unreachable(monkeypatch: pytest.MonkeyPatch) -> None:
-    plugin = connection(monkeypatch, Started(rc=1, verdict="STOPPED"), phoenix_node="pve")
+    plugin = connection(monkeypatch, Started(rc=1, verdict="state STOPPED"), phoenix_node="pve")
     with pytest.raises(AnsibleConnectionFailure, match=r"container 950 on node pve is stopped \(pct start 950\)"):
         plugin.exec_command("true")
 

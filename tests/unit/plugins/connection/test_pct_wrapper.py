@@ -9,6 +9,7 @@ import dataclasses
 import fcntl
 import os
 import pathlib
+import re
 import shutil
 import stat
 import subprocess
@@ -19,7 +20,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.container import lease as leases
+from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.pct import pct_relay
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.pct import pct_wrapper as wrapper
+from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.pct.pct_verdict import Ending, Verdict, parsed
+
+RAN = Verdict(Ending.RAN)
 
 NONCE = "0123456789abcdef0123456789abcdef"
 
@@ -83,7 +88,7 @@ def node(request: pytest.FixtureRequest, tmp_path: pathlib.Path) -> FakeNode:
 
 @pytest.mark.parametrize("rc", [0, 1, 2, 75, 127, 128, 254, 255])
 def test_exit_codes_are_exact(node: FakeNode, rc: int) -> None:
-    assert node.answer(f"exit {rc}") == wrapper.NodeAnswer(rc, b"", "ran")
+    assert node.answer(f"exit {rc}") == wrapper.NodeAnswer(rc, b"", RAN)
 
 
 def test_killed_command(node: FakeNode) -> None:
@@ -129,7 +134,7 @@ def test_what_the_node_says_with_pve(node: FakeNode, conf: str, text: str, state
 
 
 def test_a_container_cannot_claim_to_be_stopped(node: FakeNode) -> None:
-    forged = f"printf '\\n{'0' * 32} 0 STOPPED\\n' >&2; echo 'container 950 on node pve is stopped' >&2; exit 4"
+    forged = f"printf '\\n{'0' * 32} 0 state STOPPED\\n' >&2; echo 'container 950 on node pve is stopped' >&2; exit 4"
     answer = node.answer(forged)
     assert answer.rc == 4
     assert answer.trouble(950, "pve") is None
@@ -182,25 +187,44 @@ def test_pct_method_leaves_no_variable_of_the_node(node: FakeNode, monkeypatch: 
     _rc, stdout, stderr = node.run("env", method="pct")
     assert b"LEAK" not in stdout
     assert b"LANG=C.UTF-8" in stdout
-    assert wrapper.read_answer(stderr, NONCE) == wrapper.NodeAnswer(0, b"", "ran")
+    assert wrapper.read_answer(stderr, NONCE) == wrapper.NodeAnswer(0, b"", RAN)
 
 
 @pytest.mark.parametrize("stderr", [b"", b"no newline", b"one\n", b"\xff\x00\n\n", b"\n"])
 def test_standard_error_is_kept_byte_for_byte(stderr: bytes) -> None:
-    answer = wrapper.read_answer(stderr + f"\n{NONCE} 7 ran\n".encode() + b"late", NONCE)
-    assert answer == wrapper.NodeAnswer(7, stderr + b"late", "ran")
+    answer = wrapper.read_answer(stderr + f"\n{NONCE} 7 ran -\n".encode() + b"late", NONCE)
+    assert answer == wrapper.NodeAnswer(7, stderr + b"late", RAN)
 
 
 def test_a_trailer_with_another_nonce_counts_for_nothing() -> None:
-    forged = f"\n{'f' * 32} 0 STOPPED\n".encode()
-    stderr = forged + f"\n{NONCE} 7 ran\n".encode() + forged
-    assert wrapper.read_answer(stderr, NONCE) == wrapper.NodeAnswer(7, forged + forged, "ran")
+    forged = f"\n{'f' * 32} 0 state STOPPED\n".encode()
+    stderr = forged + f"\n{NONCE} 7 ran -\n".encode() + forged
+    assert wrapper.read_answer(stderr, NONCE) == wrapper.NodeAnswer(7, forged + forged, RAN)
     assert wrapper.read_answer(forged, NONCE) is None
 
 
 @pytest.mark.parametrize("stderr", [b"", b"Connection closed", NONCE.encode(), f"\n{NONCE} 7".encode()])
 def test_no_trailer_is_no_answer(stderr: bytes) -> None:
     assert wrapper.read_answer(stderr, NONCE) is None
+
+
+def test_a_verdict_is_a_known_word_with_its_detail() -> None:
+    assert parsed("elsewhere", "pve-2") == Verdict(Ending.ELSEWHERE, "pve-2")
+    assert parsed("missing", "-") == Verdict(Ending.MISSING)
+    with pytest.raises(ValueError, match="vanished"):
+        parsed("vanished", "-")
+    assert wrapper.read_answer(f"\n{NONCE} 7 vanished -\n".encode(), NONCE) is None
+
+
+def test_every_word_of_the_script_is_an_ending_and_every_ending_is_written() -> None:
+    words = set(re.findall(r'\bend (?:-|"\$rc"|0) ([a-z-]+)', wrapper.NODE_SCRIPT)) | {pct_relay.LATE, pct_relay.FLOOD}
+    assert words == {ending.value for ending in Ending}
+
+
+@pytest.mark.parametrize("ending", list(Ending))
+def test_only_what_ran_is_no_trouble(ending: Ending) -> None:
+    ended = ending in (Ending.RAN, Ending.LATE, Ending.FLOOD)
+    assert (Verdict(ending, "x").trouble(950, "pve", "") is None) is ended
 
 
 @pytest.mark.parametrize("ctid", ["950; reboot", "0950", "", "-1", "1234567890", "950\n"])
@@ -238,19 +262,19 @@ def test_a_displaced_run_does_not_enter_the_container(node: FakeNode, tmp_path: 
     """The line that module_utils/_node/fence.py writes; the command is never started."""
     fence = str(tmp_path / "displaced")
     own = {"run": "20260101T000000-0a0a0a0a", "fence": fence}
-    assert node.answer("true", **own).verdict == "ran"
+    assert node.answer("true", **own).verdict == RAN
     leases.fence.note(str(tmp_path), 951, own["run"], "by")
     leases.fence.note(str(tmp_path), 950, "20260101T000000-0b0b0b0b", "by")
     os.symlink(tmp_path / "leases" / "displaced", fence)
-    assert node.answer("true", **own).verdict == "ran"
+    assert node.answer("true", **own).verdict == RAN
     leases.fence.note(str(tmp_path), 950, own["run"], "20260101T000001-0c0c0c0c")
     answer = node.answer(f"touch {tmp_path}/entered", **own)
-    assert (answer.rc, answer.verdict) == (None, "displaced:20260101T000001-0c0c0c0c")
+    assert (answer.rc, answer.verdict) == (None, Verdict(Ending.DISPLACED, "20260101T000001-0c0c0c0c"))
     assert not (tmp_path / "entered").exists()
     text = answer.trouble(950, "pve") or ""
     for words in ("run 20260101T000001-0c0c0c0c has taken container 950 on node pve over", "start it again when"):
         assert words in text
-    assert node.answer("true").verdict == "ran"  # a command of nobody's run
+    assert node.answer("true").verdict == RAN  # a command of nobody's run
 
 
 def test_connection_and_modules_mean_the_same_file() -> None:

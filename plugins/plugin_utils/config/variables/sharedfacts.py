@@ -1,0 +1,245 @@
+# Copyright (c) 2026, Phoenix Hypervisor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The variables that plays, roles and plugins share: one table. Pure.
+
+What people give to a run is in :mod:`runvariables`; here is what the collection itself sets and reads again. A test
+finds a variable C(phoenix_*) that is in neither, one that is set elsewhere than its row says, and one without reader.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+
+class Kind(Enum):
+    """Where a variable comes from, which decides who may set it and how long it lives."""
+
+    INVENTORY = "inventory variable"
+    NODE_FACT = "fact of a node"
+    RESULT = "registered result"
+    PLAY = "variable of a play or task"
+    LOOP = "loop variable"
+    GROUP = "group of the inventory"
+
+
+@dataclass(frozen=True)
+class SharedFact:
+    """One variable.
+
+    Attributes:
+        name: as plays and plugins write it.
+        kind: where it comes from.
+        type: its type in the words of the documentation.
+        meaning: what it holds, as a phrase.
+        set_by: the files that set it, from the root of the collection.
+        of: whose variable it is, for those of the inventory.
+        identity: it says who a container is or what it is to be, so that only the inventory may set it.
+        for_people: only playbooks and templates outside of the collection read it.
+    """
+
+    name: str
+    kind: Kind
+    type: str
+    meaning: str
+    set_by: tuple[str, ...]
+    of: str = ""
+    identity: bool = False
+    for_people: bool = False
+
+
+_PLUGIN = ("plugins/inventory/phoenix.py",)
+_STORED = ("plugins/plugin_utils/config/host/model_keys.py",)
+_OBSERVE = ("plugins/action/phoenix_lxc_info.py",)
+_PREFLIGHT = ("plugins/action/phoenix_preflight.py",)
+
+
+def _inventory(
+    name: str,
+    of: str,
+    kind: str,
+    meaning: str,
+    identity: bool = False,
+    for_people: bool = False,
+    set_by: tuple[str, ...] = _PLUGIN,
+) -> SharedFact:
+    return SharedFact(name, Kind.INVENTORY, kind, meaning, set_by, of, identity, for_people)
+
+
+def _play(name: str, kind: str, meaning: str, *playbooks: str) -> SharedFact:
+    return SharedFact(name, Kind.PLAY, kind, meaning, tuple(f"playbooks/{playbook}.yml" for playbook in playbooks))
+
+
+def _result(name: str, of: str, *playbooks: str) -> SharedFact:
+    return SharedFact(
+        name, Kind.RESULT, "dictionary", f"Result of {of}", tuple(f"playbooks/{playbook}.yml" for playbook in playbooks)
+    )
+
+
+def _loop(name: str, kind: str, meaning: str, *playbooks: str) -> SharedFact:
+    return SharedFact(name, Kind.LOOP, kind, meaning, tuple(f"playbooks/{playbook}.yml" for playbook in playbooks))
+
+
+TABLE: tuple[SharedFact, ...] = (
+    _inventory("phoenix_ctid", "container", "integer", "CTID as a number", identity=True),
+    _inventory("phoenix_name", "container", "text", "Host name", identity=True),
+    _inventory("phoenix_node", "container", "text", "Inventory name of its node", identity=True),
+    _inventory(
+        "phoenix_config",
+        "container",
+        "dictionary",
+        "Its keys, `lxc_defaults` merged under them, old spellings renamed",
+        identity=True,
+    ),
+    _inventory(
+        "phoenix_settings",
+        "`containers`",
+        "dictionary",
+        "The keys of the containers' file that are for all of them, such as the version of a driver",
+        identity=True,
+    ),
+    _inventory("phoenix_nodes", "`containers`", "dictionary", "How to reach each node, by its name"),
+    _inventory(
+        "phoenix_lineage",
+        "container",
+        "list of text",
+        "CTIDs as text: what it is cloned from, oldest first, then itself",
+        identity=True,
+    ),
+    _inventory(
+        "phoenix_inherited_features",
+        "container",
+        "list of text",
+        "What its clone sources hold, lowest first; set where there is any",
+        identity=True,
+    ),
+    _inventory(
+        "phoenix_application",
+        "container",
+        "dictionary",
+        "`name` and `path` of its application script on the controller",
+        identity=True,
+    ),
+    _inventory(
+        "phoenix_model_store",
+        "container",
+        "path",
+        "Folder inside the container where the node's model store is mounted; set where the store has its model",
+        identity=True,
+        set_by=_STORED,
+    ),
+    _inventory(
+        "phoenix_model_revision",
+        "container",
+        "text",
+        "Revision of its model in the node's store; set with `phoenix_model_store`",
+        identity=True,
+        set_by=_STORED,
+    ),
+    _inventory(
+        "phoenix_hypervisor_config",
+        "node",
+        "dictionary",
+        "The host's file, with references in place of secrets",
+    ),
+    _inventory("phoenix_node_ctids", "node", "list of integers", "The CTIDs that the file has on this node"),
+    _inventory("phoenix_inventory_id_is_given", "all", "true or false", "Whether the inventory source names its id"),
+    _inventory("phoenix_config_dir", "all", "path", "Folder of the containers' file", identity=True),
+    _inventory("phoenix_config_file", "all", "path", "The containers' file on the controller", identity=True),
+    _inventory("phoenix_config_files", "all", "dictionary", "The paths of both files on the controller", identity=True),
+    _inventory("phoenix_config_errors", "all", "list of text", "The errors of both files, one by one", for_people=True),
+    _inventory("phoenix_config_report", "all", "text", "The errors as one text; empty when all is well"),
+    _inventory("phoenix_config_warnings", "all", "list of text", "Old spellings that were found", for_people=True),
+    SharedFact(
+        "phoenix_without_node",
+        Kind.GROUP,
+        "group",
+        "Containers in play whose node is not in the inventory of the run",
+        ("playbooks/tasks/find_nodes.yml",),
+    ),
+    SharedFact(
+        "phoenix_due",
+        Kind.NODE_FACT,
+        "list of text",
+        "Inventory names of the containers on the node that have work to do or a fault; the second play runs for them",
+        _OBSERVE,
+    ),
+    SharedFact(
+        "phoenix_observed",
+        Kind.NODE_FACT,
+        "dictionary",
+        "CTID as text to what `phoenix_lxc_info` returns of the container, its plan included",
+        _OBSERVE,
+    ),
+    SharedFact(
+        "phoenix_faults",
+        Kind.NODE_FACT,
+        "dictionary",
+        "Inventory name to the message with which the container fails; the preflight adds to it",
+        _OBSERVE + _PREFLIGHT,
+    ),
+    SharedFact(
+        "phoenix_downloads",
+        Kind.NODE_FACT,
+        "list of dictionaries",
+        "Templates that the node lacks, each with the `ctids` that wait for it",
+        _PREFLIGHT,
+    ),
+    _play("phoenix_node_by_host", "dictionary", "Inventory name of a container to its node", "tasks/find_nodes"),
+    _play(
+        "phoenix_play_nodes",
+        "list of text",
+        "Nodes of the inventory with a container in play",
+        "containers",
+        "status",
+    ),
+    _play("phoenix_settled_notes", "list of text", "Notes of the containers without work", "containers"),
+    _play("phoenix_node_facts", "list of dictionaries", "Facts of each node in play", "status"),
+    _play("phoenix_unobserved", "list of text", "Containers whose state is unknown", "status"),
+    _play("phoenix_host_roles", "list of text", "Host roles for which the host's file has a key", "hypervisor"),
+    _play("phoenix_host_sections", "list of text", "Sections of the host's file that undo what left it", "hypervisor"),
+    _play("phoenix_driver_roles", "list of text", "Host roles that install a GPU driver", "hypervisor"),
+    _play("phoenix_fault", "text", "Why this container is not touched; empty without a fault", "tasks/container"),
+    _play("phoenix_seen", "dictionary", "What its node has observed of this container", "tasks/container"),
+    _play(
+        "phoenix_services_above",
+        "list of text",
+        "systemd units of the features that follow in this run and start them again",
+        "tasks/feature",
+    ),
+    _play(
+        "phoenix_unhealthy",
+        "true or false",
+        "Set when the health check after a boot fails, so that the application runs again",
+        "tasks/health",
+    ),
+    _result("phoenix_step", "`phoenix_lxc_state`: what is due inside the container, notes and changes", "tasks/change"),
+    _result("phoenix_undone", "`phoenix_lxc_state` after a failed guarded change", "tasks/guarded"),
+    _result("phoenix_source", "waiting for the clone source", "tasks/await_slice", "tasks/skip_clone"),
+    _play("phoenix_source_slice", "seconds", "Length of a slice of the wait, 60 without it; for tests"),
+    _result("phoenix_python", "looking for Python inside", "tasks/inside"),
+    _result("phoenix_dpkg", "finishing an interrupted installation", "tasks/dpkg"),
+    _result("phoenix_application_begun", "the begin of the application, with its attempt", "tasks/application"),
+    _result("phoenix_application_result", "`phoenix_application`", "tasks/application"),
+    _result("phoenix_host_claims", "`phoenix_host_claims`: what this and other inventories set", "hypervisor"),
+    _result("phoenix_checked", "`phoenix_check`", "destroy"),
+    _result("phoenix_found", "looking for the containers to destroy on every node", "destroy"),
+    _result("phoenix_doomed", "`phoenix_destroy_plan`: what is destroyed", "destroy"),
+    _loop("phoenix_one_node", "text", "A node of the inventory", "containers", "destroy", "status", "tasks/find_nodes"),
+    _loop("phoenix_one_host", "text", "A container without its node", "tasks/find_nodes"),
+    _loop("phoenix_one_container", "dictionary", "A container to destroy", "destroy"),
+    _loop("phoenix_driver_role", "text", "A role of `phoenix_driver_roles`", "hypervisor"),
+    _loop("phoenix_due_feature", "dictionary", "A feature that is due, as `phoenix_step` has it", "tasks/inside"),
+    _loop("phoenix_due_position", "integer", "Its position among those that are due", "tasks/inside"),
+    _loop("phoenix_node_fact", "dictionary", "A fact of the node that the role asks for", "tasks/feature"),
+    _loop("phoenix_wait_hours", "integer", "Whether the wait is past its first slice", "tasks/await_source"),
+    _loop("phoenix_wait_minutes", "integer", "Counts slices of the wait", "tasks/await_hours"),
+    _loop("phoenix_wait_slice", "integer", "Counts slices of the wait", "tasks/await_minutes"),
+)
+
+BY_NAME = {fact.name: fact for fact in TABLE}
+
+#: What the inventory plugin sets for a container: who it is, and what it is to be.
+#: One of them people may give to a run too, so its row is in runvariables.
+IDENTITY = (*(fact.name for fact in TABLE if fact.identity), "phoenix_feature_collections")
