@@ -115,7 +115,7 @@ def test_local_transport_starts_no_ssh(monkeypatch: pytest.MonkeyPatch) -> None:
     argv = started.argv[0]
     assert argv[:2] == [b"/bin/sh", b"-c"]
     # The parent class awaits become's prompts only if it finds this word.
-    assert argv[3] == b"ssh"
+    assert b"ssh" in argv
     assert argv[-5].endswith(b"\necho 'a b'")
 
 
