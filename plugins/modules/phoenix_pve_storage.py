@@ -12,7 +12,7 @@ short_description: Manage the storages of Proxmox VE
 version_added: 0.1.0
 description:
   - Adds storages and corrects the options that Proxmox VE lets change. One call for all of them.
-  - What PVE never changes for an existing storage (its type, path, pool, server, export, share) is reported in
+  - What PVE never changes for an existing storage (its type, and what it can't be made without) is reported in
     RV(notes) as a warning and left.
   - Storages that are not named are left alone, and so are options that are not given. Nothing is ever removed.
   - C(proxmox_storage) of community.proxmox does not compare with the current state, knows neither LVM-thin nor Btrfs,
@@ -24,12 +24,16 @@ options:
   storages:
     description:
       - The storages, each with C(storage) (its ID), C(type), and options as in F(/etc/pve/storage.cfg).
-      - C(content) and C(nodes) are lists or texts with commas.
+      - An option is written with C(_) for each C(-). C(content), C(nodes) and C(monhost) are lists or texts with
+        commas, C(prune_backups) and C(content_dirs) are objects or texts such as V(keep-last=3\,keep-daily=7).
     type: list
     elements: dict
     required: true
-  passwords:
-    description: Passwords by storage ID (cifs). One is sent when its storage is made, and never compared.
+  secrets:
+    description:
+      - Secrets by storage ID, each an object with C(password) (cifs, pbs), C(keyring) (cephfs, rbd) or
+        C(encryption_key) (pbs).
+      - They are sent when the storage is made. PVE never returns them, so they are not compared later.
     type: dict
     default: {}
 """
@@ -75,12 +79,12 @@ from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.pve.local
 
 def work(module: AnsibleModule) -> dict[str, Any]:
     """Compare, and call unless in check mode."""
-    passwords = module.params["passwords"]
-    desired = [{**row, "password": passwords.get(row.get("storage"))} for row in module.params["storages"]]
+    secrets = module.params["secrets"]
+    desired = [{**row, **(secrets.get(row.get("storage")) or {})} for row in module.params["storages"]]
     for storage in desired:
         if not storage.get("storage") or not storage.get("type"):
             module.fail_json(msg="every storage needs its ID as `storage`, and its `type`")
-    client = client_for(bool(passwords))
+    client = client_for(bool(secrets))
     plan = pve_storage.plan(desired, client.request("GET", "/storage"))
     for note in plan.notes:
         module.warn(note)
@@ -100,7 +104,7 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "storages": {"type": "list", "elements": "dict", "required": True},
-            "passwords": {"type": "dict", "default": {}, "no_log": True},
+            "secrets": {"type": "dict", "default": {}, "no_log": True},
         },
         supports_check_mode=True,
     )

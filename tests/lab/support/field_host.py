@@ -80,6 +80,20 @@ def config() -> dict[str, Any]:
             'dataset_storage_types': {f'bulk/{name}': kind for name, _properties, kind in BULK if kind},
             'arc_max': '64M',
         },
+        # Switched off: PVE looks for the server of what it makes.
+        'storage': [
+            {
+                'id': 'vault',
+                'type': 'pbs',
+                'server': '192.0.2.9',
+                'datastore': 'main',
+                'username': 'node@pbs',
+                'password': SECRET,
+                'prune_backups': {'keep_last': 3, 'keep_daily': 7},
+                'disable': True,
+            },
+            {'id': 'ceph', 'type': 'rbd', 'monhost': ['192.0.2.1', '192.0.2.2'], 'krbd': True, 'disable': True},
+        ],
         'mount_point_base': '/mnt/pve',
         'proxmox_storage_ids': {'Bulk_ISO': 'bulk-images'},
         # What its other tools read, and nothing here acts on.

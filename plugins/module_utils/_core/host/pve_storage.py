@@ -11,21 +11,9 @@ from typing import Any
 from urllib.parse import quote
 
 from ..pve.apicalls import Calls, show, words
+from .storage_types import FLAGS, LISTS, PAIRS, SECRETS, TYPES, StorageType, option, pairs
 
-# From the plugins' options() of pve-storage (PVE/Storage/*.pm): these are `fixed`, PUT refuses them.
-FIXED = {
-    "dir": ("path",),
-    "btrfs": ("path",),
-    "nfs": ("server", "export"),
-    "cifs": ("server", "share"),
-    "zfspool": ("pool",),
-    "lvm": ("vgname",),
-    "lvmthin": ("vgname", "thinpool"),
-}
-LISTS = ("content", "nodes")
-FLAGS = ("shared", "disable", "sparse", "mkdir")
-# Kept apart from storage.cfg and never told again.
-SECRET = ("password",)
+_HIDDEN = tuple(option(key) for key in SECRETS)
 
 
 def plan(desired: Sequence[Mapping[str, Any]], actual: Sequence[Mapping[str, Any]]) -> Calls:
@@ -35,8 +23,9 @@ def plan(desired: Sequence[Mapping[str, Any]], actual: Sequence[Mapping[str, Any
     for storage in desired:
         row = there.get(storage["storage"])
         if row is None:
-            params = {key: _form(key, value) for key, value in storage.items() if value is not None}
-            result.add("POST", "/storage", params, SECRET)
+            given = {key: value for key, value in storage.items() if value is not None and not _is_empty(key, value)}
+            params = {option(key): _form(key, value) for key, value in given.items()}
+            result.add("POST", "/storage", params, _HIDDEN)
         else:
             _compare(storage, row, result)
     return result
@@ -50,28 +39,36 @@ def _compare(storage: Mapping[str, Any], row: Mapping[str, Any], result: Calls) 
             f"(`pvesm remove {sid}` keeps its data) or give this one another ID"
         )
         return
+    known = TYPES.get(kind, StorageType())
     changes, delete = {}, []
     for key, value in storage.items():
-        if key in ("storage", "type", *SECRET) or value is None:
+        if key in ("storage", "type", *SECRETS) or value is None:
             continue
-        if _same(key, value, row.get(key)):
+        there = row.get(option(key))
+        if _same(key, value, there):
             continue
-        if key in FIXED.get(kind, ()):
+        if known.is_fixed(key):
             result.notes.append(
-                f"storage {sid}: {key} is {row.get(key)}, not {value}. PVE never changes it for an existing "
+                f"storage {sid}: {key} is {there}, not {value}. PVE never changes it for an existing "
                 f"storage: remove the storage (`pvesm remove {sid}` keeps its data) and run again"
             )
-        elif key == "nodes" and not words(value):
-            delete.append(key)
+        elif _is_empty(key, value):
+            delete.append(option(key))
         else:
-            changes[key] = _form(key, value)
+            changes[option(key)] = _form(key, value)
     if delete:
         changes["delete"] = ",".join(delete)
     if changes:
         result.add("PUT", f"/storage/{quote(sid, safe='')}", changes)
 
 
+def _is_empty(key: str, value: Any) -> bool:
+    return (key == "nodes" and not words(value)) or (key in PAIRS and not pairs(value))
+
+
 def _form(key: str, value: Any) -> str:
+    if key in PAIRS:
+        return ",".join(f"{name}={item}" for name, item in sorted(pairs(value).items()))
     return ",".join(words(value)) if key in LISTS else show(value)
 
 
@@ -80,4 +77,6 @@ def _same(key: str, wanted: Any, actual: Any) -> bool:
         return words(wanted) == words(actual)
     if key in FLAGS:
         return bool(wanted) == bool(int(actual or 0))
+    if key in PAIRS:
+        return pairs(wanted) == pairs(actual)
     return show(wanted) == show("" if actual is None else actual)

@@ -34,6 +34,7 @@ from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.host imp
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.host.checks import (
     model_checks,
     node_checks,
+    pve_storage_checks,
     share_checks,
 )
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.json.jsonscan import Place
@@ -58,6 +59,7 @@ ALL_CHECKS = (
     *firewall_checks.CHECKS,
     *gpu_checks.CHECKS,
     *node_checks.CHECKS,
+    *pve_storage_checks.CHECKS,
     *model_checks.CHECKS,
     *mount_checks.CHECKS,
     *network_checks.CHECKS,

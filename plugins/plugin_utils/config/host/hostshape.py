@@ -53,6 +53,7 @@ def host_config(config: Mapping[str, Any]) -> dict[str, Any]:
         "datasets": hoststorage.datasets(config),
         "folders": sorted({hoststorage.folder(config, row["name"]) for row in hoststorage.datasets(config)}),
         "storages": hoststorage.storages(config),
+        "storage_secrets": hoststorage.storage_secrets(config),
         "interfaces": hostinterfaces.interfaces(config.get("network", {})),
         "name_servers": hostinterfaces.name_servers(config.get("network", {})),
         "model_store": model_keys.shape(config),

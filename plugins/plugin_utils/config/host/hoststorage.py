@@ -10,6 +10,8 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.host.storage_types import SECRETS
+
 LEVELS = {
     "single": "stripe",
     "stripe": "stripe",
@@ -179,7 +181,7 @@ def storages(config: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The PVE storages with the keys of storage.cfg: those of `storage`, then those of datasets."""
     result = []
     for item in config.get("storage", ()):
-        row = {"storage": item["id"], **{key: value for key, value in item.items() if key not in ("id", "password")}}
+        row = {"storage": item["id"], **{key: value for key, value in item.items() if key not in ("id", *SECRETS)}}
         result.append(row)
     taken = {row["storage"] for row in result}
     places, ids = mounts(config), storage_ids(config)
@@ -202,3 +204,10 @@ def storages(config: Mapping[str, Any]) -> list[dict[str, Any]]:
             row.update(path=place, is_mountpoint="yes")
         result.append({key: value for key, value in row.items() if value is not None})
     return result
+
+
+def storage_secrets(config: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """The secrets of the storages by their IDs, or what stands for them."""
+    rows = config.get("storage", ())
+    found = {item["id"]: {key: item[key] for key in SECRETS if key in item} for item in rows}
+    return {sid: secrets for sid, secrets in found.items() if secrets}

@@ -2,4 +2,4 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Checks of the host's sections: network, firewall, shares and the store of models."""
+"""Checks of the host's sections: network, firewall, storages, shares and the store of models."""

@@ -60,6 +60,58 @@ def test_the_last_node_of_a_list_is_taken_off():
     assert texts(storages({**DIR, "nodes": []}, there=(there,))) == ["PUT /storage/iso delete=nodes"]
 
 
+PBS = {
+    "storage": "vault",
+    "type": "pbs",
+    "server": "192.0.2.9",
+    "datastore": "main",
+    "prune_backups": {"keep_last": 3, "keep_daily": 7},
+    "encryption_key": "hidden-key",
+    "password": "hidden-one",
+}
+PBS_THERE = {
+    "storage": "vault",
+    "type": "pbs",
+    "server": "192.0.2.9",
+    "datastore": "main",
+    "content": "backup",
+    "prune-backups": "keep-daily=7,keep-last=3",
+}
+
+
+def test_options_are_spelled_as_pve_does():
+    plan = storages(PBS)
+    expected = "datastore=main encryption-key=*** password=*** prune-backups=keep-daily=7,keep-last=3"
+    assert texts(plan) == [f"POST /storage {expected} server=192.0.2.9 storage=vault type=pbs"]
+    assert plan.calls[0].params["encryption-key"] == "hidden-key"
+    assert not storages(PBS, there=(PBS_THERE,)).calls
+
+
+@pytest.mark.parametrize(
+    ("change", "call"),
+    [
+        ({"prune_backups": "keep-last=4"}, "PUT /storage/vault prune-backups=keep-last=4"),
+        ({"prune_backups": {}}, "PUT /storage/vault delete=prune-backups"),
+        ({"max_protected_backups": 5}, "PUT /storage/vault max-protected-backups=5"),
+        ({"prune_backups": "keep-last=3,keep-daily=7"}, None),
+    ],
+)
+def test_backup_rules_are_compared_by_their_parts(change: dict[str, Any], call: str | None):
+    assert texts(storages({**PBS, **change}, there=(PBS_THERE,))) == ([call] if call else [])
+
+
+def test_monitors_are_compared_as_a_list():
+    ceph = {"storage": "c", "type": "rbd", "monhost": ["192.0.2.2", "192.0.2.1"], "data_pool": "ec", "krbd": True}
+    there = {"storage": "c", "type": "rbd", "monhost": "192.0.2.1 192.0.2.2", "data-pool": "ec", "krbd": "1"}
+    assert not storages(ceph, there=(there,)).calls
+
+
+def test_what_a_storage_is_made_of_is_explained():
+    plan = storages({**PBS, "datastore": "other"}, there=(PBS_THERE,))
+    assert not plan.calls
+    assert "datastore is main, not other" in plan.notes[0]
+
+
 @pytest.mark.parametrize("change", [{"path": "/elsewhere"}, {"type": "btrfs"}])
 def test_what_pve_never_changes_is_explained(change: dict[str, str]):
     plan = storages({**DIR, **change})
