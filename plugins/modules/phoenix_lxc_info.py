@@ -190,7 +190,7 @@ def describe(wanted: Wanted, seen: Observation, record: Record, plan: Plan | Non
     }
     if plan is not None:
         result.update(
-            name=wanted.config.get("name"), state=plan.state, plan=plan.as_dict(), due=bool(plan.steps or plan.error)
+            name=wanted.desired.name, state=plan.state, plan=plan.as_dict(), due=bool(plan.steps or plan.error)
         )
     return result
 
@@ -215,7 +215,7 @@ def work(module: AnsibleModule) -> dict[str, Any]:
         ctid = int(item["ctid"])
         try:
             want = driver_files.complete(wanted_from(item, observer.node))
-            source = want.asked.clone_from
+            source = want.desired.clone_from
             below = (None, None) if source is None else (source, store.load(source))
             asked.append((ctid, below[0], store.load(ctid), below[1]))
             wanted[ctid] = want

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container import addresses
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.registry import addresses
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.finding import Pointer, to_pointer
 
 NO_KEYS: Mapping[str, str] = MappingProxyType({})

@@ -9,9 +9,9 @@ from __future__ import annotations
 import fake_node  # noqa: F401  # pylint: disable=unused-import  # finds the collection
 
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core import auditline
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container import environment
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container import desired, environment
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.model import Observation, Record
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.plan import planner, refusals
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.plan import planner
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.pve import conffile, properties, rawlines
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node import audit, store
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.container import executor, lease
@@ -28,6 +28,7 @@ __all__ = [
     "bounded",
     "client",
     "conffile",
+    "desired",
     "direct",
     "environment",
     "executor",
@@ -37,7 +38,6 @@ __all__ = [
     "planner",
     "properties",
     "rawlines",
-    "refusals",
     "store",
     "tasks",
 ]

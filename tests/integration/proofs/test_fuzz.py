@@ -23,11 +23,11 @@ from pure_parts import (
     Record,
     auditline,
     conffile,
+    desired,
     environment,
     planner,
     properties,
     rawlines,
-    refusals,
 )
 
 ROLES = Path(__file__).resolve().parents[3] / "roles"
@@ -119,7 +119,7 @@ def test_lines_of_others_survive_an_edit_byte_by_byte(value: str) -> None:
 @given(st.dictionaries(st.sampled_from(["name", "bridge", "ip", "gw", "hwaddr"]), TEXT, min_size=1))
 def test_values_of_property_strings_are_refused_or_come_back_equal(parts: dict[str, str]) -> None:
     count("property strings")
-    if refusals.unfit({"network_config": parts}) is None:
+    if desired.understand({"network_config": parts}).unfit is None:
         assert properties.parse(properties.compose(parts)) == parts
         assert "\n" not in properties.compose(parts)
     else:
@@ -137,7 +137,7 @@ def test_a_line_break_reaches_no_call_and_no_config(key: str, value: str) -> Non
     for step in plan.steps:
         for entry in step.entries:
             if entry.op in ("pve", "conf"):
-                for text in refusals._texts(list(entry.params.values())):
+                for text in desired._texts(list(entry.params.values())):
                     assert not re.search(r"[\x00-\x08\x0a-\x1f\x7f\u2028\u2029]", text), (entry.what, text)
 
 

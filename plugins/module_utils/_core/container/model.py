@@ -15,7 +15,7 @@ from ..gpu.devices import Device
 from ..pve.apicalls import Call, Kind, container_call
 from ..pve.conffile import ConfFile
 from ..pve.fwfile import Firewall
-from .asked import Asked, understand
+from .desired import Desired, feature_needs, understand
 from .refusal import Refusal
 
 # What a step disrupts, in rising order. 'impossible' is reported, never tried.
@@ -233,7 +233,7 @@ class Wanted:
     ``inherited`` names the features that only its sources list; ``recreate`` is the consent to destroy it and make it
     again, ``run`` who says so. ``classes`` are the devices that features of the sources need, ``assignment`` the GPUs,
     None for all; ``devices`` and ``device_error`` follow from both on the node (see hostneeds), None
-    where none is needed.
+    where none is needed. ``guarded``: whether the configuration's guard counts in this run.
     """
 
     ctid: int
@@ -253,8 +253,9 @@ class Wanted:
     assignment: str | None = None
     devices: tuple[Device, ...] | None = None
     device_error: Refusal | None = None
+    guarded: bool = True
 
     @functools.cached_property
-    def asked(self) -> Asked:
-        """What its configuration asks for besides options, understood once."""
-        return understand(self.config)
+    def desired(self) -> Desired:
+        """What its configuration asks for, understood once."""
+        return understand(self.config, feature_needs(self.features))

@@ -20,6 +20,7 @@ from typing import Any
 from urllib.parse import quote
 
 from ..container.config import firewall_changes
+from ..container.desired import wanted_firewall
 from ..pve import canonical
 from ..pve.apicalls import Call, Calls, Kind, show
 from ..pve.fwfile import Firewall, Rule, rule_of, rule_of_answer
@@ -89,7 +90,9 @@ def plan(node: str, wanted: Mapping[str, Any], seen: Seen, applied: Any, ports: 
     for level in LEVELS:
         items = [*({**_item(rule)} for rule in first), *((wanted.get("rules") or {}).get(level) or ())]
         found = firewall_changes.changes(
-            {"firewall": {"rules": items}}, Firewall(rules=tuple(there[level])), (earlier.get("rules") or {}).get(level)
+            wanted_firewall({"rules": items}),
+            Firewall(rules=tuple(there[level])),
+            (earlier.get("rules") or {}).get(level),
         )
         work.take(found, f"{bases[level]}/rules")
         work.applied("rules", level, found.applied)
@@ -248,7 +251,7 @@ class _Work:
             if there is None:
                 self.call("POST", f"{CLUSTER}/groups", {"group": name}, f"group added: {name}")
             found = firewall_changes.changes(
-                {"firewall": {"rules": rules}},
+                wanted_firewall({"rules": rules}),
                 Firewall(rules=tuple(rule_of_answer(row) for row in there or ())),
                 before.get("applied"),
             )

@@ -15,8 +15,10 @@ from dataclasses import dataclass, field
 from typing import Any, Union
 
 from ..container.config.compare import GIB, disk_size
+from ..container.desired import Desired, understand
 from ..container.plan.clones import disks
 from ..container.refusal import Refusal
+from ..container.wanted_places import DEFAULT_POOL, SHARED, VOLUMES
 from ..gpu import memory_budget
 from ..gpu.servers import Server
 from ..pve import forms, properties
@@ -31,7 +33,6 @@ BRIDGE = "bridge"
 FOLDER = "folder"
 DEVICE = "device"
 
-PVE_DEFAULT_STORAGE = "local"  # where PVE puts a root disk when the call names no storage
 PVE_DEFAULT_SIZE = 4 * GIB
 _NEW_VOLUME = re.compile(r"^([A-Za-z][A-Za-z0-9._-]*):(\d+(?:\.\d+)?)\Z")
 _TEMPLATE = re.compile(r"^([A-Za-z][A-Za-z0-9._-]*):vztmpl/(.+)\Z")
@@ -39,13 +40,13 @@ _TEMPLATE = re.compile(r"^([A-Za-z][A-Za-z0-9._-]*):vztmpl/(.+)\Z")
 
 @dataclass(frozen=True)
 class Candidate:
-    """A container that this run will work on: its configuration and its plan, as Plan.as_dict() has it.
+    """A container that this run will work on: what it asks for and its plan, as Plan.as_dict() has it.
 
     ``claims`` are what its servers take of the node's GPUs afterwards.
     """
 
     ctid: int
-    config: Mapping[str, Any]
+    desired: Desired = field(default_factory=Desired)
     steps: tuple[Mapping[str, Any], ...] = ()
     refusal: Refusal | None = None
     claims: tuple[memory_budget.Claim, ...] = ()
@@ -117,7 +118,11 @@ def candidate_from(item: Mapping[str, Any]) -> Candidate:
         classes = gpu.get("classes") or ()
         claims = memory_budget.claims(ctid, config, gpu.get("assignment"), ends, servers, classes)
     return Candidate(
-        ctid, config, tuple(plan.get("steps") or ()), Refusal.from_json(refused) if refused else None, claims
+        ctid,
+        understand(config),
+        tuple(plan.get("steps") or ()),
+        Refusal.from_json(refused) if refused else None,
+        claims,
     )
 
 
@@ -197,11 +202,11 @@ def _creation(candidate: Candidate, params: Mapping[str, Any], known: _Known) ->
     if volume is not None:
         yield Demand(TEMPLATE, volume[0], candidate.ctid, candidate.place("template"), volume[1])
     match = _NEW_VOLUME.match(str(params.get("rootfs", "")).partition(",")[0])
-    storage = match.group(1) if match else str(params.get("storage") or PVE_DEFAULT_STORAGE)
+    storage = match.group(1) if match else str(params.get("storage") or DEFAULT_POOL)
     size = int(float(match.group(2)) * GIB) if match else PVE_DEFAULT_SIZE
     known.setdefault(candidate.ctid, {})["rootfs"] = (storage, size)
     archive = f"{volume[0]}:{volume[1]}" if volume else ""
-    implied = not candidate.config.get("storage_pool")
+    implied = not candidate.desired.pool
     yield Demand(DISK, storage, candidate.ctid, candidate.place("storage_pool"), "rootfs", size, archive, implied)
 
 
@@ -250,12 +255,11 @@ def _mount(candidate: Candidate, key: str, parts: Mapping[str, str], known: _Kno
     volume, inside = parts.get("volume", ""), parts.get("mp", "")
     match = _NEW_VOLUME.match(volume)
     if volume.startswith("/"):
-        for index, item in enumerate(candidate.config.get("mount_points") or ()):
-            if forms.path(item.get("container_path")) == forms.path(inside):
+        for wanted in candidate.desired.places:
+            if wanted.source != VOLUMES and wanted.path == forms.path(inside):
                 # A shared volume's stands in the host's file, under the CTID.
-                where = () if item.get("shared_volume") else ("mount_points", index, "host_path")
-                place = candidate.place(*where)
-                yield Demand(FOLDER, volume, candidate.ctid, place, key)
+                where = () if wanted.source == SHARED else (*wanted.keys, "host_path")
+                yield Demand(FOLDER, volume, candidate.ctid, candidate.place(*where), key)
     elif match:
         size = int(float(match.group(2)) * GIB)
         known.setdefault(candidate.ctid, {})[key] = (match.group(1), size)
@@ -263,11 +267,11 @@ def _mount(candidate: Candidate, key: str, parts: Mapping[str, str], known: _Kno
 
 
 def _pool_place(candidate: Candidate, inside: str) -> Path:
-    for index, item in enumerate(candidate.config.get("volumes") or ()):
-        if forms.path(item.get("mount_point")) == forms.path(inside):
-            return candidate.place("volumes", index, "pool") if item.get("pool") else candidate.place("storage_pool")
-    return candidate.place("volumes")
+    for wanted in candidate.desired.places:
+        if wanted.source == VOLUMES and wanted.path == forms.path(inside):
+            return candidate.place(*wanted.keys, "pool") if wanted.pool else candidate.place("storage_pool")
+    return candidate.place(VOLUMES)
 
 
 def _size_place(candidate: Candidate, disk: str) -> Path:
-    return candidate.place("storage_size_gb") if disk == "rootfs" else candidate.place("volumes")
+    return candidate.place("storage_size_gb") if disk == "rootfs" else candidate.place(VOLUMES)

@@ -136,7 +136,7 @@ class _Judgement:
             if refused is None or candidate.ctid in self._facts.ours_to_be:
                 continue
             keys = refused.key.split("/")
-            path = candidate.place(*keys) if keys[0] in candidate.config else candidate.place()
+            path = candidate.place(*keys) if keys[0] in candidate.desired.keys else candidate.place()
             remedy = refused.remedy[:1].upper() + refused.remedy[1:]
             self._findings.append(Finding(path, replace(refused, remedy="").text(), "", remedy))
 
@@ -144,7 +144,7 @@ class _Judgement:
         """The host IDs of `lxc.idmap` lines: without them the container is made, and never starts."""
         facts = self._facts
         for candidate in candidates if facts.subids is not None else ():
-            for one in subids.lacking(candidate.config, facts.subids or {}, facts.coming):
+            for one in subids.lacking(candidate.desired.written, facts.subids or {}, facts.coming):
                 if one.comes and self._check:
                     self._warnings.append(f"{one.got}; hypervisor_config.json has it, so a real run adds it first")
                     continue

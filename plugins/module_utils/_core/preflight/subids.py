@@ -38,11 +38,10 @@ class Needed:
         return f"root:{self.first}:{self.count}"
 
 
-def needed(config: Mapping[str, Any]) -> list[Needed]:
+def needed(written: Iterable[rawlines.Line | None]) -> list[Needed]:
     """Return the ranges that a container's raw lines need; lines that LXC itself refuses are left out."""
     found = []
-    for index, text in enumerate(config.get("lxc_options") or ()):
-        line = rawlines.parse_line(str(text))
+    for index, line in enumerate(written):
         words = line[1].split() if line and line[0] == IDMAP else []
         if len(words) != 4 or not all(word.isascii() and word.isdigit() for word in words[1:]):
             continue
@@ -83,17 +82,17 @@ class Lacking:
 
 
 def lacking(
-    config: Mapping[str, Any], have: Mapping[str, Iterable[Range]], to_come: Iterable[str]
+    written: Iterable[rawlines.Line | None], have: Mapping[str, Iterable[Range]], to_come: Iterable[str]
 ) -> Iterator[Lacking]:
     """Yield what the raw lines of a container need and the node's files do not give.
 
     Args:
-        config: the container's configuration.
+        written: the container's raw lines as they stand in the file.
         have: root's ranges by kind, `u` and `g`.
         to_come: lines that the hypervisor's playbook adds to both files, among other names.
     """
     later = parse("\n".join(to_come))
-    for one in needed(config):
+    for one in needed(written):
         there, file = [*have.get(one.kind, ())], f"/etc/{FILES[one.kind]}"
         if covers(there, one):
             continue

@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
 Line = tuple[str, str]
@@ -22,12 +22,6 @@ def parse_line(text: str) -> Line | None:
     """``lxc.key: value`` or ``lxc.key = value`` -> (key, value); None for anything else, line breaks included."""
     found = None if _BREAKS.search(text) else _LINE.match(text)
     return (found.group(1), found.group(2)) if found else None
-
-
-def wanted_lines(config: Mapping[str, Any]) -> list[Line]:
-    """The lines of ``lxc_options``, each once, in their order."""
-    lines = [parse_line(str(text)) for text in config.get("lxc_options") or ()]
-    return list(dict.fromkeys(line for line in lines if line is not None))
 
 
 def changes(wanted: Iterable[Line], there: Iterable[Line], applied: Any) -> tuple[list[Line], list[Line]]:

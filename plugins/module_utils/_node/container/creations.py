@@ -23,7 +23,7 @@ def tasks(client: Client, node: str, query: dict[str, Any]) -> list[dict[str, An
 
 def find(client: Client, node: str, wanted: Wanted, record: Record) -> str | None:
     """The worker of a creation whose UPID was not recorded in time: killed between the call and its answer."""
-    source = wanted.asked.clone_from
+    source = wanted.desired.clone_from
     kind, ident = ("vzclone", source) if source is not None else ("vzcreate", wanted.ctid)
     creating = record.creating or {}
     since, found = float(creating.get("at", 0)), None

@@ -12,8 +12,8 @@ import time
 from dataclasses import replace
 from typing import Any, Callable
 
-from ..._core.container import addresses, states
 from ..._core.container import ledger as ledgers
+from ..._core.container import states
 from ..._core.container.model import Entry, Observation, Plan, Record, Step, Wanted
 from ..._core.container.plan import guard, instance, planner, wayback
 from ..audit import Audit
@@ -92,7 +92,7 @@ class Executor:
             record = replace(record, creating={**record.creating, "upid": self._recall.found[wanted.ctid]})
         if wanted.ctid in self._recall.rolled_back and guard.stage(record) in (guard.OPEN, guard.BACK):
             record = wayback.remembered(record)
-        ident = wanted.asked.clone_from
+        ident = wanted.desired.clone_from
         source_record = None if ident is None else self._store.load(ident)
         clones = wanted.recreate or wanted.target == states.ABSENT
         seen = self._observer.observe(wanted.ctid, ident, record, source_record=source_record, clones=clones)
@@ -264,7 +264,7 @@ class Executor:
 
     def _await_ready(self, wanted: Wanted, outcome: Outcome) -> None:
         """Wait until a started container answers and has its address. A slow network is a note, not a failure."""
-        wants_address = addresses.configured(wanted.config) not in ("", "manual")
+        wants_address = wanted.desired.address not in ("", "manual")
         deadline = time.monotonic() + self._ready_timeout
         for pause in pauses():
             if guest.is_ready(wanted.ctid, wants_address, self._observer.boot):

@@ -105,7 +105,7 @@ class Gatherer:
             loads=self._loads() if any(item.claims for item in items) else (),
             shares=shares or {},
             version=self._version() if asks.version else "",
-            subids=_subids() if any(subids.needed(item.config) for item in items) else None,
+            subids=_subids() if any(subids.needed(item.desired.written) for item in items) else None,
         )
 
     def _loads(self) -> tuple[Load, ...]:

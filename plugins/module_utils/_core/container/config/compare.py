@@ -14,15 +14,14 @@ from typing import Any
 from ...pve import properties, rawlines
 from ...pve.conffile import ConfFile
 from ...pve.fwfile import Firewall
-from ..asked import DEFAULT_POOL
 from ..model import HOT, NOTHING, RESTART, Record, Wanted
 from ..refusal import Code, Refusal
+from ..registry.wanted_options import WantedOption
+from ..wanted_places import DEFAULT_POOL
 from . import firewall_changes, hostneeds, mounts, protection
 from .changes import Changes
 from .options import (
-    Desired,
     claimed,
-    desired_options,
     is_at_once,
     is_hot,
     new_value,
@@ -38,30 +37,21 @@ ASIDE = frozenset({RAW, firewall_changes.KEY})  # in the record, and no options 
 _NOT_COPIED = re.compile(r"(lock|template|parent|snaptime|snapstate|unused\d+)\Z")
 
 
-def container_needs(wanted: Wanted) -> dict[str, str]:
-    """What the features demand of the container's ``features`` option, from their manifests."""
-    needs: dict[str, str] = {}
-    for feature in wanted.features:
-        for key, value in (feature.get("container") or {}).get("features", {}).items():
-            needs[str(key)] = str(int(value)) if isinstance(value, bool) else str(value)
-    return needs
-
-
-def desired(wanted: Wanted, conf: ConfFile, places: mounts.Mounts) -> dict[str, Desired]:
+def desired(wanted: Wanted, conf: ConfFile, places: mounts.Mounts) -> dict[str, WantedOption]:
     """The PVE options that the container's configuration and its features ask for."""
     actual = conf.merged()
     options = {
-        **desired_options(wanted.config, container_needs(wanted)),
+        **wanted.desired.options,
         **places.desired(),
         **hostneeds.desired_devices(wanted, conf),
     }
-    if firewall_changes.is_filtered(wanted.config):
+    if wanted.desired.firewall.enabled:
         # PVE filters nothing on an interface without its own switch.
         net0 = options.get("net0")
         if net0 is not None:
             options["net0"] = replace(net0, parts={**(net0.parts or {}), "firewall": "1"})
         elif "net0" in actual:
-            options["net0"] = Desired("net0", "firewall/enabled", parts={"firewall": "1"})
+            options["net0"] = WantedOption("net0", "firewall/enabled", parts={"firewall": "1"})
     return options
 
 
@@ -190,18 +180,18 @@ def gone(key: str) -> str:
     return f"{key}: an earlier run set it, and the configuration no longer has it"
 
 
-def _remembered(wanted: Wanted, options: Mapping[str, Desired]) -> dict[str, Any]:
+def _remembered(wanted: Wanted, options: Mapping[str, WantedOption]) -> dict[str, Any]:
     result = {key: option.remembered() for key, option in options.items()}
     lines = hostneeds.wanted_lines(wanted)
     if lines:
         result[RAW] = [list(line) for line in lines]
-    rules = firewall_changes.changes(wanted.config, Firewall(), None).applied
-    return {**result, firewall_changes.KEY: dict(rules)} if rules else result
+    rules = wanted.desired.firewall.remembered()
+    return {**result, firewall_changes.KEY: rules} if rules else result
 
 
 def firewall_change(wanted: Wanted, there: Firewall, record: Record) -> firewall_changes.Changes:
     """What is to change in the container's firewall."""
-    return firewall_changes.changes(wanted.config, there, record.applied.get(firewall_changes.KEY))
+    return firewall_changes.changes(wanted.desired.firewall, there, record.applied.get(firewall_changes.KEY))
 
 
 def raw_changes(wanted: Wanted, there: Iterable[rawlines.Line], record: Record) -> tuple[list[Any], list[Any]]:
@@ -247,8 +237,8 @@ def disk_size(actual: Mapping[str, str], disk: str) -> int | None:
 def _sizes(wanted: Wanted, conf: ConfFile, record: Record) -> dict[str, tuple[Any, str]]:
     """{disk: (size in GiB, the key that asks for it)}."""
     asked: dict[str, tuple[Any, str]] = {}
-    if wanted.asked.size_gb is not None:
-        asked["rootfs"] = (wanted.asked.size_gb, "storage_size_gb")
+    if wanted.desired.size_gb is not None:
+        asked["rootfs"] = (wanted.desired.size_gb, "storage_size_gb")
     asked.update(mounts.find(wanted, conf, record).sizes())
     return asked
 
@@ -320,7 +310,7 @@ def volumes(config: Mapping[str, str]) -> list[str]:
 
 def fixed_error(wanted: Wanted, actual: Mapping[str, str]) -> Refusal | None:
     """What a container can't change once it exists."""
-    asked = wanted.asked.unprivileged
+    asked = wanted.desired.unprivileged
     if asked is None:
         return None
     there = actual.get("unprivileged", "0") == "1"
@@ -338,7 +328,7 @@ def fixed_error(wanted: Wanted, actual: Mapping[str, str]) -> Refusal | None:
 
 def origin(wanted: Wanted) -> dict[str, str]:
     """What a container is made from, as its record keeps it: nothing in its config says so later."""
-    asked = wanted.asked
+    asked = wanted.desired
     keys = (("clone_from_ctid", asked.clone_from), ("template", asked.template))
     return next(({key: str(value)} for key, value in keys if value is not None), {})
 
@@ -350,7 +340,7 @@ def fixed_notes(wanted: Wanted, conf: ConfFile, record: Record) -> list[str]:
     if made and asked and made != asked:
         was, now = ((f"{key} {value}" for key, value in each.items()) for each in (made, asked))
         notes.append((next(iter(asked)), f"it was made from {', '.join(was)}, and {', '.join(now)} is configured"))
-    pool = wanted.asked.pool
+    pool = wanted.desired.pool
     there = properties.parse(conf.head.get("rootfs", ""), "volume").get("volume", "").partition(":")[0]
     if pool and there and pool != there:
         notes.append(("storage_pool", f"its root disk is on {there}, and {pool} is configured"))
@@ -365,18 +355,18 @@ def created_config(wanted: Wanted, source: Mapping[str, str] | None) -> dict[str
     Recorded from a real node: a create without them writes memory and swap of 512 MiB; a clone copies everything
     but the MACs, the lock, the unused volumes, the place in the snapshots' row and the template mark.
     """
-    name = wanted.asked.called(wanted.ctid)
-    pool = wanted.asked.pool
+    name = wanted.desired.called(wanted.ctid)
+    pool = wanted.desired.pool
     if source is not None:
         copied = {key: _copied(key, value, pool) for key, value in source.items() if not _NOT_COPIED.match(key)}
         return {**copied, "hostname": name}
-    size = wanted.asked.rootfs_gb
+    size = wanted.desired.rootfs_gb
     return {
         "hostname": name,
         "memory": "512",
         "swap": "512",
         "rootfs": f"{pool or DEFAULT_POOL}:new,size={size}G",
-        "unprivileged": str(int(wanted.asked.is_unprivileged)),
+        "unprivileged": str(int(wanted.desired.is_unprivileged)),
     }
 
 

@@ -17,9 +17,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from ...pve.apicalls import Call, Kind, container_call
-from ...pve.fwfile import Firewall, Rule, parse_rule, rule_of
+from ...pve.fwfile import Firewall, Rule, parse_rule
+from ..desired import FIREWALL, WantedFirewall
 
-KEY = "firewall"  # under which the record keeps what we applied
+KEY = FIREWALL  # under which the record keeps what we applied
 _IN_PLACE = ("log", "comment")
 
 
@@ -66,47 +67,24 @@ class _Item:
     index: int | None = None
 
 
-def wanted_rules(config: Mapping[str, Any]) -> list[Rule]:
-    """The rules of the configuration, each once, in their order. What can't be read validation has refused."""
-    result: dict[tuple[str, ...], Rule] = {}
-    for item in (config.get(KEY) or {}).get("rules") or ():
-        try:
-            rule = rule_of(item)
-        except ValueError:
-            continue
-        result.setdefault(rule.key, rule)
-    return list(result.values())
-
-
-def is_filtered(config: Mapping[str, Any]) -> bool:
-    """Whether the configuration switches the firewall on."""
-    return bool((config.get(KEY) or {}).get("enabled"))
-
-
-def changes(config: Mapping[str, Any], there: Firewall, applied: Any) -> Changes:
+def changes(desired: WantedFirewall, there: Firewall, applied: Any) -> Changes:
     """The comparison of wanted, actual and last applied firewall (``applied``: what the record holds)."""
-    section = config.get(KEY) or {}
     earlier = _earlier(applied)
     work = _Rules(there.rules)
-    wanted = wanted_rules(config)
+    wanted = desired.rules
     work.remove({key for key in earlier if key not in {rule.key for rule in wanted}})
     work.match(wanted, earlier)
     foreign = tuple(item.rule for item in work.items if item.index is None)
     work.adapt(wanted, earlier)
     work.arrange(wanted)
-    options, switch, why = _switch(section.get("enabled"), there.options, applied)
+    options, switch, why = _switch(desired.enabled, there.options, applied)
     calls, reasons = list(work.calls), list(work.reasons)
     if switch:
         # On last, off first: in between the container is never filtered by half of its rules.
         on = str(options.get("enable", "0")) == "1"
         calls, reasons = ([*calls, switch], [*reasons, why]) if on else ([switch, *calls], [why, *reasons])
-    remembered: dict[str, Any] = {}
-    if section.get("enabled") is not None:
-        remembered["enable"] = str(int(bool(section["enabled"])))
-    if wanted:
-        remembered["rules"] = [rule.line() for rule in wanted]
     after = Firewall(options, tuple(item.rule for item in work.items))
-    return Changes(tuple(calls), tuple(reasons), after, remembered, foreign)
+    return Changes(tuple(calls), tuple(reasons), after, desired.remembered(), foreign)
 
 
 def _earlier(applied: Any) -> dict[tuple[str, ...], Rule]:

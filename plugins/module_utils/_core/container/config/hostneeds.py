@@ -23,12 +23,10 @@ from .. import digest
 from ..model import Wanted
 from ..refusal import Code, Refusal
 from ..registry import table
-from .options import Desired
+from ..registry.wanted_options import WantedOption
 
 SOURCE = "gpu_assignment"
 WAY = "gpu_passthrough"
-RAW = "raw"
-"""The value of that key with which GPUs are passed on by raw lines rather than by ``devN``."""
 SLOTS = 256  # dev0 to dev255
 
 
@@ -78,7 +76,7 @@ def complete(wanted: Wanted, *nodes: devices.Gpus) -> Wanted:
     return replace(completed, devices=tuple(found))
 
 
-def desired_devices(wanted: Wanted, conf: ConfFile) -> dict[str, Desired]:
+def desired_devices(wanted: Wanted, conf: ConfFile) -> dict[str, WantedOption]:
     """The ``devN`` options of the container's devices: an existing device keeps its slot, a new one takes a free slot.
 
     A device whose deletion waits is there: it keeps its slot, and the deletion is reverted.
@@ -86,12 +84,12 @@ def desired_devices(wanted: Wanted, conf: ConfFile) -> dict[str, Desired]:
     going = {path: key for key, path in _there(conf.head) if conf.is_going(key)}
     slots = {**going, **{path: key for key, path in _there(conf.merged())}}
     taken = {*conf.head, *conf.pending}
-    result: dict[str, Desired] = {}
+    result: dict[str, WantedOption] = {}
     for device in wanted.devices or ():
         if _by_lines(wanted, device):
             continue
         key = slots.get(device.path) or next(_free(taken, set(result)))
-        result[key] = Desired(key, SOURCE, parts=devices.passthrough(device))
+        result[key] = WantedOption(key, SOURCE, parts=devices.passthrough(device))
     return result
 
 
@@ -106,7 +104,7 @@ def not_assigned(wanted: Wanted, actual: Mapping[str, str], options: Mapping[str
 
 def wanted_lines(wanted: Wanted) -> list[rawlines.Line]:
     """The raw lines of the container: those that its configuration has, and those of its GPUs, each once."""
-    lines = rawlines.wanted_lines(wanted.config)
+    lines = wanted.desired.lines
     for device in wanted.devices or ():
         if _by_lines(wanted, device):
             lines += devices.raw_lines(device)
@@ -146,7 +144,7 @@ def _vendors(wanted: Wanted) -> tuple[Vendor, ...]:
 
 def source_of(wanted: Wanted, lines: Iterable[rawlines.Line]) -> str:
     """The key of the configuration that raw lines which come or go are there for."""
-    own = set(rawlines.wanted_lines(wanted.config))
+    own = set(wanted.desired.lines)
     paths = [vendor.own_paths for vendor in vendors.VENDORS]
     values = [value for key, value in lines if (key, value) not in own]
     return WAY if any(path in value for path in paths for value in values) else "lxc_options"
@@ -154,7 +152,7 @@ def source_of(wanted: Wanted, lines: Iterable[rawlines.Line]) -> str:
 
 def _by_lines(wanted: Wanted, device: devices.Device) -> bool:
     """Whether a device is one of the GPUs' and goes by raw lines. What a manifest names by a path is always a devN."""
-    return wanted.config.get(WAY) == RAW and device.number is not None
+    return wanted.desired.gpus_by_lines and device.number is not None
 
 
 def _features(

@@ -20,50 +20,12 @@ from ...pve import forms, properties
 from ...pve.conffile import ConfFile
 from ..model import Record, Wanted
 from ..refusal import Code, Refusal
-from .options import Desired
+from ..registry.wanted_options import WantedOption
+from ..wanted_places import VOLUMES, Place
 
 SLOTS = 256  # mp0 to mp255
-VOLUMES = "volumes"
 # What asks for a new disk: STORAGE:GIB.
 _NEW = re.compile(r"[^:]+:\d+(?:\.\d+)?\Z")
-
-
-@dataclass(frozen=True)
-class Place:
-    """One mount point of the configuration, and where the container has it.
-
-    ``key`` is its place in the file, ``slot`` the ``mpN`` that it has or gets. ``exists``: the slot has it already;
-    ``detached`` is the volume of an ``unusedN`` that is attached again, ``size`` its size. ``to_come``: PVE allocates
-    it with the next start. ``live``: only the running container has it, and a pending change would take it away.
-    """
-
-    key: str
-    source: str
-    path: str
-    parts: Mapping[str, str]
-    name: str = ""
-    size_gb: int = 0
-    pool: str = ""
-    without: frozenset[str] = frozenset()
-    slot: str = ""
-    exists: bool = False
-    detached: str = ""
-    size: str = ""
-    to_come: bool = False
-    live: bool = False
-
-    def desired(self) -> Desired:
-        """The option that it asks for."""
-        if self.source == VOLUMES and self.exists and not self.to_come:
-            return Desired(self.slot, self.source, parts={"mp": self.path})
-        if self.detached:
-            size = {"size": self.size} if self.size else {}
-            return Desired(self.slot, self.source, parts={"volume": self.detached, "mp": self.path, **size})
-        return Desired(self.slot, self.source, parts=self.parts, without=self.without)
-
-    def refusal(self, code: Code, got: str, remedy: str, joint: str = "; ") -> Refusal:
-        """Why it can't be had."""
-        return Refusal(code, got, remedy, self.key, self.name, joint)
 
 
 @dataclass(frozen=True)
@@ -73,7 +35,7 @@ class Mounts:
     places: tuple[Place, ...] = ()
     error: Refusal | None = None
 
-    def desired(self) -> dict[str, Desired]:
+    def desired(self) -> dict[str, WantedOption]:
         """The ``mpN`` options that the configuration asks for, each in its slot."""
         return {place.slot: place.desired() for place in self.places}
 
@@ -116,28 +78,11 @@ def _is_bind(value: str) -> bool:
     return _parts(value).get("volume", "").startswith("/")
 
 
-def _wanted(config: Mapping[str, Any]) -> Iterator[Place]:
-    for index, item in enumerate(config.get("mount_points") or ()):
-        path = forms.path(item["container_path"])
-        parts = {"volume": str(item["host_path"]), "mp": path}
-        if item.get("read_only"):
-            parts["ro"] = "1"
-        writable = frozenset({"ro"}) if item.get("read_only") is False else frozenset()
-        source = "shared_volumes" if item.get("shared_volume") else "mount_points"
-        yield Place(f"mount_points/{index}", source, path, parts, without=writable)
-    for index, item in enumerate(config.get(VOLUMES) or ()):
-        path = forms.path(item["mount_point"])
-        pool = str(item.get("pool") or config.get("storage_pool") or "local")
-        parts = {"volume": f"{pool}:{item['size_gb']}", "mp": path}
-        size, own = int(item["size_gb"]), str(item.get("pool") or "")
-        yield Place(f"{VOLUMES}/{index}", VOLUMES, path, parts, name=str(item["name"]), size_gb=size, pool=own)
-
-
 class _Search:
     """Finds the configuration's mount points among those of one container."""
 
     def __init__(self, wanted: Wanted, conf: ConfFile, record: Record, running: bool) -> None:
-        self.config, self.conf, self.record, self.running = wanted.config, conf, record, running
+        self.places, self.conf, self.record, self.running = wanted.desired.places, conf, record, running
         self.ctid = wanted.ctid
         self.live = {key: value for key, value in conf.head.items() if is_mount(key)}
         self.merged = {key: value for key, value in conf.merged().items() if is_mount(key)}
@@ -148,7 +93,7 @@ class _Search:
     def run(self) -> Mounts:
         """Each mount point in its slot."""
         found: dict[str, Place] = {}
-        places = list(_wanted(self.config))
+        places = self.places
         for look in (self._by_volume, self._by_record, self._by_unused, self._by_path):
             for place in places:
                 hit = look(place) if place.key not in found else None

@@ -2,58 +2,24 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The PVE options that a container's configuration asks for, compared with the current ones, by the registry's rows."""
+"""One PVE option that a configuration asks for, compared with the current one, by its row of the registry."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from ...pve import forms, properties, tags
 from ..registry import table
-from ..registry.codecs import Config, Needs
 from ..registry.option import AT_ONCE, AT_RESTART, NEW_ONLY
-
-
-@dataclass(frozen=True)
-class Desired:
-    """One PVE option: a plain value, or the sub-options that we set of a property string.
-
-    Sub-options that are not named here are foreign and kept; ``without`` are switches that must be off.
-    """
-
-    key: str
-    source: str
-    text: str | None = None
-    parts: Mapping[str, str] | None = None
-    without: frozenset[str] = frozenset()
-
-    def remembered(self) -> Any:
-        """What the last-applied record keeps of it: of a volume only its place, since PVE names and sizes it."""
-        if self.source == "volumes" and self.parts is not None:
-            return {"mp": self.parts["mp"]}
-        return dict(self.parts) if self.parts is not None else self.text
-
+from ..registry.wanted_options import WantedOption
 
 # What PVE adds to a property string by itself.
 _ADDED = frozenset({"type", "hwaddr", "volume", "size", "mp", "path", "name"})
 # A switch on a NIC that is not ours: when it goes, the NIC stays.
 SWITCHES = frozenset({"firewall"})
 SHOWN = 60  # characters of a text with several lines
-
-
-def desired_options(config: Config, needs: Needs) -> dict[str, Desired]:
-    """Every PVE option that the configuration manages. ``needs`` are the features' demands on ``features``."""
-    result = {}
-    for row in table.TABLE:
-        value = row.codec.to_pve(config, needs) if row.codec else None
-        if isinstance(value, dict):
-            result[row.option] = Desired(row.option, row.source, parts=value)
-        elif value is not None:
-            result[row.option] = Desired(row.option, row.source, text=value)
-    return result
 
 
 def is_hot(key: str, actual: Mapping[str, str], deleted: bool = False) -> bool:
@@ -75,27 +41,27 @@ def is_drive(key: str) -> bool:
     return table.row(key).name in ("rootfs", "mp")
 
 
-def new_value(desired: Desired, actual: str | None, applied: Any) -> str | None:
+def new_value(wanted: WantedOption, actual: str | None, applied: Any) -> str | None:
     """The text to send for this option, or None when the current text already means the same.
 
     Three-way: sub-options that we applied earlier and no longer want go, foreign ones stay.
     """
-    if desired.key == tags.KEY:
-        return tags.changed(actual, (desired.parts or {}).values(), applied)
-    if desired.parts is None:
-        same = actual is not None and same_text(desired.key, actual, str(desired.text))
-        return None if same else desired.text
-    first = properties.default_key(desired.key)
+    if wanted.key == tags.KEY:
+        return tags.changed(actual, (wanted.parts or {}).values(), applied)
+    if wanted.parts is None:
+        same = actual is not None and same_text(wanted.key, actual, str(wanted.text))
+        return None if same else wanted.text
+    first = properties.default_key(wanted.key)
     there = properties.parse(actual or "", first)
     earlier = applied if isinstance(applied, Mapping) else {}
-    merged = {key: value for key, value in there.items() if key not in earlier or key in desired.parts}
+    merged = {key: value for key, value in there.items() if key not in earlier or key in wanted.parts}
     # A MAC that we set earlier stays with its NIC: sending none would draw a new one on every PUT.
     if "hwaddr" in there:
         merged["hwaddr"] = there["hwaddr"]
-    for key, value in desired.parts.items():
+    for key, value in wanted.parts.items():
         if not properties.same_value(key, merged.get(key, ""), value):
             merged[key] = value
-    for key in desired.without:
+    for key in wanted.without:
         if forms.flag(merged.get(key, "0")) == "1":
             del merged[key]
     if actual is not None and properties.same(merged, there):
@@ -134,12 +100,12 @@ def undone_value(key: str, actual: str | None, applied: Any) -> tuple[str, str |
     return _deletion(key) if set(there) & set(applied) else None
 
 
-def by_hand(desired: Desired, actual: str | None, applied: Any) -> list[str]:
+def by_hand(wanted: WantedOption, actual: str | None, applied: Any) -> list[str]:
     """The sub-options that somebody set beside ours, as ``key=value``; what PVE adds by itself is not among them."""
-    if desired.parts is None or desired.key == tags.KEY or actual is None:
+    if wanted.parts is None or wanted.key == tags.KEY or actual is None:
         return []
-    there = properties.parse(actual, properties.default_key(desired.key))
-    ours = {*desired.parts, *(applied if isinstance(applied, Mapping) else ()), *_ADDED}
+    there = properties.parse(actual, properties.default_key(wanted.key))
+    ours = {*wanted.parts, *(applied if isinstance(applied, Mapping) else ()), *_ADDED}
     return [f"{key}={value}" for key, value in sorted(there.items()) if key not in ours]
 
 

@@ -29,7 +29,7 @@ def is_on(config: Mapping[str, str]) -> bool:
 
 def is_given_up(wanted: Wanted) -> bool:
     """Whether the configuration says in so many words that the container is not protected."""
-    return wanted.asked.protected is False
+    return wanted.desired.protected is False
 
 
 def is_inherited(record: Record) -> bool:

@@ -76,7 +76,7 @@ def disks(head: Mapping[str, str]) -> list[str]:
 
 def source_ctid(wanted: Wanted) -> int | None:
     """The CTID that the container is cloned from, or None."""
-    return wanted.asked.clone_from
+    return wanted.desired.clone_from
 
 
 def find_source(wanted: Wanted, seen: Observation) -> Source | None:
@@ -138,9 +138,9 @@ def _predict(wanted: Wanted, seen: Observation) -> Source:
             changed.pop(key, None)
             changed.update({key: there.head[key]} if key in there.head else {})
     complete = states.rank(wanted.target) >= states.rank(states.COMPLETED)
-    if wanted.asked.is_template and complete:
+    if wanted.desired.is_template and complete:
         changed["template"] = "1"
-    snapshot = wanted.asked.snapshot
+    snapshot = wanted.desired.snapshot
     customized = states.rank(wanted.target) >= states.rank(states.CUSTOMIZING)
     customized = customized and (there is None or there.head.get("template") != "1")  # nobody works in a template
     applied = wanted.features if customized else ()
@@ -168,8 +168,8 @@ def _restarts(wanted: Wanted) -> bool:
     """Whether a running source takes on what waits for a restart before it is cloned."""
     if states.rank(wanted.target) < states.rank(states.RUNNING):
         return False
-    becomes_template = wanted.asked.is_template and states.rank(wanted.target) >= states.rank(states.COMPLETED)
-    return bool(becomes_template) or wanted.asked.restarts
+    becomes_template = wanted.desired.is_template and states.rank(wanted.target) >= states.rank(states.COMPLETED)
+    return bool(becomes_template) or wanted.desired.restarts
 
 
 def copied(wanted: Wanted, source: Source) -> Saved:
@@ -196,10 +196,10 @@ def clone_entries(wanted: Wanted, source: Source, name: str) -> tuple[Entry, ...
     """The calls that make the clone, a temporary snapshot around them where the source runs."""
     snapshot = snapshot_of(wanted, source)
     params: dict[str, Any] = {"newid": wanted.ctid, "hostname": name}
-    linked = source.linkable and not wanted.asked.pool
+    linked = source.linkable and not wanted.desired.pool
     params["full"] = int(not linked)
-    if wanted.asked.pool and not linked:
-        params["storage"] = wanted.asked.pool
+    if wanted.desired.pool and not linked:
+        params["storage"] = wanted.desired.pool
     if snapshot:
         params["snapname"] = snapshot
     clone = on_container(Kind.CLONE, wanted.node, source.ctid, params)

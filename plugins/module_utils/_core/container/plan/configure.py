@@ -12,10 +12,11 @@ from typing import Any
 from ...pve.apicalls import Kind
 from ...pve.conffile import ConfFile
 from ...pve.fwfile import Firewall
-from .. import addresses, states
+from .. import states
 from ..config import compare, firewall_changes, hostneeds, mounts, options, protection
 from ..config.changes import Changes
 from ..model import HOT, NOTHING, RESTART, Entry, Observation, Record, Wanted, entry_of, on_container
+from ..registry import addresses
 from .world import World
 
 
@@ -33,10 +34,10 @@ def differs(wanted: Wanted, conf: ConfFile, raw: Any, record: Record, running: b
 def filtering_notes(wanted: Wanted, seen: Observation, record: Record) -> list[str]:
     """Notes on the container's firewall, when the configuration has one."""
     notes = []
-    if firewall_changes.KEY in wanted.config:
+    if firewall_changes.KEY in wanted.desired.keys:
         foreign = compare.firewall_change(wanted, seen.firewall, record).foreign
         notes += [f"firewall: a rule that was not set from here is kept: {rule.line()}" for rule in foreign]
-    if firewall_changes.is_filtered(wanted.config) and not seen.datacenter_firewall:
+    if wanted.desired.firewall.enabled and not seen.datacenter_firewall:
         notes.append(
             "firewall: enabled, but the firewall of the datacenter is off, so nothing is filtered; switch that on "
             "once your own access is in its rules (pvesh set /cluster/firewall/options --enable 1)"

@@ -33,7 +33,7 @@ CHANGES = frozenset({"configure", "raw", "firewall", "resize", "restart", "featu
 
 def policy(wanted: Wanted) -> str:
     """What its configuration asks for: none, report or rollback."""
-    return wanted.asked.guard
+    return wanted.desired.guard if wanted.guarded else "none"
 
 
 def stage(record: Record) -> str | None:
@@ -148,7 +148,7 @@ def settled(wanted: Wanted, record: Record, plan: Plan) -> Wanted:
     a restart still to come.
     """
     guarded = stage(record) is not None or any(step.kind == "guard" for step in plan.steps)
-    return wanted if guarded else replace(wanted, config={**wanted.config, "guard": "none"})
+    return wanted if guarded else replace(wanted, guarded=False)
 
 
 def _is_eligible(wanted: Wanted, seen: Observation, record: Record) -> bool:

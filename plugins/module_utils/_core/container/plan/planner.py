@@ -17,9 +17,9 @@ from ...pve.apicalls import Kind
 from ...pve.conffile import ConfFile
 from ...pve.fwfile import Firewall
 from .. import ledger, states
-from ..asked import DEFAULT_POOL
 from ..config import compare
 from ..model import RESTART, Entry, Observation, Plan, Record, Step, Wanted, on_container
+from ..wanted_places import DEFAULT_POOL
 from . import clones, configure, guard, instance, recreate, refusals, wayback
 from .world import World
 
@@ -187,14 +187,14 @@ def _create(wanted: Wanted, seen: Observation, record: Record, world: World, tar
         world.add("clean-up", "a cloning that was cut off left its snapshot on the source", drop)
     if world.exists or target < states.rank(states.CREATED):
         return
-    name = wanted.asked.called(wanted.ctid)
+    name = wanted.desired.called(wanted.ctid)
     source = clones.find_source(wanted, seen)
     if source is not None:
         calls = clones.clone_entries(wanted, source, name)
         reason = f"no container {wanted.ctid}; cloned from {source.ctid}"
     else:
         calls = (on_container(Kind.CREATE, wanted.node, wanted.ctid, _create_params(wanted, name)),)
-        reason = f"no container {wanted.ctid}; created from {wanted.asked.template}"
+        reason = f"no container {wanted.ctid}; created from {wanted.desired.template}"
     world.exists, world.template = True, False
     head, world.raw = clones.copied(wanted, source) if source else (None, ())
     world.config = compare.created_config(wanted, head)
@@ -218,7 +218,7 @@ def _create(wanted: Wanted, seen: Observation, record: Record, world: World, tar
 
 
 def _create_params(wanted: Wanted, name: str) -> dict[str, Any]:
-    asked = wanted.asked
+    asked = wanted.desired
     params: dict[str, Any] = {
         "vmid": wanted.ctid,
         "ostemplate": asked.template,
@@ -285,7 +285,7 @@ def _start(wanted: Wanted, seen: Observation, world: World, target: int, waiting
         world.running = True
         waiting.clear()  # pending values apply at the start
         world.add("start", "not running", on_container(Kind.START, wanted.node, wanted.ctid))
-    elif waiting and wanted.asked.restarts:
+    elif waiting and wanted.desired.restarts:
         keys = ", ".join(waiting)
         waiting.clear()
         call = on_container(Kind.REBOOT, wanted.node, wanted.ctid)
@@ -324,8 +324,8 @@ def _customize(wanted: Wanted, seen: Observation, record: Record, world: World, 
 
 def _unfinished(wanted: Wanted, seen: Observation) -> bool:
     """Whether the container must still become the template, or get the snapshot, that others are cloned from."""
-    snapshot = wanted.asked.snapshot
-    if wanted.asked.is_template:
+    snapshot = wanted.desired.snapshot
+    if wanted.desired.is_template:
         return not seen.template
     return bool(snapshot) and str(snapshot) not in seen.conf.snapshots
 
@@ -355,13 +355,13 @@ def _finish(wanted: Wanted, world: World, target: int) -> None:
     """On completion: the conversion to a template, or the snapshot to clone from."""
     if not world.unfinished or not world.running or target < states.rank(states.COMPLETED):
         return
-    if wanted.asked.is_template:
+    if wanted.desired.is_template:
         stop = on_container(Kind.SHUTDOWN, wanted.node, wanted.ctid, {"forceStop": 1, "timeout": 60})
         convert = on_container(Kind.TEMPLATE, wanted.node, wanted.ctid)
         world.running, world.template, world.unfinished = False, True, False
         world.add("template", "is_template: complete, so it becomes a template", stop, convert, disrupts=RESTART)
     else:
-        name = str(wanted.asked.snapshot)
+        name = str(wanted.desired.snapshot)
         world.unfinished = False
         take = on_container(Kind.SNAPSHOT, wanted.node, wanted.ctid, {"snapname": name})
         world.add("snapshot", f"template_snapshot_name: {name} is what others are cloned from", take)

@@ -6,49 +6,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
 
-from ...pve import marker, rawlines
 from .. import ledger, states
 from ..config import compare, mounts, protection
 from ..config.compare import volumes
 from ..model import Observation, Record, Wanted
 from ..refusal import Code, Refusal
-from ..registry import table
-from ..registry.option import LINES
 from . import clones, instance
-
-
-def _texts(value: Any) -> Iterator[str]:
-    if isinstance(value, Mapping):
-        value = list(value.values())
-    if isinstance(value, (list, tuple)):
-        for item in value:
-            yield from _texts(item)
-    elif isinstance(value, str):
-        yield value
-
-
-def unfit(config: Mapping[str, Any]) -> Refusal | None:
-    """Why a text can't be a value of PVE's config: it would be read as another option, or as another line."""
-    for key, pattern in table.unfit_texts().items():
-        for text in _texts(config.get(key)):
-            if pattern.search(text):
-                what = "a control character" if pattern is LINES else "a comma or a control character"
-                return Refusal(
-                    Code.UNFIT_TEXT, f"{text!r} has {what}, which no value of PVE's config can hold", key=key
-                )
-    for text in config.get("lxc_options") or ():
-        found = rawlines.parse_line(str(text))
-        if found and marker.is_marker(found):
-            got = f"{str(text)!r} sets {marker.NAME}, which is reserved for this collection"
-            return Refusal(Code.RESERVED_LINE, got, "remove it", "lxc_options")
-        if found is None:
-            got = f"{str(text)!r} is not one line of the form 'lxc.key: value'"
-            return Refusal(Code.MALFORMED_LINE, got, key="lxc_options")
-    return None
 
 
 def refusal(wanted: Wanted, seen: Observation, record: Record) -> Refusal | None:
@@ -57,9 +23,8 @@ def refusal(wanted: Wanted, seen: Observation, record: Record) -> Refusal | None
         return _destroy(wanted, seen, record)
     if seen.elsewhere:
         return _elsewhere(wanted, seen, record)
-    error = unfit(wanted.config)
-    if error:
-        return error
+    if wanted.desired.unfit:
+        return wanted.desired.unfit
     if wanted.device_error and states.rank(wanted.target) >= states.rank(states.CONFIGURED):
         return wanted.device_error
     if not seen.exists:
@@ -120,7 +85,7 @@ def template_fault(wanted: Wanted, seen: Observation, record: Record) -> Refusal
     if not seen.template or states.rank(wanted.target) < states.rank(states.RUNNING):
         return None
     renew = f"name {wanted.ctid} in phoenix_recreate_ctids, which destroys and recreates it"
-    if not wanted.asked.is_template:
+    if not wanted.desired.is_template:
         return Refusal(
             Code.TEMPLATE_UNMANAGED,
             f"container {wanted.ctid} is a template, which never runs, and its configuration has no is_template",
@@ -208,7 +173,7 @@ def _create(wanted: Wanted, seen: Observation) -> Refusal | None:
         return None
     if clones.source_ctid(wanted) is not None:
         return clones.refusal(wanted, seen, clones.find_source(wanted, seen))
-    if wanted.asked.template:
+    if wanted.desired.template:
         return None
     got = f"container {wanted.ctid} doesn't exist, and its configuration has neither 'template' nor 'clone_from_ctid'"
     return Refusal(Code.NO_ORIGIN, got, "add one of them")

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any, Callable
 
 from ...pve import forms, properties, tags
-from .. import addresses
+from . import addresses
 
 Config = Mapping[str, Any]
 Needs = Mapping[str, str]

@@ -170,4 +170,4 @@ def test_each_call_needs_its_privilege(kind, ctid, params, where, privilege):
 
 
 def test_an_empty_plan_needs_nothing():
-    assert privileges.needs([Candidate(950, {})], []) == []
+    assert privileges.needs([Candidate(950)], []) == []

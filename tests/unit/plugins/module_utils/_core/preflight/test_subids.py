@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import pytest
 
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.desired import understand
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.preflight import subids
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.preflight.demands import Candidate
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.preflight.judgement import Facts, judge
@@ -28,7 +29,7 @@ def facts(subuid: str, coming: frozenset[str] = frozenset()) -> Facts:
 
 
 def test_a_range_that_root_does_not_have_is_a_fault_of_the_line_that_needs_it():
-    found = judge([Candidate(950, CONFIG)], facts(DEFAULT)).findings
+    found = judge([Candidate(950, understand(CONFIG))], facts(DEFAULT)).findings
     assert [finding.pointer for finding in found] == ["/lxc_configs/950/lxc_options/3"]
     assert "1000 to 1000, which /etc/subuid does not give to root" in found[0].got
     assert "echo root:1000:1 >> /etc/subuid" in found[0].remedy
@@ -37,7 +38,7 @@ def test_a_range_that_root_does_not_have_is_a_fault_of_the_line_that_needs_it():
 
 @pytest.mark.parametrize("text", [DEFAULT + "root:1000:1", DEFAULT + "0:500:600", DEFAULT + "root:999:1\nroot:1000:5"])
 def test_what_root_has_is_fine(text: str):
-    assert judge([Candidate(950, CONFIG)], facts(text)).findings == ()
+    assert judge([Candidate(950, understand(CONFIG))], facts(text)).findings == ()
 
 
 def test_ranges_that_follow_each_other_count_together():
@@ -48,14 +49,14 @@ def test_ranges_that_follow_each_other_count_together():
 
 def test_what_the_hypervisors_playbook_adds_is_a_warning_in_a_dry_run_alone():
     coming = frozenset(subids.coming([{"user": "root", "start": 1000, "count": 1}]))
-    dry = judge([Candidate(950, CONFIG)], facts(DEFAULT, coming), check=True)
+    dry = judge([Candidate(950, understand(CONFIG))], facts(DEFAULT, coming), check=True)
     assert (dry.findings, len(dry.warnings)) == ((), 1)
-    real = judge([Candidate(950, CONFIG)], facts(DEFAULT, coming))
+    real = judge([Candidate(950, understand(CONFIG))], facts(DEFAULT, coming))
     assert "run the playbook hypervisor first" in real.findings[0].remedy
 
 
 def test_both_kinds_and_lines_that_lxc_refuses_itself():
     lines = ["lxc.idmap: b 0 5000 10", "lxc.idmap: u 0", "lxc.idmap: u 0 x 1", "lxc.idmap = u 0 7000 1"]
-    assert [(one.kind, one.first) for one in subids.needed({"lxc_options": lines})] == [
+    assert [(one.kind, one.first) for one in subids.needed(understand({"lxc_options": lines}).written)] == [
         ("u", 5000), ("g", 5000), ("u", 7000),
     ]  # fmt: skip  # laid out to be read

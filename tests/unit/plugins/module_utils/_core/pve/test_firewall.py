@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.config import firewall_changes
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.desired import understand
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.pve import fwfile
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.pve.apicalls import Kind
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.pve.fwfile import Firewall, Rule
@@ -147,20 +148,20 @@ def obey(there: Firewall, calls) -> Firewall:
     switch=st.sampled_from([{}, {"enable": "1"}, {"enable": "0", "policy_in": "DROP"}]),
 )
 def test_one_apply_leaves_nothing_and_keeps_what_is_not_ours(there, before, wanted, enabled, switch):
-    applied = firewall_changes.changes(config_of(before, True), Firewall(), None).applied
+    applied = firewall_changes.changes(understand(config_of(before, True)).firewall, Firewall(), None).applied
     actual = Firewall(switch, tuple(there))
     config = config_of(wanted, enabled)
-    change = firewall_changes.changes(config, actual, applied)
+    change = firewall_changes.changes(understand(config).firewall, actual, applied)
     result = obey(actual, change.calls)
     assert result == change.after
     followed = actual.rules
     for call in change.calls:
         followed = firewall_changes.follow(followed, call)
     assert followed == result.rules
-    again = firewall_changes.changes(config, result, change.applied)
+    again = firewall_changes.changes(understand(config).firewall, result, change.applied)
     assert not again
     # Ours are all there, in the configuration's order; foreign ones keep theirs.
-    mine = firewall_changes.wanted_rules(config)
+    mine = understand(config).firewall.rules
     keys = [rule.key for rule in mine]
     seen = list(dict.fromkeys(rule.key for rule in result.rules if rule.key in keys))
     assert sorted(seen) == sorted(keys)
@@ -169,7 +170,7 @@ def test_one_apply_leaves_nothing_and_keeps_what_is_not_ours(there, before, want
         first.setdefault(rule.key, place)
     if len({rule.key for rule in there}) == len(there):
         assert seen == keys
-        ours = {*keys, *(rule.key for rule in firewall_changes.wanted_rules(config_of(before, None)))}
+        ours = {*keys, *(rule.key for rule in understand(config_of(before, None)).firewall.rules)}
         foreign = [rule for rule in there if rule.key not in ours]
         assert [rule for rule in result.rules if rule.key not in ours] == foreign
     assert result.options.get("policy_in") == switch.get("policy_in")
@@ -179,7 +180,7 @@ def test_moves_are_as_few_as_there_can_be():
     names = ["1", "2", "3", "4", "5"]
     there = Firewall({}, tuple(Rule("in", "ACCEPT", source=name) for name in names))
     wanted = [f"IN ACCEPT -source {name}" for name in ("5", "1", "2", "3", "4")]
-    change = firewall_changes.changes({"firewall": {"rules": wanted}}, there, None)
+    change = firewall_changes.changes(understand({"firewall": {"rules": wanted}}).firewall, there, None)
     assert change.calls == (firewall_changes.Change(Kind.RULE_CHANGE, {"moveto": 0}, 4),)
 
 
@@ -188,7 +189,7 @@ def test_moves_are_as_few_as_there_can_be():
 )
 def test_it_is_switched_on_last_and_off_first(there, enabled, first):
     change = firewall_changes.changes(
-        {"firewall": {"enabled": enabled, "rules": ["IN DROP"]}}, Firewall({"enable": there}), None
+        understand({"firewall": {"enabled": enabled, "rules": ["IN DROP"]}}).firewall, Firewall({"enable": there}), None
     )
     assert change.calls[0].kind is first
     assert len(change.calls) == 2
@@ -197,6 +198,6 @@ def test_it_is_switched_on_last_and_off_first(there, enabled, first):
 def test_what_is_moved_stands_right_behind_the_one_before_it():
     there = Firewall({}, tuple(Rule("in", "ACCEPT", source=name) for name in ("3", "4", "1", "2", "foreign")))
     wanted = [f"IN ACCEPT -source {name}" for name in ("1", "2", "3", "4")]
-    change = firewall_changes.changes({"firewall": {"rules": wanted}}, there, None)
+    change = firewall_changes.changes(understand({"firewall": {"rules": wanted}}).firewall, there, None)
     assert [rule.source for rule in change.after.rules] == ["1", "2", "3", "4", "foreign"]
     assert obey(there, change.calls) == change.after

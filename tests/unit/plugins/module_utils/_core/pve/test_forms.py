@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container import addresses
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.config import options
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.registry import addresses
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.pve import forms, properties
 
 

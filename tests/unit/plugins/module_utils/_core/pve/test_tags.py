@@ -9,6 +9,7 @@ from __future__ import annotations
 import pytest
 
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.config import options
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.desired import understand
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.pve import tags
 
 
@@ -32,7 +33,7 @@ def test_ours_come_and_go_and_those_of_others_stay(there, wanted, applied, sent)
 
 def test_both_spellings_mean_the_same():
     config = {"tags": ["c"], "pct_options": ["nesting=1", "tags=a;b"]}
-    found = options.desired_options(config, {})
+    found = understand(config).options
     assert set(found["tags"].parts) == {"a", "b", "c"}
     assert found["features"].parts == {"nesting": "1"}
 

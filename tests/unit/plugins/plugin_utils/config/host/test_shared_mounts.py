@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.config import mounts
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.desired import understand
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.model import (
     Record,
     Wanted,
@@ -165,7 +166,7 @@ def test_what_has_another_shape_is_only_an_error_of_the_schema(volumes: Any) -> 
 def test_a_folder_that_is_missing_is_made_by_the_hosts_playbook() -> None:
     config = judge({"certs": CERTS}).fleet.containers["950"].config
     call = on_container(Kind.CONFIG, "pve", 950, {"mp0": "/srv/certs,mp=/etc/ssl/shared"}).as_dict()
-    item = judgement.Candidate(950, config, ({"entries": [call]},))
+    item = judgement.Candidate(950, understand(config), ({"entries": [call]},))
     facts = judgement.Facts("pve", coming=frozenset({"/srv/certs"}), heads={950: {}})
     (found,) = judgement.judge([item], facts).findings
     assert (found.pointer, found.got) == ("/lxc_configs/950", 'got "/srv/certs", which is not on node pve')

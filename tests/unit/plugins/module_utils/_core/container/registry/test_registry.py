@@ -19,6 +19,9 @@ from jsonschema import Draft202012Validator
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.config import options
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.registry import table
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.registry.option import Option
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.registry.wanted_options import (
+    wanted_options,
+)
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.pve.conffile import parse_conf
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.files.schema_files import load_schema
 
@@ -59,7 +62,7 @@ def configs_of(draw: Any, row: Any) -> dict[str, Any]:
 
 def to_pve(config: dict[str, Any]) -> dict[str, str]:
     """The options as they are sent for a container that has none of them yet."""
-    found = options.desired_options(config, {})
+    found = wanted_options(config, {})
     sent = {key: options.new_value(option, None, None) for key, option in found.items()}
     return {key: value for key, value in sent.items() if value is not None}
 
@@ -98,7 +101,7 @@ def test_what_comes_back_from_pve_is_what_was_asked_for(row: Any, data: Any) -> 
     again = table.from_pve(there)
     assert again == plainest(config)
     # What was read asks for the same: an imported container needs no change.
-    for key, option in options.desired_options(again, {}).items():
+    for key, option in wanted_options(again, {}).items():
         assert options.new_value(option, there[key], None) is None
         assert options.same_option(key, there[key], to_pve(again)[key])
 
@@ -110,7 +113,7 @@ def test_a_description_comes_back_from_the_file(text: str) -> None:
     conf = parse_conf("".join(f"#{quote(line, safe=safe)}\n" for line in lines) + "arch: amd64\n")
     assert table.from_pve(conf.head).get("description", "") == text.rstrip("\n")
     assert conf.head["arch"] == "amd64"
-    for key, option in options.desired_options({"description": text}, {}).items():
+    for key, option in wanted_options({"description": text}, {}).items():
         assert options.new_value(option, conf.head[key], None) is None
 
 

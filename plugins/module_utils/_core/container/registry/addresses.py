@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ..pve import forms, properties
+from ...pve import forms, properties
 
 
 def configured(config: Mapping[str, Any]) -> str:

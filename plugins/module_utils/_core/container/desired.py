@@ -1,0 +1,185 @@
+# Copyright (c) 2026, Phoenix Hypervisor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What the configuration of a container asks for: read here once, with the defaults, and nowhere else in the core."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..pve import marker, rawlines
+from ..pve.fwfile import Rule, rule_of
+from .refusal import Code, Refusal
+from .registry import addresses, table
+from .registry.option import LINES
+from .registry.wanted_options import WantedOption, wanted_options
+from .wanted_places import Place, wanted_places
+
+DEFAULT_ROOTFS_GB = 4  # PVE's own default (PVE facts, 'How PVE rewrites what you send')
+FIREWALL = "firewall"
+
+
+@dataclass(frozen=True)
+class WantedFirewall:
+    """The firewall that a configuration asks for: whether it filters, None for unmanaged, and the rules in order."""
+
+    enabled: bool | None = None
+    rules: tuple[Rule, ...] = ()
+
+    def remembered(self) -> dict[str, Any]:
+        """What the last-applied record keeps of it; empty when the configuration manages nothing of it."""
+        switch = {} if self.enabled is None else {"enable": str(int(self.enabled))}
+        return {**switch, "rules": [rule.line() for rule in self.rules]} if self.rules else dict(switch)
+
+
+@dataclass(frozen=True)
+class Desired:
+    """What one configuration asks for; None or nothing for a key that the file doesn't have.
+
+    Attributes:
+        keys: the keys that the file has.
+        name: its host name.
+        template: what it is created from.
+        clone_from: the CTID of its clone source.
+        pool: the storage of its root disk.
+        size_gb: the size of its root disk in GiB.
+        unprivileged: whether it is unprivileged.
+        protected: whether PVE protects it.
+        is_template: whether it becomes a template once it is complete.
+        snapshot: the snapshot that it gets then.
+        restarts: whether a run may restart it for a change.
+        guard: none, report or rollback.
+        address: its address as the file gives it, see addresses.
+        gpus_by_lines: whether its GPUs are passed on by raw lines rather than by ``devN``.
+        options: the PVE options that follow from the configuration and from its features alone.
+        places: its mount points and volumes, without their slots.
+        written: the raw lines as they stand in the file; None for one that is none.
+        firewall: its firewall.
+        unfit: why a text can't be a value of PVE's config.
+    """
+
+    keys: frozenset[str] = frozenset()
+    name: str | None = None
+    template: Any = None
+    clone_from: int | None = None
+    pool: Any = None
+    size_gb: Any = None
+    unprivileged: bool | None = None
+    protected: bool | None = None
+    is_template: bool = False
+    snapshot: str | None = None
+    restarts: bool = False
+    guard: str = "none"
+    address: str = ""
+    gpus_by_lines: bool = False
+    options: Mapping[str, WantedOption] = field(default_factory=dict)
+    places: tuple[Place, ...] = ()
+    written: tuple[rawlines.Line | None, ...] = ()
+    firewall: WantedFirewall = field(default_factory=WantedFirewall)
+    unfit: Refusal | None = None
+
+    def called(self, ctid: int) -> str:
+        """The host name that it gets at its creation: its own, or PVE's for the CTID."""
+        return self.name or f"CT{ctid}"
+
+    @property
+    def is_unprivileged(self) -> bool:
+        """Whether it is created unprivileged."""
+        return self.unprivileged is not False
+
+    @property
+    def rootfs_gb(self) -> Any:
+        """The size of the root disk that it is created with."""
+        return DEFAULT_ROOTFS_GB if self.size_gb is None else self.size_gb
+
+    @property
+    def lines(self) -> list[rawlines.Line]:
+        """The raw lines, each once, in their order."""
+        return list(dict.fromkeys(line for line in self.written if line is not None))
+
+
+def understand(config: Mapping[str, Any], needs: Mapping[str, str] | None = None) -> Desired:
+    """The configuration as the inventory gives it -> what it asks for.
+
+    ``needs`` are the features' demands on the container's option ``features``.
+    """
+    source, snapshot = config.get("clone_from_ctid"), config.get("template_snapshot_name")
+    return Desired(
+        keys=frozenset(config),
+        name=str(config["name"]) if config.get("name") else None,
+        template=config.get("template"),
+        clone_from=None if source is None else int(source),
+        pool=config.get("storage_pool"),
+        size_gb=config.get("storage_size_gb"),
+        unprivileged=_switch(config.get("unprivileged")),
+        protected=_switch(config.get("protection")),
+        is_template=bool(config.get("is_template")),
+        snapshot=str(snapshot) if snapshot else None,
+        restarts=config.get("restart_policy") == "if_needed",
+        guard=str(config.get("guard") or "none"),
+        address=addresses.configured(config),
+        gpus_by_lines=config.get("gpu_passthrough") == "raw",
+        options=wanted_options(config, needs or {}),
+        places=tuple(wanted_places(config)),
+        written=tuple(rawlines.parse_line(str(text)) for text in config.get("lxc_options") or ()),
+        firewall=wanted_firewall(config.get(FIREWALL) or {}),
+        unfit=_unfit(config),
+    )
+
+
+def feature_needs(features: Iterable[Mapping[str, Any]]) -> dict[str, str]:
+    """What features demand of the container's ``features`` option, from their manifests."""
+    needs: dict[str, str] = {}
+    for feature in features:
+        for key, value in (feature.get("container") or {}).get("features", {}).items():
+            needs[str(key)] = str(int(value)) if isinstance(value, bool) else str(value)
+    return needs
+
+
+def wanted_firewall(section: Mapping[str, Any]) -> WantedFirewall:
+    """A section ``firewall`` -> what it asks for, each rule once. What can't be read validation has refused."""
+    rules: dict[tuple[str, ...], Rule] = {}
+    for item in section.get("rules") or ():
+        try:
+            rule = rule_of(item)
+        except ValueError:
+            continue
+        rules.setdefault(rule.key, rule)
+    return WantedFirewall(_switch(section.get("enabled")), tuple(rules.values()))
+
+
+def _switch(value: Any) -> bool | None:
+    return None if value is None else bool(value)
+
+
+def _texts(value: Any) -> Iterator[str]:
+    if isinstance(value, Mapping):
+        value = list(value.values())
+    if isinstance(value, (list, tuple)):
+        for item in value:
+            yield from _texts(item)
+    elif isinstance(value, str):
+        yield value
+
+
+def _unfit(config: Mapping[str, Any]) -> Refusal | None:
+    """Why a text can't be a value of PVE's config: it would be read as another option, or as another line."""
+    for key, pattern in table.unfit_texts().items():
+        for text in _texts(config.get(key)):
+            if pattern.search(text):
+                what = "a control character" if pattern is LINES else "a comma or a control character"
+                return Refusal(
+                    Code.UNFIT_TEXT, f"{text!r} has {what}, which no value of PVE's config can hold", key=key
+                )
+    for text in config.get("lxc_options") or ():
+        found = rawlines.parse_line(str(text))
+        if found and marker.is_marker(found):
+            got = f"{str(text)!r} sets {marker.NAME}, which is reserved for this collection"
+            return Refusal(Code.RESERVED_LINE, got, "remove it", "lxc_options")
+        if found is None:
+            got = f"{str(text)!r} is not one line of the form 'lxc.key: value'"
+            return Refusal(Code.MALFORMED_LINE, got, key="lxc_options")
+    return None
