@@ -69,8 +69,8 @@ def plan(node: str, wanted: Mapping[str, Any], seen: Seen, applied: Any, ports: 
 
     Args:
         node: the node's name in the API's paths.
-        wanted: `options` and `rules` by level (`datacenter`, `node`), `groups`, `ipsets`, `aliases`, `management`; {}
-            undoes what was applied, the rules that keep the ways in open too.
+        wanted: `options` and `rules` by level (`datacenter`, `node`), `groups`, `ipsets`, `entry_comments`, `aliases`,
+            `management`; {} undoes what was applied, the rules that keep the ways in open too.
         seen: the current state.
         applied: what the record holds, in the same shape as the plan's.
         ports: on which the connection of this run comes in, besides the usual ones.
@@ -229,6 +229,9 @@ class _Work:
         """Keep the addresses of one set; `!` in front of one excludes it. PVE's own spelling names what goes."""
         base = f"{CLUSTER}/ipset/{quote(name, safe='')}"
         there = {canonical.set_entry(_entry(row)): str(row["cidr"]) for row in rows}
+        said = {canonical.set_entry(_entry(row)): str(row.get("comment") or "") for row in rows}
+        given = _by_name(self.wanted.get("entry_comments")).get(name) or {}
+        comments = {canonical.set_entry(entry): str(text).strip() for entry, text in given.items()}
         wanted = {canonical.set_entry(entry): entry for entry in entries}
         bare = {entry.lstrip("!") for entry in wanted}
         ours = {entry for entry in map(canonical.set_entry, before) if entry.lstrip("!") not in bare}
@@ -239,7 +242,12 @@ class _Work:
         for entry in wanted:
             if entry not in there:
                 params = {"cidr": entry.lstrip("!"), **({"nomatch": 1} if entry.startswith("!") else {})}
+                params.update({"comment": comments[entry]} if comments.get(entry) else {})
                 self.call("POST", base, params, f"IP set {name}: added {entry}")
+            elif entry in comments and comments[entry] != said[entry]:
+                params = {"comment": comments[entry], **({"nomatch": 1} if entry.startswith("!") else {})}
+                path = f"{base}/{quote(there[entry], safe='')}"
+                self.call("PUT", path, params, f"IP set {name}: comment of {entry} changed")
 
     def groups(self) -> None:
         """Keep the security groups, each a list of rules that others name."""

@@ -36,7 +36,9 @@ _WORDS = (
 _FIELD_OF = {word: name for word, _parameter, name in _WORDS}
 _FIELD_OF.update({"-proto": "proto", "--proto": "proto"})
 _FIELD_OF.update({f"-{word}": name for word, name in _FIELD_OF.items() if word.startswith("-") and len(word) > 3})
-TYPES = ("in", "out", "group")
+TYPES = ("in", "out", "forward", "group")
+# A guest has no traffic of others: PVE skips such a line of its file.
+GUEST_TYPES = ("in", "out", "group")
 
 
 @dataclass(frozen=True)
@@ -101,7 +103,7 @@ def parse_rule(text: str) -> Rule:
         raise ValueError("a rule has a direction and an action")
     kind, action = words[0].lower(), words[1]
     values: dict[str, Any] = {"comment": comment.strip() if mark else ""}
-    macro = _MACRO.match(action) if kind in ("in", "out") else None
+    macro = _MACRO.match(action) if kind in ("in", "out", "forward") else None
     if macro:
         values["macro"], action = macro.groups()
     options = words[2:]
@@ -141,9 +143,11 @@ def _reference(text: str) -> str:
 
 def _checked(rule: Rule) -> Rule:
     if rule.type not in TYPES:
-        raise ValueError(f"{rule.type} is none of in, out, group")
+        raise ValueError(f"{rule.type} is none of {', '.join(TYPES)}")
     if rule.type != "group" and rule.action.upper() not in ("ACCEPT", "DROP", "REJECT"):
         raise ValueError(f"{rule.action} is none of ACCEPT, DROP, REJECT")
+    if rule.type == "forward" and rule.action.upper() == "REJECT":
+        raise ValueError("PVE can't reject what it forwards, only DROP it")
     if rule.type == "group" and any((*rule.key[2:3], *rule.key[4:], rule.log)):
         raise ValueError("a group has its own rules, only iface, enable and comment stand beside its name")
     return rule
@@ -176,7 +180,9 @@ def parse_file(text: str) -> Firewall:
             options[option.group(1).lower()] = option.group(2)
         elif section == "rules":
             try:
-                rules.append(parse_rule(line))
+                rule = parse_rule(line)
             except ValueError:
                 continue  # PVE skips it too
+            if rule.type in GUEST_TYPES:
+                rules.append(rule)
     return Firewall(options, tuple(rules))

@@ -14,6 +14,7 @@ from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.checks.f
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.checks.subject import Checks, Subject
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.finding import Finding, Pointer, show
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.host.hostinterfaces import kind, words
+from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.host.hostrules import set_entry_text
 
 CHECKS = check = Checks()
 
@@ -176,9 +177,10 @@ def firewall_sets(subject: Subject) -> Iterator[Finding]:
     }
     for name, entries in sets.items() if isinstance(sets, dict) else ():
         seen: dict[str, int] = {}
-        for number, entry in enumerate(entries if isinstance(entries, list) else ()):
-            if not isinstance(entry, str):
+        for number, one in enumerate(entries if isinstance(entries, list) else ()):
+            if not isinstance(one, str) and not (isinstance(one, dict) and isinstance(one.get("cidr"), str)):
                 continue  # the schema reports it
+            entry = set_entry_text(one)
             where: Pointer = ("firewall", "ipsets", name, number)
             try:
                 canonical.check_set_entry(entry)

@@ -188,6 +188,34 @@ def test_what_pve_spells_differently_is_no_difference():
     assert [call.text() for call in gone.calls] == ["DELETE /cluster/firewall/ipset/office/2001%3Adb8%3A%3A%2F64"]
 
 
+def test_comments_of_a_sets_entries():
+    state = {
+        **copy.deepcopy(EMPTY),
+        "ipsets": {"office": [{"cidr": "192.0.2.9", "comment": "old"}, {"cidr": "10.0.0.0/8"}]},
+    }
+    wanted = {
+        "ipsets": {"office": ["192.0.2.9/32", "10.0.0.0/8", "!10.1.0.0/16"]},
+        "entry_comments": {"office": {"192.0.2.9/32": "printer", "!10.1.0.0/16": "guests"}},
+    }
+    made = node_firewall.plan("pve", wanted, seen(state), {})
+    assert [call.text() for call in made.calls if "/ipset" in call.path] == [
+        "PUT /cluster/firewall/ipset/office/192.0.2.9 comment=printer",
+        "POST /cluster/firewall/ipset/office cidr=10.1.0.0/16 comment=guests nomatch=1",
+    ]
+
+
+def test_what_is_forwarded_has_rules_and_a_policy():
+    rules = [{"type": "forward", "action": "ACCEPT", "proto": "tcp", "dport": 443}]
+    wanted = {
+        "options": {"datacenter": {"policy_forward": "DROP"}, "node": {"nftables": True}},
+        "rules": {"datacenter": rules, "node": []},
+    }
+    texts = [call.text() for call in plan(wanted, EMPTY).calls]
+    assert "PUT /cluster/firewall/options policy_forward=DROP" in texts
+    assert "PUT /nodes/pve/firewall/options nftables=1" in texts
+    assert any(text.startswith("POST /cluster/firewall/rules") and "type=forward" in text for text in texts)
+
+
 @pytest.mark.parametrize(
     ("part", "guests"),
     [("groups", "GROUP web -i net0"), ("ipsets", "IN ACCEPT -source +dc/office"), ("aliases", "-dest lan")],
