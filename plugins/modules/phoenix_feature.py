@@ -103,6 +103,18 @@ journal:
   returned: success
   type: list
   elements: dict
+  contains:
+    op:
+      description: V(node) for the state file on the node, V(feature) or V(application) for the ledger in the container.
+      type: str
+      sample: feature
+    what:
+      description: V(state), or what is recorded of which feature.
+      type: str
+      sample: record docker
+    params:
+      description: The word of the state; empty for others.
+      type: dict
 """
 
 import contextlib

@@ -159,6 +159,35 @@ journal:
   returned: always
   type: list
   elements: dict
+  contains:
+    op:
+      description:
+        - V(pve) for a call to PVE, V(node) for a write into this collection's files on the node.
+        - V(feature), V(application) or V(health) for what happens inside the container.
+      type: str
+      sample: pve
+    what:
+      description: The call with its path, the file, or the feature.
+      type: str
+      sample: PUT /nodes/pve/lxc/950/config
+    params:
+      description: Parameters of the call, or values of the file. Secrets are not among them.
+      type: dict
+    kind:
+      description:
+        - What the call does.
+        - Life of the container, V(create), V(destroy), V(clone), V(template), V(start), V(shutdown) and V(reboot).
+        - Configuration, V(config) and V(resize).
+        - Snapshots, V(snapshot), V(snapshot_delete) and V(rollback).
+        - Firewall, V(firewall_options), V(rule_add), V(rule_change) and V(rule_delete).
+      returned: when RV(journal[].op=pve)
+      type: str
+      sample: config
+    ctid:
+      description: CTID of the container that the call acts on; of a clone that of its source.
+      returned: when RV(journal[].op=pve)
+      type: int
+      sample: 950
 due_features:
   description: The features that are due now, with their reasons.
   returned: always

@@ -134,6 +134,30 @@ journal:
   returned: always
   type: list
   elements: dict
+  contains:
+    op:
+      description: V(pve), a call to PVE.
+      type: str
+      sample: pve
+    what:
+      description: The call with its path.
+      type: str
+      sample: POST /nodes/pve/aplinfo
+    params:
+      description: Parameters of the call.
+      type: dict
+    kind:
+      description:
+        - What the call does.
+        - V(download).
+      returned: when RV(journal[].op=pve)
+      type: str
+      sample: download
+    ctid:
+      description: V(0), since a download is for no single container.
+      returned: when RV(journal[].op=pve)
+      type: int
+      sample: 0
 """
 
 from typing import Any
