@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.host.declared_roles import of_sections
@@ -21,7 +21,7 @@ author: Phoenix Hypervisor contributors (@phoenix-hypervisor)
 description:
   - Gives the sections that the file has and that M(phoenix.hypervisor.phoenix_host_claims) compares with the records of
     a node. Each role declares its own in F(meta/phoenix_host.yml).
-positional: _input, role
+positional: _input, role, only
 options:
   _input:
     description: The document, as the inventory gives it to a node.
@@ -31,6 +31,10 @@ options:
     description: Only the sections of this role.
     type: str
     default: ""
+  only:
+    description: Only the sections with these keys. Without it, all.
+    type: list
+    elements: str
 """
 
 EXAMPLES = r"""
@@ -46,10 +50,11 @@ _value:
 """
 
 
-def chosen(config: Mapping[str, Any], role: str = "") -> dict[str, Any]:
+def chosen(config: Mapping[str, Any], role: str = "", only: Collection[str] | None = None) -> dict[str, Any]:
     """Document -> sections."""
     owners = of_sections(host_roles())
-    return {key: value for key, value in sections(config).items() if not role or owners[key] == role}
+    found = {key: value for key, value in sections(config).items() if not role or owners[key] == role}
+    return found if only is None else {key: value for key, value in found.items() if key in only}
 
 
 class FilterModule:

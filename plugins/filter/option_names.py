@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 DOCUMENTATION = r"""
@@ -17,13 +17,18 @@ author: Phoenix Hypervisor contributors (@phoenix-hypervisor)
 description:
   - An option is a word that begins with C(--). Its name is what follows, up to an equals sign, with hyphens rather than
     underscores.
-positional: _input
+  - The names of settings are options too.
+positional: _input, settings
 options:
   _input:
     description: The words.
     type: list
     elements: str
     required: true
+  settings:
+    description: Settings that become options, by their name.
+    type: dict
+    default: {}
 """
 
 EXAMPLES = r"""
@@ -40,9 +45,10 @@ _value:
 """
 
 
-def option_names(words: Iterable[str]) -> list[str]:
-    """Words -> names of options."""
-    options = (str(word).partition("=")[0] for word in words)
+def option_names(words: Iterable[str], settings: Mapping[str, Any] | None = None) -> list[str]:
+    """Words and settings -> names of options."""
+    options = [str(word).partition("=")[0] for word in words]
+    options += [f"--{name}" for name in settings or ()]
     return [option.lstrip("-").replace("_", "-") for option in options if option.startswith("--")]
 
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.status_rows import notes
+
 DOCUMENTATION = r"""
 name: settled_notes
 short_description: Collect the notes of observed containers that need no work
@@ -50,19 +52,13 @@ def settled_notes(nodes: Iterable[Mapping[str, Any]]) -> list[str]:
         due = {str(host) for host in facts.get("phoenix_due") or ()}
         for ctid, seen in (facts.get("phoenix_observed") or {}).items():
             if str(ctid) not in due:
-                lines += [(int(ctid), f"{ctid}{_name(seen)}: {note}") for note in _notes(seen)]
+                lines += [(int(ctid), f"{ctid}{_name(seen)}: {note}") for note in notes(seen.get("plan") or {})]
     return [line for _ctid, line in sorted(lines, key=lambda item: item[0])]
 
 
 def _name(seen: Mapping[str, Any]) -> str:
     name = seen.get("hostname") or seen.get("name")
     return f" ({name})" if name else ""
-
-
-def _notes(seen: Mapping[str, Any]) -> list[str]:
-    plan = seen.get("plan") or {}
-    waiting = [f"waits for a restart: {key}" for key in plan.get("waiting") or ()]
-    return [*map(str, plan.get("notes") or ()), *waiting]
 
 
 class FilterModule:

@@ -111,7 +111,7 @@ journal:
     what:
       description: V(state), or what is recorded of which feature.
       type: str
-      sample: record docker
+      sample: record example
     params:
       description: The word of the state; empty for others.
       type: dict

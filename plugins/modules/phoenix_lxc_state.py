@@ -233,8 +233,8 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container import states, summary
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.model import RECREATE, Wanted
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container import states
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.model import Wanted
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node import ending
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.audit import Audit
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.container.executor import Executor
@@ -247,9 +247,9 @@ from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.container
 )
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.container.observe import ObserveError, Observer
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.container.outcome import (
-    Outcome,
     StepError,
     next_step,
+    report,
 )
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.gpu import driver_files
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.guest.guest import GuestError
@@ -318,35 +318,6 @@ def wanted_from(params: dict[str, Any], node: str) -> Wanted:
         assignment=params["assignment"],
         run=str((params["run"] or {}).get("id", "manual")),
     )
-
-
-def report(wanted: Wanted, outcome: Outcome, check: bool) -> dict[str, Any]:
-    """The result that people and playbooks read."""
-    shown = outcome.first if check else outcome.last
-    journal = [entry.as_dict() for step in outcome.first.steps for entry in step.entries] if check else outcome.journal
-    lines = summary.summary(outcome.first)
-    title = f"container {wanted.ctid}: {outcome.first.state} -> {outcome.first.final_state}"
-    seen = outcome.seen
-    # What is to be recreated is not there to be looked into: its new self is predicted whole.
-    remade = check and any(step.disrupts == RECREATE for step in outcome.first.steps)
-    by_name = {feature["name"]: feature for feature in wanted.features}
-    return {
-        "changed": bool(journal),
-        "state": shown.final_state if check else shown.state,
-        "previous_state": outcome.first.state,
-        "plan": outcome.first.as_dict(),
-        "journal": journal,
-        "due_features": [{**by_name[item["name"]], **item} for item in shown.due_features],
-        "application_due": shown.application_due,
-        "application": wanted.application,
-        "health_due": shown.health_due,
-        "exists": seen.exists and not remade,
-        "running": seen.running and not remade,
-        "address": None if remade else seen.address,
-        "waiting": list(shown.waiting),
-        "notes": list(shown.notes),
-        "diff": [{"prepared": "\n".join([title, *lines]) + "\n"}] if lines else [],
-    }
 
 
 def undo(module: AnsibleModule, wanted: Wanted, executor: Executor, leases: Leases, run: dict[str, Any]) -> Any:

@@ -23,6 +23,12 @@ def unobserved(nodes: Iterable[Mapping[str, Any]], without_node: Iterable[str] =
     return {ctid: found[ctid] for ctid in sorted(found, key=int)}
 
 
+def notes(plan: Mapping[str, Any]) -> list[str]:
+    """Return what a plan notes for people: its notes, then the options that wait for a restart of the container."""
+    waiting = [f"waits for a restart: {key}" for key in plan.get("waiting") or ()]
+    return [*map(str, plan.get("notes") or ()), *waiting]
+
+
 def table(nodes: Iterable[Mapping[str, Any]], without_node: Iterable[str] = ()) -> list[str]:
     """Return the lines of a table, the head first. A container that could not be observed is a row too."""
     nodes = list(nodes)
@@ -42,12 +48,11 @@ def _row(ctid: str, seen: Mapping[str, Any]) -> tuple[str, ...]:
     state = seen.get("state") or seen.get("recorded_state") or ("absent" if not seen.get("exists") else "not ours")
     if plan.get("error") and seen.get("exists") and seen.get("ours") is False:
         state = "not ours"
-    notes = [f"waits for a restart: {key}" for key in plan.get("waiting", [])] + list(plan.get("notes", []))
     return (
         ctid,
         str(seen.get("hostname") or seen.get("name") or "-"),
         str(state),
         str(seen.get("address") or "-"),
         ",".join(seen.get("features") or []) or "-",
-        "; ".join([todo, *notes] if todo else notes) or "-",
+        "; ".join([todo, *notes(plan)] if todo else notes(plan)) or "-",
     )

@@ -7,7 +7,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 _RUNFILE = re.compile(r"-([0-9]+(?:\.[0-9]+)+)[^/]*\.run\Z")
 # What waits to be started again counts as running: it would start in the midst of a change.
@@ -28,6 +29,20 @@ def versions_of_library(paths: Iterable[str], library: str) -> list[str]:
     pattern = re.compile(re.escape(library) + r"\.([0-9]{3,}(?:\.[0-9]+)+)\Z")
     found = (pattern.search(path) for path in paths)
     return sorted({match[1] for match in found if match})
+
+
+def state(
+    paths: Iterable[str], library: str, version: str, tool: str, traces: Mapping[str, str], way: str
+) -> dict[str, Any]:
+    """Return which driver files show: its `versions`, the `ways` that left a trace, and whether it is `current`.
+
+    paths: the files that exist. traces: the way of each installation to the path that shows it. way: the wanted one.
+    """
+    found = set(paths)
+    versions = versions_of_library(found, library)
+    ways = [name for name, trace in traces.items() if trace in found]
+    current = versions == [version] and tool in found and not set(ways) - {way}
+    return {"versions": versions, "ways": ways, "current": current}
 
 
 def running_units(units: Sequence[str], answers: Iterable[str]) -> list[str]:

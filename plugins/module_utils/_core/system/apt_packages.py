@@ -125,3 +125,8 @@ def of_versions(text: str, names: str, versions: Iterable[str]) -> list[str]:
     rows = [line.split() for line in text.splitlines()]
     wanted, pattern = tuple(f"{version}-" for version in versions), re.compile(names)
     return [row[0] for row in rows if len(row) == 2 and pattern.match(row[0]) and row[1].startswith(wanted)]
+
+
+def of_version(names: Iterable[str], version: str) -> list[str]:
+    """Return specifications of packages that have a version, of any revision."""
+    return [f"{name}={version}-*" for name in names]

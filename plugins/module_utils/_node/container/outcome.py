@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..._core.container import states
-from ..._core.container.model import Observation, Plan, Step
+from ..._core.container import states, summary
+from ..._core.container.model import RECREATE, Observation, Plan, Step, Wanted
 from ..._core.pve.words.advice import advice
 from ..._core.pve.words.faults import decode
 from ..pve.client import PveError
@@ -46,3 +46,32 @@ class StepError(Exception):
         self.journal = journal
         reached = "before there was a container" if state == states.DEFINED else f"in state {state}"
         super().__init__(f"{step.kind} failed {reached}: {error}{next_step(ctid, error)}")
+
+
+def report(wanted: Wanted, outcome: Outcome, check: bool) -> dict[str, Any]:
+    """The result that people and playbooks read."""
+    shown = outcome.first if check else outcome.last
+    journal = [entry.as_dict() for step in outcome.first.steps for entry in step.entries] if check else outcome.journal
+    lines = summary.summary(outcome.first)
+    title = f"container {wanted.ctid}: {outcome.first.state} -> {outcome.first.final_state}"
+    seen = outcome.seen
+    # What is to be recreated is not there to be looked into: its new self is predicted whole.
+    remade = check and any(step.disrupts == RECREATE for step in outcome.first.steps)
+    by_name = {feature["name"]: feature for feature in wanted.features}
+    return {
+        "changed": bool(journal),
+        "state": shown.final_state if check else shown.state,
+        "previous_state": outcome.first.state,
+        "plan": outcome.first.as_dict(),
+        "journal": journal,
+        "due_features": [{**by_name[item["name"]], **item} for item in shown.due_features],
+        "application_due": shown.application_due,
+        "application": wanted.application,
+        "health_due": shown.health_due,
+        "exists": seen.exists and not remade,
+        "running": seen.running and not remade,
+        "address": None if remade else seen.address,
+        "waiting": list(shown.waiting),
+        "notes": list(shown.notes),
+        "diff": [{"prepared": "\n".join([title, *lines]) + "\n"}] if lines else [],
+    }

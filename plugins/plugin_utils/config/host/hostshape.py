@@ -13,6 +13,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.host import share_plan
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.host.declared_roles import TRACES
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.system import sudoers
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.host import (
@@ -61,8 +62,8 @@ def host_config(config: Mapping[str, Any]) -> dict[str, Any]:
         "arc_max": hoststorage.arc_max(config.get("zfs", {})),
         "exports": [export(item, config) for item in nfs_exports(config.get("nfs", {}))],
         "shares": [share(item, config) for item in config.get("samba", {}).get("shares", ())],
-        "samba_users": samba_users(config.get("samba", {})),
-        "sections": sections(config),
+        "exports_record": share_plan.TOLD,
+        "samba_passwords": samba_passwords(config.get("samba", {})),
         "traces": dict(TRACES),
         "shared_volumes": [volume(name, item) for name, item in config.get("shared_volumes", {}).items()],
     }
@@ -315,12 +316,12 @@ def _parameter(value: Any) -> str:
     return _MASK[value] if isinstance(value, bool) else str(value)
 
 
-def samba_users(samba: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The accounts with a Samba password: `name`, and `password`, which is '' when the file has none."""
+def samba_passwords(samba: Mapping[str, Any]) -> dict[str, Any]:
+    """The accounts with a Samba password to it, which is '' when the file has none."""
     users = {user["name"]: user.get("password", "") for user in samba.get("users", ())}
     if samba.get("user"):
         users.setdefault(samba["user"], "")
-    return [{"name": name, "password": password} for name, password in users.items()]
+    return users
 
 
 # The first host ID of unprivileged containers, as PVE gives it (lxc.idmap u 0 100000 65536).

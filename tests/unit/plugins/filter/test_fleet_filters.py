@@ -10,6 +10,15 @@ from ansible_collections.phoenix.hypervisor.plugins.filter.settled_notes import 
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container import status_rows
 
 
+def test_the_notes_of_a_plan_come_before_what_waits():
+    assert status_rows.notes({"notes": ["held"], "waiting": ["memory", "cores"]}) == [
+        "held",
+        "waits for a restart: memory",
+        "waits for a restart: cores",
+    ]
+    assert status_rows.notes({"notes": None}) == []
+
+
 def test_every_note_of_a_container_without_work_is_a_line():
     facts = {
         "phoenix_due": ["951"],

@@ -37,6 +37,33 @@ def test_versions_of_a_library() -> None:
     assert driver_versions.versions_of_library(paths, "libcuda.so") == ["570.124.06", "575.51.03"]
 
 
+STATE = {
+    "library": "libx.so",
+    "version": "570.1.2",
+    "tool": "/usr/bin/x-smi",
+    "traces": {"runfile": "/usr/bin/x-uninstall", "packages": "/etc/apt/preferences.d/x"},
+}
+LIBRARY, TOOL, RUNFILE, PACKAGES = "/usr/lib/libx.so.570.1.2", "/usr/bin/x-smi", *STATE["traces"].values()
+
+
+@pytest.mark.parametrize(
+    ("paths", "current", "ways"),
+    [
+        ([LIBRARY, TOOL, RUNFILE], True, ["runfile"]),
+        ([LIBRARY, TOOL], True, []),  # made by hand
+        ([LIBRARY, RUNFILE], False, ["runfile"]),  # cut off before the tool
+        ([TOOL, RUNFILE], False, ["runfile"]),
+        ([LIBRARY, "/usr/lib64/libx.so.560.9", TOOL, RUNFILE], False, ["runfile"]),
+        ([LIBRARY, TOOL, PACKAGES], False, ["packages"]),  # the other way
+        ([LIBRARY, TOOL, RUNFILE, PACKAGES], False, ["runfile", "packages"]),
+        ([], False, []),
+    ],
+)
+def test_a_driver_is_current_by_its_files(paths: list[str], current: bool, ways: list[str]) -> None:
+    found = driver_versions.state(paths, way="runfile", **STATE)
+    assert (found["current"], found["ways"]) == (current, ways)
+
+
 def test_units_that_run_or_are_about_to() -> None:
     units = ["a.service", "b.service", "c.service", "d.service"]
     assert driver_versions.running_units(units, ["active", "inactive", "activating", "failed"]) == [

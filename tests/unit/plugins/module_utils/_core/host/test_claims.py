@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.host import ownership, sections
-from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.host.hostshape import host_config
+from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.host import hostshape
 
 ITEMS = st.dictionaries(st.sampled_from("abcd"), st.sampled_from("12"), max_size=4)
 
@@ -126,7 +126,7 @@ HOST: dict[str, Any] = {
 
 def items(document: Any) -> dict[str, dict[str, Any]]:
     """The items of each section of a file."""
-    return {name: sections.wanted(name, shape) for name, shape in host_config(document)["sections"].items()}
+    return {name: sections.wanted(name, shape) for name, shape in hostshape.sections(document).items()}
 
 
 def test_a_section_that_is_absent_is_not_managed_and_an_empty_one_has_no_items():
@@ -185,7 +185,7 @@ def test_two_inventories_that_set_an_item_differently(section: str, path: list[A
 def test_a_firewall_survives_its_record():
     wanted = items(HOST)["firewall"]
     applied = sections.firewall_applied(wanted)
-    shape = host_config(HOST)["sections"]["firewall"]
+    shape = hostshape.sections(HOST)["firewall"]
     back = sections.firewall_items(applied, shape)
     bare = {key: {k: v for k, v in one.items() if k != "made"} if isinstance(one, dict) else one
             for key, one in back.items()}  # fmt: skip  # laid out to be read
