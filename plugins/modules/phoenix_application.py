@@ -187,12 +187,12 @@ would_run:
   type: str
 """
 
+import functools
 import hashlib
 import json
 import os
 import re
 import socket
-import sys
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -200,7 +200,8 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container import environment as core
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._node import ending
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.entry import run_module
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.failure import NodeError, about, failing
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.guest import application_run as node
 
 PATHS = node.Paths()
@@ -294,6 +295,7 @@ def health_failure(health: Mapping[str, Any]) -> str:
     return f"health check failed {health['attempts']} times, at last it {how}.{last_lines(health['output'])}"
 
 
+@failing(kinds=(OSError, ValueError))
 def act(params: Mapping[str, Any]) -> tuple[dict[str, Any], str]:
     """Run what there is to run. Returns (result, message of a failure or an empty text)."""
     result = {"changed": False}
@@ -326,11 +328,31 @@ def hide(module: AnsibleModule) -> dict[str, Any]:
     return {"module_args": shown}
 
 
-@ending.in_words
+def work(tokens: list[str], module: AnsibleModule) -> dict[str, Any]:
+    """Run the script and the health check, and note in `tokens` the result that the caller gets."""
+    invocation = hide(module)
+    with about("", invocation=invocation):
+        if module.check_mode:
+            name = shown_name(module.params) if module.params["script"] else ""
+            return {"changed": bool(module.params["script"]), "would_run": name, "invocation": invocation}
+        result, failure = act(module.params)
+        tokens += [result["script"]["token"]] if "script" in result else []
+        if failure:
+            raise NodeError(failure, **result)
+    return {**result, "invocation": invocation}
+
+
+def acknowledge(tokens: list[str]) -> None:
+    """For callers without an attempt. When nobody listens, this is not reached, and the next call adopts the result."""
+    for token in tokens:
+        node.acknowledge(PATHS, token)
+
+
 def main() -> None:
     """Module entry point."""
-    module = AnsibleModule(
-        argument_spec={
+    tokens: list[str] = []
+    run_module(
+        {
             "script": {"type": "path"},
             "name": {"type": "str"},
             "digest": {"type": "str"},
@@ -351,26 +373,9 @@ def main() -> None:
                 },
             },
         },
-        supports_check_mode=True,
+        functools.partial(work, tokens),
+        delivered=functools.partial(acknowledge, tokens),
     )
-    invocation = hide(module)
-    if module.check_mode:
-        name = shown_name(module.params) if module.params["script"] else ""
-        module.exit_json(changed=bool(module.params["script"]), would_run=name, invocation=invocation)
-    try:
-        result, failure = act(module.params)
-    except (node.ApplicationError, OSError, ValueError) as error:
-        module.fail_json(msg=str(error), invocation=invocation)
-    try:
-        if failure:
-            module.fail_json(msg=failure, invocation=invocation, **result)
-        module.exit_json(invocation=invocation, **result)
-    except SystemExit:
-        # For callers without an attempt. When nobody listens, writing fails, and the next call adopts the result.
-        sys.stdout.flush()
-        if "script" in result:
-            node.acknowledge(PATHS, result["script"]["token"])
-        raise
 
 
 if __name__ == "__main__":

@@ -71,40 +71,41 @@ refused:
   type: bool
 """
 
+
+from typing import Any
+
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.host.credentials import openpgp
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._node import ending
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.entry import run_module
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.failure import failing
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.system import apt_keys
 
 
-@ending.in_words
+def work(module: AnsibleModule) -> dict[str, Any]:
+    """Compare, and write unless in check mode."""
+    params = module.params
+    with failing("the key can't be had", where=params["url"] or "content", kinds=(OSError, ValueError)):
+        key = apt_keys.keep(
+            module, params["dest"], params["url"], params["content"], params["fingerprints"], params["timeout"]
+        )
+    return {"changed": key.changed, "path": params["dest"], "fingerprints": key.fingerprints}
+
+
 def main() -> None:
     """Module entry point."""
-    module = AnsibleModule(
-        argument_spec={
+    run_module(
+        {
             "url": {"type": "str"},
             "content": {"type": "str"},
             "fingerprints": {"type": "list", "elements": "str", "no_log": False},  # public
             "dest": {"type": "path", "required": True},
             "timeout": {"type": "int", "default": 30},
         },
+        work,
         mutually_exclusive=[("url", "content")],
         required_one_of=[("url", "content")],
         required_by={"url": ["fingerprints"]},
-        supports_check_mode=True,
     )
-    params = module.params
-    where = params["url"] or "content"
-    try:
-        key = apt_keys.keep(
-            module, params["dest"], params["url"], params["content"], params["fingerprints"], params["timeout"]
-        )
-    except openpgp.KeyFileError as error:
-        module.fail_json(msg=str(error), refused=True)
-    except (OSError, ValueError) as error:
-        module.fail_json(msg=f"{where}: the key can't be had: {error}")
-    module.exit_json(changed=key.changed, path=params["dest"], fingerprints=key.fingerprints)
 
 
 if __name__ == "__main__":

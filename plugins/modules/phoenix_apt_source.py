@@ -88,7 +88,8 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.host.credentials import openpgp
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.system import apt_sources_text
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._node import ending
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.entry import run_module
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.failure import failing
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.system import apt_keys, root_files
 
 PRESENT = ["uri", "suites", "key_url", "key_fingerprints"]
@@ -115,6 +116,12 @@ def key_changes(module: AnsibleModule, keyring: str) -> bool:
 
 
 def work(module: AnsibleModule) -> dict[str, Any]:
+    """Compare, and write unless in check mode."""
+    with failing(f"the source {module.params['name']} can't be kept", kinds=(OSError, ValueError)):
+        return keep(module)
+
+
+def keep(module: AnsibleModule) -> dict[str, Any]:
     """Compare, and write unless in check mode. Raises OSError, ValueError and KeyFileError."""
     params = module.params
     path = apt_sources_text.path(params["name"])
@@ -136,11 +143,10 @@ def work(module: AnsibleModule) -> dict[str, Any]:
     return {"changed": key_changed or differs, "path": path, "diff": diff}
 
 
-@ending.in_words
 def main() -> None:
     """Module entry point."""
-    module = AnsibleModule(
-        argument_spec={
+    run_module(
+        {
             "name": {"type": "str", "required": True},
             "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
             "uri": {"type": "str"},
@@ -152,16 +158,9 @@ def main() -> None:
             "retries": {"type": "int", "default": 3},
             "delay": {"type": "int", "default": 5},
         },
+        work,
         required_if=[("state", "present", PRESENT)],
-        supports_check_mode=True,
     )
-    try:
-        result = work(module)
-    except openpgp.KeyFileError as error:
-        module.fail_json(msg=str(error), refused=True)
-    except (OSError, ValueError) as error:
-        module.fail_json(msg=f"the source {module.params['name']} can't be kept: {error}")
-    module.exit_json(**result)
 
 
 if __name__ == "__main__":

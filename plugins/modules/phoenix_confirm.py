@@ -60,17 +60,15 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.host import self_revert
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._node import ending
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.entry import run_module
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.failure import failing
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.host import inforce, session
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.host.revert_timer import Change, RevertError
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.pve.client import PveError
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.pve.local_client import UnavailableError
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.store import StoreError
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.host.revert_timer import Change
 
 OUTCOMES = {self_revert.CONFIRMED: "confirmed", self_revert.REVERTED: "reverted"}
 
 
-def work(name: str, token: str, look: bool) -> dict[str, Any]:
+def step(name: str, token: str, look: bool) -> dict[str, Any]:
     """One look, and one step when it can be made."""
     change = Change(self_revert.KINDS[name])
     facts, phase = change.facts(), change.phase()
@@ -95,24 +93,25 @@ def work(name: str, token: str, look: bool) -> dict[str, Any]:
     return {"outcome": OUTCOMES.get(phase, "unknown"), **({"reason": facts["failed"]} if facts.get("failed") else {})}
 
 
-@ending.in_words
+@failing(kinds=(OSError, subprocess.SubprocessError))
+def work(module: AnsibleModule) -> dict[str, Any]:
+    """Make the next step, unless in check mode."""
+    if module.check_mode:
+        return {"changed": False, "outcome": "unknown"}
+    result = step(module.params["change"], module.params["token"], module.params["look"])
+    return {"changed": result["outcome"] == "confirmed", **result}
+
+
 def main() -> None:
     """Module entry point."""
-    module = AnsibleModule(
-        argument_spec={
+    run_module(
+        {
             "change": {"type": "str", "choices": ["network", "firewall"], "required": True},
             "token": {"type": "str", "required": True, "no_log": False},  # a name
             "look": {"type": "bool", "default": False},
         },
-        supports_check_mode=True,
+        work,
     )
-    if module.check_mode:
-        module.exit_json(changed=False, outcome="unknown")
-    try:
-        result = work(module.params["change"], module.params["token"], module.params["look"])
-    except (RevertError, StoreError, PveError, UnavailableError, OSError, subprocess.SubprocessError) as error:
-        module.fail_json(msg=str(error))
-    module.exit_json(changed=result["outcome"] == "confirmed", **result)
 
 
 if __name__ == "__main__":

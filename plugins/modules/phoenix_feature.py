@@ -127,17 +127,13 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container import ledger as ledgers
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container import states
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.plan import guard
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._node import ending
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.audit import Audit
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.container import identity, observe
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.container.lease import (
-    LeaseBusyError,
-    LeaseHeldError,
-    LeaseLostError,
-    Leases,
-)
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.container.lease import Leases
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.entry import run_module
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.failure import about
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.guest import featurecheck, guest, guestnetwork
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.store import Store, StoreError
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.store import Store
 
 MAX_OUTPUT = 8192
 OPERATIONS = ["ask", "begin", "record", "fail", "forget", "network"]
@@ -289,11 +285,16 @@ def act(module: AnsibleModule, hold: contextlib.ExitStack) -> dict[str, Any]:
     return {"changed": bool(journal), "ledger": after, "journal": journal, "attempt": attempt}
 
 
-@ending.in_words
+def work(module: AnsibleModule) -> dict[str, Any]:
+    """Do one operation. The lease is held until its end."""
+    with about(f"container {module.params['ctid']}"), contextlib.ExitStack() as hold:
+        return act(module, hold)
+
+
 def main() -> None:
     """Module entry point."""
-    module = AnsibleModule(
-        argument_spec={
+    run_module(
+        {
             "ctid": {"type": "int", "required": True},
             "operation": {"type": "str", "choices": OPERATIONS, "default": "ask"},
             "kind": {"type": "str", "choices": ["feature", "application", "health"], "default": "feature"},
@@ -313,23 +314,8 @@ def main() -> None:
             "run": {"type": "dict", "default": {}},
             "dead_runs": {"type": "list", "elements": "str", "default": []},
         },
-        supports_check_mode=True,
+        work,
     )
-    try:
-        with contextlib.ExitStack() as hold:
-            result = act(module, hold)
-    except LeaseHeldError as error:
-        module.fail_json(msg=str(error), holder=error.holder)
-    except (
-        LeaseBusyError,
-        LeaseLostError,
-        StoreError,
-        guest.GuestError,
-        identity.ForeignError,
-        observe.ObserveError,
-    ) as error:
-        module.fail_json(msg=f"container {module.params['ctid']}: {error}")
-    module.exit_json(**result)
 
 
 if __name__ == "__main__":

@@ -77,7 +77,8 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._node import ending
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.entry import run_module
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.failure import NodeError, failing
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.system import root_files
 
 FILE = {
@@ -89,20 +90,21 @@ FILE = {
 
 
 def modes(module: AnsibleModule) -> dict[str, int]:
-    """Return the mode of each file; end the module where one is no octal number."""
+    """Return the mode of each file. Raises NodeError where one is no octal number."""
     found = {}
     for one in module.params["files"]:
         try:
             found[one["path"]] = int(one["mode"], 8)
         except ValueError:
-            module.fail_json(
-                msg=f'mode of "{one["path"]}": got "{one["mode"]}", expected an octal number such as "0644"'
-            )
+            raise NodeError(
+                f'mode of "{one["path"]}": got "{one["mode"]}", expected an octal number such as "0644"'
+            ) from None
     return found
 
 
+@failing(where="a file", remedy="expected a file that root can replace")
 def work(module: AnsibleModule) -> dict[str, Any]:
-    """Compare, and write unless in check mode. Raises OSError."""
+    """Compare, and write unless in check mode."""
     octal = modes(module)
     written, removed, diff = [], [], []
     for one in module.params["files"]:
@@ -125,21 +127,15 @@ def work(module: AnsibleModule) -> dict[str, Any]:
     return {"changed": bool(written or removed), "written": written, "removed": removed, "diff": diff}
 
 
-@ending.in_words
 def main() -> None:
     """Module entry point."""
-    module = AnsibleModule(
-        argument_spec={
+    run_module(
+        {
             "files": {"type": "list", "elements": "dict", "options": FILE, "default": []},
             "absent": {"type": "list", "elements": "path", "default": []},
         },
-        supports_check_mode=True,
+        work,
     )
-    try:
-        result = work(module)
-    except OSError as error:
-        module.fail_json(msg=f"{error.filename or 'a file'}: {error.strerror}; expected a file that root can replace")
-    module.exit_json(**result)
 
 
 if __name__ == "__main__":

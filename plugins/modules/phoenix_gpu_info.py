@@ -94,10 +94,13 @@ processes:
       type: str
 """
 
+from typing import Any
+
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.gpu.devices import Gpus
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._node import ending
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.entry import run_module
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.failure import NodeError, failing
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.gpu import driver_files, gpuusers
 
 
@@ -111,33 +114,21 @@ def _gpus(module: AnsibleModule) -> Gpus:
         if gpus.vendor.device_class == name:
             return gpus
     known = ", ".join(gpus.vendor.device_class for gpus in found)
-    return module.fail_json(msg=f'device_class "{name}" is not known; expected one of: {known}')
+    raise NodeError(f'device_class "{name}" is not known; expected one of: {known}')
 
 
-@ending.in_words
-def main() -> None:
-    """Module entry point."""
-    module = AnsibleModule(
-        argument_spec={
-            "device_class": {"type": "str"},
-            "ctid": {"type": "int"},
-            "everybody": {"type": "bool", "default": False},
-        },
-        mutually_exclusive=[("ctid", "everybody")],
-        supports_check_mode=True,
-    )
+def work(module: AnsibleModule) -> dict[str, Any]:
+    """Return the node's GPUs, and the processes that use them where they are asked for."""
     node = _gpus(module)
     ctid = module.params["ctid"]
-    try:
+    where = f"container {ctid}" if ctid is not None else "the node"
+    with failing(f"the processes of {where} can't be read"):
         init = 1 if module.params["everybody"] else None if ctid is None else gpuusers.init_of(ctid)
         processes = [] if init is None else gpuusers.users(init, node.vendor, node.devices)
-    except OSError as error:
-        where = f"container {ctid}" if ctid is not None else "the node"
-        module.fail_json(msg=f"the processes of {where} can't be read: {error}")
-    module.exit_json(
-        changed=False,
-        driver=node.version,
-        gpus=[
+    return {
+        "changed": False,
+        "driver": node.version,
+        "gpus": [
             {
                 "index": index,
                 "address": gpu.address,
@@ -147,7 +138,7 @@ def main() -> None:
             }
             for index, gpu in enumerate(node.gpus)
         ],
-        processes=[
+        "processes": [
             {
                 "pid": user.pid,
                 "name": user.name,
@@ -157,6 +148,19 @@ def main() -> None:
             }
             for user in processes
         ],
+    }
+
+
+def main() -> None:
+    """Module entry point."""
+    run_module(
+        {
+            "device_class": {"type": "str"},
+            "ctid": {"type": "int"},
+            "everybody": {"type": "bool", "default": False},
+        },
+        work,
+        mutually_exclusive=[("ctid", "everybody")],
     )
 
 

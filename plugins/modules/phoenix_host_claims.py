@@ -87,14 +87,15 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.host import ownership, sections
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._node import ending
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.entry import run_module
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.failure import NodeError, failing
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.host import claimed
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.host import section_records as records
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.store import StoreError
 
 MERGED = ("ntp", "sysctl")
 
 
+@failing("the records of this node can't be read or written")
 def work(module: AnsibleModule) -> dict[str, Any]:
     """Compare, and write the records when told to."""
     params = module.params
@@ -123,37 +124,29 @@ def work(module: AnsibleModule) -> dict[str, Any]:
 
 
 def _refuse_a_stranger(module: AnsibleModule, inventory: str) -> None:
-    """End the module when the derived id is that of an inventory with entirely other containers."""
+    """Raise NodeError when the derived id is that of an inventory with entirely other containers."""
     now, before = set(module.params["ctids"]), set(records.seen().get(inventory) or ())
     if now and before and not now & before:
-        module.fail_json(
-            msg=f'Nothing is touched: this node knows an inventory "{inventory}" with the containers '
+        raise NodeError(
+            f'Nothing is touched: this node knows an inventory "{inventory}" with the containers '
             f"{', '.join(map(str, sorted(before)))}, and this one has none of them. Its id is derived from the names "
             "of its files, which two inventories can share. Add a line such as `inventory_id: office` to this "
             f"inventory source; if it is the same inventory with other containers, `inventory_id: {inventory}`."
         )
 
 
-@ending.in_words
 def main() -> None:
     """Module entry point."""
-    module = AnsibleModule(
-        argument_spec={
+    run_module(
+        {
             "sections": {"type": "dict", "required": True},
             "state": {"type": "str", "choices": ["judged", "begun", "recorded"], "default": "judged"},
             "explicit": {"type": "bool", "default": True},
             "ctids": {"type": "list", "elements": "int", "default": []},
             **claimed.OPTIONS,
         },
-        supports_check_mode=True,
+        work,
     )
-    try:
-        result = work(module)
-    except StoreError as error:
-        module.fail_json(msg=str(error))
-    except OSError as error:
-        module.fail_json(msg=f"the records of this node can't be read or written: {error}")
-    module.exit_json(**result)
 
 
 if __name__ == "__main__":

@@ -48,7 +48,8 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._node import ending
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.entry import run_module
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.failure import NodeError
 
 TOOL = "/usr/sbin/update-initramfs"
 IMAGES = "/boot/initrd.img-"
@@ -84,25 +85,23 @@ def work(module: AnsibleModule) -> dict[str, Any]:
     if due and not module.check_mode:
         code, out, error = module.run_command([TOOL, "-u", "-k", "all"])
         if code:
-            module.fail_json(
-                msg=f"{TOOL} ended with {code}: {(error.strip() or out.strip())[-2000:]}. Correct what it names, "
+            raise NodeError(
+                f"{TOOL} ended with {code}: {(error.strip() or out.strip())[-2000:]}. Correct what it names, "
                 "then run again: the initramfs is updated then."
             )
     diff = {"prepared": "update-initramfs -u -k all\n"} if due else {}
     return {"changed": due, "image": image, **({"diff": diff} if due else {})}
 
 
-@ending.in_words
 def main() -> None:
     """Module entry point."""
-    module = AnsibleModule(
-        argument_spec={
+    run_module(
+        {
             "files": {"type": "list", "elements": "path", "required": True},
             "due": {"type": "bool", "default": False},
         },
-        supports_check_mode=True,
+        work,
     )
-    module.exit_json(**work(module))
 
 
 if __name__ == "__main__":

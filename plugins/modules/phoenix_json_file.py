@@ -77,7 +77,8 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.system import json_merge
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._node import ending
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.entry import run_module
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.failure import NodeError, failing
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.system import root_files
 
 
@@ -87,11 +88,23 @@ def changed_at(path: str) -> int:
 
 
 def work(module: AnsibleModule) -> dict[str, Any]:
-    """Merge, and write unless in check mode. Raises OSError and NoObjectError."""
+    """Merge, and write unless in check mode."""
     path = module.params["path"]
+    with failing(where=path, remedy="expected a file that root can replace"):
+        return keep(module, path)
+
+
+def keep(module: AnsibleModule, path: str) -> dict[str, Any]:
+    """Merge, and write unless in check mode. Raises OSError."""
     seen = root_files.read(path)
     before = seen.content or ""
-    present = json_merge.parse(before)
+    try:
+        present = json_merge.parse(before)
+    except json_merge.NoObjectError as error:
+        raise NodeError(
+            f"{path} holds no JSON object ({error}): expected one, to merge keys into. Correct or remove the file. "
+            "It is not changed."
+        ) from None
     value = json_merge.merged(present, module.params["merge"])
     # An empty object needs no file.
     changed = value != present
@@ -111,29 +124,17 @@ def work(module: AnsibleModule) -> dict[str, Any]:
     }
 
 
-@ending.in_words
 def main() -> None:
     """Module entry point."""
-    module = AnsibleModule(
-        argument_spec={
+    run_module(
+        {
             "path": {"type": "path", "required": True},
             "merge": {"type": "dict", "required": True},
             "validate": {"type": "str"},
             "reference": {"type": "path"},
         },
-        supports_check_mode=True,
+        work,
     )
-    path = module.params["path"]
-    try:
-        result = work(module)
-    except json_merge.NoObjectError as error:
-        module.fail_json(
-            msg=f"{path} holds no JSON object ({error}): expected one, to merge keys into. Correct or remove the file. "
-            "It is not changed."
-        )
-    except OSError as error:
-        module.fail_json(msg=f"{error.filename or path}: {error.strerror}; expected a file that root can replace")
-    module.exit_json(**result)
 
 
 if __name__ == "__main__":

@@ -120,12 +120,14 @@ from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container
     Wanted,
 )
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.plan import instance, planner
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._node import ending, root
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node import root
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.container import identity, observe
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.entry import run_module
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.failure import NodeError
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.gpu import driver_files
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.pve.client import PveError
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.pve.pvesh import open_client
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.store import Store, StoreError
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.store import Store
 
 
 def wanted_from(item: dict[str, Any], node: str) -> Wanted:
@@ -197,6 +199,14 @@ def describe(wanted: Wanted, seen: Observation, record: Record, plan: Plan | Non
 
 def work(module: AnsibleModule) -> dict[str, Any]:
     """Observe, and plan where a configuration is given."""
+    problem = root.lacking(os.uname().nodename)
+    if problem:
+        raise NodeError(problem)
+    return survey(module)
+
+
+def survey(module: AnsibleModule) -> dict[str, Any]:
+    """Observe each container, and plan for it. A fault of one container is a part of its result."""
     store = Store()
     observer = observe.Observer()
     items = module.params["containers"]
@@ -263,24 +273,15 @@ def unobserved(text: str) -> dict[str, Any]:
     return {**nothing, "features": [], "volumes": [], "due": True, "error": text}
 
 
-@ending.in_words
 def main() -> None:
     """Module entry point."""
-    module = AnsibleModule(
-        argument_spec={
+    run_module(
+        {
             "containers": {"type": "list", "elements": "dict"},
             "ctids": {"type": "list", "elements": "int"},
         },
-        supports_check_mode=True,
+        work,
     )
-    problem = root.lacking(os.uname().nodename)
-    if problem:
-        module.fail_json(msg=problem)
-    try:
-        result = work(module)
-    except (observe.ObserveError, PveError, StoreError) as error:
-        module.fail_json(msg=str(error))
-    module.exit_json(**result)
 
 
 if __name__ == "__main__":

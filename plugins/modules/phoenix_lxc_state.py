@@ -235,27 +235,16 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container import states
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.model import Wanted
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._node import ending
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.audit import Audit
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.container.executor import Executor
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.container.identity import ForeignError
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.container.lease import (
-    LeaseBusyError,
-    LeaseHeldError,
-    LeaseLostError,
-    Leases,
-)
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.container.observe import ObserveError, Observer
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.container.outcome import (
-    StepError,
-    next_step,
-    report,
-)
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.container.lease import Leases
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.container.observe import Observer
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.container.outcome import on_container, report
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.entry import run_module
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.failure import NodeError
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.gpu import driver_files
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.guest.guest import GuestError
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.pve.client import PveError
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.pve.pvesh import open_client
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.store import Store, StoreError
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.store import Store
 
 
 def argument_spec() -> dict[str, Any]:
@@ -334,6 +323,15 @@ def undo(module: AnsibleModule, wanted: Wanted, executor: Executor, leases: Leas
 
 def work(module: AnsibleModule) -> dict[str, Any]:
     """Lease, plan, act, report."""
+    with on_container(module.params["ctid"]):
+        result, refusal = act(module)
+    if refusal:
+        raise NodeError(refusal, **result)
+    return result
+
+
+def act(module: AnsibleModule) -> tuple[dict[str, Any], str | None]:
+    """Lease, plan and act. Returns the result and why the plan was refused."""
     observer = Observer()
     wanted = driver_files.complete(wanted_from(module.params, observer.node))
     run = module.params["run"] or {"id": "manual"}
@@ -351,7 +349,7 @@ def work(module: AnsibleModule) -> dict[str, Any]:
         guard=(lambda: None) if module.check_mode else (lambda: leases.check(wanted.ctid, run)),
     )
     if module.params["failed"]:
-        return undo(module, wanted, executor, leases, run)
+        return undo(module, wanted, executor, leases, run), None
     if module.check_mode:
         outcome = executor.run(wanted, check=True)
     else:
@@ -369,31 +367,16 @@ def work(module: AnsibleModule) -> dict[str, Any]:
         module.warn(warning)
     result = report(wanted, outcome, module.check_mode)
     error = outcome.first.error or outcome.last.error
-    if error:
-        if not module.check_mode:
-            audit.write(wanted.ctid, "plan", "refused", level="ERROR", extras={"error": error})
-        module.fail_json(msg=error, **dict(result, changed=bool(outcome.journal)))
-    return result
+    if not error:
+        return result, None
+    if not module.check_mode:
+        audit.write(wanted.ctid, "plan", "refused", level="ERROR", extras={"error": error})
+    return {**result, "changed": bool(outcome.journal)}, error
 
 
-@ending.in_words
 def main() -> None:
     """Module entry point."""
-    module = AnsibleModule(argument_spec=argument_spec(), supports_check_mode=True)
-    try:
-        result = work(module)
-    except LeaseHeldError as error:
-        module.fail_json(msg=str(error), holder=error.holder)
-    except StepError as error:
-        module.fail_json(
-            msg=f"container {module.params['ctid']}: {error}. Run it again to resume from there",
-            state=error.state,
-            journal=error.journal,
-            changed=bool(error.journal),
-        )
-    except (ForeignError, LeaseBusyError, LeaseLostError, ObserveError, StoreError, PveError, GuestError) as error:
-        module.fail_json(msg=f"container {module.params['ctid']}: {error}{next_step(module.params['ctid'], error)}")
-    module.exit_json(**result)
+    run_module(argument_spec(), work)
 
 
 if __name__ == "__main__":

@@ -86,10 +86,10 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.host.model_files import Model, ModelError
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._node import ending
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.host.model_files import Model
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.entry import run_module
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.failure import failing
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.models.model_store import Fetch, Store
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.store import StoreError
 
 
 def wanted(item: dict[str, Any]) -> Model:
@@ -103,7 +103,17 @@ def wanted(item: dict[str, Any]) -> Model:
     )
 
 
-def work(params: dict[str, Any], check: bool) -> dict[str, Any]:
+def work(module: AnsibleModule) -> dict[str, Any]:
+    """Fetch what is due, and warn of what nothing needs."""
+    params = module.params
+    with failing(where=params["path"]):
+        result = keep(params, module.check_mode)
+    for name in result["unlisted"]:
+        module.warn(f"{params['path']}/{name} is in the store and not in model_store: nothing needs it, and it is kept")
+    return result
+
+
+def keep(params: dict[str, Any], check: bool) -> dict[str, Any]:
     """Look what is due, and fetch it."""
     store = Store(params["path"], params["endpoint"], params["token"])
     models = [wanted(item) for item in params["models"]]
@@ -141,11 +151,10 @@ def work(params: dict[str, Any], check: bool) -> dict[str, Any]:
     }
 
 
-@ending.in_words
 def main() -> None:
     """Module entry point."""
-    module = AnsibleModule(
-        argument_spec={
+    run_module(
+        {
             "path": {"type": "path", "required": True},
             "models": {"type": "list", "elements": "dict", "required": True},
             "endpoint": {"type": "str", "default": "https://huggingface.co"},
@@ -154,19 +163,8 @@ def main() -> None:
             "verify": {"type": "bool", "default": False},
             "lock_timeout": {"type": "int", "default": 86400},
         },
-        supports_check_mode=True,
+        work,
     )
-    try:
-        result = work(module.params, module.check_mode)
-    except (ModelError, StoreError) as error:
-        module.fail_json(msg=str(error))
-    except OSError as error:
-        module.fail_json(msg=f"{error.filename or module.params['path']}: {error.strerror}")
-    for name in result["unlisted"]:
-        module.warn(
-            f"{module.params['path']}/{name} is in the store and not in model_store: nothing needs it, and it is kept"
-        )
-    module.exit_json(**result)
 
 
 if __name__ == "__main__":

@@ -93,13 +93,46 @@ from typing import IO, Any
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.urls import open_url
 
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._node import ending
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.container.lease import LeaseLostError, Leases
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.container.lease import Leases
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.entry import run_module
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.failure import NodeError, failing
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.guest import cachedfile
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.store import StoreError
 
 
-def work(params: dict[str, Any], check: bool, fence: Callable[[], None]) -> dict[str, Any]:
+def refuse(params: dict[str, Any]) -> None:
+    """Raise NodeError for options that can't be true together."""
+    if params["sha256"] and not re.match(r"[0-9A-Fa-f]{64}\Z", params["sha256"]):
+        raise NodeError(f"sha256: {params['sha256']!r} is not 64 hexadecimal digits")
+    if not params["sha256"] and not params["checksum_url"]:
+        raise NodeError("one of sha256 and checksum_url is required: a file without verification is refused")
+    if not params["sha256"] and params["checksum_url"].startswith("http://"):
+        # Whoever can change the file on its way can change that, too.
+        raise NodeError(
+            f"checksum_url: {params['checksum_url']} comes without encryption, so it proves nothing; expected "
+            "sha256, or an https address. Set the SHA-256 of the file, or use https."
+        )
+    if params["dest"] is not None and not params["dest"].startswith("/"):
+        raise NodeError(f"dest: {params['dest']!r} is not an absolute path")
+
+
+@failing()
+def work(module: AnsibleModule) -> dict[str, Any]:
+    """Keep the file, with the lease of a container that it goes into."""
+    params = module.params
+    refuse(params)
+    run = params["run"] or {"id": "manual"}
+    leases = Leases()
+
+    def fence() -> None:
+        leases.refuse_displaced(params["ctid"], run)
+
+    # A long download must not make the lease look forsaken.
+    unleased = module.check_mode or params["ctid"] is None
+    with nullcontext() if unleased else leases.busily(params["ctid"]):
+        return keep(params, module.check_mode, fence)
+
+
+def keep(params: dict[str, Any], check: bool, fence: Callable[[], None]) -> dict[str, Any]:
     """Have the file on the node, then in the container, which a displaced run doesn't enter."""
 
     def opened(url: str) -> IO[bytes]:
@@ -126,11 +159,10 @@ def work(params: dict[str, Any], check: bool, fence: Callable[[], None]) -> dict
     }
 
 
-@ending.in_words
 def main() -> None:
     """Module entry point."""
-    module = AnsibleModule(
-        argument_spec={
+    run_module(
+        {
             "url": {"type": "str", "required": True},
             "sha256": {"type": "str", "default": ""},
             "checksum_url": {"type": "str", "default": ""},
@@ -141,36 +173,9 @@ def main() -> None:
             "run": {"type": "dict", "default": {}},
             "dead_runs": {"type": "list", "elements": "str", "default": []},
         },
+        work,
         required_together=[("ctid", "dest")],
-        supports_check_mode=True,
     )
-    params = module.params
-    if params["sha256"] and not re.match(r"[0-9A-Fa-f]{64}\Z", params["sha256"]):
-        module.fail_json(msg=f"sha256: {params['sha256']!r} is not 64 hexadecimal digits")
-    if not params["sha256"] and not params["checksum_url"]:
-        module.fail_json(msg="one of sha256 and checksum_url is required: a file without verification is refused")
-    if not params["sha256"] and params["checksum_url"].startswith("http://"):
-        # Whoever can change the file on its way can change that, too.
-        module.fail_json(
-            msg=f"checksum_url: {params['checksum_url']} comes without encryption, so it proves nothing; expected "
-            "sha256, or an https address. Set the SHA-256 of the file, or use https."
-        )
-    if params["dest"] is not None and not params["dest"].startswith("/"):
-        module.fail_json(msg=f"dest: {params['dest']!r} is not an absolute path")
-    run = params["run"] or {"id": "manual"}
-    leases = Leases()
-
-    def fence() -> None:
-        leases.refuse_displaced(params["ctid"], run)
-
-    # A long download must not make the lease look forsaken.
-    unleased = module.check_mode or params["ctid"] is None
-    try:
-        with nullcontext() if unleased else leases.busily(params["ctid"]):
-            result = work(params, module.check_mode, fence)
-    except (cachedfile.FileError, LeaseLostError, StoreError, OSError) as error:
-        module.fail_json(msg=str(error))
-    module.exit_json(**result)
 
 
 if __name__ == "__main__":

@@ -88,7 +88,8 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.system import apt_packages
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._node import ending
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.entry import run_module
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.failure import NodeError
 
 LISTS = "/var/lib/apt/lists/*_Packages*"
 OTHER_FAMILY = (
@@ -98,24 +99,22 @@ OTHER_FAMILY = (
 
 
 def work(module: AnsibleModule) -> dict[str, Any]:
-    """Ask dpkg. Ends the module where it is not there."""
+    """Ask dpkg."""
     query = module.get_bin_path("dpkg-query")
     if query is None or module.get_bin_path("apt-get") is None:
-        module.fail_json(msg=OTHER_FAMILY)
+        raise NodeError(OTHER_FAMILY)
     text = ""
     if module.params["name"]:
         code, text, error = module.run_command([query, "--show", f"--showformat={apt_packages.FORMAT}"])
         if code:
-            module.fail_json(msg=f"dpkg-query failed: {error.strip()[-500:] or f'exit code {code}'}")
+            raise NodeError(f"dpkg-query failed: {error.strip()[-500:] or f'exit code {code}'}")
     lacking = apt_packages.missing(module.params["name"], apt_packages.installed(text))
     return {"changed": False, "missing": lacking, "has_lists": bool(glob.glob(LISTS))}
 
 
-@ending.in_words
 def main() -> None:
     """Module entry point."""
-    module = AnsibleModule(argument_spec=apt_packages.OPTIONS, supports_check_mode=True)
-    module.exit_json(**work(module))
+    run_module(apt_packages.OPTIONS, work)
 
 
 if __name__ == "__main__":

@@ -168,17 +168,16 @@ from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.model import Plan
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.preflight import judgement, node_faults
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.preflight.demands import candidate_from
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._node import ending
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.audit import Audit
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.container.observe import ObserveError
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.entry import run_module
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.failure import NodeError
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.preflight.node_survey import Downloads, Gatherer
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.pve.client import PveError
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.pve.pvesh import open_client
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.store import StoreError
 
 
 def check(module: AnsibleModule, gatherer: Gatherer) -> dict[str, Any]:
-    """Judge the plans. Fails with the report when something is wrong."""
+    """Judge the plans. Raises NodeError with the report when something is wrong."""
     candidates = [candidate_from(item) for item in module.params["containers"]]
     shares = {int(item["ctid"]): item.get("share") for item in module.params["neighbors"]}
     facts = gatherer.gather(candidates, module.params["coming"], module.params["credential"], shares)
@@ -193,7 +192,7 @@ def check(module: AnsibleModule, gatherer: Gatherer) -> dict[str, Any]:
         "journal": [],
     }
     if verdict.findings:
-        module.fail_json(msg=node_faults.report(gatherer.node, verdict.findings), **result)
+        raise NodeError(node_faults.report(gatherer.node, verdict.findings), **result)
     return result
 
 
@@ -224,15 +223,20 @@ def fetch(module: AnsibleModule, gatherer: Gatherer) -> dict[str, Any]:
     diff = [{"prepared": "\n".join([f"node {gatherer.node}:", *lines]) + "\n"}] if lines else []
     result = {"changed": bool(journal), "plan": plan.as_dict(), "journal": journal, "diff": diff}
     if problems:
-        module.fail_json(msg="\n".join(item["msg"] for item in problems), problems=problems, **result)
+        raise NodeError("\n".join(item["msg"] for item in problems), problems=problems, **result)
     return result
 
 
-@ending.in_words
+def work(module: AnsibleModule) -> dict[str, Any]:
+    """Judge the plans, or download what is named."""
+    gatherer = Gatherer(open_client)
+    return fetch(module, gatherer) if module.params["downloads"] else check(module, gatherer)
+
+
 def main() -> None:
     """Module entry point."""
-    module = AnsibleModule(
-        argument_spec={
+    run_module(
+        {
             "containers": {"type": "list", "elements": "dict", "default": []},
             "downloads": {"type": "list", "elements": "dict", "default": []},
             "coming": {"type": "list", "elements": "str", "default": []},
@@ -241,15 +245,9 @@ def main() -> None:
             "task_timeout": {"type": "int", "default": 3600},
             "run": {"type": "dict", "default": {}},
         },
+        work,
         mutually_exclusive=[("containers", "downloads")],
-        supports_check_mode=True,
     )
-    try:
-        gatherer = Gatherer(open_client)
-        result = fetch(module, gatherer) if module.params["downloads"] else check(module, gatherer)
-    except (ObserveError, StoreError, PveError) as error:
-        module.fail_json(msg=str(error))
-    module.exit_json(**result)
 
 
 if __name__ == "__main__":

@@ -109,10 +109,9 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.host import pve_access
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.pve.apicalls import Kind
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._node import ending
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.pve.client import PveError
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.entry import run_module
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.failure import NodeError, failing
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.pve.direct import client_for, make
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.pve.local_client import UnavailableError
 
 
 def is_stored(token: dict[str, Any]) -> bool:
@@ -141,12 +140,13 @@ def store(path: str, text: str) -> None:
     os.rename(temporary, path)
 
 
+@failing("the token's secret can't be kept")
 def work(module: AnsibleModule) -> dict[str, Any]:
     """Compare, and call unless in check mode."""
     desired = {key: module.params[key] for key in ("groups", "roles", "users", "acls", "token")}
     for entry in desired["acls"]:
         if not entry.get("path") or not entry.get("role") or sum(bool(entry.get(k)) for k in pve_access.ACL_KINDS) != 1:
-            module.fail_json(msg=f"a permission needs path, role and one of user, group and token: {entry}")
+            raise NodeError(f"a permission needs path, role and one of user, group and token: {entry}")
     passwords = module.params["passwords"]
     desired["users"] = [{**user, "password": passwords.get(user.get("userid"))} for user in desired["users"]]
     token = desired["token"]
@@ -179,12 +179,11 @@ def work(module: AnsibleModule) -> dict[str, Any]:
     }
 
 
-@ending.in_words
 def main() -> None:
     """Module entry point."""
     rows: dict[str, Any] = {"type": "list", "elements": "dict", "default": []}
-    module = AnsibleModule(
-        argument_spec={
+    run_module(
+        {
             "groups": rows,
             "roles": rows,
             "users": rows,
@@ -202,15 +201,8 @@ def main() -> None:
                 },
             },
         },
-        supports_check_mode=True,
+        work,
     )
-    try:
-        result = work(module)
-    except (PveError, UnavailableError) as error:
-        module.fail_json(msg=str(error))
-    except OSError as error:
-        module.fail_json(msg=f"the token's secret can't be kept: {error}")
-    module.exit_json(**result)
 
 
 if __name__ == "__main__":

@@ -74,14 +74,16 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.host import node_firewall, sections, self_revert
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._node import ending
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.container.observe import PVE, node_name
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.entry import run_module
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.failure import failing
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.host import claimed, fwread, guarded, session
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.host.revert_timer import Change, write_record
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.host.section_records import Section
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.pve.pvesh import open_client
 
 
+@failing("the firewall can't be read or changed", kinds=guarded.KINDS)
 def work(module: AnsibleModule) -> dict[str, Any]:
     """Compare, and make the calls when told to."""
     params, now = module.params, session.find()
@@ -115,7 +117,7 @@ def work(module: AnsibleModule) -> dict[str, Any]:
         return {**result, "diff": {}}
     if module.check_mode or not params["apply"]:
         return result
-    guarded.refuse_local(module, now, "The firewall")
+    guarded.refuse_local(now, "The firewall")
     files = (f"{PVE}/firewall/cluster.fw", f"{PVE}/nodes/{node}/host.fw")
     guarded.carry_out(module, change, client, plan.calls, files, after)
     nftables = str(client.request("GET", f"/nodes/{node}/firewall/options").get("nftables") or "0") != "0"
@@ -123,19 +125,17 @@ def work(module: AnsibleModule) -> dict[str, Any]:
     return {**result, "armed": True}
 
 
-@ending.in_words
 def main() -> None:
     """Module entry point."""
-    module = AnsibleModule(
-        argument_spec={
+    run_module(
+        {
             "firewall": {"type": "dict", "required": True},
             **guarded.OPTIONS,
             **claimed.OPTIONS,
         },
+        work,
         required_if=guarded.REQUIRED_IF,
-        supports_check_mode=True,
     )
-    guarded.finish(module, work, "the firewall")
 
 
 if __name__ == "__main__":

@@ -74,8 +74,9 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.host import interfaces, sections, self_revert
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.pve.apicalls import Kind
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._node import ending
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.container.observe import node_name
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.entry import run_module
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.failure import NodeError, failing
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.host import claimed, guarded, session
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.host.revert_timer import Change, write_record
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.host.section_records import Section
@@ -88,6 +89,7 @@ STAGED = "/etc/network/interfaces.new"
 RESOLV = "/etc/resolv.conf"
 
 
+@failing("the node's network can't be read or changed", kinds=guarded.KINDS)
 def work(module: AnsibleModule) -> dict[str, Any]:
     """Compare; stage and apply when told to."""
     params, inventory, consent = module.params, claimed.who(module), claimed.consent(module)
@@ -118,8 +120,8 @@ def work(module: AnsibleModule) -> dict[str, Any]:
             write_record("network", record)
         return {**result, "diff": []}
     if os.path.exists(STAGED):
-        module.fail_json(
-            msg=f"Somebody has staged changes of this node's network ({STAGED}): apply or revert them first, in the "
+        raise NodeError(
+            f"Somebody has staged changes of this node's network ({STAGED}): apply or revert them first, in the "
             f"web interface, or with `pvesh set /nodes/{node}/network` or `pvesh delete /nodes/{node}/network`. "
             "Nothing is touched."
         )
@@ -141,7 +143,7 @@ def _apply(
         make(client, plan.calls)  # name servers cut nobody off
         write_record("network", record)
         return {}
-    guarded.refuse_local(module, session.find(), "The node's network")
+    guarded.refuse_local(session.find(), "The node's network")
     change = Change(self_revert.NETWORK)
     answers = guarded.carry_out(module, change, client, plan.calls, (FILE, RESOLV), record)
     expected = sorted(name for name, values in plan.after.items() if values.get("autostart"))
@@ -149,20 +151,18 @@ def _apply(
     return {"armed": True}
 
 
-@ending.in_words
 def main() -> None:
     """Module entry point."""
-    module = AnsibleModule(
-        argument_spec={
+    run_module(
+        {
             "interfaces": {"type": "list", "elements": "dict", "required": True},
             "dns": {"type": "list", "elements": "str", "default": []},
             **guarded.OPTIONS,
             **claimed.OPTIONS,
         },
+        work,
         required_if=guarded.REQUIRED_IF,
-        supports_check_mode=True,
     )
-    guarded.finish(module, work, "the node's network")
 
 
 if __name__ == "__main__":

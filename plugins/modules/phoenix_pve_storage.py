@@ -71,10 +71,9 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.host import pve_storage
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._node import ending
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.pve.client import PveError
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.entry import run_module
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.failure import NodeError
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.pve.direct import client_for, make
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.pve.local_client import UnavailableError
 
 
 def work(module: AnsibleModule) -> dict[str, Any]:
@@ -83,7 +82,7 @@ def work(module: AnsibleModule) -> dict[str, Any]:
     desired = [{**row, **(secrets.get(row.get("storage")) or {})} for row in module.params["storages"]]
     for storage in desired:
         if not storage.get("storage") or not storage.get("type"):
-            module.fail_json(msg="every storage needs its ID as `storage`, and its `type`")
+            raise NodeError("every storage needs its ID as `storage`, and its `type`")
     client = client_for(bool(secrets))
     plan = pve_storage.plan(desired, client.request("GET", "/storage"))
     for note in plan.notes:
@@ -98,21 +97,15 @@ def work(module: AnsibleModule) -> dict[str, Any]:
     }
 
 
-@ending.in_words
 def main() -> None:
     """Module entry point."""
-    module = AnsibleModule(
-        argument_spec={
+    run_module(
+        {
             "storages": {"type": "list", "elements": "dict", "required": True},
             "secrets": {"type": "dict", "default": {}, "no_log": True},
         },
-        supports_check_mode=True,
+        work,
     )
-    try:
-        result = work(module)
-    except (PveError, UnavailableError) as error:
-        module.fail_json(msg=str(error))
-    module.exit_json(**result)
 
 
 if __name__ == "__main__":

@@ -63,7 +63,8 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._node import ending
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.entry import run_module
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.failure import NodeError
 
 MOST_BYTES = 4000
 LINES = 25
@@ -82,7 +83,7 @@ def end_of(path: str) -> str:
 
 
 def work(module: AnsibleModule) -> dict[str, Any]:
-    """Run the installer unless in check mode. Ends the module where it fails."""
+    """Run the installer unless in check mode. Raises NodeError where it fails."""
     params = module.params
     former = ", ".join(params["replaces"]) or "none"
     result: dict[str, Any] = {
@@ -95,28 +96,26 @@ def work(module: AnsibleModule) -> dict[str, Any]:
     if code:
         words = (error.strip() or out.strip())[-MOST_BYTES:] or "it wrote nothing"
         log = end_of(params["log"])
-        module.fail_json(
-            msg=f"The installer of {params['installs']} ended with {code}: {words}"
+        raise NodeError(
+            f"The installer of {params['installs']} ended with {code}: {words}"
             + (f"\nIts log {params['log']} ends with:\n{log}" if log else ""),
             rc=code,
         )
     return {**result, "rc": code}
 
 
-@ending.in_words
 def main() -> None:
     """Module entry point."""
-    module = AnsibleModule(
-        argument_spec={
+    run_module(
+        {
             "path": {"type": "path", "required": True},
             "arguments": {"type": "list", "elements": "str", "default": []},
             "log": {"type": "path", "required": True},
             "installs": {"type": "str", "required": True},
             "replaces": {"type": "list", "elements": "str", "default": []},
         },
-        supports_check_mode=True,
+        work,
     )
-    module.exit_json(**work(module))
 
 
 if __name__ == "__main__":

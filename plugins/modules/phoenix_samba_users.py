@@ -60,9 +60,9 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.host.credentials.nthash import nt_hash
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.host.ownership import UNKNOWN
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._node import ending
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.entry import run_module
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.failure import NodeError
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.host import claimed, samba
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.store import StoreError
 
 
 def work(module: AnsibleModule) -> dict[str, Any]:
@@ -71,7 +71,7 @@ def work(module: AnsibleModule) -> dict[str, Any]:
     for name in users:
         text = passwords.get(name) or ""
         if not isinstance(text, str) or any(ord(letter) < 32 or ord(letter) == 127 for letter in text):
-            module.fail_json(msg=f"the Samba password of {name} must be text on one line; nothing has been changed")
+            raise NodeError(f"the Samba password of {name} must be text on one line; nothing has been changed")
     inventory = claimed.who(module)
     known, records = samba.hashes(), samba.remembered()
     before = [*(records.get(inventory) or ()), *(records.get(UNKNOWN) or ())]
@@ -79,8 +79,8 @@ def work(module: AnsibleModule) -> dict[str, Any]:
     for name in wrong:
         owners = [one for one, names in sorted(records.items()) if name in names and one not in (inventory, UNKNOWN)]
         if owners and name in known:
-            module.fail_json(
-                msg=f"samba: the password of {name} is set differently by the inventory {owners[0]} and by this one, "
+            raise NodeError(
+                f"samba: the password of {name} is set differently by the inventory {owners[0]} and by this one, "
                 f"{inventory}. Give the account the same password in both, or remove it from one of them. "
                 "Nothing has been changed."
             )
@@ -108,22 +108,16 @@ def work(module: AnsibleModule) -> dict[str, Any]:
     }
 
 
-@ending.in_words
 def main() -> None:
     """Module entry point."""
-    module = AnsibleModule(
-        argument_spec={
+    run_module(
+        {
             "users": {"type": "list", "elements": "str", "default": []},
             "passwords": {"type": "dict", "default": {}, "no_log": True},
             "inventory": {"type": "str", "default": "default"},
         },
-        supports_check_mode=True,
+        work,
     )
-    try:
-        result = work(module)
-    except (samba.SambaError, StoreError) as error:
-        module.fail_json(msg=str(error))
-    module.exit_json(**result)
 
 
 if __name__ == "__main__":

@@ -118,11 +118,11 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.host import ownership, sections, share_plan
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._node import ending
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.entry import run_module
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.failure import NodeError, failing
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.host import claimed
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.host import exports as seen
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.host.section_records import Section
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.store import StoreError
 
 
 def file_diff(path: str, before: str, after: str) -> list[dict[str, str]]:
@@ -130,6 +130,7 @@ def file_diff(path: str, before: str, after: str) -> list[dict[str, str]]:
     return [] if before == after else [{"before_header": path, "after_header": path, "before": before, "after": after}]
 
 
+@failing("the node's shares can't be looked at")
 def work(module: AnsibleModule) -> dict[str, Any]:
     """Look and compare."""
     desired = {key: module.params[key] for key in ("exports", "shares", "volumes", "workgroup")}
@@ -139,7 +140,7 @@ def work(module: AnsibleModule) -> dict[str, Any]:
         desired, seen.exports_by_hand(), seen.text(seen.SMB_CONF), folders, module.params["folders_to_come"]
     )
     if plan.errors:
-        module.fail_json(msg="Nothing has been changed. " + "; ".join(plan.errors), errors=plan.errors)
+        raise NodeError("Nothing has been changed. " + "; ".join(plan.errors), errors=plan.errors)
     for note in plan.notes:
         module.warn(note)
     before = {"exports": seen.text(share_plan.EXPORTS), "smb": seen.text(share_plan.SMB)}
@@ -214,13 +215,12 @@ def folder_lines(wanted: list[dict[str, Any]], folders: dict[str, share_plan.Fol
     return lines
 
 
-@ending.in_words
 def main() -> None:
     """Module entry point."""
     rows: dict[str, Any] = {"type": "list", "elements": "dict", "default": []}
     names: dict[str, Any] = {"type": "list", "elements": "str", "default": []}
-    module = AnsibleModule(
-        argument_spec={
+    run_module(
+        {
             "exports": rows,
             "shares": rows,
             "volumes": rows,
@@ -231,15 +231,8 @@ def main() -> None:
             "managed": {**names, "choices": ["nfs", "samba"], "default": ["nfs", "samba"]},
             **claimed.OPTIONS,
         },
-        supports_check_mode=True,
+        work,
     )
-    try:
-        result = work(module)
-    except StoreError as error:
-        module.fail_json(msg=str(error))
-    except OSError as error:
-        module.fail_json(msg=f"the node's shares can't be looked at: {error}")
-    module.exit_json(**result)
 
 
 if __name__ == "__main__":

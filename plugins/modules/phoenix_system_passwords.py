@@ -58,24 +58,26 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.host.credentials import shadow
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._node import ending
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.entry import run_module
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.failure import NodeError, failing
 
 FILE = "/etc/shadow"
 
 
+@failing("the passwords of system accounts can't be compared")
 def work(module: AnsibleModule) -> dict[str, Any]:
-    """Compare, and set unless in check mode. Raises OSError."""
+    """Compare, and set unless in check mode."""
     hashes = {name: str(text) for name, text in module.params["hashes"].items()}
     for name, text in hashes.items():
         if not text or any(letter in ":\n\r\0" for letter in name + text):
-            module.fail_json(msg=f"the password hash of {name!r} is not what crypt(3) makes; nothing has been changed")
+            raise NodeError(f"the password hash of {name!r} is not what crypt(3) makes; nothing has been changed")
     with open(FILE, encoding="utf-8", errors="replace") as source:
         known = shadow.parse(source.read())
     to_come = module.params["accounts_to_come"] if module.check_mode else []
     missing = [name for name in hashes if name not in known and name not in to_come]
     if missing:
-        module.fail_json(
-            msg=f"{FILE} has no account {', '.join(missing)}: it is somewhere else (LDAP?), and so has its password to "
+        raise NodeError(
+            f"{FILE} has no account {', '.join(missing)}: it is somewhere else (LDAP?), and so has its password to "
             "be set there. Take password_hash out of the file. Nothing has been changed"
         )
     verdicts = {name: shadow.judge(known.get(name), text) for name, text in hashes.items()}
@@ -93,7 +95,7 @@ def work(module: AnsibleModule) -> dict[str, Any]:
         # As binary data, so that no second end of line follows the last: chpasswd refuses an empty line.
         code, _out, error = module.run_command(command, data=given.encode(), binary_data=True)
         if code:  # its own words name accounts and lines of its input, never what stands in them
-            module.fail_json(msg=f"chpasswd: {error.strip()[-500:] or f'exit code {code}'}")
+            raise NodeError(f"chpasswd: {error.strip()[-500:] or f'exit code {code}'}")
     return {
         "changed": bool(due),
         "set": due,
@@ -102,21 +104,15 @@ def work(module: AnsibleModule) -> dict[str, Any]:
     }
 
 
-@ending.in_words
 def main() -> None:
     """Module entry point."""
-    module = AnsibleModule(
-        argument_spec={
+    run_module(
+        {
             "hashes": {"type": "dict", "required": True, "no_log": True},
             "accounts_to_come": {"type": "list", "elements": "str", "default": []},
         },
-        supports_check_mode=True,
+        work,
     )
-    try:
-        result = work(module)
-    except OSError as error:
-        module.fail_json(msg=f"the passwords of system accounts: {type(error).__name__}")
-    module.exit_json(**result)
 
 
 if __name__ == "__main__":

@@ -50,7 +50,8 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.system import arc_limit
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._node import ending
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.entry import run_module
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.failure import failing
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.system import root_files
 
 FILE = "/etc/modprobe.d/zfs.conf"
@@ -66,8 +67,9 @@ def limit_in_force() -> str:
         return ""
 
 
+@failing(where=FILE, remedy="expected a limit that the node accepts")
 def work(module: AnsibleModule) -> dict[str, Any]:
-    """Compare, and set unless in check mode. Raises OSError."""
+    """Compare, and set unless in check mode."""
     limit = module.params["limit"]
     before, now = root_files.read(FILE), limit_in_force()
     wanted = arc_limit.with_limit(before.content or "", limit)
@@ -85,15 +87,9 @@ def work(module: AnsibleModule) -> dict[str, Any]:
     return {"changed": file_changed or due, "file": FILE, "file_changed": file_changed, "in_force": now, "diff": diff}
 
 
-@ending.in_words
 def main() -> None:
     """Module entry point."""
-    module = AnsibleModule(argument_spec={"limit": {"type": "int", "required": True}}, supports_check_mode=True)
-    try:
-        result = work(module)
-    except OSError as error:
-        module.fail_json(msg=f"{error.filename or FILE}: {error.strerror}; expected a limit that the node accepts")
-    module.exit_json(**result)
+    run_module({"limit": {"type": "int", "required": True}}, work)
 
 
 if __name__ == "__main__":

@@ -73,7 +73,8 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.host import zpools
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._node import ending
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.entry import run_module
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.failure import NodeError
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.host import disks
 
 
@@ -87,7 +88,7 @@ def work(module: AnsibleModule) -> dict[str, Any]:
     for note in plan.notes:
         module.warn(note)
     if plan.errors:
-        module.fail_json(msg="Nothing has been changed. " + "; ".join(plan.errors), errors=plan.errors)
+        raise NodeError("Nothing has been changed. " + "; ".join(plan.errors), errors=plan.errors)
     if module.params["wipe"] and not module.check_mode:
         for path in plan.wipe:
             disks.wipe(path)
@@ -102,19 +103,10 @@ def work(module: AnsibleModule) -> dict[str, Any]:
     }
 
 
-@ending.in_words
 def main() -> None:
     """Module entry point."""
     rows: dict[str, Any] = {"type": "list", "elements": "dict", "default": []}
-    module = AnsibleModule(
-        argument_spec={"pools": rows, "datasets": rows, "wipe": {"type": "bool", "default": True}},
-        supports_check_mode=True,
-    )
-    try:
-        result = work(module)
-    except disks.DiskError as error:
-        module.fail_json(msg=str(error))
-    module.exit_json(**result)
+    run_module({"pools": rows, "datasets": rows, "wipe": {"type": "bool", "default": True}}, work)
 
 
 if __name__ == "__main__":

@@ -4,5 +4,6 @@
 
 """What acts on the node: Python 3.9 and the standard library only, nothing of the controller.
 
-Here lies what every package below uses: the product's files, the audit trail, the fence, and a module's ending.
+Here lies what every package below uses: the product's files, the audit trail, the fence,
+the base of errors, and how a module begins and ends.
 """

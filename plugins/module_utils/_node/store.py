@@ -14,11 +14,12 @@ from typing import Any
 
 from .._core.container import ledger, states
 from .._core.container.model import Record
+from .failure import NodeError
 
 ROOT = "/var/lib/phoenix_hypervisor"
 
 
-class StoreError(Exception):
+class StoreError(NodeError):
     """A file of the state directory can't be read or written; the text says which and why."""
 
 

@@ -15,6 +15,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from ..errors import KnownError
 from ..guesttext import clean, is_deeper
 from .digest import explain
 
@@ -30,7 +31,7 @@ BEGUN = "begun"
 _STATUSES = (APPLIED, BEGUN)
 
 
-class LedgerError(ValueError):
+class LedgerError(KnownError, ValueError):
     """The ledger's text is not one that we wrote."""
 
 

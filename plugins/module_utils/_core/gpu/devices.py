@@ -13,6 +13,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from ..errors import KnownError
 from . import vendors
 from .vendor import Gpu, Vendor
 
@@ -24,12 +25,12 @@ _INDEX = re.compile(r"(?:0|[1-9][0-9]?)\Z")
 _INSTALL = "install it on the node, or take the features that need GPUs off the container's list"
 
 
-class GpuError(Exception):
+class GpuError(KnownError):
     """The node doesn't have what the container asks for: ``got`` names it, ``remedy`` says what to do."""
 
     def __init__(self, got: str, remedy: str) -> None:
-        super().__init__(f"{got}; {remedy}")
-        self.got, self.remedy = got, remedy
+        super().__init__(got, remedy=remedy)
+        self.got = got
 
 
 @dataclass(frozen=True)

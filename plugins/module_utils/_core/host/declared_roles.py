@@ -10,6 +10,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ..errors import KnownError
+
 # Files of the collection on a node, by the section that they are written for. They show what earlier runs have set.
 TRACES = {
     "nfs": "/etc/exports.d/phoenix.exports",
@@ -19,7 +21,7 @@ TRACES = {
 }
 
 
-class HostRoleError(ValueError):
+class HostRoleError(KnownError, ValueError):
     """A role's declaration is faulty; the text says how."""
 
 

@@ -16,6 +16,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ..errors import KnownError
+
 # Weights in other formats than safetensors: taken only where a model has no others, or where `include` names them.
 OTHER_FORMATS = (
     "*.bin", "*.ckpt", "*.gguf", "*.h5", "*.mlmodel", "*.msgpack", "*.onnx", "*.onnx_data", "*.ot", "*.pt", "*.pth",
@@ -29,7 +31,7 @@ _PART = re.compile(r"[^\x00-\x1f\x7f/\\]{1,255}\Z")
 MANIFEST_VERSION = 1
 
 
-class ModelError(Exception):
+class ModelError(KnownError):
     """A model can't be had; the text says why and what to do."""
 
 

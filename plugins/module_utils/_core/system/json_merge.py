@@ -10,8 +10,10 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from ..errors import KnownError
 
-class NoObjectError(ValueError):
+
+class NoObjectError(KnownError, ValueError):
     """The text is no JSON object."""
 
 

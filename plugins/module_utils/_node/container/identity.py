@@ -15,6 +15,7 @@ from ..._core.container.model import Observation, Past, Record
 from ..._core.container.plan import instance
 from ..._core.pve import marker
 from ..._core.pve.words.faults import ended_well
+from ..failure import NodeError
 from ..pve.client import Client, PveError, StaleConfigError
 from ..pve.tasks import started, task_path
 from ..store import Store
@@ -25,7 +26,7 @@ from .observe import PVE, conf_path, read_conf
 LIMIT = 200  # of PVE's tasks of one CTID
 
 
-class ForeignError(Exception):
+class ForeignError(NodeError):
     """The container under a CTID is not the one on record; the text says why."""
 
 

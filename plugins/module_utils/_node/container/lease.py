@@ -24,6 +24,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from .. import fence
+from ..failure import NodeError
 from ..guest.leftovers import Leftovers
 from ..store import ROOT, lock_file, private_directory, read_private, remove, write_atomic
 from . import observe, turns
@@ -32,23 +33,28 @@ STALE_AFTER = 120.0
 BUSY = "/run/phoenix_hypervisor"
 
 
-class LeaseHeldError(Exception):
+class LeaseHeldError(NodeError):
     """Another run has the container. ``holder`` is its identity."""
 
     def __init__(self, ctid: int, holder: Mapping[str, Any]) -> None:
         self.holder = dict(holder)
         super().__init__(
-            f"container {ctid} is being worked on by run {holder.get('id')} of {holder.get('user')} on "
-            f"{holder.get('controller')} since {holder.get('since')}; wait for it to end, or end it there "
-            f"(PID {holder.get('pid')})"
+            f"is being worked on by run {holder.get('id')} of {holder.get('user')} on {holder.get('controller')} since "
+            f"{holder.get('since')}",
+            where=f"container {ctid}",
+            remedy=f"wait for it to end, or end it there (PID {holder.get('pid')})",
+            holder=self.holder,
         )
 
+    def __str__(self) -> str:
+        return f"{self.where} {self.why}; {self.remedy}"
 
-class LeaseBusyError(Exception):
+
+class LeaseBusyError(NodeError):
     """The processes that an interrupted run left in the container do not end."""
 
 
-class LeaseLostError(Exception):
+class LeaseLostError(NodeError):
     """Another run has taken the container over, since this one gave no sign of life."""
 
     def __init__(self, ctid: int, by: str | None, since: str | None = None) -> None:

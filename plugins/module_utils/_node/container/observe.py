@@ -22,6 +22,7 @@ from ..._core.container.model import Moved, Observation, Record
 from ..._core.container.plan import instance
 from ..._core.pve.conffile import ConfFile, parse_conf
 from ..._core.pve.fwfile import Firewall, parse_file
+from ..failure import NodeError
 from ..guest import guest
 from ..store import StoreError
 
@@ -34,7 +35,7 @@ _STORAGE = re.compile(r"^([a-z][a-z0-9]*):\s*(\S+)\s*\Z")
 WORKERS = 8
 
 
-class ObserveError(Exception):
+class ObserveError(NodeError):
     """This machine doesn't look like a Proxmox VE node."""
 
 

@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,6 +15,7 @@ from ..._core.container import states, summary
 from ..._core.container.model import RECREATE, Observation, Plan, Step, Wanted
 from ..._core.pve.words.advice import advice
 from ..._core.pve.words.faults import decode
+from ..failure import NodeError
 from ..pve.client import PveError
 
 
@@ -29,23 +32,40 @@ class Outcome:
 
 
 def next_step(ctid: int, error: Exception) -> str:
-    """What the reader of a failure can do about it, as the end of a sentence; '' when its words say it all."""
+    """What the reader of a failure can do about it; '' when its words say it all."""
     if isinstance(error, PveError):
         # A task's log may say what its end doesn't.
-        text = advice(ctid, error.fault or decode(str(error)), error.status)
-    else:
-        text = advice(ctid, decode(str(error)))
-    return f"; {text}" if text else ""
+        return advice(ctid, error.fault or decode(str(error)), error.status)
+    return advice(ctid, decode(str(error)))
 
 
-class StepError(Exception):
+@contextlib.contextmanager
+def on_container(ctid: int) -> Iterator[None]:
+    """Add to each known error which container it is about, and what to do next."""
+    try:
+        yield
+    except NodeError as error:
+        error.remedy = error.remedy or next_step(ctid, error)
+        error.where = error.where or f"container {ctid}"
+        raise
+
+
+class StepError(NodeError):
     """A step failed. The text names the step, PVE's words, the state that was reached, and what helps."""
 
     def __init__(self, ctid: int, step: Step, state: str, error: Exception, journal: list[dict[str, Any]]) -> None:
-        self.state = state
-        self.journal = journal
         reached = "before there was a container" if state == states.DEFINED else f"in state {state}"
-        super().__init__(f"{step.kind} failed {reached}: {error}{next_step(ctid, error)}")
+        super().__init__(
+            str(error),
+            what=f"{step.kind} failed {reached}",
+            remedy=next_step(ctid, error),
+            state=state,
+            journal=journal,
+            changed=bool(journal),
+        )
+
+    def __str__(self) -> str:
+        return f"{super().__str__()}. Run it again to resume from there"
 
 
 def report(wanted: Wanted, outcome: Outcome, check: bool) -> dict[str, Any]:

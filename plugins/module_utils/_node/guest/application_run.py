@@ -22,13 +22,15 @@ import time
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple, Optional
 
+from ..failure import NodeError
+
 TAIL_BYTES = 65536
 LOG_BYTES = 16 * 1024 * 1024
 GRACE = 10.0
 """Seconds between SIGTERM and SIGKILL."""
 
 
-class ApplicationError(Exception):
+class ApplicationError(NodeError):
     """The application could not be run; the text says why."""
 
 

@@ -18,6 +18,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import IO
 
+from ..failure import NodeError
 from .processes import Tree
 
 LIMIT = 1 << 20
@@ -25,7 +26,7 @@ LIMIT = 1 << 20
 _CHUNK = 65536
 
 
-class BoundError(Exception):
+class BoundError(NodeError):
     """The command could not be started, or went past a bound and was ended. ``why`` is a phrase for a message."""
 
     def __init__(self, why: str, output: bytes = b"") -> None:

@@ -17,6 +17,7 @@ from typing import IO, Callable
 from urllib.parse import unquote, urlsplit
 
 from ..._core import guesttext
+from ..failure import NodeError
 from . import bounded, guest
 
 FOLDER = "/var/cache/phoenix_hypervisor"
@@ -31,7 +32,7 @@ _SUM_OF = 'if [ -f "$0" ]; then sha256sum < "$0"; fi'
 Open = Callable[[str], IO[bytes]]
 
 
-class FileError(Exception):
+class FileError(NodeError):
     """The file can't be had, isn't what it should be, or can't be put into the container."""
 
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 from ..._core import guesttext
 from ..._core.container import ledger
+from ..failure import NodeError
 from . import bounded
 
 ENVIRONMENT = ("PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root", "LC_ALL=C")
@@ -53,7 +54,7 @@ done
 """
 
 
-class GuestError(Exception):
+class GuestError(NodeError):
     """A process inside the container didn't do what it was asked to."""
 
 

@@ -12,6 +12,7 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 
 from ..._core.host import ownership, sections
+from ..failure import NodeError
 from . import section_records as records
 
 OPTIONS: dict[str, Any] = {
@@ -22,22 +23,21 @@ REMEDY = "To keep them, put them back into the file, or remove the whole section
 
 
 def who(module: AnsibleModule) -> str:
-    """Return the id of the inventory; end the module when it is none."""
+    """Return the id of the inventory. Raises NodeError when it is none."""
     inventory = str(module.params["inventory"])
     if not ownership.INVENTORY_ID.match(inventory):
-        module.fail_json(
-            msg=f'inventory: got "{inventory}", expected letters, digits, dots, underscores and hyphens, 63 at most'
+        raise NodeError(
+            f'inventory: got "{inventory}", expected letters, digits, dots, underscores and hyphens, 63 at most'
         )
     return inventory
 
 
 def consent(module: AnsibleModule) -> ownership.Consent:
-    """Return what the operator lets go; end the module when that can't be read."""
+    """Return what the operator lets go. Raises NodeError when that can't be read."""
     try:
         return ownership.parse_consent(module.params["consent"], sections.SECTIONS)
     except ValueError as error:
-        module.fail_json(msg=f"Nothing is touched. {error}")
-        raise
+        raise NodeError(f"Nothing is touched. {error}") from None
 
 
 def judge(
@@ -47,13 +47,13 @@ def judge(
     found: Mapping[str, ownership.Verdict],
     warns: bool = False,
 ) -> dict[str, Any]:
-    """End the module where the records forbid what is wanted, and return its part of the result.
+    """Return a part of the result. Raises NodeError where the records forbid what is wanted.
 
     With `warns` it prints what stays and which consent is missing: once a run is enough.
     """
     conflicts = [line for verdict in found.values() for line in verdict.conflicts]
     if conflicts:
-        module.fail_json(msg="Nothing is touched.\n" + "\n".join(conflicts), conflicts=conflicts)
+        raise NodeError("Nothing is touched.\n" + "\n".join(conflicts), conflicts=conflicts)
     gone, missing, notes = [], [], []
     for name, verdict in found.items():
         gone += [f"{name}:{item}" for item, value in sorted(verdict.gone.items()) if sections.is_listed(name, value)]
@@ -70,7 +70,7 @@ def judge(
             if sections.is_listed(name, verdict.others[item])
         ]
     if missing and not module.check_mode:
-        module.fail_json(msg=refusal(inventory, missing), missing=missing)
+        raise NodeError(refusal(inventory, missing), missing=missing)
     if missing and warns:
         needed, option = ", ".join(missing), ownership.option(missing)
         module.warn(f"A real run would refuse: it needs a consent for {needed}. Give it with {option}")

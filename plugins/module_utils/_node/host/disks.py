@@ -12,6 +12,7 @@ import stat
 import subprocess
 
 from ..._core.host import zpools
+from ..failure import NodeError
 
 SYS = "/sys/class/block"
 # Where the names of `zpool status` lead; OpenZFS shows those that the pool was made or imported with.
@@ -25,7 +26,7 @@ NAMES = (
 )
 
 
-class DiskError(Exception):
+class DiskError(NodeError):
     """A tool that is needed for a safe answer failed."""
 
 

@@ -7,19 +7,17 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 from ansible.module_utils.basic import AnsibleModule
 
 from ..._core.pve.apicalls import Call
-from ..container.observe import ObserveError
+from ..failure import NodeError
 from ..pve.client import PveError
 from ..pve.direct import make
-from ..pve.local_client import UnavailableError
-from ..store import StoreError
 from . import session
-from .revert_timer import Change, RevertError
+from .revert_timer import Change
 
 # Beside a module's own; the last two are the action plugin's.
 OPTIONS: dict[str, Any] = {
@@ -29,6 +27,8 @@ OPTIONS: dict[str, Any] = {
     "token": {"type": "str", "no_log": False},  # a name
 }
 REQUIRED_IF = [("apply", True, ("token",))]
+# What can fail beside the calls: the files of the node and the tools that are asked.
+KINDS = (OSError, subprocess.SubprocessError)
 
 
 class Plan(Protocol):
@@ -38,30 +38,19 @@ class Plan(Protocol):
     notes: list[str]
 
 
-def finish(module: AnsibleModule, work: Callable[[AnsibleModule], dict[str, Any]], what: str) -> None:
-    """End the module with the result of its work; report a known failure in one sentence."""
-    try:
-        result = work(module)
-    except (PveError, UnavailableError, ObserveError, RevertError, StoreError) as error:
-        module.fail_json(msg=str(error))
-    except (OSError, subprocess.SubprocessError) as error:
-        module.fail_json(msg=f"{what} can't be read or changed: {error}")
-    module.exit_json(**result)
-
-
 def judge(module: AnsibleModule, plan: Plan, what: str) -> None:
-    """End the module when the plan has refusals; warn of its notes."""
+    """Warn of the plan's notes. Raises NodeError when it has refusals."""
     if plan.refusals:
-        module.fail_json(msg=f"{what} is not touched.\n" + "\n".join(plan.refusals), refusals=plan.refusals)
+        raise NodeError(f"{what} is not touched.\n" + "\n".join(plan.refusals), refusals=plan.refusals)
     for note in plan.notes:
         module.warn(note)
 
 
-def refuse_local(module: AnsibleModule, now: session.Session | None, what: str) -> None:
-    """End the module when nobody could confirm its change over the network."""
+def refuse_local(now: session.Session | None, what: str) -> None:
+    """Raise NodeError when nobody could confirm a change over the network."""
     if now is None or now.is_local:
-        module.fail_json(
-            msg=f"{what} is not changed from the node itself: nobody could confirm it over the network. "
+        raise NodeError(
+            f"{what} is not changed from the node itself: nobody could confirm it over the network. "
             "Run from another machine, over SSH."
         )
 

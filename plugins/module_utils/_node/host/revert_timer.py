@@ -19,13 +19,14 @@ from typing import Any
 
 from ..._core.host import self_revert
 from ..._core.host.self_revert import Kind, Saved
+from ..failure import NodeError
 from ..store import lock_file, private_directory, read_private, write_atomic
 from . import session
 
 RECORDS = "/var/lib/phoenix_hypervisor/host"
 
 
-class RevertError(Exception):
+class RevertError(NodeError):
     """The change can't be armed; the text says why and what to do."""
 
 

@@ -13,13 +13,14 @@ import subprocess
 
 from ..._core.host.ownership import UNKNOWN
 from .. import store
+from ..failure import NodeError
 from .section_records import INVENTORIES
 
 # Whose passwords were set from here, so that a user removed from the file is reported while Samba has it.
 RECORD = os.path.join(store.ROOT, "host", "samba_users.json")
 
 
-class SambaError(Exception):
+class SambaError(NodeError):
     """A tool of Samba failed; the text is its own, which holds no password."""
 
 

@@ -23,6 +23,7 @@ from collections.abc import Iterator
 from typing import Any, Protocol
 
 from ..._core.host.model_files import Model, ModelError, ModelFile, file_name_error, parse_listing
+from ..failure import NodeError
 
 TIMEOUT = 60  # seconds without a byte
 CHUNK = 1024 * 1024
@@ -32,7 +33,7 @@ LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _DROPPED = (OSError, http.client.HTTPException)
 
 
-class TransferError(Exception):
+class TransferError(NodeError):
     """The transfer broke off and may be gone on with; the text says why."""
 
 

@@ -10,9 +10,10 @@ from collections.abc import Mapping
 from typing import Any, ClassVar, Optional, Protocol
 
 from ..._core.pve.words.faults import Fault, decode
+from ..failure import NodeError
 
 
-class PveError(Exception):
+class PveError(NodeError):
     """A refusal or failure of the control plane, in PVE's own words, with the call that met it.
 
     ``status`` is the HTTP status (0 when the call never got an answer); ``errors`` holds PVE's text per parameter;
@@ -36,9 +37,9 @@ class PveError(Exception):
         self.reason = reason.strip()
         self.errors = dict(errors or {})
         self.log = list(log or [])
-        super().__init__(self.text())
+        super().__init__(self._text())
 
-    def text(self) -> str:
+    def _text(self) -> str:
         """One text for people: PVE's words, each refused parameter, the call, the log's tail."""
         fields = "; ".join(f"{key}: {' '.join(str(text).split())}" for key, text in sorted(self.errors.items()))
         status = f" ({self.status})" if self.status else ""

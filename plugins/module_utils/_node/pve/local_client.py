@@ -23,6 +23,7 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlencode
 
+from ..failure import NodeError
 from .client import LostAnswerError, NoAnswerError, PveError, call_text, form_value, refused
 
 PORT = 8006
@@ -49,7 +50,7 @@ UNSENT = (595,)
 UNKNOWN = (0, 502, 503, 504, 596, 597)
 
 
-class UnavailableError(Exception):
+class UnavailableError(NodeError):
     """This way to the control plane doesn't work here; another may."""
 
 

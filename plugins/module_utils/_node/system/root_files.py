@@ -12,6 +12,8 @@ import shlex
 import stat
 from typing import Any, NamedTuple
 
+from ..failure import NodeError
+
 MOST_BYTES = 1024 * 1024
 
 
@@ -58,7 +60,7 @@ def _shown(content: str | None) -> str:
 
 
 def replace(module: Any, path: str, content: str, mode: int, validate: str | None = None) -> None:
-    """Write a file through a temporary one beside it. Ends the module where `validate` refuses it. Raises OSError.
+    """Write a file through a temporary one beside it. Raises OSError, and NodeError where `validate` refuses it.
 
     validate: a command with `%s` in the place of the path.
     """
@@ -81,7 +83,7 @@ def replace(module: Any, path: str, content: str, mode: int, validate: str | Non
             code, out, error = module.run_command(command)
             if code:
                 words = (error.strip() or out.strip() or f"exit code {code}")[-2000:]
-                module.fail_json(msg=f"{path} is not written, because {command[0]} refuses its new content: {words}")
+                raise NodeError(f"{path} is not written, because {command[0]} refuses its new content: {words}")
         os.replace(temporary, target)
     finally:
         if os.path.lexists(temporary):

@@ -13,6 +13,8 @@ import base64
 import hashlib
 import re
 
+from ...errors import KnownError
+
 MAX_BYTES = 1024 * 1024
 _BEGIN = b"-----BEGIN PGP PUBLIC KEY BLOCK-----"
 _BLOCK = re.compile(_BEGIN + rb"[^\S\n]*\r?\n(.*?)-----END PGP PUBLIC KEY BLOCK-----", re.DOTALL)
@@ -24,8 +26,11 @@ _SIGNATURE, _KEY = 2, 6
 _PARTS = frozenset([_SIGNATURE, _KEY, 10, 12, 13, 14, 17, 21])
 
 
-class KeyFileError(ValueError):
-    """The bytes are no public keys; the text says why."""
+class KeyFileError(KnownError, ValueError):
+    """The bytes are no public keys; the text says why. The result tells it from a key that can't be fetched."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(why, refused=True)
 
 
 def normal(fingerprint: str) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._node import root
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node import entry, root
 from ansible_collections.phoenix.hypervisor.plugins.modules import phoenix_lxc_info
 
 
@@ -33,7 +33,7 @@ def test_the_module_that_comes_first_refuses_another_user(monkeypatch: Any, uid:
             raise StoppedError
 
     monkeypatch.setattr(root.os, "geteuid", lambda: uid)
-    monkeypatch.setattr(phoenix_lxc_info, "AnsibleModule", Module)
+    monkeypatch.setattr(entry, "AnsibleModule", Module)
     with pytest.raises(StoppedError):
         phoenix_lxc_info.main()
     for words in (f'the user "{name}"', "ansible_become: true", "--ask-become-pass"):

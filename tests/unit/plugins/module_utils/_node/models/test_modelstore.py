@@ -58,7 +58,7 @@ def _run(tmp_path: Path, endpoint: str) -> Any:
         items = [{"name": NAME, **(model or {})}]
         params = {"path": str(tmp_path / "store"), "models": items, "endpoint": endpoint, "token": ""}
         params.update({"update": False, "verify": False, "lock_timeout": 1}, **more)
-        return phoenix_model_store.work(params, check)
+        return phoenix_model_store.keep(params, check)
 
     return run
 

@@ -2,10 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The last border of a module: whatever reaches it ends in one sentence, never in a traceback.
+"""How a module begins and ends: its options, its work, and one sentence for whatever goes wrong.
 
-A module catches what it knows, with words of its own. This is for the rest: a file that vanishes, an address that no
-library can take apart, a number too large, a text nested too deeply.
+A module raises errors that have words of their own. The last border is for the rest: a file that vanishes, an address
+that no library can take apart, a number too large, a text nested too deeply.
 """
 
 from __future__ import annotations
@@ -14,15 +14,47 @@ import functools
 import json
 import os
 import sys
-from typing import Callable
+from collections.abc import Callable
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+
+from .._core.errors import KnownError
+from . import failure
 
 
-def in_words(main: Callable[[], None]) -> Callable[[], None]:
-    """Decorate a module's main function: where the module is the program, any error fails it with one sentence.
+def run_module(
+    argument_spec: dict[str, Any],
+    work: Callable[[AnsibleModule], dict[str, Any]],
+    *,
+    delivered: Callable[[], None] = lambda: None,
+    **constraints: Any,
+) -> None:
+    """Be the main function of a module: end with the result of its work, or with the message of its error.
 
-    Imported, as tests and linters do, it is left alone.
+    ``delivered`` is called once the caller has the result. ``constraints`` are those of AnsibleModule between options,
+    such as ``required_if``. Never returns.
     """
-    return bordered(main) if main.__module__ == "__main__" else main
+
+    @bordered
+    def run() -> None:
+        module = AnsibleModule(argument_spec=argument_spec, supports_check_mode=True, **constraints)
+        try:
+            _finish(module, work)
+        except SystemExit:
+            sys.stdout.flush()
+            delivered()
+            raise
+
+    run()
+
+
+def _finish(module: AnsibleModule, work: Callable[[AnsibleModule], dict[str, Any]]) -> None:
+    try:
+        result = work(module)
+    except KnownError as error:
+        module.fail_json(msg=str(error), **error.fields)
+    module.exit_json(**result)
 
 
 def bordered(main: Callable[[], None]) -> Callable[[], None]:
@@ -43,9 +75,7 @@ def bordered(main: Callable[[], None]) -> Callable[[], None]:
 
 def _is_examined() -> bool:
     """Return whether a tool examines the module: its stand-in for AnsibleModule raises errors of its own."""
-    basic = sys.modules.get("ansible.module_utils.basic")
-    made = getattr(getattr(basic, "AnsibleModule", None), "__init__", None)
-    return basic is not None and getattr(made, "__module__", None) != basic.__name__
+    return getattr(AnsibleModule.__init__, "__module__", None) != AnsibleModule.__module__
 
 
 def sentence(error: BaseException) -> str:
@@ -54,8 +84,7 @@ def sentence(error: BaseException) -> str:
     The words of an error that nobody expected are left out: they may hold a value that must not be shown.
     """
     if isinstance(error, OSError) and error.strerror:
-        where = f"{error.filename!s}: " if error.filename else ""
-        text = "".join(char if char.isprintable() else "?" for char in f"{where}{error.strerror}")
+        text = ": ".join(part for part in failure.in_words(error) if part)
         return f"{text}. Correct it on this machine, then run again"
     place, trace = "", error.__traceback__
     while trace is not None:
