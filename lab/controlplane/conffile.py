@@ -6,6 +6,7 @@
 No I/O. A config is a flat dict; "lxc" holds the raw lines as [[key, value], ...]. Oddities that are facts:
 a value of only blanks keeps one blank and gets another at the next write ("tags:" written twice); unknown keys of
 the form "word: value" stay, any other unknown line is lost at the next write; a value that breaks its type stays text.
+The option env, one text with NUL between its pairs, is one raw line a pair in the file.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ _SAFE = ''.join(chr(c) for c in range(0x20, 0x7F) if chr(c) not in '%:')
 _PENDING = re.compile(r'\[pve:pending\]\s*$', re.IGNORECASE)
 _SNAPSHOT = re.compile(r'\[([a-z][a-z0-9_-]+)\]\s*$', re.IGNORECASE)
 _RAW = re.compile(r'(lxc\.[a-z0-9_.-]+)(?::|\s*=)\s*(.*?)\s*$')
+_ENVIRONMENT = re.compile(r'lxc\.environment\.runtime(?::|\s*=)\s*(.*?)\s*$')
 _DESCRIPTION = re.compile(r'description:\s*(.*\S)\s*$')
 _SNAPSTATE = re.compile(r'snapstate:\s*(prepare|delete)\s*$')
 _DELETE = re.compile(r'delete:\s*(.*\S)\s*$')
@@ -97,7 +99,9 @@ def _take(section: dict[str, Any], line: str) -> str:
     """Put one line of a section into it, or drop it; what it adds to the description."""
     if line.startswith('#'):
         return urllib.parse.unquote(line[1:]) + '\n'
-    if found := _RAW.match(line):
+    if found := _ENVIRONMENT.match(line):
+        section['env'] = '\0'.join(filter(None, (section.get('env'), found.group(1))))
+    elif found := _RAW.match(line):
         if raw_key_known(found.group(1)):
             section.setdefault('lxc', []).append([found.group(1), found.group(2)])
     elif found := _DESCRIPTION.match(line):
@@ -147,12 +151,13 @@ def _render(options: dict[str, Any]) -> str:
         descr.pop()
     lines += ['#' + urllib.parse.quote(line, safe=_SAFE) for line in descr]
     for key in sorted(options):
-        if key in ('description', 'lxc', 'digest'):
+        if key in ('description', 'lxc', 'digest', 'env'):
             continue
         value = str(options[key])
         if '\n' in value:
             raise ValueError(f"detected invalid newline inside property '{key}'")
         lines.append(f'{key}: {value}')
+    lines += [f'lxc.environment.runtime: {pair}' for pair in str(options.get('env') or '').split('\0') if pair]
     lines += [f'{key}: {value}' for key, value in options.get('lxc') or []]
     return ''.join(line + '\n' for line in lines)
 

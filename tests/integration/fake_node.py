@@ -271,7 +271,7 @@ class FakeNode:
 
     def gatherer(self, client: Any = None) -> Gatherer:
         """The product's preflight, as its module makes it; bridges are folders of the test."""
-        places = Places(str(self.pve_dir), str(self.directory / "net"))
+        places = Places(str(self.pve_dir), str(self.directory / "net"), str(self.directory / "zone.tab"))
         return Gatherer(client or self.client, places, self.store)
 
     def executor(self, check: bool = False, client: Any = None, run: str = "run-1", **options: Any) -> Executor:

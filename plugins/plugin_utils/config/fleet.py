@@ -302,6 +302,8 @@ def _renamed(
     network = result.get("network_config")
     if isinstance(network, dict) and isinstance(network.get("nameservers"), str):
         result["network_config"] = {**network, "nameservers": re.split(r"[ ,;]+", network["nameservers"])}
+    if isinstance(result.get("searchdomain"), str):
+        result["searchdomain"] = re.split(r"[ ,;]+", result["searchdomain"])
     dependencies = result.get("dependencies")
     if isinstance(dependencies, list):
         result["dependencies"] = [str(item) if isinstance(item, int) else item for item in dependencies]

@@ -4,8 +4,8 @@
 """The operator's policy: what the authors of the JSON files may ask for.
 
 It stands in the inventory source (`policy`), where no JSON file, host variable or fact reaches it. Without a policy
-everything is allowed. With one, a key that is absent restricts nothing, except for the two that would undo every other
-restriction: raw lines and privileged containers need their permission in writing.
+everything is allowed. With one, a key that is absent restricts nothing, except for those that would undo every other
+restriction: raw lines, hook scripts and privileged containers need their permission in writing.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.finding 
 PATTERNS: Mapping[str, str] = {
     "lxc_options": "keys of raw lines, such as lxc.apparmor.profile or lxc.cgroup2.*",
     "pct_options": "flags, such as nesting",
+    "hookscripts": "hook scripts of the node, such as local:snippets/*",
     "mount_prefixes": "absolute paths, such as /srv/models",
     "features": "full names of features, such as acme.tools.metrics or acme.tools.*",
     "templates": "volumes or paths, such as local:vztmpl/*",
@@ -32,6 +33,9 @@ PATTERNS: Mapping[str, str] = {
     "url_hosts": "host names, such as download.example.org or *.example.org",
 }
 """The keys with a list of what is allowed, each with what its list holds. `*` stands for any characters."""
+
+# What runs as root on the node: nothing is allowed unless the policy names it.
+_IN_WRITING = frozenset({"lxc_options", "hookscripts"})
 
 PRIVILEGED = "privileged"
 APPLICATIONS = "applications"
@@ -58,7 +62,7 @@ class Policy:
 
     def restricts(self, key: str) -> bool:
         """Whether a key of PATTERNS limits anything."""
-        return key in self.lists or key == "lxc_options"
+        return key in self.lists or key in _IN_WRITING
 
     def allows(self, key: str, value: str) -> bool:
         """Whether a value is allowed by a key of PATTERNS."""

@@ -96,6 +96,12 @@ class Desired:
         return DEFAULT_ROOTFS_GB if self.size_gb is None else self.size_gb
 
     @property
+    def created_with(self) -> dict[str, str]:
+        """The options that a creation takes, since they decide how PVE sets the container up."""
+        own = (option for option in self.options.values() if table.row(option.key).at_creation)
+        return {option.key: option.text for option in own if option.text is not None}
+
+    @property
     def lines(self) -> list[rawlines.Line]:
         """The raw lines, each once, in their order."""
         return list(dict.fromkeys(line for line in self.written if line is not None))

@@ -18,11 +18,13 @@ from ..container.config.compare import GIB, disk_size
 from ..container.desired import Desired, understand
 from ..container.plan.clones import disks
 from ..container.refusal import Refusal
+from ..container.registry import table
 from ..container.wanted_places import DEFAULT_POOL, SHARED, VOLUMES
 from ..gpu import memory_budget
 from ..gpu.servers import Server
 from ..pve import forms, properties
 from ..pve.apicalls import Kind
+from . import optionneeds
 
 Path = tuple[Union[str, int], ...]
 
@@ -74,9 +76,9 @@ class Candidate:
 class Demand:
     """One thing that a plan asks of the node. ``size`` is in bytes, for a disk what the volume may grow to.
 
-    ``name`` is a storage, a bridge, a folder or a device's option; ``detail`` the template's file name, the disk's slot
-    or the device; ``at_least`` names the template whose contents the disk will hold for certain; ``implied`` says that
-    the file names no storage.
+    ``name`` is a storage, a bridge, a folder, an option, or what optionneeds says; ``detail`` the
+    template's file name, the disk's slot, the device, or the first Proxmox VE that has the option; ``at_least`` names
+    the template whose contents the disk will hold for certain; ``implied`` says that the file names no storage.
     """
 
     kind: str
@@ -99,9 +101,12 @@ class Asked:
     folders: frozenset[str] = frozenset()
     containers: frozenset[int] = field(default_factory=frozenset)
     version: bool = False
+    scripts: frozenset[str] = frozenset()
+    zones: bool = False
 
     def __bool__(self) -> bool:
-        return bool(self.storages or self.bridges or self.folders or self.version)
+        named = self.storages or self.bridges or self.folders or self.scripts
+        return bool(named or self.version or self.zones)
 
 
 def candidate_from(item: Mapping[str, Any]) -> Candidate:
@@ -175,7 +180,9 @@ def asked(wanted: Iterable[Demand], heads: Iterable[int] = ()) -> Asked:
         frozenset(item.name for item in items if item.kind == BRIDGE),
         frozenset(item.name for item in items if item.kind == FOLDER),
         frozenset(heads),
-        any(item.kind == DEVICE for item in items),
+        any(item.kind in (DEVICE, optionneeds.OPTION) for item in items),
+        frozenset(item.name for item in items if item.kind == optionneeds.SCRIPT),
+        any(item.kind == optionneeds.ZONE for item in items),
     )
 
 
@@ -249,6 +256,9 @@ def _options(candidate: Candidate, params: Mapping[str, Any], known: _Known) -> 
             yield from _mount(candidate, key, parts, known)
         elif kind == "dev":
             yield Demand(DEVICE, key, candidate.ctid, candidate.place("gpu_assignment"), parts.get("path", ""))
+        place = candidate.place(*((table.row(key).source,) if table.row(key).source in candidate.desired.keys else ()))
+        for need, name, detail in optionneeds.of(key, str(params[key]), parts):
+            yield Demand(need, name, candidate.ctid, place, detail)
 
 
 def _mount(candidate: Candidate, key: str, parts: Mapping[str, str], known: _Known) -> Iterator[Demand]:

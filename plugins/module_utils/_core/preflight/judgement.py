@@ -18,7 +18,7 @@ from ..container.model import Plan, Step, entry_of
 from ..gpu import memory_budget
 from ..pve.apicalls import Call, Kind
 from ..pve.storagecfg import ROOTDIR, TEMPLATES, Storage
-from . import privileges, storageuse, subids
+from . import optionneeds, privileges, storageuse, subids
 from .demands import BRIDGE, DEVICE, DISK, FOLDER, FREED, TEMPLATE, Candidate, Demand, Path, demands
 from .node_faults import Finding
 
@@ -40,6 +40,7 @@ class Facts:
     ``templates`` holds the templates of each storage that was asked for (name -> bytes), None where they can't be
     listed; ``appliances`` is PVE's appliance index, None when it wasn't needed or can't be read. ``coming`` names the
     storages, bridges and folders that the hypervisor's configuration makes: in check mode they need not exist yet.
+    ``scripts`` says what is wrong with each hook script, None for nothing; ``zones`` are the time zones that PVE takes.
     ``loads`` are what is on the GPUs, by vendor, none where nothing is to be started on one; ``shares`` is what the
     containers of the file that this run leaves alone say that they take.
     """
@@ -60,6 +61,8 @@ class Facts:
     loads: tuple[memory_budget.Load, ...] = ()
     shares: Mapping[int, float | None] = field(default_factory=dict)
     version: str = ""
+    scripts: Mapping[str, str | None] = field(default_factory=dict)
+    zones: frozenset[str] = frozenset()
     subids: Mapping[str, Sequence[subids.Range]] | None = None
 
 
@@ -183,6 +186,12 @@ class _Judgement:
                 "Proxmox VE 8.2 or later",
                 'Upgrade the node, or write "gpu_passthrough": "raw", which passes GPUs on by raw lines.',
             )
+        elif item.kind in optionneeds.KINDS:
+            facts = self._facts
+            there = optionneeds.Known(facts.version, facts.scripts, facts.zones)
+            found = optionneeds.fault(item.kind, item.name, item.detail, facts.node, there)
+            if found is not None:
+                self._fault(item, *found)
 
     def _to_come(self, item: Demand, what: str) -> bool:
         """In check mode, report what the hypervisor play would have made by then, as a note and not as a fault."""

@@ -5,7 +5,8 @@
 """Reads the text of ``/etc/pve/lxc/CTID.conf`` as PVE writes it.
 
 The head section holds the live values, ``[pve:pending]`` what waits for a restart, every other section a snapshot.
-Recorded from a real node: descriptions are leading ``#`` lines, URL-encoded; raw ``lxc.*`` lines come last.
+Recorded from a real node: descriptions are leading ``#`` lines, URL-encoded; raw ``lxc.*`` lines come last. Those that
+PVE writes for its option ``env`` are both: raw lines, as a hand-written one is on PVE 8, and that option.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ from . import marker
 
 _SECTION = re.compile(r"^\[([^\]]+)\]\s*\Z")
 _RAW = re.compile(r"^(lxc\.[a-z0-9_.\-]+)\s*[:=]\s*(.*?)\s*\Z")
+ENVIRONMENT = "lxc.environment.runtime"
+"""The raw lines in which PVE 9.1 and later keep the option ``env``, one a variable."""
 _LINE = re.compile(r"^([a-z][a-z_0-9]*):\s?(.*?)\s*\Z")
 
 
@@ -76,6 +79,12 @@ def _note(line: str) -> str | None:
     return unquote(option.group(2)).rstrip("\n") if option and option.group(1) == "description" else None
 
 
+def _note_variable(options: dict[str, str], key: str, pair: str) -> None:
+    """Add a pair to the option ``env``, if the raw line holds one."""
+    if key == ENVIRONMENT:
+        options["env"] = "\0".join(filter(None, (options.get("env"), pair)))
+
+
 def parse_conf(text: str) -> ConfFile:
     """The text of a config file -> its parts. Lines that PVE would not understand are left out, as PVE does."""
     head: dict[str, str] = {}
@@ -101,6 +110,7 @@ def parse_conf(text: str) -> ConfFile:
         raw_line = _RAW.match(line)
         if raw_line:
             found_line = (raw_line.group(1), raw_line.group(2))
+            _note_variable(pending if target is None else target, *found_line)
             if not section:
                 raw.append(found_line)
             elif section in snapshots:

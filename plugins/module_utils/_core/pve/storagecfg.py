@@ -15,6 +15,7 @@ _OPTION = re.compile(r"^\s+([a-z][a-z0-9_-]*)(?:\s+(.*\S))?\s*\Z")
 
 ROOTDIR = "rootdir"
 TEMPLATES = "vztmpl"
+SNIPPETS = "snippets"
 
 # What a storage without the option 'content' holds, by type (pve-storage's plugins); every other type: images.
 DEFAULT_CONTENT = {
@@ -71,10 +72,18 @@ class Storage:
     @property
     def template_folder(self) -> str | None:
         """Where its container templates lie, for types that are a folder of this node."""
+        return self._place(TEMPLATES, "template/cache")
+
+    @property
+    def snippet_folder(self) -> str | None:
+        """Where its snippets lie, for types that are a folder of this node."""
+        return self._place(SNIPPETS, "snippets")
+
+    def _place(self, content: str, default: str) -> str | None:
         if self.folder is None:
             return None
         places = dict(part.partition("=")[::2] for part in self.options.get("content-dirs", "").split(","))
-        return f"{self.folder}/{places.get(TEMPLATES, 'template/cache').lstrip('/')}"
+        return f"{self.folder}/{places.get(content, default).lstrip('/')}"
 
 
 def parse_storages(text: str) -> dict[str, Storage]:

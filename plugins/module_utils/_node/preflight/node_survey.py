@@ -22,7 +22,7 @@ from ..._core.gpu.memory_budget import Load
 from ..._core.preflight import privileges, subids
 from ..._core.preflight.demands import Asked, Candidate, asked, demands, heads_needed
 from ..._core.preflight.judgement import Facts, Room
-from ..._core.pve.storagecfg import TEMPLATES, Storage, parse_storages
+from ..._core.pve.storagecfg import SNIPPETS, TEMPLATES, Storage, parse_storages
 from ..audit import Audit
 from ..container.observe import PVE, node_name, read_conf
 from ..gpu import gpuload
@@ -32,6 +32,7 @@ from ..pve.tasks import is_upid, log_tail, wait_task
 from ..store import Store
 
 NETWORK = "/sys/class/net"
+ZONES = "/usr/share/zoneinfo/zone.tab"
 NO_BRIDGES = ("lo", "veth", "tap", "fw", "ovs-system", "bond", "dummy")
 TEMPLATE_ENDINGS = (".tar.gz", ".tar.xz", ".tar.zst", ".tar.bz2")
 
@@ -42,6 +43,7 @@ class Places:
 
     pve: str = PVE
     network: str = NETWORK
+    zones: str = ZONES
 
 
 class Gatherer:
@@ -105,6 +107,8 @@ class Gatherer:
             loads=self._loads() if any(item.claims for item in items) else (),
             shares=shares or {},
             version=self._version() if asks.version else "",
+            scripts={name: self._script_problem(name) for name in sorted(asks.scripts)},
+            zones=self._zones() if asks.zones else frozenset(),
             subids=_subids() if any(subids.needed(item.desired.written) for item in items) else None,
         )
 
@@ -114,6 +118,29 @@ class Gatherer:
     def _version(self) -> str:
         """PVE's version, such as 8.4.1."""
         return str((self.client.request("GET", "/version") or {}).get("version") or "")
+
+    def _script_problem(self, volume: str) -> str | None:
+        """What keeps PVE from taking a hook script; None for nothing, or where only PVE knows the storage's folder."""
+        storage = self.storages().get(volume.partition(":")[0])
+        if storage is None:
+            return "is on a storage that does not exist"
+        if SNIPPETS not in storage.content:
+            return f"is on storage {storage.name}, which has no content type {SNIPPETS},"
+        if storage.snippet_folder is None:
+            return None
+        path = f"{storage.snippet_folder}/{volume.partition('/')[2]}"
+        if not os.path.isfile(path):
+            return f"does not exist ({path})"
+        return None if os.access(path, os.X_OK) else f"is not executable ({path})"
+
+    def _zones(self) -> frozenset[str]:
+        """The time zones that PVE takes; none where the list can't be read."""
+        try:
+            with open(self._places.zones, encoding="utf-8", errors="replace") as file:
+                rows = [line.rstrip("\n").split("\t") for line in file if not line.startswith("#")]
+        except OSError:
+            return frozenset()
+        return frozenset(row[2] for row in rows if len(row) > 2)
 
     def storages(self) -> dict[str, Storage]:
         """The storages of the cluster."""

@@ -131,6 +131,7 @@ class _Container:
         network = config.get("network_config")
         found: list[tuple[str, Pointer, Any]] = [
             ("templates", ("template",), config.get("template")),
+            ("hookscripts", ("hookscript",), config.get("hookscript")),
             ("storages", ("storage_pool",), config.get("storage_pool")),
             ("bridges", ("network_config", "bridge"), network.get("bridge") if isinstance(network, Mapping) else None),
         ]

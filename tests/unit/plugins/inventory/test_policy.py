@@ -70,6 +70,10 @@ REFUSED: list[tuple[str, Any, dict[str, Any], dict[str, Any], str]] = [
      "/lxc_configs/950/lxc_options/0"),
     ("a raw line, by default", {"features": ["*"]}, {"lxc_options": ["lxc.hook.start-host = /tmp/x"]}, {},
      "/lxc_configs/950/lxc_options/0"),
+    ("a hook script", {"hookscripts": ["local:snippets/a-*"]}, {"hookscript": "local:snippets/b.sh"}, {},
+     "/lxc_configs/950/hookscript"),
+    ("a hook script, by default", {"features": ["*"]}, {"hookscript": "local:snippets/b.sh"}, {},
+     "/lxc_configs/950/hookscript"),
     ("a key that only begins like one", {"lxc_options": ["lxc.cap"]}, {"lxc_options": ["lxc.cap.drop: x"]}, {},
      "/lxc_configs/950/lxc_options/0"),
     ("a flag", {"pct_options": ["nesting"]}, {"pct_options": ["nesting=1", "fuse=1"]}, {},
@@ -140,6 +144,7 @@ def test_what_it_forbids_is_an_error(
 
 ALLOWED: list[tuple[str, Any, dict[str, Any], dict[str, Any]]] = [
     ("a raw line", {"lxc_options": ["lxc.cgroup2.*"]}, {"lxc_options": ["lxc.cgroup2.devices.allow = a"]}, {}),
+    ("a hook script", {"hookscripts": ["local:snippets/*"]}, {"hookscript": "local:snippets/b.sh"}, {}),
     ("a folder", {"mount_prefixes": ["/srv/models/"]}, GOOD_MOUNT, {}),
     ("the folder itself", {"mount_prefixes": ["/srv/models/a"]}, GOOD_MOUNT, {}),
     ("a raw mount", {"mount_prefixes": ["/srv"], "lxc_options": ["lxc.mount.*"]},

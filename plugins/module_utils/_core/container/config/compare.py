@@ -362,6 +362,7 @@ def created_config(wanted: Wanted, source: Mapping[str, str] | None) -> dict[str
         return {**copied, "hostname": name}
     size = wanted.desired.rootfs_gb
     return {
+        **wanted.desired.created_with,
         "hostname": name,
         "memory": "512",
         "swap": "512",

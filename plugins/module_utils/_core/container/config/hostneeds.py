@@ -10,7 +10,6 @@ description with what its driver tells, in the one call that observes it anyway.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
@@ -23,6 +22,7 @@ from .. import digest
 from ..model import Wanted
 from ..refusal import Code, Refusal
 from ..registry import table
+from ..registry.option import has_reached
 from ..registry.wanted_options import WantedOption
 
 SOURCE = "gpu_assignment"
@@ -32,8 +32,7 @@ SLOTS = 256  # dev0 to dev255
 
 def has_devices(version: str) -> bool:
     """Whether containers of this Proxmox VE have devN. What can't be read counts as new: it refuses what it has not."""
-    found = re.match(r"(\d+)\.(\d+)", version)
-    return found is None or (int(found.group(1)), int(found.group(2))) >= table.row("dev").since
+    return has_reached(version, table.row("dev").since)
 
 
 def classes(wanted: Wanted) -> set[str]:

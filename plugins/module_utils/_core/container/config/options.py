@@ -137,7 +137,7 @@ def shown(key: str, value: str | None) -> str:
     if value is None:
         return "not set"
     if not table.row(key).has_lines:
-        return value
+        return value.replace("\0", " ")
     plain = value.rstrip("\n")
     short = plain if len(plain) <= SHOWN else f"{plain[:SHOWN]}…"
     return json.dumps(short, ensure_ascii=not short.replace("\n", "").isprintable())

@@ -224,6 +224,7 @@ def _create_params(wanted: Wanted, name: str) -> dict[str, Any]:
         "ostemplate": asked.template,
         "hostname": name,
         "unprivileged": int(asked.is_unprivileged),
+        **asked.created_with,
     }
     if asked.pool or asked.size_gb:
         params["rootfs"] = f"{asked.pool or DEFAULT_POOL}:{asked.rootfs_gb}"

@@ -10,6 +10,7 @@ From PVE it is the piece of the JSON file that asks for it; empty for what no ke
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Callable
@@ -20,6 +21,9 @@ from . import addresses
 Config = Mapping[str, Any]
 Needs = Mapping[str, str]
 """What the features demand of the container's option ``features``."""
+
+_NUMBER = re.compile(r"(?:\d+(?:\.\d+)?|\.\d+)\Z", re.ASCII)
+_SEPARATOR = re.compile(r"[\s,;]+")
 
 
 @dataclass(frozen=True)
@@ -48,6 +52,59 @@ def flag(name: str) -> Codec:
         return None if value is None else str(int(bool(value)))
 
     return Codec(to_pve, lambda value: {name: forms.flag(value) == "1"})
+
+
+def number(name: str) -> Codec:
+    """A number, whole or not. PVE keeps the text as it is sent, and takes no exponent."""
+
+    def to_pve(config: Config, _needs: Needs) -> str | None:
+        value = config.get(name)
+        if value is None:
+            return None
+        return f"{value:.6f}".rstrip("0").rstrip(".")
+
+    def from_pve(value: str) -> dict[str, Any]:
+        plain = value.strip()
+        if not _NUMBER.match(plain):
+            return {}
+        return {name: int(plain) if plain.isdigit() else float(plain)}
+
+    return Codec(to_pve, from_pve)
+
+
+def same_number(left: str, right: str) -> bool:
+    """Whether two texts are the same number."""
+    if not (_NUMBER.match(left.strip()) and _NUMBER.match(right.strip())):
+        return left.strip() == right.strip()
+    return float(left) == float(right)
+
+
+def words(name: str) -> Codec:
+    """A list of words, with blanks between them, as PVE keeps it whatever it is sent."""
+
+    def from_pve(value: str) -> dict[str, Any]:
+        found = _separated(value)
+        return {name: found} if found else {}
+
+    return Codec(lambda config, _needs: " ".join(config.get(name) or ()) or None, from_pve)
+
+
+def pairs(name: str) -> Codec:
+    """Names with values: to PVE one text with a NUL between the pairs (PVE facts, '9.2 against 8.4')."""
+
+    def to_pve(config: Config, _needs: Needs) -> str | None:
+        return "\0".join(f"{key}={value}" for key, value in sorted((config.get(name) or {}).items())) or None
+
+    def from_pve(value: str) -> dict[str, Any]:
+        found = dict(pair.partition("=")[::2] for pair in value.split("\0") if "=" in pair[1:])
+        return {name: found} if found else {}
+
+    return Codec(to_pve, from_pve)
+
+
+def same_pairs(left: str, right: str) -> bool:
+    """Whether two texts have the same pairs, in any order."""
+    return sorted(left.split("\0")) == sorted(right.split("\0"))
 
 
 def lines(name: str) -> Codec:
@@ -118,21 +175,26 @@ def _name_servers(config: Config, _needs: Needs) -> str | None:
 
 
 def _from_name_servers(value: str) -> dict[str, Any]:
-    found = value.replace(",", " ").replace(";", " ").split()
+    found = _separated(value)
     return {"network_config": {"nameservers": found}} if found else {}
 
 
 NAME_SERVERS = Codec(_name_servers, _from_name_servers)
 
 
+_STARTUP_KEYS = {"order": "boot_order", "up": "boot_delay", "down": "shutdown_timeout"}
+
+
 def _startup(config: Config, _needs: Needs) -> dict[str, str] | None:
-    keys = (("order", "boot_order"), ("up", "boot_delay"))
-    return {part: str(config[key]) for part, key in keys if config.get(key) is not None} or None
+    return {part: str(config[key]) for part, key in _STARTUP_KEYS.items() if config.get(key) is not None} or None
 
 
 def _from_startup(value: str) -> dict[str, Any]:
     parts = properties.parse(value, properties.default_key("startup"))
-    return {**_number("boot_order", parts.get("order", "")), **_number("boot_delay", parts.get("up", ""))}
+    found: dict[str, Any] = {}
+    for part, key in _STARTUP_KEYS.items():
+        found.update(_number(key, parts.get(part, "")))
+    return found
 
 
 STARTUP = Codec(_startup, _from_startup)
@@ -144,6 +206,10 @@ def _from_tags(value: str) -> dict[str, Any]:
 
 
 TAGS = Codec(lambda config, _needs: tags.wanted_tags(config) or None, _from_tags)
+
+
+def _separated(value: str) -> list[str]:
+    return [item for item in _SEPARATOR.split(value) if item]
 
 
 def _text(value: Any) -> str | None:

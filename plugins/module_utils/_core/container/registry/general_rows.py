@@ -108,10 +108,45 @@ ROWS = (
                     "x-phoenix-unit": "s",
                 },
             ),
+            Key(
+                "shutdown_timeout",
+                {
+                    "type": "integer",
+                    "description": "Seconds that the container has to shut down when the node shuts down.",
+                    "x-phoenix-effect": "down of startup",
+                    "minimum": 0,
+                    "maximum": 86400,
+                    "examples": [60],
+                    "x-phoenix-unit": "s",
+                },
+            ),
         ),
         codecs.STARTUP,
         applies=AT_ONCE,
         structured=True,
+    ),
+    Option(
+        "hookscript",
+        "a script of the node that PVE calls when the container starts and stops",
+        (
+            Key(
+                "hookscript",
+                {
+                    "type": "string",
+                    "description": "Script of the node that PVE calls when the container starts and stops: an "
+                    "executable snippet, by its volume.",
+                    "pattern": "^[A-Za-z][A-Za-z0-9._-]*:snippets/[A-Za-z0-9_.+=-]+$",
+                    "examples": ["local:snippets/hook.sh"],
+                    "x-phoenix-expected": "a snippet such as local:snippets/hook.sh",
+                    "x-phoenix-remedy": "Put the script into the folder snippets of a storage with the content type "
+                    "snippets, make it executable, and write STORAGE:snippets/FILE.",
+                },
+            ),
+        ),
+        codecs.text("hookscript"),
+        applies=AT_ONCE,
+        root_only=lambda value: f"the hook script {value}",
+        root_words="every script",
     ),
     Option(
         tags.KEY,

@@ -10,6 +10,9 @@ from ...pve import forms
 from . import codecs, network_keys
 from .option import HOTPLUG, Key, Option
 
+_LABEL = "[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?"
+_DOMAIN = rf"{_LABEL}(?:\.{_LABEL})*"
+
 ROWS = (
     Option(
         "net",
@@ -33,5 +36,28 @@ ROWS = (
         codecs.NAME_SERVERS,
         privilege="VM.Config.Network",
         same=lambda left, right: forms.addresses(left) == forms.addresses(right),
+    ),
+    Option(
+        "searchdomain",
+        "domains in which names without a dot are looked up",
+        (
+            Key(
+                "searchdomain",
+                {
+                    "description": "Domains in which the container looks names up: a list, or text with blanks or "
+                    "commas. Absent: the node's.",
+                    "anyOf": [
+                        {"type": "string", "pattern": f"^{_DOMAIN}(?:[ ,;]+{_DOMAIN})*$"},
+                        {"type": "array", "minItems": 1, "items": {"type": "string", "pattern": f"^{_DOMAIN}$"}},
+                    ],
+                    "examples": [["example.com"]],
+                    "x-phoenix-expected": 'domains such as "example.com corp.example.com", or a list of them',
+                    "x-phoenix-remedy": "Write domain names of letters, digits and hyphens.",
+                    "x-phoenix-empty": "not set",
+                },
+            ),
+        ),
+        codecs.words("searchdomain"),
+        privilege="VM.Config.Network",
     ),
 )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Callable
 
 from .codecs import Codec
@@ -29,6 +29,17 @@ LINE = re.compile(r"[\x00-\x1f\x7f\x85\u2028\u2029]")
 """One line."""
 LINES = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 """Lines, which PVE encodes."""
+
+
+Version = tuple[int, int]
+FIRST: Version = (8, 0)
+"""The first Proxmox VE that the collection supports."""
+
+
+def has_reached(version: str, since: Version) -> bool:
+    """Whether a version of Proxmox VE is this one or a later one. What is no version counts as the newest."""
+    found = re.match(r"(\d+)\.(\d+)", version)
+    return found is None or (int(found.group(1)), int(found.group(2))) >= since
 
 
 @dataclass(frozen=True)
@@ -61,11 +72,13 @@ class Option:
         root_only: what of a value only root@pam itself may set, in words; None for nothing.
         root_words: the same for the documentation.
         since: the first Proxmox VE that has it.
+        parts_since: the same for sub-options that came later.
         same: whether two plain values mean the same.
         structured: whether the value is a property string.
         whole: whether it goes as a whole once nothing of ours is left in it.
         reset: the value that it falls back to, where PVE refuses to delete it.
         kept: whether it stays as it is when its key goes.
+        at_creation: whether the creation takes it, because it decides how PVE sets the container up.
     """
 
     name: str
@@ -78,12 +91,14 @@ class Option:
     privilege: str = "VM.Config.Options"
     root_only: Callable[[str], str | None] = lambda _value: None
     root_words: str = ""
-    since: tuple[int, int] = (8, 0)
+    since: Version = FIRST
+    parts_since: Mapping[str, Version] = field(default_factory=dict)
     same: Callable[[str, str], bool] = same_text
     structured: bool = False
     whole: bool = False
     reset: str | None = None
     kept: bool = False
+    at_creation: bool = False
 
     @property
     def option(self) -> str:

@@ -71,4 +71,47 @@ ROWS = (
         applies=AT_ONCE,
         privilege="VM.Config.CPU",
     ),
+    Option(
+        "cpulimit",
+        "the processor time that the container gets at most",
+        (
+            Key(
+                "cpulimit",
+                {
+                    "type": "number",
+                    "description": "Processor time at most, in processors: 1.5 is one and a half of them; 0 is no "
+                    "limit.",
+                    "minimum": 0,
+                    "maximum": 8192,
+                    "examples": [1.5],
+                    "x-phoenix-expected": "a number from 0 to 8192",
+                },
+            ),
+        ),
+        codecs.number("cpulimit"),
+        applies=HOTPLUG,
+        privilege="VM.Config.CPU",
+        same=codecs.same_number,
+    ),
+    Option(
+        "cpuunits",
+        "the container's weight where guests compete for processor time",
+        (
+            Key(
+                "cpuunits",
+                {
+                    "type": "integer",
+                    "description": "Weight of the container where guests compete for processor time; PVE's default "
+                    "is 100.",
+                    "minimum": 0,
+                    "maximum": 500000,
+                    "examples": [200],
+                    "x-phoenix-expected": "an integer from 0 to 500000",
+                },
+            ),
+        ),
+        codecs.integer("cpuunits"),
+        applies=HOTPLUG,
+        privilege="VM.Config.CPU",
+    ),
 )

@@ -339,6 +339,26 @@ def test_devices_need_a_proxmox_that_has_them(version, fine):
         assert '"gpu_passthrough": "raw"' in finding.remedy
 
 
+@pytest.mark.parametrize(
+    ("params", "asked"),
+    [
+        ({"entrypoint": "/sbin/init"}, ["entrypoint"]),
+        ({"env": "A=b\0C=d"}, ["env"]),
+        ({"cpulimit": "1.5", "timezone": "host"}, []),
+    ],
+)
+@pytest.mark.parametrize(("version", "fine"), [("8.4.21", False), ("9.0.3", False), ("9.1.1", True), ("9.2.11", True)])
+def test_a_later_option_needs_a_proxmox_that_has_it(params, asked, version, fine):
+    entry = {**DEVICE, "params": params}
+    config = {**BASE, "entrypoint": "/sbin/init", "env": {"A": "b", "C": "d"}}
+    findings = judge(
+        {"ctid": 950, "config": config, "plan": {"steps": [{"entries": [entry]}]}}, version=version
+    ).findings
+    assert [finding.pointer for finding in findings] == [f"/lxc_configs/950/{key}" for key in asked if not fine]
+    for finding in findings:
+        assert "9.1 or later" in finding.expected
+
+
 def test_what_the_hypervisors_play_makes_is_not_made_by_hand():
     """A run limited to containers comes before it: such as the store of models on a new node."""
     mounts = [{"host_path": "/srv/store", "container_path": "/srv/store", "read_only": True}]

@@ -41,14 +41,30 @@ def values(piece: dict[str, Any]) -> Any:
         return values(piece["anyOf"][-1])  # the list, which the files are brought to
     if piece["type"] == "integer":
         return st.integers(piece.get("minimum"), piece.get("maximum"))
+    if piece["type"] == "number":
+        return st.decimals(piece.get("minimum"), piece.get("maximum"), places=2).map(number)
+    if "enum" in piece:
+        return st.sampled_from(piece["enum"])
     if piece["type"] == "boolean":
         return st.booleans()
     if piece["type"] == "array":
         return st.lists(values(piece["items"]), unique=True, min_size=piece.get("minItems", 0), max_size=4)
+    if piece["type"] == "object" and "propertyNames" in piece:
+        return st.dictionaries(text_of(piece["propertyNames"]), text_of(piece["additionalProperties"]), max_size=4)
     if piece["type"] == "object":
         return st.fixed_dictionaries({}, optional={name: values(each) for name, each in piece["properties"].items()})
+    return text_of(piece)
+
+
+def text_of(piece: dict[str, Any]) -> Any:
+    """Whatever text a pattern allows."""
     found = st.from_regex(piece["pattern"], fullmatch=True).map(lambda text: text.rstrip("\n"))
     return found.filter(lambda text: re.match(piece["pattern"], text) and len(text) <= piece.get("maxLength", 100))
+
+
+def number(value: Any) -> int | float:
+    """A number as JSON has it."""
+    return int(value) if value == int(value) else float(value)
 
 
 @st.composite
@@ -142,6 +158,7 @@ def test_a_recorded_container_is_read():
         "start_at_boot": True,
         "boot_order": 1,
         "tags": ["x", "y"],
+        "arch": "amd64",
     }
 
 
@@ -150,7 +167,7 @@ def test_a_recorded_container_is_read():
 def test_what_no_key_can_say_is_left_out(row: Any, text: str) -> None:
     pieces = load_schema("phoenix_lxc_configs")["$defs"]["container"]["properties"]
     for key, value in table.from_pve({row.option: text}).items():
-        if row.name in ("memory", "swap", "cores", "startup"):
+        if row.name in ("memory", "swap", "cores", "startup", "cpulimit", "cpuunits", "tty", "env"):
             assert Draft202012Validator(pieces[key]).is_valid(value)
 
 

@@ -1,0 +1,69 @@
+# Copyright (c) 2026, Phoenix Hypervisor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What single options of a container need of their node: a version of Proxmox VE, a hook script, a time zone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from ..container.registry import table
+from ..container.registry.option import FIRST, has_reached
+
+OPTION = "option"
+SCRIPT = "script"
+ZONE = "zone"
+KINDS = frozenset({OPTION, SCRIPT, ZONE})
+
+_NO_ZONES = frozenset({"host", "UTC"})  # what PVE takes besides the names of its list
+
+
+@dataclass(frozen=True)
+class Known:
+    """What the node has: its version, what is wrong with each hook script, the time zones that PVE takes.
+
+    An empty version, a script that is missing here and no zones at all mean that nothing is known.
+    """
+
+    version: str = ""
+    scripts: Mapping[str, str | None] = field(default_factory=dict)
+    zones: frozenset[str] = frozenset()
+
+
+def of(option: str, value: str, parts: Mapping[str, str]) -> Iterator[tuple[str, str, str]]:
+    """(kind, name, detail) of each need of an option; the detail is the first Proxmox VE that has it."""
+    row = table.row(option)
+    later = [(option, row.since)] if row.name != "dev" else []  # devices have a fallback, which their own fault names
+    later += [(f"{option}.{part}", since) for part, since in row.parts_since.items() if part in parts]
+    for name, since in later:
+        if since > FIRST:
+            yield OPTION, name, ".".join(map(str, since))
+    if option == "hookscript":
+        yield SCRIPT, value, ""
+    elif option == "timezone" and value not in _NO_ZONES:
+        yield ZONE, value, ""
+
+
+def fault(kind: str, name: str, detail: str, node: str, known: Known) -> tuple[str, str, str] | None:
+    """(what is wrong, what was expected, what to do) of a need, None where the node has it."""
+    if kind == OPTION:
+        major, minor = detail.split(".")
+        if has_reached(known.version, (int(major), int(minor))):
+            return None
+        got = f"node {node} has Proxmox VE {known.version}, which has no option {name}"
+        return got, f"Proxmox VE {detail} or later", "Upgrade the node, or remove the key."
+    if kind == SCRIPT:
+        problem = known.scripts.get(name)
+        if not problem:
+            return None
+        remedy = "Put the script into the folder snippets of the storage, and make it executable."
+        return f'hook script "{name}" {problem} on node {node}', "an executable snippet", remedy
+    if not known.zones or name in known.zones:
+        return None
+    return (
+        f'time zone "{name}" is not one that node {node} knows',
+        "a zone of /usr/share/zoneinfo/zone.tab, UTC or host",
+        "Write a name such as Europe/Berlin.",
+    )

@@ -1,0 +1,170 @@
+# Copyright (c) 2026, Phoenix Hypervisor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Each plain option on a node of either version: set at the creation, changed, removed, and settled after each."""
+
+from __future__ import annotations
+
+import pytest
+from fake_node import normal, predicted, pve_calls, wanted
+
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.preflight import demands, judgement
+
+# key: (a value, another one, what stays in the config once the key is gone)
+OPTIONS = {
+    "timezone": ("Europe/Berlin", "host", None),
+    "ostype": ("unmanaged", "debian", "ostype: debian"),
+    "arch": ("i386", "amd64", "arch: amd64"),
+    "cmode": ("shell", "console", None),
+    "console": (False, True, None),
+    "tty": (1, 4, None),
+    "cpulimit": (1.5, 2, None),
+    "cpuunits": (200, 50, None),
+    "debug": (True, False, None),
+    "searchdomain": (["example.com", "corp.example.com"], ["example.com"], None),
+    "shutdown_timeout": (60, 90, None),
+    "hookscript": ("local:snippets/hook.sh", "local:snippets/other.sh", None),
+}
+NEW_OPTIONS = {
+    "entrypoint": ('/bin/sh -c "exec /sbin/init"', "/sbin/init", None),
+    "env": ({"A": "b", "C": "d e=f"}, {"A": "c"}, None),
+}
+ALL = {**OPTIONS, **NEW_OPTIONS}
+
+
+@pytest.fixture(autouse=True)
+def scripts(served):
+    """Two hook scripts on the node."""
+    folder = served.directory / "vz" / "snippets"
+    folder.mkdir(exist_ok=True)
+    for name in ("hook.sh", "other.sh"):
+        (folder / name).write_text("#!/bin/sh\n")
+        (folder / name).chmod(0o755)
+
+
+def options_of(version):
+    """The options that a version has."""
+    return ALL if version == 9 else OPTIONS
+
+
+def settled(node, asked):
+    """Check mode predicts what a run does, and the run after it does nothing. Returns what was called."""
+    check = node.apply(asked, check=True)
+    assert node.mutations() == []
+    node.apply(asked)
+    made = node.mutations()
+    assert normal(made) == normal(pve_calls(predicted(check.first)))
+    node.forget_requests()
+    again = node.apply(asked)
+    assert again.first.steps == ()
+    assert node.pve.asked == []
+    return made
+
+
+def set_changed_and_removed(node, key, values, running):
+    """An option through its life, from the creation on or later."""
+    first, other, left = values
+    if running:
+        settled(node, wanted())
+    settled(node, wanted(**{key: first}, restart_policy="if_needed"))
+    settled(node, wanted(**{key: other}, restart_policy="if_needed"))
+    before = node.conf(950)
+    made = settled(node, wanted(restart_policy="if_needed"))
+    if left:
+        assert made == []
+        assert left in before.splitlines()
+        assert node.conf(950) == before
+    else:
+        name = {"env": "lxc.environment.runtime", "shutdown_timeout": "startup"}.get(key, key)
+        assert name in before
+        assert name not in node.conf(950)
+
+
+@pytest.mark.parametrize("key", OPTIONS)
+@pytest.mark.parametrize("running", [False, True], ids=["at the creation", "later"])
+def test_an_option_is_set_changed_and_removed(node, key, running):
+    set_changed_and_removed(node, key, OPTIONS[key], running)
+
+
+@pytest.mark.parametrize("key", NEW_OPTIONS)
+@pytest.mark.parametrize("running", [False, True], ids=["at the creation", "later"])
+@pytest.mark.parametrize("version", [9], indirect=True)
+def test_an_option_of_pve_9_is_set_changed_and_removed(node, version, key, running):
+    set_changed_and_removed(node, key, NEW_OPTIONS[key], running)
+
+
+def test_all_of_them_at_once(node, version):
+    asked = wanted(**{key: values[0] for key, values in options_of(version).items()})
+    settled(node, asked)
+    lines = node.conf(950).splitlines()
+    assert {
+        *("timezone: Europe/Berlin", "ostype: unmanaged", "arch: i386", "cmode: shell", "console: 0", "tty: 1"),
+        *("cpulimit: 1.5", "cpuunits: 200", "debug: 1", "searchdomain: example.com corp.example.com"),
+        *("startup: down=60", "hookscript: local:snippets/hook.sh"),
+    } <= set(lines)
+    if version == 9:
+        environment = {"lxc.environment.runtime: A=b", "lxc.environment.runtime: C=d e=f"}
+        assert {*environment, 'entrypoint: /bin/sh -c "exec /sbin/init"'} <= set(lines)
+
+
+def test_what_pve_finds_out_at_the_creation_is_no_change(node):
+    """PVE writes the distribution and the architecture itself (PVE facts, 'How PVE rewrites what you send')."""
+    settled(node, wanted())
+    assert {"ostype: debian", "arch: amd64"} <= set(node.conf(950).splitlines())
+    assert settled(node, wanted(ostype="debian", arch="amd64")) == []
+
+
+def test_a_newer_option_is_a_finding_before_the_run(node, version):
+    """PVE 8 has no entrypoint and no env (PVE facts, '9.2 against 8.4')."""
+    asked = wanted(**{key: values[0] for key, values in NEW_OPTIONS.items()})
+    findings = findings_of(node, asked)
+    assert [finding.path[2:] for finding in findings] == ([] if version == 9 else [("entrypoint",), ("env",)])
+    for finding in findings:
+        assert finding.got == f"node pve has Proxmox VE 8.4.21, which has no option {finding.path[2]}"
+        assert finding.expected == "Proxmox VE 9.1 or later"
+
+
+def findings_of(node, asked):
+    """What the preflight finds in options."""
+    plan = node.apply(asked, check=True).first.as_dict()
+    items = [demands.candidate_from({"ctid": 950, "config": asked.config, "plan": plan})]
+    found = judgement.judge(items, node.gatherer().gather(items)).findings
+    return [finding for finding in found if finding.path[2:] in [(key,) for key in ALL]]
+
+
+@pytest.mark.parametrize(
+    ("asked", "fault"),
+    [
+        ({"hookscript": "local:snippets/hook.sh"}, ""),
+        ({"hookscript": "local:snippets/none.sh"}, "does not exist (/"),
+        ({"hookscript": "local:snippets/plain.sh"}, "is not executable (/"),
+        ({"hookscript": "tank:snippets/hook.sh"}, "no content type snippets"),
+        ({"hookscript": "other:snippets/hook.sh"}, "a storage that does not exist"),
+        ({"timezone": "Europe/Berlin"}, ""),
+        ({"timezone": "host"}, ""),
+        ({"timezone": "UTC"}, ""),
+        ({"timezone": "Europe/Berln"}, 'time zone "Europe/Berln" is not one that node pve knows'),
+    ],
+    ids=str,
+)
+def test_what_the_node_lacks_is_a_finding_before_the_run(node, asked, fault):
+    folder = node.directory / "vz" / "snippets"
+    (folder / "plain.sh").write_text("#!/bin/sh\n")
+    (folder / "plain.sh").chmod(0o644)
+    (node.directory / "zone.tab").write_text("# code\tcoordinates\tzone\nDE\t+5230+01322\tEurope/Berlin\n")
+    content = "content rootdir,vztmpl,snippets"
+    (node.pve_dir / "storage.cfg").write_text(
+        f"dir: local\n\tpath {node.directory}/vz\n\t{content}\n\nzfspool: tank\n\tpool tank\n\tcontent rootdir\n"
+    )
+    findings = findings_of(node, wanted(**asked))
+    assert [fault in finding.got for finding in findings] == ([True] if fault else [])
+
+
+@pytest.mark.parametrize("version", [9], indirect=True)
+def test_a_pending_environment_is_known(node, version):
+    """It waits for a restart, and the run after it makes no call."""
+    settled(node, wanted())
+    made = settled(node, wanted(env={"A": "b", "C": "d"}))
+    assert [params for _method, _path, params in made] == [{"env": "A=b\0C=d"}]
+    assert node.apply(wanted(env={"A": "b", "C": "d"})).last.waiting == ("env",)
