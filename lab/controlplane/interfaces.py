@@ -28,6 +28,11 @@ KEYS = {
     'vlan-id': 'vlan-id',
     'vlan-raw-device': 'vlan-raw-device',
     'mtu': 'mtu',
+    'ovs-type': 'ovs_type',
+    'ovs-bridge': 'ovs_bridge',
+    'ovs-ports': 'ovs_ports',
+    'ovs-bonds': 'ovs_bonds',
+    'ovs-options': 'ovs_options',
 }
 _FAMILIES = {'inet': '', 'inet6': '6'}
 
@@ -68,6 +73,7 @@ def parse(text: str) -> Interfaces:
         iface.setdefault('method', 'manual')
         iface.setdefault('method6', 'manual')
         iface['priority'] = number
+        _take_tag(iface)
         iface['type'] = kind(name, iface)
     return result
 
@@ -94,8 +100,19 @@ def _line(iface: dict[str, Any], suffix: str, raw: str, words: list[str]) -> Non
         iface.setdefault('options' + suffix, []).append(raw.strip())
 
 
+def _take_tag(iface: dict[str, Any]) -> None:
+    """PVE keeps the tag of an Open vSwitch port among its options, and shows it by itself."""
+    words = str(iface.get('ovs_options') or '').split()
+    for word in words:
+        if word.startswith('tag='):
+            iface['ovs_tag'] = int(word[4:])
+            iface['ovs_options'] = ' '.join(other for other in words if other != word)
+
+
 def kind(name: str, iface: dict[str, Any]) -> str:
     """The type that PVE shows: by what the interface has, else by its name."""
+    if iface.get('ovs_type'):
+        return str(iface['ovs_type'])
     if 'bridge_ports' in iface or re.fullmatch(r'vmbr\d+', name):
         return 'bridge'
     if 'slaves' in iface or re.fullmatch(r'bond\d+', name):
@@ -109,7 +126,19 @@ def kind(name: str, iface: dict[str, Any]) -> str:
 
 def render(interfaces: Interfaces) -> str:
     """The text: loopback, then ports, bonds, VLANs, bridges, each in its order."""
-    order = ('loopback', 'eth', 'bond', 'vlan', 'alias', 'unknown', 'bridge')
+    order = (
+        'loopback',
+        'eth',
+        'OVSPort',
+        'bond',
+        'vlan',
+        'alias',
+        'OVSIntPort',
+        'OVSBond',
+        'unknown',
+        'bridge',
+        'OVSBridge',
+    )
     ranked = sorted(interfaces.ifaces, key=lambda name: order.index(interfaces.ifaces[name]['type']))
     parts = [_stanzas(name, interfaces.ifaces[name]) for name in ranked]
     parts += [[line] for line in interfaces.rest]
@@ -140,7 +169,9 @@ def _own(iface: dict[str, Any]) -> list[str]:
             defaults['bridge_vids'] = '2-4094'
     elif iface['type'] == 'bond':
         defaults = {'slaves': 'none', 'bond_miimon': '100', 'bond_mode': 'balance-rr'}
+    tag = f'tag={iface["ovs_tag"]}' if iface.get('ovs_tag') else ''
+    iface = {**iface, 'ovs_options': f'{tag} {iface.get("ovs_options") or ""}'.strip()}
     values = {**{key: iface.get(key) for key in KEYS.values()}, **{k: iface.get(k) or v for k, v in defaults.items()}}
-    words = {key: word for word, key in KEYS.items()}
+    words = {key: word.replace('-', '_') if word.startswith('ovs-') else word for word, key in KEYS.items()}
     shown = {'bridge_vlan_aware': 'yes'}
     return [f'\t{words[key]} {shown.get(key, value)}' for key, value in values.items() if value not in (None, '', 0)]

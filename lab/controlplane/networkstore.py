@@ -125,12 +125,29 @@ class NetworkStore:
         families = [f'inet{suffix}' for suffix in ('', '6') if values.get('address' + suffix)]
         iface.update(values, families=families or ['inet'])
         iface['type'] = values.get('type') or kind(name, iface)
+        self._take_ovs(found, name, iface)
+
+    def _take_ovs(self, found: Interfaces, name: str, iface: dict[str, Any]) -> None:
+        """What PVE does for Open vSwitch: an internal port or bond becomes a port of its bridge."""
+        if not iface['type'].startswith('OVS'):
+            return
+        iface['ovs_type'] = iface['type']
+        if iface['type'] not in ('OVSIntPort', 'OVSBond'):
+            return
+        bridge = found.ifaces.get(iface.get('ovs_bridge') or '')
+        if bridge is None or bridge['type'] != 'OVSBridge':
+            raise param_error(ovs_bridge=f"bridge '{iface.get('ovs_bridge')}' does not exist")
+        ports = str(bridge.get('ovs_ports') or '').split()
+        bridge['ovs_ports'] = ' '.join([*ports, *([] if name in ports else [name])])
 
     async def _network_delete(self, v: Any, _user: str) -> None:
         found = self._interfaces()
         if v['iface'] not in found.ifaces:
             raise param_error(iface='interface does not exist')
-        del found.ifaces[v['iface']]
+        gone = found.ifaces.pop(v['iface'])
+        bridge = found.ifaces.get(gone.get('ovs_bridge') or '') or {}
+        if bridge.get('ovs_ports'):
+            bridge['ovs_ports'] = ' '.join(port for port in bridge['ovs_ports'].split() if port != v['iface'])
         self._stage(found)
 
     async def _network_revert(self, _v: Any, _user: str) -> None:

@@ -82,3 +82,33 @@ def test_a_rule_for_nftables(rule: str, line: str | None):
 def test_nothing_is_filtered_unless_both_are_on(node: str | None):
     cluster = '[OPTIONS]\nenable: 1\n' if node else '[RULES]\nIN DROP\n'
     assert 'hook' not in compile_rules(parse_firewall(cluster), parse_firewall(node or ''))
+
+
+OVS = '''iface eth1 inet manual
+\tovs_type OVSPort
+\tovs_bridge vmbr1
+
+auto vlan10
+iface vlan10 inet static
+\taddress 10.10.0.1/24
+\tovs_type OVSIntPort
+\tovs_bridge vmbr1
+\tovs_options tag=10
+\tup ip route add 10.20.0.0/16 via 10.10.0.254
+
+auto vmbr1
+iface vmbr1 inet manual
+\tovs_type OVSBridge
+\tovs_ports eth1 vlan10
+\tpost-up echo by hand
+'''
+
+
+def test_open_vswitch_and_lines_of_others_are_kept():
+    found = parse(OVS)
+    assert render(found) == OVS
+    assert {name: iface['type'] for name, iface in found.ifaces.items()} == {
+        'eth1': 'OVSPort',
+        'vlan10': 'OVSIntPort',
+        'vmbr1': 'OVSBridge',
+    }

@@ -34,13 +34,20 @@ KEYS = (
     "bond_xmit_hash_policy",
     "vlan-raw-device",
     "vlan-id",
+    "ovs_bridge",
+    "ovs_ports",
+    "ovs_bonds",
+    "ovs_tag",
+    "ovs_options",
     "mtu",
     "autostart",
     "comments",
 )
 _GATEWAYS = ("gateway", "gateway6")
 # Keys whose values name other interfaces.
-_LOWER = ("bridge_ports", "slaves", "vlan-raw-device")
+_LOWER = ("bridge_ports", "slaves", "vlan-raw-device", "ovs_bridge", "ovs_ports", "ovs_bonds")
+# Those that take the interface over.
+_TAKING = ("bridge_ports", "slaves", "ovs_bonds")
 DNS = ("dns1", "dns2", "dns3")
 
 
@@ -121,6 +128,8 @@ def form(key: str, value: Any) -> str:
     if value is None or (key in ("autostart", "bridge_vlan_aware") and show(value) in ("0", "")):
         return ""
     text = show(value).strip()
+    if key in ("ovs_ports", "ovs_bonds"):  # PVE appends a port to its bridge itself
+        return " ".join(sorted(set(text.replace(",", " ").split()) - {"none"}))
     if key in ("bridge_ports", "slaves", "bridge_vids"):
         text = " ".join(text.replace(",", " ").split())
         return "" if text == "none" else text
@@ -176,7 +185,10 @@ def _create(name: str, kind: str, wanted: Mapping[str, str], work: _Work) -> Non
         work.plan.refusals.append(_missing(name, work.values))
         return
     params = {key: value for key, value in {"autostart": "1", **wanted}.items() if value}
-    work.call("POST", name, {"iface": name, "type": kind, **params})
+    sent = dict(params)
+    if "ovs_ports" in sent:  # what is made after its bridge is put into it by PVE
+        sent["ovs_ports"] = " ".join(port for port in sent["ovs_ports"].split() if port in work.values)
+    work.call("POST", name, {"iface": name, "type": kind, **{key: value for key, value in sent.items() if value}})
     work.values[name] = {"type": kind, **params}
     work.show(name, None, work.values[name])
 
@@ -243,12 +255,12 @@ def _judge(work: _Work, methods: Mapping[str, str], named: set[str], seen: Seen)
                 if lower not in work.values:
                     ports = _list(other for other in work.values if other != name)
                     refuse(f"{name}: {key} names {lower}, which the node doesn't have. It has {ports}. Correct it")
-                elif key != "vlan-raw-device" and (work.values[lower].get("cidr") or methods.get(lower) == "dhcp"):
+                elif key in _TAKING and (work.values[lower].get("cidr") or methods.get(lower) == "dhcp"):
                     refuse(
                         f"{name}: {key} names {lower}, which has an address of its own and would lose it. "
                         f'Add {{"name": "{lower}", "address": "manual"}} to network.interfaces, before {name}'
                     )
-                elif key != "vlan-raw-device" and owners.setdefault(lower, name) != name:
+                elif key in _TAKING and owners.setdefault(lower, name) != name:
                     refuse(f"{name}: {key} names {lower}, a port of {owners[lower]}. Remove it from one of the two")
     for key in _GATEWAYS:
         having = sorted(name for name, one in work.values.items() if one.get(key))

@@ -25,16 +25,36 @@ _SAME = {
     "mtu": "mtu",
     "autostart": "autostart",
     "comment": "comments",
+    "ovs_bridge": "ovs_bridge",
+    "ovs_tag": "ovs_tag",
+    "ovs_options": "ovs_options",
 }
-_PORTS = {"bridge_ports": "bridge_ports", "bond_slaves": "slaves"}
+_PORTS = {
+    "bridge_ports": "bridge_ports",
+    "bond_slaves": "slaves",
+    "ovs_ports": "ovs_ports",
+    "ovs_bonds": "ovs_bonds",
+}
+# PVE puts these into the ports of their bridge itself.
+_OF_OVS_BRIDGE = ("OVSIntPort", "OVSBond")
 _BRIDGE = re.compile(r"vmbr\d+\Z")
 
 
 def interfaces(network: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The interfaces, in the file's order."""
+    """The interfaces, in the file's order; what belongs to an Open vSwitch bridge comes after the others."""
     given = network.get("interfaces")
     items = given if isinstance(given, list) else [given] if given else []
-    return [interface(item) for item in items]
+    found = [interface(item) for item in items]
+    for bridge in found:
+        if bridge["type"] == "OVSBridge" and "ovs_ports" in bridge["params"]:
+            own = [one["name"] for one in found if _is_port_of(one, bridge["name"])]
+            ports = [*words(bridge["params"]["ovs_ports"]), *own]
+            bridge["params"]["ovs_ports"] = " ".join(dict.fromkeys(ports))
+    return sorted(found, key=lambda one: one["type"] in _OF_OVS_BRIDGE)
+
+
+def _is_port_of(one: Mapping[str, Any], bridge: str) -> bool:
+    return one["type"] in _OF_OVS_BRIDGE and one["params"].get("ovs_bridge") == bridge
 
 
 def interface(item: Mapping[str, Any]) -> dict[str, Any]:
@@ -55,6 +75,11 @@ def interface(item: Mapping[str, Any]) -> dict[str, Any]:
 def kind(item: Mapping[str, Any]) -> str:
     """The type as far as the file tells it."""
     name = item["name"]
+    if item.get("ovs_type"):
+        return str(item["ovs_type"])
+    for key, ovs in (("ovs_ports", "OVSBridge"), ("ovs_bonds", "OVSBond"), ("ovs_bridge", "OVSIntPort")):
+        if key in item:
+            return ovs
     if "bond_slaves" in item or "bond_mode" in item:
         return "bond"
     if "bridge_ports" in item or "vlan_aware" in item or _BRIDGE.match(name):

@@ -29,6 +29,8 @@ _OF_TYPE = {
     "bond_hash_policy": "bond",
     "vlan_device": "vlan",
     "vlan_tag": "vlan",
+    "ovs_ports": "OVSBridge",
+    "ovs_bonds": "OVSBond",
 }
 _MOST_SERVERS = 3
 
