@@ -17,8 +17,8 @@ from typing import Any
 
 _GROUP = re.compile(r"(mirror|raidz[123]?|draid\S*)(?:-\d+)?\Z")
 _PASSING = re.compile(r"(?:replacing|spare)-\d+\Z")
-# Sections of `zpool status` after the data: they are no part of the layout that the file describes.
-SECTIONS = ("logs", "cache", "spares", "special", "dedup")
+# Sections of `zpool status` besides the data -> what their devices are for, as the file and zpool(8) name it.
+SECTIONS = {"logs": "log", "cache": "cache", "spares": "spare", "special": "special", "dedup": "dedup"}
 # zfsprops(7): these are settled when a dataset is made.
 ONLY_AT_CREATION = ("casesensitivity", "encryption", "normalization", "utf8only", "volblocksize")
 # zpoolprops(7): these belong to the pool, everything else to its root dataset.
@@ -70,11 +70,8 @@ class Survey:
         """The plan in words."""
         result = [f"wipe {path}, as force_wipe says" for path in self.wipe]
         for pool in self.create:
-            groups = " ".join(
-                f"{'' if vdev['type'] == 'stripe' else vdev['type'] + ' '}{' '.join(vdev['disks'])}"
-                for vdev in pool["vdevs"]
-            )
-            result.append(f"make pool {pool['name']}: {groups}")
+            made = " ".join(" ".join([*_words_of(vdev), *vdev["disks"]]) for vdev in pool["vdevs"])
+            result.append(f"make pool {pool['name']}: {made}")
         for name, changes in sorted(self.pool_properties.items()):
             result.append(f"set of pool {name}: {_properties(changes)}")
         for dataset in self.datasets:
@@ -87,10 +84,19 @@ def _properties(values: Mapping[str, str]) -> str:
     return ", ".join(f"{key}={value}" for key, value in sorted(values.items()))
 
 
-def layout(status: str) -> list[tuple[str, list[str]]]:
-    """The data part of one pool's `zpool status`: (type, names of disks) for each group, stripes one disk each."""
+def _words_of(vdev: Mapping[str, Any]) -> list[str]:
+    kind = vdev["type"]
+    return [*([vdev["role"]] if vdev.get("role") else []), *([] if kind == "stripe" else [kind])]
+
+
+def groups(status: str) -> dict[str, list[tuple[str, list[str]]]]:
+    """The groups of one pool's `zpool status` by what they are for: '' for data, else log, cache, spare and so on.
+
+    A group is (type, names of disks), stripes one disk each.
+    """
     lines = [line for line in status.partition("NAME ")[2].splitlines()[1:] if line.startswith(("\t", " "))]
-    result: list[tuple[str, list[str]]] = []
+    found: dict[str, list[tuple[str, list[str]]]] = {}
+    result = found.setdefault("", [])
     base = None
     for line in lines:
         text = line.lstrip("\t")
@@ -100,7 +106,7 @@ def layout(status: str) -> list[tuple[str, list[str]]]:
             continue
         if depth <= base:
             if name in SECTIONS:
-                break
+                result = found.setdefault(SECTIONS[name], [])
             continue
         group = _GROUP.match(name)
         if group and depth == base + 2:
@@ -109,7 +115,7 @@ def layout(status: str) -> list[tuple[str, list[str]]]:
             result.append(("stripe", [name]))
         elif result and not _PASSING.match(name):
             result[-1][1].append(name)
-    return result
+    return found
 
 
 def _shape(groups: Sequence[tuple[str, Sequence[str]]]) -> list[tuple[str, tuple[str, ...]]]:
@@ -127,7 +133,7 @@ def survey(
 ) -> Survey:
     """The plan.
 
-    pools, datasets: as the configuration has them in one form. there: for each imported pool `layout` with whole disks'
+    pools, datasets: as the configuration has them in one form. there: for each imported pool `groups` with whole disks'
     names, and `properties`. actual: for each dataset property -> (value, source). disks: every disk that pools name.
     """
     result = Survey()
@@ -158,13 +164,18 @@ def _split(pool: Mapping[str, Any]) -> tuple[dict[str, str], dict[str, str]]:
 
 
 def _compare(pool: Mapping[str, Any], seen: Mapping[str, Any], disks: Mapping[str, Disk], result: Survey) -> None:
-    wanted = _shape([(vdev["type"], [disks[path].device or path for path in vdev["disks"]]) for vdev in pool["vdevs"]])
-    found = _shape(seen["layout"])
-    if wanted != found:
-        result.notes.append(
-            f"pool {pool['name']} has another layout than the file says, and is left as it is: it is "
-            f"{_in_words(found)}, the file says {_in_words(wanted)}. Pools are never rebuilt"
-        )
+    wanted: dict[str, list[tuple[str, list[str]]]] = {}
+    for vdev in pool["vdevs"]:
+        names = [disks[path].device or path for path in vdev["disks"]]
+        wanted.setdefault(vdev.get("role") or "", []).append((vdev["type"], names))
+    for role, asked in wanted.items():  # what the file doesn't name is not judged
+        is_there = _shape(seen["groups"].get(role, ()))
+        if _shape(asked) != is_there:
+            part = f"other {role} devices" if role else "another layout"
+            result.notes.append(
+                f"pool {pool['name']} has {part} than the file says, and is left as it is: it is "
+                f"{_in_words(is_there)}, the file says {_in_words(_shape(asked))}. Pools are never rebuilt or extended"
+            )
     changes = {}
     for key, value in _split(pool)[0].items():
         if seen["properties"].get(key, value) == value:

@@ -81,11 +81,14 @@ class Look:
         self.pools: dict[str, dict[str, object]] = {}
         self.members: dict[str, str] = {}
         for name in run("zpool", "list", "-H", "-o", "name").split():
-            groups = zpools.layout(run("zpool", "status", name))
-            groups = [(kind, [of_status(disk) for disk in names]) for kind, names in groups]
-            self.pools[name] = {"layout": groups, "properties": pool_properties(name)}
+            status = run("zpool", "status", name)
+            groups = {
+                role: [(kind, [of_status(disk) for disk in names]) for kind, names in rows]
+                for role, rows in zpools.groups(status).items()
+            }
+            self.pools[name] = {"groups": groups, "properties": pool_properties(name)}
             # Logs, caches and spares belong to the pool as well.
-            text = run("zpool", "status", name).partition("NAME ")[2]
+            text = status.partition("NAME ")[2]
             for line in text.splitlines()[1:]:
                 if line.startswith("\t") and line.strip():
                     self.members.setdefault(of_status(line.split()[0]), name)

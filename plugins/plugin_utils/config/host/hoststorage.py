@@ -72,19 +72,36 @@ def vdevs(kind: str, disks: list[str]) -> list[dict[str, Any]]:
     return [{"type": kind, "disks": disks}]
 
 
+# Devices besides the data, by the pool's key, as zpool(8) names them.
+ROLES = ("special", "dedup", "log", "cache", "spare")
+
+
+def further(pool: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The groups of a pool besides its data: a list of disks is as many, an object says how they are joined."""
+    result: list[dict[str, Any]] = []
+    for role in ROLES:
+        given = pool.get(role) or ()
+        names = given.get("disks", ()) if isinstance(given, Mapping) else given
+        kind = level(given.get("raid_level", "single")) if isinstance(given, Mapping) else "stripe"
+        if names:
+            result += [{**vdev, "role": role} for vdev in vdevs(kind, [device(name) for name in names])]
+    return result
+
+
 def pools(config: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The pools: `vdevs`, `pool_properties` of `zpool create -o`, `properties` of the root dataset."""
     result = []
     for pool in config.get("zfs", {}).get("pools", ()):
         disks = [device(disk) for disk in pool.get("disks", ())]
         kind = level(pool.get("raid_level", "single"))
+        besides = further(pool)
         ashift = {"ashift": str(pool["ashift"])} if "ashift" in pool else {}
         result.append(
             {
                 "name": pool["name"],
                 "level": kind,
-                "vdevs": vdevs(kind, disks),
-                "disks": disks,
+                "vdevs": [*vdevs(kind, disks), *besides] if disks else [],
+                "disks": [*disks, *(disk for vdev in besides for disk in vdev["disks"])] if disks else [],
                 "force_wipe": [device(disk) for disk in pool.get("force_wipe", ())],
                 "pool_properties": ashift,
                 "properties": properties(pool.get("properties")),

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Phoenix Hypervisor contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Checks of PVE's storages: each has the options of its type, and what PVE needs to make one."""
+"""Checks of pools and of PVE's storages: what ZFS and PVE need to make one, and what its kind doesn't have."""
 
 from __future__ import annotations
 
@@ -17,6 +17,12 @@ from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.host.stor
 )
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.checks.subject import Checks, Subject
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.finding import Finding, Pointer, show
+from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.host.hoststorage import (
+    LEAST_DISKS,
+    ROLES,
+    device,
+    level,
+)
 
 CHECKS = check = Checks()
 
@@ -90,3 +96,33 @@ def kept_backups(subject: Subject) -> Iterator[Finding]:
         elif rule and not rule.get("keep-all") and not others:
             remedy = "Use a number above 0, or keep_all."
             yield _finding(subject, (*path, "prune_backups"), value, "a rule that keeps at least one backup", remedy)
+
+
+@check
+def pools_of_enough_disks(subject: Subject) -> Iterator[Finding]:
+    """A group has as many disks as its kind needs, and no disk stands twice in a pool: zpool refuses the rest."""
+    zfs = subject.hypervisor.get("zfs")
+    pools = zfs.get("pools") if isinstance(zfs, dict) else None
+    for index, pool in enumerate(pools if isinstance(pools, list) else ()):
+        seen: dict[str, str] = {}
+        for key, kind, disks in _groups(pool) if isinstance(pool, dict) else ():
+            path: Pointer = ("zfs", "pools", index, key)
+            least = LEAST_DISKS.get(kind, 1)
+            if len(disks) < least or (kind == "mirrors" and len(disks) % 2):
+                expected = f"{'pairs of disks' if kind == 'mirrors' else f'at least {least} disks'} for this raid_level"
+                yield _finding(subject, path, disks, expected, "Add disks, or choose another raid_level.")
+            for disk in disks:
+                other = seen.setdefault(device(disk), key)
+                if other != key:
+                    yield _finding(subject, path, disk, f"a disk that {other} doesn't have", "Remove one of the two.")
+
+
+def _groups(pool: dict[str, Any]) -> Iterator[tuple[str, str, list[str]]]:
+    """(key, kind, disks) of the groups of a pool."""
+    for key in ("disks", *ROLES):
+        given = pool.get(key)
+        whole = given if isinstance(given, dict) else {"disks": given, "raid_level": "single"}
+        kind = pool.get("raid_level", "single") if key == "disks" else whole.get("raid_level", "single")
+        disks = whole.get("disks")
+        if isinstance(kind, str) and isinstance(disks, list) and all(isinstance(disk, str) for disk in disks):
+            yield key, level(kind), disks

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.host.zpools import Disk, Survey, layout, survey
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.host.zpools import Disk, Survey, groups, survey
 
 OPENZFS = """  pool: tank
  state: ONLINE
@@ -64,11 +64,15 @@ def look(*pools: dict[str, Any], there: dict[str, Any] | None = None, found: tup
 
 
 def test_layout_of_openzfs():
-    assert layout(OPENZFS) == [
-        ("mirror", ["nvme-EXAMPLE_A", "nvme-EXAMPLE_B", "nvme-EXAMPLE_C"]),
-        ("raidz2", ["a", "b", "c"]),
-        ("stripe", ["lonely"]),
-    ]
+    assert groups(OPENZFS) == {
+        "": [
+            ("mirror", ["nvme-EXAMPLE_A", "nvme-EXAMPLE_B", "nvme-EXAMPLE_C"]),
+            ("raidz2", ["a", "b", "c"]),
+            ("stripe", ["lonely"]),
+        ],
+        "log": [("stripe", ["nvme-EXAMPLE_L"])],
+        "spare": [("stripe", ["nvme-EXAMPLE_S"])],
+    }
 
 
 def test_a_pool_on_empty_disks_is_made():
@@ -124,7 +128,7 @@ def test_an_empty_disk_in_force_wipe_is_not_wiped():
 
 
 def test_another_layout_is_reported_and_nothing_done():
-    there = {"tank": {"layout": [("stripe", ["sda"]), ("stripe", ["sdb"])], "properties": {"ashift": "9"}}}
+    there = {"tank": {"groups": {"": [("stripe", ["sda"]), ("stripe", ["sdb"])]}, "properties": {"ashift": "9"}}}
     plan = look(pool(pool_properties={"ashift": "12"}), there=there)
     assert not plan.changed
     assert plan.errors == []
@@ -132,8 +136,30 @@ def test_another_layout_is_reported_and_nothing_done():
     assert "it can't be changed" in plan.notes[1]
 
 
+WITH_LOG = {
+    "vdevs": [{"type": "mirror", "disks": ["/a", "/b"]}, {"type": "stripe", "disks": ["/c"], "role": "log"}],
+    "disks": ["/a", "/b", "/c"],
+}
+
+
+def test_devices_besides_the_data_are_made_with_the_pool():
+    plan = look(pool(**WITH_LOG), found=(Disk("/c", "sdc"),))
+    assert plan.create[0]["vdevs"] == WITH_LOG["vdevs"]
+    assert "make pool tank: mirror /a /b log /c" in plan.lines()
+
+
+def test_a_device_besides_the_data_of_an_existing_pool_is_reported():
+    data = {"": [("mirror", ["sda", "sdb"])]}
+    there = {"tank": {"groups": data, "properties": {}}}
+    plan = look(pool(**WITH_LOG), there=there, found=(Disk("/c", "sdc", signatures=("ext4",)),))
+    assert "other log devices than the file says" in plan.notes[0]
+    assert (plan.create, plan.wipe, plan.errors) == ([], [], [])
+    there["tank"]["groups"] = {**data, "log": [("stripe", ["sdc"])], "cache": [("stripe", ["sdd"])]}
+    assert look(pool(**WITH_LOG), there=there, found=(Disk("/c", "sdc"),)).notes == []
+
+
 def test_the_same_layout_is_settled():
-    there = {"tank": {"layout": [("mirror", ["sdb", "sda"])], "properties": {"autotrim": "off"}}}
+    there = {"tank": {"groups": {"": [("mirror", ["sdb", "sda"])]}, "properties": {"autotrim": "off"}}}
     assert not look(pool(), there=there).changed
     changed = look(pool(properties={"autotrim": "on"}), there=there)
     assert changed.pool_properties == {"tank": {"autotrim": "on"}}
@@ -141,7 +167,7 @@ def test_the_same_layout_is_settled():
 
 def of_dataset(properties: dict[str, str], seen: dict[str, tuple[str, str]] | None) -> Survey:
     """The survey of one dataset."""
-    there = {"tank": {"layout": [], "properties": {}}}
+    there = {"tank": {"groups": {}, "properties": {}}}
     actual = {} if seen is None else {"tank/x": seen}
     return survey([], [{"name": "tank/x", "properties": properties}], there, actual, {})
 

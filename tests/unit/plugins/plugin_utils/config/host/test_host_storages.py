@@ -88,3 +88,46 @@ def test_each_option_of_a_type_has_a_key():
     assert wanted - set(ITEM) == set()
     assert set(ITEM["type"]["enum"]) == set(TYPES)
     assert {key for key in ITEM if not any(kind.has(key) for kind in TYPES.values())} == {"id"}
+
+
+def pool_findings(**pool: Any) -> list[str]:
+    """Pointer and remedy of each finding of a file with this pool."""
+    lxc = Source("lxc.json", parse(b'{"lxc_configs": {}}'), load_schema("phoenix_lxc_configs"))
+    text = parse(json.dumps({"zfs": {"pools": [{"name": "tank", **pool}]}}).encode())
+    source = Source("host.json", text, load_schema("hypervisor_config"), False)
+    found = validate(lxc, source, ("pve",)).findings
+    return [f"{one.pointer} {one.expected} {one.remedy}" for one in found if one.file == "host.json"]
+
+
+def test_a_pool_with_devices_besides_its_data():
+    pool = {
+        "name": "tank",
+        "raid_level": "mirror",
+        "disks": ["a", "b"],
+        "special": {"raid_level": "mirror", "disks": ["c", "d"]},
+        "cache": ["e"],
+    }
+    assert pool_findings(**pool) == []
+    shape = host_config({"zfs": {"pools": [pool]}})["pools"][0]
+    by_id = "/dev/disk/by-id/"
+    assert shape["vdevs"] == [
+        {"type": "mirror", "disks": [f"{by_id}a", f"{by_id}b"]},
+        {"type": "mirror", "disks": [f"{by_id}c", f"{by_id}d"], "role": "special"},
+        {"type": "stripe", "disks": [f"{by_id}e"], "role": "cache"},
+    ]
+    assert shape["disks"] == [by_id + name for name in "abcde"]
+
+
+@pytest.mark.parametrize(
+    ("pool", "words"),
+    [
+        ({"raid_level": "mirror", "disks": ["a"]}, "/zfs/pools/0/disks at least 2 disks"),
+        ({"raid_level": "raidz3", "disks": ["a", "b", "c"]}, "/zfs/pools/0/disks at least 4 disks"),
+        ({"raid_level": "RAID10", "disks": ["a", "b", "c", "d", "e"]}, "pairs of disks"),
+        ({"disks": ["a", "b"], "log": {"raid_level": "mirror", "disks": ["c"]}}, "/zfs/pools/0/log at least 2"),
+        ({"disks": ["a"], "cache": ["/dev/disk/by-id/a"]}, "a disk that disks doesn't have"),
+        ({"raid_level": "draid1", "disks": ["a", "b"]}, "/zfs/pools/0/raid_level"),
+    ],
+)
+def test_what_zpool_would_refuse_is_an_error_of_the_file(pool: dict[str, Any], words: str):
+    assert any(words in found for found in pool_findings(**pool))
