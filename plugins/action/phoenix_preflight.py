@@ -12,6 +12,7 @@ from typing import Any
 from ansible.errors import AnsibleConnectionFailure, AnsibleError
 from ansible.plugins.action import ActionBase
 
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container import features as core_features
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.gpu import vendors
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.gpu.servers import Server
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.preflight import subids
@@ -180,11 +181,13 @@ class ActionModule(ActionBase):
             return {}
         names = [str(name) for name in config.get("features") or ()]
         needs = container_needs(names, search_of(variables), inherited(variables, hostvars))
-        classes = sorted(vendors.classes().intersection(needs["devices"]))
-        if not classes:
+        assigned = assignment(variables, hostvars)
+        needed = vendors.of_classes(set(core_features.device_classes([needs], assigned)))
+        if not needed:
             return {}
         servers = [server.to_json() for server in speaking]
-        return {"gpu": {"assignment": assignment(variables, hostvars), "classes": classes, "servers": servers}}
+        classes = sorted(vendor.device_class for vendor in needed)
+        return {"gpu": {"assignment": assigned, "classes": classes, "servers": servers}}
 
     def _neighbors(self, node: str, mine: Container[Any], hostvars: Mapping[str, Any]) -> list[dict[str, Any]]:
         """The other containers of the file on this node that say what they take of their GPUs' memory."""

@@ -12,6 +12,7 @@ from typing import Any
 from ansible.errors import AnsibleError
 from ansible.parsing.dataloader import DataLoader
 
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container import features as core_features
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.variables import runvariables
 
 from ..features import manifests
@@ -71,12 +72,13 @@ def wanted(
         work = application_files.application(variables, loader, template, key, stack)
     except (manifests.FeatureError, application_files.ApplicationError) as error:
         raise AnsibleError(f"container {variables.get('phoenix_ctid')}: {error}") from error
+    gpu_assignment = assignment(variables, hostvars)
     result = {
         "ctid": variables.get("phoenix_ctid"),
         "config": config,
         "features": [{name: feature[name] for name in _OF_A_FEATURE} for feature in stack if feature["listed"]],
-        "classes": sorted({device for feature in stack for device in feature["container"]["devices"]}),
-        "assignment": assignment(variables, hostvars),
+        "classes": core_features.device_classes((feature["container"] for feature in stack), gpu_assignment),
+        "assignment": gpu_assignment,
         "inherited": [feature["name"] for feature in stack if not feature["listed"]],
         "application": {name: work[name] for name in ("name", "digest", "components", "health")} if work else None,
         "state": _given("phoenix_target_state", variables, template) or config.get("target_state") or "completed",

@@ -301,6 +301,7 @@ def _unknown_words(container: Mapping[str, Any]) -> Iterator[str]:
     """Yield what is wrong with the words that stand for something of a GPU vendor."""
     for place, words, known in (
         ("/container/devices", container.get("devices") or (), vendors.classes()),
+        ("/container/optional_devices", container.get("optional_devices") or (), vendors.classes()),
         ("/container/facts", (container.get("facts") or {}).values(), vendors.facts()),
     ):
         for word in words:

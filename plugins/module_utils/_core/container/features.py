@@ -76,10 +76,11 @@ def merge_container_needs(manifests: Iterable[Mapping[str, Any]]) -> dict[str, A
     """Return what all of these manifests need of the container's host side, together.
 
     A flag that one of them wants is wanted; devices are collected in order. ``facts`` (variable -> the node's
-    fact) is there only when one wants some.
+    fact) and ``optional_devices`` are there only when one wants some.
     """
     flags: dict[str, bool] = {}
     devices: list[str] = []
+    optional: list[str] = []
     facts: dict[str, str] = {}
     for manifest in manifests:
         container = manifest.get("container", {})
@@ -87,7 +88,23 @@ def merge_container_needs(manifests: Iterable[Mapping[str, Any]]) -> dict[str, A
             flags[flag] = flags.get(flag, False) or wanted
         facts.update(container.get("facts", {}))
         devices.extend(device for device in container.get("devices", ()) if device not in devices)
-    return {"features": flags, "devices": devices, **({"facts": facts} if facts else {})}
+        optional.extend(device for device in container.get("optional_devices", ()) if device not in optional)
+    return {
+        "features": flags,
+        "devices": devices,
+        **({"optional_devices": optional} if optional else {}),
+        **({"facts": facts} if facts else {}),
+    }
+
+
+def device_classes(needs: Iterable[Mapping[str, Any]], assignment: str | None) -> list[str]:
+    """Return the classes of devices that a container gets, sorted. ``needs``: those of its features, as merged.
+
+    ``assignment``: its ``gpu_assignment``, own or of a clone source, None without one. Optional classes count where
+    there is one: a feature that works without a GPU gets one only where the file says so.
+    """
+    keys = ("devices",) if assignment is None else ("devices", "optional_devices")
+    return sorted({device for need in needs for key in keys for device in need.get(key, ())})
 
 
 def _short(name: str) -> str:

@@ -10,14 +10,25 @@ What differs between vendors is in the table ``vendors``.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ..errors import KnownError
 from . import vendors
 from .vendor import Gpu, Vendor
 
-__all__ = ["Device", "Gpu", "GpuError", "Gpus", "chosen", "devices", "parse", "passthrough", "raw_lines"]
+__all__ = [
+    "Device",
+    "Gpu",
+    "GpuError",
+    "Gpus",
+    "chosen",
+    "devices",
+    "devices_of_vendors",
+    "parse",
+    "passthrough",
+    "raw_lines",
+]
 
 _MAJOR = re.compile(r"^\s*(\d+)\s+(\S+)\s*$", re.MULTILINE)
 _PCI = re.compile(r"(?:([0-9a-f]{4,8}):)?([0-9a-f]{2}):([0-9a-f]{2})\.([0-7])\Z", re.IGNORECASE)
@@ -136,6 +147,30 @@ def devices(node: Gpus, assignment: str | None) -> list[Device]:
         if vendor.instances is not None and vendor.instances.card(name) in minors:
             result.append(_device(node, vendor.instances.node.format(minor=minor), vendor.instances.mode))
     return result
+
+
+def devices_of_vendors(nodes: Sequence[Gpus], assignment: str | None, classes: Collection[str]) -> list[Device]:
+    """The device nodes of an assignment on all of these vendors' GPUs.
+
+    A vendor whose own class is among ``classes`` must have what is assigned. Of the others, which the class of any
+    vendor stands for, one is enough. Raises GpuError.
+    """
+    found: list[Device] = []
+    errors: list[GpuError] = []
+    for node in nodes:
+        try:
+            found += devices(node, assignment)
+        except GpuError as error:
+            if node.vendor.device_class in classes:
+                raise
+            if node.version:
+                errors.append(error)
+    if found or vendors.ANY not in classes or (assignment or "").strip() == "none":
+        return found
+    if not errors:
+        names = ", ".join(node.vendor.name for node in nodes)
+        raise GpuError(f"the node has no driver of a GPU loaded, looked for: {names}", _INSTALL)
+    raise GpuError("; ".join(error.got for error in errors), errors[0].remedy)
 
 
 def passthrough(device: Device) -> dict[str, str]:

@@ -128,11 +128,13 @@ NVIDIA = Vendor(
 )
 
 VENDORS: tuple[Vendor, ...] = (NVIDIA,)
+ANY = "gpu"
+"""The class of devices that stands for the GPUs of each vendor of which the node has any."""
 
 
 def classes() -> frozenset[str]:
     """Return the classes of devices that manifests can name."""
-    return frozenset(vendor.device_class for vendor in VENDORS)
+    return frozenset({ANY, *(vendor.device_class for vendor in VENDORS)})
 
 
 def facts() -> frozenset[str]:
@@ -142,4 +144,4 @@ def facts() -> frozenset[str]:
 
 def of_classes(names: frozenset[str] | set[str]) -> tuple[Vendor, ...]:
     """Return the vendors of these classes of devices."""
-    return tuple(vendor for vendor in VENDORS if vendor.device_class in names)
+    return VENDORS if ANY in names else tuple(vendor for vendor in VENDORS if vendor.device_class in names)

@@ -65,14 +65,12 @@ def complete(wanted: Wanted, *nodes: devices.Gpus) -> Wanted:
     if not needed_vendors:
         return replace(completed, devices=named or None)
     there = {gpus.vendor.device_class: gpus for gpus in nodes}
-    found: list[devices.Device] = list(named)
+    needed_gpus = [there.get(vendor.device_class, devices.Gpus(vendor=vendor)) for vendor in needed_vendors]
     try:
-        for vendor in needed_vendors:
-            gpus = there.get(vendor.device_class, devices.Gpus(vendor=vendor))
-            found += devices.devices(gpus, wanted.assignment)
+        found = devices.devices_of_vendors(needed_gpus, wanted.assignment, needed)
     except devices.GpuError as error:
         return replace(completed, device_error=Refusal(Code.DEVICE_MISSING, error.got, error.remedy, SOURCE))
-    return replace(completed, devices=tuple(found))
+    return replace(completed, devices=(*named, *found))
 
 
 def desired_devices(wanted: Wanted, conf: ConfFile) -> dict[str, WantedOption]:

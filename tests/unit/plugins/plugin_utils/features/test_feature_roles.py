@@ -63,8 +63,9 @@ def test_the_collections_own_feature_by_both_names():
     assert os.path.isdir(plain.path)
 
 
-def test_every_variable_of_base_setup_has_a_default():
-    feature = manifests.find_feature("base_setup")
+@pytest.mark.parametrize("name", ["base_setup", "docker", "ollama", "step_cli", "trusted_ca"])
+def test_every_variable_has_a_default(name):
+    feature = manifests.find_feature(name)
     assert set(feature.options) == set(feature.defaults)
 
 
@@ -126,6 +127,8 @@ def test_what_the_clone_source_has_counts(roles):
         ),
         ("container: {features: {nesting: sure}}", "/container/features/nesting"),
         ("container: {devices: [/etc/passwd]}", "/container/devices/0"),
+        ("container: {optional_devices: [/dev/fuse]}", "/container/optional_devices/0"),
+        ("container: {optional_devices: [gpus]}", "/container/optional_devices: 'gpus' is not known, known are gpu"),
         ("services: [vllm]", "/services/0"),
         ("services: ['a b.service']", "/services/0"),
         ("check: {timeout: 3}", "'command' is a required property"),

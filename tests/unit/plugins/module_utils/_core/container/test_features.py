@@ -68,3 +68,20 @@ def test_needs_of_the_host_side_are_joined():
         "features": {"nesting": True, "keyctl": True},
         "devices": ["nvidia-gpu", "/dev/fuse"],
     }
+
+
+def test_optional_devices_are_joined():
+    manifests = [
+        {"container": {"optional_devices": ["gpu"]}},
+        {"container": {"optional_devices": ["gpu", "nvidia-gpu"]}},
+    ]
+    assert features.merge_container_needs(manifests)["optional_devices"] == ["gpu", "nvidia-gpu"]
+
+
+@pytest.mark.parametrize(
+    ("assignment", "expected"),
+    [(None, ["/dev/fuse"]), ("none", ["/dev/fuse", "gpu"]), ("0", ["/dev/fuse", "gpu"])],
+)
+def test_optional_devices_want_an_assignment(assignment, expected):
+    needs = [{"devices": ["/dev/fuse"]}, {"devices": [], "optional_devices": ["gpu"]}]
+    assert features.device_classes(needs, assignment) == expected

@@ -131,6 +131,31 @@ def test_its_devices_are_those_of_the_assignment(root: Path) -> None:
     assert hostneeds.not_assigned(completed, there, {}) == ["dev0"]
 
 
+def any_vendor(assignment: str | None, *classes: str) -> Wanted:
+    """A container with a feature that takes GPUs of any vendor."""
+    return Wanted(950, "pve", {}, classes=(vendors.ANY, *classes), assignment=assignment)
+
+
+def test_the_class_of_any_vendor_takes_what_the_node_has(root: Path) -> None:
+    completed = driver_files.complete(any_vendor("0"), str(root))
+    assert completed.device_error is None
+    assert [device.path for device in completed.devices or ()] == ["/dev/acme/render128", "/dev/acme/control"]
+    assert [device.path for device in driver_files.complete(any_vendor("none"), str(root)).devices or ()] == []
+    there = {"dev0": "/dev/acme/render129", "dev1": "/dev/nvidia0", "dev2": "/dev/fuse"}
+    assert hostneeds.not_assigned(completed, there, {}) == ["dev0", "dev1"]
+
+
+def test_the_class_of_any_vendor_names_what_the_node_lacks(root: Path) -> None:
+    text = str(driver_files.complete(any_vendor("7"), str(root)).device_error)
+    assert "GPU 7 is assigned, but the node has GPUs 0 to 1 only" in text
+    text = str(driver_files.complete(any_vendor("0", "nvidia-gpu"), str(root)).device_error)
+    assert "no NVIDIA driver loaded" in text  # another feature needs this very vendor
+    driver_files.read_gpus.cache_clear()
+    (root / "sys/module/acme/version").unlink()
+    text = str(driver_files.complete(any_vendor("0"), str(root)).device_error)
+    assert "no driver of a GPU loaded, looked for: NVIDIA, Acme" in text
+
+
 def test_its_devices_as_raw_lines(root: Path) -> None:
     completed = driver_files.complete(wanted("0", gpu_passthrough="raw"), str(root))
     lines = hostneeds.wanted_lines(completed)
@@ -205,7 +230,7 @@ def test_the_checks_of_the_files_know_its_words() -> None:
     ("container", "words"),
     [
         ("{devices: [acme-gpu], facts: {acme_running: acme-driver}}", ""),
-        ("{devices: [other-gpu]}", "/container/devices: 'other-gpu' is not known, known are acme-gpu, nvidia-gpu"),
+        ("{devices: [other-gpu]}", "/container/devices: 'other-gpu' is not known, known are acme-gpu, gpu, nvidia-gpu"),
         ("{facts: {running: other}}", "/container/facts: 'other' is not known, known are acme-driver, nvidia-driver"),
     ],
 )
