@@ -112,7 +112,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.config.compare import volumes
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.config.growth import volumes
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.model import (
     Observation,
     Plan,

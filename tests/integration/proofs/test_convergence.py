@@ -21,7 +21,8 @@ from proof_counts import COUNTS, LONG, number
 from proof_states import FEATURES, adoptions, applied_features, configs, confs
 
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container import ledger
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.config import compare, mounts
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.config import mounts
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.config.compare import Comparison
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.model import Record, Wanted
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.plan import instance
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.pve import marker, rawlines
@@ -39,7 +40,7 @@ MANAGED = ("protection", "description")
 def remember(node: Any, before: dict[str, Any], there: ConfFile, running: bool, recognized: str) -> None:
     """The record of an earlier run with other values: what it applied is what is undone when its key is gone."""
     earlier = Wanted(CTID, "pve", before, FEATURES)
-    changes = compare.config_changes(earlier, there.merged(), Record(), running)
+    changes = Comparison(earlier, ConfFile(head=there.merged()), Record(), running).changes
     known = mounts.completed(changes.volumes, there)
     own = None if recognized == "older" else {"id": "i1", "at": 1, **instance.evidence(there)}
     node.store.update_record(CTID, ours=True, applied=dict(changes.applied), volumes=known, instance=own)

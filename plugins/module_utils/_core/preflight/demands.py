@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Union
 
-from ..container.config.compare import GIB, disk_size
+from ..container.config.growth import GIB, disk_size
 from ..container.desired import Desired, understand
 from ..container.plan.clones import disks
 from ..container.refusal import Refusal

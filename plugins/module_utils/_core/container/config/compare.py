@@ -6,53 +6,22 @@
 
 from __future__ import annotations
 
-import re
+import functools
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from ...pve import properties, rawlines
+from ...pve import rawlines
 from ...pve.conffile import ConfFile
 from ...pve.fwfile import Firewall
 from ..model import HOT, NOTHING, RESTART, Record, Wanted
-from ..refusal import Code, Refusal
 from ..registry.wanted_options import WantedOption
-from ..wanted_places import DEFAULT_POOL
 from . import firewall_changes, hostneeds, mounts, protection
 from .changes import Changes
-from .options import (
-    claimed,
-    is_at_once,
-    is_hot,
-    new_value,
-    same_option,
-    shown,
-    undone_value,
-)
+from .options import claimed, is_at_once, is_hot, new_value, same_option, shown, undone_value
 
-GIB = 1024**3
 RAW = "lxc"  # the key under which the record keeps the raw lines that we applied
 ASIDE = frozenset({RAW, firewall_changes.KEY})  # in the record, and no options of the config
-# What a clone does not take over from its source's config.
-_NOT_COPIED = re.compile(r"(lock|template|parent|snaptime|snapstate|unused\d+)\Z")
-
-
-def desired(wanted: Wanted, conf: ConfFile, places: mounts.Mounts) -> dict[str, WantedOption]:
-    """The PVE options that the container's configuration and its features ask for."""
-    actual = conf.merged()
-    options = {
-        **wanted.desired.options,
-        **places.desired(),
-        **hostneeds.desired_devices(wanted, conf),
-    }
-    if wanted.desired.firewall.enabled:
-        # PVE filters nothing on an interface without its own switch.
-        net0 = options.get("net0")
-        if net0 is not None:
-            options["net0"] = replace(net0, parts={**(net0.parts or {}), "firewall": "1"})
-        elif "net0" in actual:
-            options["net0"] = WantedOption("net0", "firewall/enabled", parts={"firewall": "1"})
-    return options
 
 
 @dataclass(frozen=True)
@@ -74,57 +43,104 @@ class Reverts:
         return replace(record, applied={**record.applied, **self.claims}) if self.claims else record
 
 
-def config_changes(wanted: Wanted, actual: Mapping[str, str] | ConfFile, record: Record, running: bool) -> Changes:
-    """What one PUT must change, once what `reverts` names is reverted.
+class Comparison:
+    """One container's config, compared with what is desired and with what was applied last: each part worked out once.
 
-    ``actual`` is the config with what waits for a restart, or the values of one in which nothing waits.
+    ``conf`` is the config with what waits for a restart; ``running`` whether the container runs with it.
     """
-    conf = as_conf(actual)
-    first = _judged(wanted, conf, record, running)
-    if not first[1]:
-        return first[0]
-    return _judged(wanted, conf.reverted(first[1].reasons), first[1].after(record), running)[0]
 
+    def __init__(self, wanted: Wanted, conf: ConfFile, record: Record, running: bool = False) -> None:
+        self.wanted, self.conf, self.record, self.running = wanted, conf, record, running
 
-def reverts(wanted: Wanted, conf: ConfFile, record: Record, running: bool) -> Reverts:
-    """The options whose waiting change must go before `config_changes`."""
-    return _judged(wanted, conf, record, running)[1]
+    @functools.cached_property
+    def places(self) -> mounts.Mounts:
+        """The mount points of the configuration, each in its slot."""
+        return mounts.find(self.wanted, self.conf, self.record, self.running)
 
+    @functools.cached_property
+    def options(self) -> Mapping[str, WantedOption]:
+        """The PVE options that the container's configuration and its features ask for."""
+        wanted = self.wanted
+        options = {**wanted.desired.options, **self.places.desired(), **hostneeds.desired_devices(wanted, self.conf)}
+        if wanted.desired.firewall.enabled:
+            # PVE filters nothing on an interface without its own switch.
+            net0 = options.get("net0")
+            if net0 is not None:
+                options["net0"] = replace(net0, parts={**(net0.parts or {}), "firewall": "1"})
+            elif "net0" in self.conf.merged():
+                options["net0"] = WantedOption("net0", "firewall/enabled", parts={"firewall": "1"})
+        return options
 
-def as_conf(actual: Mapping[str, str] | ConfFile) -> ConfFile:
-    """A config from its values alone: nothing waits."""
-    return actual if isinstance(actual, ConfFile) else ConfFile(head=actual)
+    @functools.cached_property
+    def after(self) -> Comparison:
+        """The same once what `reverts` names is reverted."""
+        undone = self.reverts
+        if not undone:
+            return self
+        return Comparison(self.wanted, self.conf.reverted(undone.reasons), undone.after(self.record), self.running)
 
+    @property
+    def reverts(self) -> Reverts:
+        """The options whose waiting change must go before `changes`."""
+        return self._judged[1]
 
-def _judged(wanted: Wanted, conf: ConfFile, record: Record, running: bool) -> tuple[Changes, Reverts]:
-    actual = conf.merged()
-    places = mounts.find(wanted, conf, record, running)
-    options = desired(wanted, conf, places)
-    changes = _Writes(conf, record, set(places.live()))
-    for key, option in options.items():
-        value = new_value(option, actual.get(key), record.applied.get(key))
-        if value is not None or key in changes.wanted_live:
-            changes.put(key, value, option.source)
-    for key, earlier in record.applied.items():
-        if key in options or key in ASIDE:
-            continue
-        undone = undone_value(key, actual.get(key), earlier)
-        if undone:
-            changes.put(key, undone[1], None)
-    for key in hostneeds.not_assigned(wanted, actual, options):
-        if key not in changes.delete:
-            changes.put(key, None, hostneeds.SOURCE)
-    if protection.is_inherited(record) and protection.is_on(actual) and protection.KEY not in options:
-        changes.put(protection.KEY, None, "clone_from_ctid")
-    made = Changes(
-        set=changes.set,
-        delete=tuple(sorted(changes.delete)),
-        reasons=changes.reasons,
-        applied=_remembered(wanted, options),
-        disrupts=_disruption(changes.set, changes.delete, conf.head, running),
-        volumes=mounts.remembered(places, conf, record),
-    )
-    return made, Reverts(changes.reverts, changes.claims)
+    @property
+    def changes(self) -> Changes:
+        """What one PUT must change, once what `reverts` names is reverted."""
+        return self.after._judged[0]
+
+    @functools.cached_property
+    def lines(self) -> tuple[list[rawlines.Line], list[rawlines.Line]]:
+        """Raw lines to add and to remove."""
+        there = self.conf.raw
+        wanted = hostneeds.wanted_lines(self.wanted)
+        add, remove = rawlines.changes(wanted, there, self.record.applied.get(RAW))
+        foreign = hostneeds.lines_not_assigned(self.wanted, there)
+        return add, remove + [line for line in foreign if line not in remove]
+
+    def firewall(self, there: Firewall) -> firewall_changes.Changes:
+        """What is to change in the container's firewall."""
+        applied = self.record.applied.get(firewall_changes.KEY)
+        return firewall_changes.changes(self.wanted.desired.firewall, there, applied)
+
+    @functools.cached_property
+    def _judged(self) -> tuple[Changes, Reverts]:
+        conf, record, options = self.conf, self.record, self.options
+        actual = conf.merged()
+        changes = _Writes(conf, record, self.places.live())
+        for key, option in options.items():
+            value = new_value(option, actual.get(key), record.applied.get(key))
+            if value is not None or key in changes.wanted_live:
+                changes.put(key, value, option.source)
+        for key, earlier in record.applied.items():
+            if key in options or key in ASIDE:
+                continue
+            undone = undone_value(key, actual.get(key), earlier)
+            if undone:
+                changes.put(key, undone[1], None)
+        for key in hostneeds.not_assigned(self.wanted, actual, options):
+            if key not in changes.delete:
+                changes.put(key, None, hostneeds.SOURCE)
+        if protection.is_inherited(record) and protection.is_on(actual) and protection.KEY not in options:
+            changes.put(protection.KEY, None, "clone_from_ctid")
+        made = Changes(
+            set=changes.set,
+            delete=tuple(sorted(changes.delete)),
+            reasons=changes.reasons,
+            applied=self._remembered(),
+            disrupts=_disruption(changes.set, changes.delete, conf.head, self.running),
+            volumes=mounts.remembered(self.places, conf, record),
+        )
+        return made, Reverts(changes.reverts, changes.claims)
+
+    def _remembered(self) -> dict[str, Any]:
+        """What the record has of the values, once they are applied."""
+        result = {key: option.remembered() for key, option in self.options.items()}
+        lines = hostneeds.wanted_lines(self.wanted)
+        if lines:
+            result[RAW] = [list(line) for line in lines]
+        rules = self.wanted.desired.firewall.remembered()
+        return {**result, firewall_changes.KEY: rules} if rules else result
 
 
 class _Writes:
@@ -180,27 +196,6 @@ def gone(key: str) -> str:
     return f"{key}: an earlier run set it, and the configuration no longer has it"
 
 
-def _remembered(wanted: Wanted, options: Mapping[str, WantedOption]) -> dict[str, Any]:
-    result = {key: option.remembered() for key, option in options.items()}
-    lines = hostneeds.wanted_lines(wanted)
-    if lines:
-        result[RAW] = [list(line) for line in lines]
-    rules = wanted.desired.firewall.remembered()
-    return {**result, firewall_changes.KEY: rules} if rules else result
-
-
-def firewall_change(wanted: Wanted, there: Firewall, record: Record) -> firewall_changes.Changes:
-    """What is to change in the container's firewall."""
-    return firewall_changes.changes(wanted.desired.firewall, there, record.applied.get(firewall_changes.KEY))
-
-
-def raw_changes(wanted: Wanted, there: Iterable[rawlines.Line], record: Record) -> tuple[list[Any], list[Any]]:
-    """Raw lines to add and to remove."""
-    there = list(there)
-    add, remove = rawlines.changes(hostneeds.wanted_lines(wanted), there, record.applied.get(RAW))
-    return add, remove + [line for line in hostneeds.lines_not_assigned(wanted, there) if line not in remove]
-
-
 def _disruption(to_set: Mapping[str, str], delete: Iterable[str], actual: Mapping[str, str], running: bool) -> str:
     if not running or all(is_at_once(key) for key in [*to_set, *delete]):
         return NOTHING
@@ -223,163 +218,3 @@ def left_waiting(changes: Changes, conf: ConfFile) -> set[str]:
     return {key for key in conf.pending if key not in touched} | {
         key for key in waiting if changes.set.get(key) != live.get(key)
     }
-
-
-def disk_size(actual: Mapping[str, str], disk: str) -> int | None:
-    """A disk's size in bytes, or None when the storage doesn't report it (a plain directory)."""
-    text = properties.parse(actual.get(disk, ""), "volume").get("size")
-    try:
-        return properties.parse_size(text) or None if text else None
-    except ValueError:
-        return None
-
-
-def _sizes(wanted: Wanted, conf: ConfFile, record: Record) -> dict[str, tuple[Any, str]]:
-    """{disk: (size in GiB, the key that asks for it)}."""
-    asked: dict[str, tuple[Any, str]] = {}
-    if wanted.desired.size_gb is not None:
-        asked["rootfs"] = (wanted.desired.size_gb, "storage_size_gb")
-    asked.update(mounts.find(wanted, conf, record).sizes())
-    return asked
-
-
-def disk_growth(
-    wanted: Wanted, config: Mapping[str, str] | ConfFile, record: Record
-) -> tuple[dict[str, str], Refusal | None]:
-    """({disk: new size for ``PUT resize``}, refusal).
-
-    PVE can't shrink a disk, and it makes the files of a template read-only.
-    """
-    growth: dict[str, str] = {}
-    conf = as_conf(config)
-    actual = {**conf.head, **conf.merged()}
-    for disk, (size_gb, source) in _sizes(wanted, conf, record).items():
-        there = disk_size(actual, disk)
-        if there is None or int(size_gb) * GIB == there:
-            continue
-        if int(size_gb) * GIB < there:
-            return {}, _too_small(source, size_gb, disk, there, _name_it(wanted, actual))
-        volume = properties.parse(actual[disk], "volume").get("volume", "")
-        if volume != properties.parse(conf.head.get(disk, ""), "volume").get("volume"):
-            got = f"{disk} of container {wanted.ctid} ({actual[disk]}) waits for a restart, and PVE grows no such disk"
-            remedy = f"restart the container (pct reboot {wanted.ctid}), or put {-(-there // GIB)} back"
-            return {}, Refusal(Code.DISK_WAITS, got, remedy, source)
-        if actual.get("template") == "1" and "/base-" in volume:  # a volume in a file, whatever the storage
-            got = f"container {wanted.ctid} is a template, whose disks in files ({volume}) PVE can't grow"
-            remedy = f"put {-(-there // GIB)} back and write the larger size at its clones"
-            return {}, Refusal(Code.TEMPLATE_DISK_GROWS, got, f"{remedy}, or {_name_it(wanted, actual)}", source)
-        growth[disk] = f"{size_gb}G"
-    return growth, None
-
-
-def _too_small(source: str, size_gb: Any, disk: str, there: int, otherwise: str) -> Refusal:
-    """Says which key asks for less than a disk has, in bytes."""
-    return Refusal(
-        Code.DISK_SHRINKS,
-        f"{size_gb} is less than the {properties.format_size(there)} that {disk} has, and PVE can't shrink a disk "
-        "(impossible without recreating it)",
-        f"set it to {-(-there // GIB)}, or {otherwise}",
-        source,
-    )
-
-
-def clone_too_small(wanted: Wanted, ctid: int, copied: Mapping[str, str]) -> Refusal | None:
-    """Why a clone's disks can't be as the file says: the source's, which are copied, are larger. None when they can."""
-    for disk, (size_gb, source) in _sizes(wanted, ConfFile(head=copied), Record()).items():
-        there = disk_size(copied, disk)
-        if there is not None and int(size_gb) * GIB < there:
-            return _too_small(source, size_gb, f"{disk} of its source {ctid}", there, "clone from another")
-    return None
-
-
-def _name_it(wanted: Wanted, actual: Mapping[str, str]) -> str:
-    gone = ", ".join(volumes(actual)) or "none"
-    return f"name {wanted.ctid} in phoenix_recreate_ctids: that destroys its volumes ({gone}) and recreates it"
-
-
-def volumes(config: Mapping[str, str]) -> list[str]:
-    """The volumes that PVE destroys with the container; bind and device mounts stay."""
-    result = []
-    for key in sorted(config):
-        if key == "rootfs" or key.rstrip("0123456789") in ("mp", "unused"):
-            volume = properties.parse(config[key], "volume").get("volume", "")
-            if volume and not volume.startswith("/"):
-                result.append(volume)
-    return result
-
-
-def fixed_error(wanted: Wanted, actual: Mapping[str, str]) -> Refusal | None:
-    """What a container can't change once it exists."""
-    asked = wanted.desired.unprivileged
-    if asked is None:
-        return None
-    there = actual.get("unprivileged", "0") == "1"
-    if asked == there:
-        return None
-    kind = "unprivileged" if there else "privileged"
-    return Refusal(
-        Code.PRIVILEGE_FIXED,
-        f"{str(asked).lower()} is configured, but container {wanted.ctid} was created {kind}, which PVE can't change "
-        "(impossible without recreating it)",
-        f"put the value back, or {_name_it(wanted, actual)}",
-        "unprivileged",
-    )
-
-
-def origin(wanted: Wanted) -> dict[str, str]:
-    """What a container is made from, as its record keeps it: nothing in its config says so later."""
-    asked = wanted.desired
-    keys = (("clone_from_ctid", asked.clone_from), ("template", asked.template))
-    return next(({key: str(value)} for key, value in keys if value is not None), {})
-
-
-def fixed_notes(wanted: Wanted, conf: ConfFile, record: Record) -> list[str]:
-    """What was decided when the container was made, and is other in the file by now. It runs on as it is."""
-    notes = []
-    made, asked = dict(record.origin or {}), origin(wanted)
-    if made and asked and made != asked:
-        was, now = ((f"{key} {value}" for key, value in each.items()) for each in (made, asked))
-        notes.append((next(iter(asked)), f"it was made from {', '.join(was)}, and {', '.join(now)} is configured"))
-    pool = wanted.desired.pool
-    there = properties.parse(conf.head.get("rootfs", ""), "volume").get("volume", "").partition(":")[0]
-    if pool and there and pool != there:
-        notes.append(("storage_pool", f"its root disk is on {there}, and {pool} is configured"))
-    notes += mounts.other_pools(mounts.find(wanted, conf, record), conf)
-    ending = f"that takes effect only when it is recreated (phoenix_recreate_ctids: [{wanted.ctid}])"
-    return [f"{key}: {what}; {ending}" for key, what in notes]
-
-
-def created_config(wanted: Wanted, source: Mapping[str, str] | None) -> dict[str, str]:
-    """The config that a create or a clone leaves, as far as it matters to what comes next.
-
-    Recorded from a real node: a create without them writes memory and swap of 512 MiB; a clone copies everything
-    but the MACs, the lock, the unused volumes, the place in the snapshots' row and the template mark.
-    """
-    name = wanted.desired.called(wanted.ctid)
-    pool = wanted.desired.pool
-    if source is not None:
-        copied = {key: _copied(key, value, pool) for key, value in source.items() if not _NOT_COPIED.match(key)}
-        return {**copied, "hostname": name}
-    size = wanted.desired.rootfs_gb
-    return {
-        **wanted.desired.created_with,
-        "hostname": name,
-        "memory": "512",
-        "swap": "512",
-        "rootfs": f"{pool or DEFAULT_POOL}:new,size={size}G",
-        "unprivileged": str(int(wanted.desired.is_unprivileged)),
-    }
-
-
-def _copied(key: str, value: str, pool: Any) -> str:
-    """One option of a clone: a card with another MAC, a disk that has another name and may lie elsewhere."""
-    kind = key.rstrip("0123456789")
-    if kind == "net":
-        return properties.compose({**properties.parse(value), "hwaddr": "MAC"})
-    parts = properties.parse(value, "volume")
-    if kind not in ("rootfs", "mp") or parts.get("volume", "/").startswith("/"):
-        return value
-    storage, _separator, name = parts["volume"].partition(":")
-    if name.isdigit():  # asked for by this run, and made by the time of the clone
-        parts.setdefault("size", f"{name}G")
-    return properties.compose({**parts, "volume": f"{pool or storage}:new"}, "volume")

@@ -101,11 +101,8 @@ def not_assigned(wanted: Wanted, actual: Mapping[str, str], options: Mapping[str
 
 def wanted_lines(wanted: Wanted) -> list[rawlines.Line]:
     """The raw lines of the container: those that its configuration has, and those of its GPUs, each once."""
-    lines = wanted.desired.lines
-    for device in wanted.devices or ():
-        if _by_lines(wanted, device):
-            lines += devices.raw_lines(device)
-    return list(dict.fromkeys(lines))
+    own = (devices.raw_lines(device) for device in wanted.devices or () if _by_lines(wanted, device))
+    return list(dict.fromkeys([*wanted.desired.lines, *(line for lines in own for line in lines)]))
 
 
 def lines_not_assigned(wanted: Wanted, there: Iterable[rawlines.Line]) -> list[rawlines.Line]:

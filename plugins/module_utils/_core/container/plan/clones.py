@@ -15,7 +15,8 @@ from ...pve.apicalls import Kind
 from ...pve.conffile import ConfFile
 from ...pve.fwfile import Firewall
 from .. import ledger, states
-from ..config import compare
+from ..config import creation, growth
+from ..config.compare import Comparison, left_waiting
 from ..model import Entry, Observation, Record, Wanted, on_container
 from ..refusal import Code, Refusal
 
@@ -115,26 +116,26 @@ def _predict(wanted: Wanted, seen: Observation) -> Source:
     there = None if wanted.recreate else seen.source
     above = find_source(wanted, seen.above or Observation(0, storages=seen.storages))
     if there is not None:
-        head, raw = there.merged(), there.raw
-        record = Record(applied=seen.source_applied, volumes=seen.source_volumes)
+        record, conf = Record(applied=seen.source_applied, volumes=seen.source_volumes), there
     else:
-        from_above, raw = copied(wanted, above) if above else (None, ())
-        head, record = compare.created_config(wanted, from_above), Record(origin=compare.origin(wanted))
+        from_above, raw_above = copied(wanted, above) if above else (None, ())
+        record = Record(origin=creation.origin(wanted))
+        conf = ConfFile(head=creation.created_config(wanted, from_above), raw=raw_above)
     filtered = seen.source_firewall if there is not None or above is None else above.firewall
     live = there is not None and seen.source_running
-    conf = there if there is not None else ConfFile(head=head)
-    undone = compare.reverts(wanted, conf, record, live)
-    changes = compare.config_changes(wanted, conf, record, live)
-    conf = conf.reverted(undone.reasons)
-    filtering = compare.firewall_change(wanted, filtered, record)
+    compared = Comparison(wanted, conf, record, live)
+    changes, conf = compared.changes, compared.after.conf
+    filtering = compared.firewall(filtered)
     changed = dict(changes.onto(conf.merged()))
-    for disk, size in compare.disk_growth(wanted, changed, record)[0].items():
+    # The disks that the write attaches grow as well.
+    written = Comparison(wanted, ConfFile(head=dict(changed)), record, live)
+    for disk, size in growth.disk_growth(written)[0].items():
         grown = {**properties.parse(changed[disk], "volume"), "size": size}
         changed[disk] = properties.compose(grown, "volume")
-    add, remove = compare.raw_changes(wanted, raw, record)
+    add, remove = compared.lines
     if there is not None and live and not _restarts(wanted):
         # It runs on with the old values, and those are what PVE copies.
-        for key in compare.left_waiting(changes, conf):
+        for key in left_waiting(changes, conf):
             changed.pop(key, None)
             changed.update({key: there.head[key]} if key in there.head else {})
     complete = states.rank(wanted.target) >= states.rank(states.COMPLETED)
@@ -153,7 +154,7 @@ def _predict(wanted: Wanted, seen: Observation) -> Source:
     return Source(
         wanted.ctid,
         changed,
-        (*(line for line in raw if line not in remove), *add),
+        (*(line for line in conf.raw if line not in remove), *add),
         kept | ({str(snapshot)} if snapshot and complete else set()),
         running=running and changed.get("template") != "1",
         to_come=True,
@@ -212,8 +213,8 @@ def clone_entries(wanted: Wanted, source: Source, name: str) -> tuple[Entry, ...
     return (*left, take, clone, drop)
 
 
-def refusal(wanted: Wanted, seen: Observation, source: Source | None) -> Refusal | None:
-    """Why the clone can't be made, with what helps, or None."""
+def refusal(wanted: Wanted, seen: Observation, source: Source | None, created: Comparison) -> Refusal | None:
+    """Why the clone can't be made, with what helps, or None. ``created`` is what the clone leaves."""
     ctid = source_ctid(wanted)
     limit = f"--limit lineage_{wanted.ctid}"
     if seen.source_replaced and wanted.source is None:
@@ -243,4 +244,4 @@ def refusal(wanted: Wanted, seen: Observation, source: Source | None) -> Refusal
             f"{', '.join(sorted(SNAPSHOTS))}",
             _KEY,
         )
-    return compare.clone_too_small(wanted, source.ctid, compare.created_config(wanted, copied(wanted, source)[0]))
+    return growth.clone_too_small(created, source.ctid)

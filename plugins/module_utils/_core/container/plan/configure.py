@@ -10,34 +10,34 @@ from collections.abc import Iterable
 from typing import Any
 
 from ...pve.apicalls import Kind
-from ...pve.conffile import ConfFile
 from ...pve.fwfile import Firewall
 from .. import states
-from ..config import compare, firewall_changes, hostneeds, mounts, options, protection
+from ..config import firewall_changes, growth, hostneeds, mounts, options, protection
 from ..config.changes import Changes
+from ..config.compare import RAW, Comparison, left_waiting
 from ..model import HOT, NOTHING, RESTART, Entry, Observation, Record, Wanted, entry_of, on_container
 from ..registry import addresses
 from .world import World
 
 
-def differs(wanted: Wanted, conf: ConfFile, raw: Any, record: Record, running: bool, firewall: Firewall) -> bool:
+def differs(compared: Comparison, firewall: Firewall) -> bool:
     """Whether the config is other than the desired one."""
     return (
-        bool(compare.reverts(wanted, conf, record, running))
-        or bool(compare.config_changes(wanted, conf, record, running))
-        or bool(compare.disk_growth(wanted, conf, record)[0])
-        or compare.raw_changes(wanted, raw, record) != ([], [])
-        or bool(compare.firewall_change(wanted, firewall, record))
+        bool(compared.reverts)
+        or bool(compared.changes)
+        or bool(growth.disk_growth(compared)[0])
+        or compared.lines != ([], [])
+        or bool(compared.firewall(firewall))
     )
 
 
-def filtering_notes(wanted: Wanted, seen: Observation, record: Record) -> list[str]:
+def filtering_notes(compared: Comparison, seen: Observation) -> list[str]:
     """Notes on the container's firewall, when the configuration has one."""
-    notes = []
-    if firewall_changes.KEY in wanted.desired.keys:
-        foreign = compare.firewall_change(wanted, seen.firewall, record).foreign
+    notes, desired = [], compared.wanted.desired
+    if firewall_changes.KEY in desired.keys:
+        foreign = compared.firewall(seen.firewall).foreign
         notes += [f"firewall: a rule that was not set from here is kept: {rule.line()}" for rule in foreign]
-    if wanted.desired.firewall.enabled and not seen.datacenter_firewall:
+    if desired.firewall.enabled and not seen.datacenter_firewall:
         notes.append(
             "firewall: enabled, but the firewall of the datacenter is off, so nothing is filtered; switch that on "
             "once your own access is in its rules (pvesh set /cluster/firewall/options --enable 1)"
@@ -45,13 +45,12 @@ def filtering_notes(wanted: Wanted, seen: Observation, record: Record) -> list[s
     return notes
 
 
-def by_hand_notes(wanted: Wanted, seen: Observation, record: Record) -> list[str]:
+def by_hand_notes(compared: Comparison) -> list[str]:
     """The sub-options that were set by hand beside ours: they are kept, and said, since no key of the file has them."""
-    actual = seen.conf.merged()
-    places = mounts.find(wanted, seen.conf, record, seen.running)
+    actual = compared.conf.merged()
     notes = []
-    for key, option in compare.desired(wanted, seen.conf, places).items():
-        found = options.by_hand(option, actual.get(key), record.applied.get(key))
+    for key, option in compared.options.items():
+        found = options.by_hand(option, actual.get(key), compared.record.applied.get(key))
         if found:
             notes.append(f"{key}: {','.join(found)} is not in the configuration and is kept")
     return notes
@@ -65,20 +64,16 @@ def configure(wanted: Wanted, seen: Observation, record: Record, world: World, t
     waiting += _unaddressed(seen, record, waiting)
     if not world.exists or target < states.rank(states.CONFIGURED):
         return waiting
-    created = any(step.kind in ("create", "clone") for step in world.steps)
-    earlier = Record(origin=compare.origin(wanted)) if created else record
-    conf = ConfFile(head=world.config) if created else seen.conf
-    undone = compare.reverts(wanted, conf, earlier, world.running)
-    changes = compare.config_changes(wanted, conf, earlier, world.running)
-    conf = conf.reverted(undone.reasons)
-    growth = list(compare.disk_growth(wanted, conf, earlier)[0].items())
-    add, remove = compare.raw_changes(wanted, world.raw, earlier)
-    filtering = compare.firewall_change(wanted, world.firewall, earlier)
+    compared = world.compared
+    earlier, undone, changes, conf = compared.record, compared.reverts, compared.changes, compared.after.conf
+    grown = list(growth.disk_growth(compared.after)[0].items())
+    add, remove = compared.lines
+    filtering = compared.firewall(world.firewall)
     # The record must not forget what is still to be removed, in case this run is cut off.
-    aside = ((compare.RAW, bool(add or remove)), (firewall_changes.KEY, bool(filtering)))
+    aside = ((RAW, bool(add or remove)), (firewall_changes.KEY, bool(filtering)))
     to_come = {key for key, pending in aside if pending}
     if undone:
-        world.differs = bool(changes or growth or to_come)
+        world.differs = bool(changes or grown or to_come)
         world.config = conf.merged()
         # Alone: PVE takes no other change of an option that the same call reverts.
         call = on_container(Kind.CONFIG, wanted.node, wanted.ctid, {"revert": ",".join(sorted(undone.reasons))})
@@ -95,7 +90,7 @@ def configure(wanted: Wanted, seen: Observation, record: Record, world: World, t
         call = on_container(Kind.CONFIG, wanted.node, wanted.ctid, first.params())
         world.add("configure", "; ".join(first.reasons.values()), call)
     if changes:
-        world.differs = bool(growth or to_come)
+        world.differs = bool(grown or to_come)
         world.config = changes.onto(world.config)
         call = on_container(Kind.CONFIG, wanted.node, wanted.ctid, changes.params())
         remember = _remember(changes, earlier, to_come)
@@ -106,25 +101,25 @@ def configure(wanted: Wanted, seen: Observation, record: Record, world: World, t
         if world.running:
             still = [key for key in _unaddressed(seen, record, ()) if addresses.is_by_dhcp(key, world.config)]
             kept = {*(key for key in waiting if key == "lxc"), *late, *still}
-            waiting = sorted({*compare.left_waiting(changes, conf), *kept})
+            waiting = sorted({*left_waiting(changes, conf), *kept})
     if add or remove:
-        to_come.remove(compare.RAW)
-        world.differs = bool(growth or to_come)
+        to_come.remove(RAW)
+        world.differs = bool(grown or to_come)
         _raw_lines(wanted, seen, world, _remember(changes, earlier, to_come), (add, remove))
         waiting = sorted({*waiting, "lxc"}) if world.running else waiting
     if filtering:
-        world.differs = bool(growth)
+        world.differs = bool(grown)
         world.firewall = filtering.after
         calls = (entry_of(call.on(wanted.node, wanted.ctid)) for call in filtering.calls)
         remember = _remember(changes, earlier, set())
         disrupts = HOT if world.running else NOTHING
         world.add("firewall", "; ".join(filtering.reasons), *calls, remember, disrupts=disrupts)
-    elif not (undone or changes or add or remove) and _unrecorded(changes, earlier, world, growth):
-        world.differs = bool(growth)
+    elif not (undone or changes or add or remove) and _unrecorded(changes, earlier, world, grown):
+        world.differs = bool(grown)
         remember = _remember(changes, earlier, set())
         world.add("record", "the values to compare with next time", remember)
-    for disk, size in growth:
-        world.differs = disk != growth[-1][0]
+    for disk, size in grown:
+        world.differs = disk != grown[-1][0]
         call = on_container(Kind.RESIZE, wanted.node, wanted.ctid, {"disk": disk, "size": size})
         world.add("resize", f"{disk} grows to {size}", call, disrupts=HOT if world.running else NOTHING)
     return waiting
@@ -137,11 +132,11 @@ def _unaddressed(seen: Observation, record: Record, waiting: Iterable[str]) -> l
     return [key for key in late if key not in waiting and addresses.is_by_dhcp(key, now)]
 
 
-def _unrecorded(changes: Changes, earlier: Record, world: World, growth: Any) -> bool:
+def _unrecorded(changes: Changes, earlier: Record, world: World, grown: Any) -> bool:
     """Whether nothing needs to change, but what is remembered isn't that yet: the values, or the state's word."""
     if dict(changes.applied) != dict(earlier.applied) or not mounts.is_recorded(changes.volumes, earlier):
         return True
-    return world.word == states.CREATED and not growth
+    return world.word == states.CREATED and not grown
 
 
 def _remember(changes: Changes, earlier: Record, to_come: set[str]) -> Entry:

@@ -15,7 +15,7 @@ from dataclasses import replace
 
 from ...pve.apicalls import Kind
 from .. import states
-from ..config import compare
+from ..config import growth
 from ..model import Entry, Observation, Plan, Record, Step, Wanted, on_container
 from ..refusal import Code, Refusal
 from . import clones
@@ -79,7 +79,7 @@ def refusal(wanted: Wanted, seen: Observation, world: World) -> Refusal | None:
                 "remove guard, or move that data to volumes",
                 "guard",
             )
-    for volume in compare.volumes(seen.conf.head):
+    for volume in growth.volumes(seen.conf.head):
         storage = volume.partition(":")[0]
         kind = seen.storages.get(storage)
         if kind is not None and kind not in clones.SNAPSHOTS:

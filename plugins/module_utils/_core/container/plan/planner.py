@@ -14,13 +14,13 @@ import dataclasses
 from typing import Any
 
 from ...pve.apicalls import Kind
-from ...pve.conffile import ConfFile
 from ...pve.fwfile import Firewall
 from .. import ledger, states
-from ..config import compare
+from ..config import creation, growth
 from ..model import RESTART, Entry, Observation, Plan, Record, Step, Wanted, on_container
 from ..wanted_places import DEFAULT_POOL
 from . import clones, configure, guard, instance, recreate, refusals, wayback
+from .basis import Basis
 from .world import World
 
 # The instance id, written into the container's config.
@@ -30,10 +30,11 @@ MARK = Entry("conf", "mark", {})
 def plan(wanted: Wanted, seen: Observation, record: Record) -> Plan:
     """The one decision about one container."""
     seen, record = instance.settle(seen, record)
-    if recreate.is_due(wanted, seen, record):
-        return _anew(wanted, seen, record)
-    error = refusals.refusal(wanted, seen, record)
-    world = _observed(wanted, seen, record)
+    basis = Basis(wanted, seen, record)
+    if recreate.is_due(basis.compared, seen):
+        return _anew(basis)
+    error = refusals.refusal(basis)
+    world = _observed(basis)
     state = world.state()
     if error:
         state = _state_of_refused(wanted, seen, record, state)
@@ -44,12 +45,12 @@ def plan(wanted: Wanted, seen: Observation, record: Record) -> Plan:
         return Plan(state=state, final_state=state, notes=(f"held by the tag {recreate.HOLD_TAG}: left alone",))
     if wayback.is_due(seen, record):
         return _back(wanted, seen, record, state)
-    notes = _notes(wanted, seen, record)
+    notes = _notes(basis)
     target = states.rank(wanted.target)
     _adopt(wanted, seen, record, world)
-    _create(wanted, seen, record, world, target)
+    _create(basis, world, target)
     waiting = configure.configure(wanted, seen, record, world, target)
-    _start(wanted, seen, world, target, waiting)
+    waiting = _start(wanted, world, target, waiting)
     _identity(world)
     _believe(wanted, world)
     health = _customize(wanted, seen, record, world, target)
@@ -90,9 +91,10 @@ def _state_of_refused(wanted: Wanted, seen: Observation, record: Record, state: 
     return states.CONFIGURED if refusals.template_fault(wanted, seen, record) else state
 
 
-def _anew(wanted: Wanted, seen: Observation, record: Record) -> Plan:
+def _anew(basis: Basis) -> Plan:
     """Destroy the existing container, then plan as for a container that does not exist."""
-    state = _observed(wanted, seen, record).state()
+    wanted, seen, record = basis.wanted, basis.seen, basis.record
+    state = _observed(basis).state()
     error = recreate.refusal(wanted, seen, record)
     if error:
         return Plan(state=state, refusal=error, final_state=state)
@@ -116,20 +118,20 @@ def _back(wanted: Wanted, seen: Observation, record: Record, state: str) -> Plan
     return dataclasses.replace(rest, state=state, steps=(back, *rest.steps))
 
 
-def _observed(wanted: Wanted, seen: Observation, record: Record) -> World:
+def _observed(basis: Basis) -> World:
+    wanted, seen, record = basis.wanted, basis.seen, basis.record
     known = seen.ledger if seen.ledger is not None else record.ledger if not seen.running else None
     due = ledger.due_features(wanted.features, known)
     application = ledger.application_due(wanted.ctid, wanted.application, known)
     if seen.template:
         due, application = [], None  # never entered again: what changed since is reported as stale
-    config = seen.conf.merged()
-    differs = seen.exists and configure.differs(wanted, seen.conf, seen.conf.raw, record, seen.running, seen.firewall)
+    differs = seen.exists and configure.differs(basis.compared, seen.firewall)
     return World(
         exists=seen.exists,
         running=seen.running,
         template=seen.template,
-        config=config,
-        raw=seen.conf.raw,
+        compared=basis.compared,
+        config=seen.conf.merged(),
         differs=differs,
         features=len(wanted.features),
         due=due,
@@ -143,7 +145,8 @@ def _observed(wanted: Wanted, seen: Observation, record: Record) -> World:
     )
 
 
-def _notes(wanted: Wanted, seen: Observation, record: Record) -> list[str]:
+def _notes(basis: Basis) -> list[str]:
+    wanted, seen, record = basis.wanted, basis.seen, basis.record
     notes = [
         f"feature {name} is no longer listed: left behind"
         for name in ledger.left_behind(wanted.features, seen.ledger, wanted.inherited)
@@ -154,14 +157,14 @@ def _notes(wanted: Wanted, seen: Observation, record: Record) -> list[str]:
         if stale:
             notes.append(f"stale: name {wanted.ctid} in phoenix_recreate_ctids to have the template recreated")
     if seen.exists:
-        notes += compare.fixed_notes(wanted, seen.conf, record)
+        notes += creation.fixed_notes(basis.compared)
     if seen.ledger_error:
         notes.append(
             f"the ledger inside the container can't be read ({seen.ledger_error}): features count as not applied"
         )
-    notes += configure.filtering_notes(wanted, seen, record)
+    notes += configure.filtering_notes(basis.compared, seen)
     if seen.exists and record.ours:
-        notes += configure.by_hand_notes(wanted, seen, record)
+        notes += configure.by_hand_notes(basis.compared)
     notes += guard.notes(wanted, seen, record)
     if seen.lock:
         notes.append(f"locked by PVE ({seen.lock}): changes wait for it")
@@ -178,7 +181,8 @@ def _adopt(wanted: Wanted, seen: Observation, record: Record, world: World) -> N
         world.add("adopt", f"phoenix_adopt: {wanted.adopt}", intent, MARK, Entry("node", "record", values))
 
 
-def _create(wanted: Wanted, seen: Observation, record: Record, world: World, target: int) -> None:
+def _create(basis: Basis, world: World, target: int) -> None:
+    wanted, seen, record = basis.wanted, basis.seen, basis.record
     if seen.exists and seen.creating and not record.ours:
         _resume_create(wanted, seen, world)
     left = clones.temporary(wanted.ctid)
@@ -188,7 +192,7 @@ def _create(wanted: Wanted, seen: Observation, record: Record, world: World, tar
     if world.exists or target < states.rank(states.CREATED):
         return
     name = wanted.desired.called(wanted.ctid)
-    source = clones.find_source(wanted, seen)
+    source = basis.source
     if source is not None:
         calls = clones.clone_entries(wanted, source, name)
         reason = f"no container {wanted.ctid}; cloned from {source.ctid}"
@@ -196,13 +200,11 @@ def _create(wanted: Wanted, seen: Observation, record: Record, world: World, tar
         calls = (on_container(Kind.CREATE, wanted.node, wanted.ctid, _create_params(wanted, name)),)
         reason = f"no container {wanted.ctid}; created from {wanted.desired.template}"
     world.exists, world.template = True, False
-    head, world.raw = clones.copied(wanted, source) if source else (None, ())
-    world.config = compare.created_config(wanted, head)
+    world.compared = basis.created
+    world.config = dict(basis.created.conf.head)
     if source:
         world.firewall = source.firewall  # PVE copies it, and leaves alone what a create finds
-    made = ConfFile(head=world.config)
-    fresh = Record(origin=compare.origin(wanted))
-    world.differs = configure.differs(wanted, made, world.raw, fresh, False, world.firewall)
+    world.differs = configure.differs(world.compared, world.firewall)
     # A clone starts with what its source has applied; what an earlier container of this CTID had is gone with it.
     world.due = ledger.due_features(wanted.features, source.ledger if source else None)
     world.application = ledger.application_due(wanted.ctid, wanted.application, None)
@@ -256,7 +258,7 @@ def _made(wanted: Wanted, cloned: bool) -> Entry:
         "ours": True,
         "applied": {},
         "volumes": None,
-        "origin": compare.origin(wanted),
+        "origin": creation.origin(wanted),
         "instance": instance.SEEN,
     }
     return Entry("node", "record", {**values, "identity": "due"} if cloned else values)
@@ -279,18 +281,20 @@ def _mark(seen: Observation, record: Record, world: World, target: int) -> None:
         world.steps.insert(0, Step("mark", reason, (entry,)))
 
 
-def _start(wanted: Wanted, seen: Observation, world: World, target: int, waiting: list[str]) -> None:
+def _start(wanted: Wanted, world: World, target: int, waiting: list[str]) -> list[str]:
+    """Adds the start, or the restart that what waits is allowed to take. Returns what waits then."""
     if not world.exists or world.template or target < states.rank(states.RUNNING):
-        return
+        return waiting
     if not world.running:
         world.running = True
-        waiting.clear()  # pending values apply at the start
         world.add("start", "not running", on_container(Kind.START, wanted.node, wanted.ctid))
-    elif waiting and wanted.desired.restarts:
+        return []  # pending values apply at the start
+    if waiting and wanted.desired.restarts:
         keys = ", ".join(waiting)
-        waiting.clear()
         call = on_container(Kind.REBOOT, wanted.node, wanted.ctid)
         world.add("restart", f"waiting for a restart: {keys} (restart_policy: if_needed)", call, disrupts=RESTART)
+        return []
+    return waiting
 
 
 def _customize(wanted: Wanted, seen: Observation, record: Record, world: World, target: int) -> str | None:
@@ -383,7 +387,7 @@ def _absent(wanted: Wanted, seen: Observation, record: Record, state: str) -> Pl
         steps.append(Step("stop", "running", (call,), disrupts=RESTART))
     forget = Entry("node", "forget", {})
     if seen.exists:
-        volumes = compare.volumes(seen.conf.head)
+        volumes = growth.volumes(seen.conf.head)
         call = on_container(Kind.DESTROY, wanted.node, wanted.ctid, {"purge": 1})
         calls = (*recreate.unprotect(wanted, seen), call, forget)
         reason = f"destroys the volumes {', '.join(volumes) or 'none'}"

@@ -15,7 +15,8 @@ from dataclasses import replace
 
 from ...pve.apicalls import Kind
 from .. import states
-from ..config import compare, protection
+from ..config import creation, growth, protection
+from ..config.compare import Comparison
 from ..model import RECREATE, Entry, Observation, Record, Step, Wanted, on_container
 from ..refusal import Code, Refusal
 from . import refusals
@@ -67,8 +68,9 @@ def stage(record: Record) -> str | None:
     return str(record.recreating.get("stage")) if record.recreating else None
 
 
-def is_due(wanted: Wanted, seen: Observation, record: Record) -> bool:
+def is_due(compared: Comparison, seen: Observation) -> bool:
     """Whether the existing container must go first."""
+    wanted, record = compared.wanted, compared.record
     if not wanted.recreate or not seen.exists or seen.creating or wanted.target == states.ABSENT:
         return False
     found = stage(record)
@@ -76,10 +78,10 @@ def is_due(wanted: Wanted, seen: Observation, record: Record) -> bool:
         return str((record.recreating or {}).get("run")) != wanted.run
     if found == CREATING:
         # Begun and not ended: it goes on, unless what is wanted by now can't be reached from there.
-        refused = compare.disk_growth(wanted, seen.conf, record)[1]
+        refused = growth.disk_growth(compared)[1]
         # What a restart settles is no reason to destroy it once more.
         lasting = refused is not None and refused.code is not Code.DISK_WAITS
-        return lasting or compare.fixed_error(wanted, seen.conf.merged()) is not None
+        return lasting or creation.fixed_error(wanted, seen.conf.merged()) is not None
     return True
 
 
@@ -106,7 +108,7 @@ def destroy(wanted: Wanted, seen: Observation, record: Record) -> tuple[tuple[St
         halt = on_container(Kind.SHUTDOWN, wanted.node, wanted.ctid, {"forceStop": 1, "timeout": 60})
         steps.append(Step("stop", "running; it is to be recreated", (*begins, halt), disrupts=RECREATE))
         begins = ()
-    volumes = ", ".join(compare.volumes(seen.conf.head)) or "none"
+    volumes = ", ".join(growth.volumes(seen.conf.head)) or "none"
     # Not purged: backup jobs, replication and HA are meant for the CTID and go on with the new container.
     call = on_container(Kind.DESTROY, wanted.node, wanted.ctid)
     forget = Entry("node", "record", {"recreating": CREATING, **dict.fromkeys(FORGOTTEN)})

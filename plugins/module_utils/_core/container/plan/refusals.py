@@ -6,19 +6,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 
 from .. import ledger, states
-from ..config import compare, mounts, protection
-from ..config.compare import volumes
+from ..config import creation, growth, protection
+from ..config.compare import Comparison
 from ..model import Observation, Record, Wanted
 from ..refusal import Code, Refusal
 from . import clones, instance
+from .basis import Basis
 
 
-def refusal(wanted: Wanted, seen: Observation, record: Record) -> Refusal | None:
+def refusal(basis: Basis) -> Refusal | None:
     """The reason to refuse any step, or None."""
+    wanted, seen, record = basis.wanted, basis.seen, basis.record
     if wanted.target == states.ABSENT:
         return _destroy(wanted, seen, record)
     if seen.elsewhere:
@@ -28,7 +29,7 @@ def refusal(wanted: Wanted, seen: Observation, record: Record) -> Refusal | None
     if wanted.device_error and states.rank(wanted.target) >= states.rank(states.CONFIGURED):
         return wanted.device_error
     if not seen.exists:
-        return _create(wanted, seen)
+        return _create(basis)
     if seen.lock == "create" and not seen.creating:
         got = f"container {wanted.ctid} is being created by another client (lock: create)"
         return Refusal(Code.BEING_CREATED, got, "wait for it, then run again")
@@ -45,14 +46,13 @@ def refusal(wanted: Wanted, seen: Observation, record: Record) -> Refusal | None
             joint=". ",
         )
     if seen.creating == "failed":
-        return _create(wanted, seen)  # what a dead creation of ours left is removed first, so it needn't fit
-    config = seen.conf.merged()
+        return _create(basis)  # what a dead creation of ours left is removed first, so it needn't fit
     return (
         template_fault(wanted, seen, record)
-        or compare.fixed_error(wanted, config)
-        or compare.disk_growth(wanted, seen.conf, record)[1]
-        or _mounts(wanted, seen, record)
-        or _protected(wanted, seen, record, config)
+        or creation.fixed_error(wanted, seen.conf.merged())
+        or growth.disk_growth(basis.compared)[1]
+        or _mounts(basis.compared)
+        or _protected(basis.compared)
     )
 
 
@@ -109,25 +109,20 @@ def template_fault(wanted: Wanted, seen: Observation, record: Record) -> Refusal
     )
 
 
-def _mounts(wanted: Wanted, seen: Observation, record: Record) -> Refusal | None:
+def _mounts(compared: Comparison) -> Refusal | None:
     """Why a mount point can't be had: its path is occupied, or which volume it means is not known."""
-    if states.rank(wanted.target) < states.rank(states.CONFIGURED):
+    if states.rank(compared.wanted.target) < states.rank(states.CONFIGURED):
         return None
-    undone = compare.reverts(wanted, seen.conf, record, seen.running)
     # What is reverted first may have hidden what is in the way.
-    for conf, known in ((seen.conf, record), (seen.conf.reverted(undone.reasons), undone.after(record))):
-        error = mounts.find(wanted, conf, known, seen.running).error
-        if error:
-            return error
-    return None
+    return compared.places.error or compared.after.places.error
 
 
-def _protected(wanted: Wanted, seen: Observation, record: Record, config: Mapping[str, str]) -> Refusal | None:
+def _protected(compared: Comparison) -> Refusal | None:
     """PVE changes no drive of a protected container, and says so only when it is asked to."""
+    wanted, changes = compared.wanted, compared.changes
     if states.rank(wanted.target) < states.rank(states.CONFIGURED):
         return None
-    changes = compare.config_changes(wanted, seen.conf, record, seen.running)
-    if protection.in_order(changes, config, record):
+    if protection.in_order(changes, compared.conf.merged(), compared.record):
         return None
     drives = ", ".join(protection.drives(changes))
     got = f"container {wanted.ctid} is protected, so PVE changes none of its drives ({drives})"
@@ -168,11 +163,12 @@ def foreign_to_destroy(wanted: Wanted, seen: Observation, record: Record) -> Ref
     return replace(found, remedy=f"{found.remedy}. Only then may it be destroyed from here")
 
 
-def _create(wanted: Wanted, seen: Observation) -> Refusal | None:
+def _create(basis: Basis) -> Refusal | None:
+    wanted = basis.wanted
     if states.rank(wanted.target) < states.rank(states.CREATED):
         return None
     if clones.source_ctid(wanted) is not None:
-        return clones.refusal(wanted, seen, clones.find_source(wanted, seen))
+        return clones.refusal(wanted, basis.seen, basis.source, basis.created)
     if wanted.desired.template:
         return None
     got = f"container {wanted.ctid} doesn't exist, and its configuration has neither 'template' nor 'clone_from_ctid'"
@@ -185,7 +181,7 @@ def _destroy(wanted: Wanted, seen: Observation, record: Record) -> Refusal | Non
     if not record.ours and not seen.creating:
         return foreign_to_destroy(wanted, seen, record)
     if not wanted.destroy_confirmed:
-        name, gone = seen.conf.head.get("hostname", "no name"), ", ".join(volumes(seen.conf.head)) or "none"
+        name, gone = seen.conf.head.get("hostname", "no name"), ", ".join(growth.volumes(seen.conf.head)) or "none"
         got = f"destroying container {wanted.ctid} ({name}) with the volumes {gone} needs the confirmation"
         return Refusal(Code.DESTROY_UNCONFIRMED, got, "the exact list of all CTIDs", joint=": ")
     return indestructible(wanted, seen)

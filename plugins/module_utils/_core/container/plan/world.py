@@ -11,6 +11,7 @@ from typing import Any
 
 from ...pve.fwfile import Firewall
 from .. import states
+from ..config.compare import Comparison
 from ..model import Entry, Step
 
 
@@ -21,8 +22,8 @@ class World:
     exists: bool
     running: bool
     template: bool
+    compared: Comparison
     config: dict[str, str]
-    raw: tuple[tuple[str, str], ...]
     differs: bool
     features: int
     due: list[dict[str, str]]

@@ -14,9 +14,11 @@ from dataclasses import dataclass, replace
 
 import pytest
 
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.config import compare, hostneeds
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.config import hostneeds
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.config.compare import Comparison
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.model import Record, Wanted
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.gpu import devices as gpus
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.pve.conffile import ConfFile
 
 PROC_VERSION = """NVRM version: NVIDIA UNIX Open Kernel Module for x86_64  570.124.06  Release Build  (dvs-builder@U22)
 GCC version:  gcc version 12.2.0 (Debian 12.2.0-14)
@@ -144,23 +146,23 @@ def test_devices_of_a_node(name: str, assignment: str | None, cards: tuple[str, 
     want = container(NODES[name], assignment)
     expected = [f"/dev/{part},mode=0666" for part in (*cards, *TAIL)]
     expected += [f"/dev/{part},mode=0444" for part in CAPS.get(name, ())]
-    changes = compare.config_changes(want, {}, Record(), False)
+    changes = Comparison(want, ConfFile(), Record()).changes
     assert dict(changes.set) == {f"dev{number}": value for number, value in enumerate(expected)}
-    assert compare.raw_changes(want, [], Record()) == ([], [])
+    assert Comparison(want, ConfFile(), Record()).lines == ([], [])
 
 
 @pytest.mark.parametrize(("name", "assignment", "cards"), CARDS)
 def test_raw_lines_of_a_node(name: str, assignment: str | None, cards: tuple[str, ...]) -> None:
     """The same devices, each with its number and its node."""
     want = container(NODES[name], assignment, "raw")
-    add, remove = compare.raw_changes(want, [], Record())
+    add, remove = Comparison(want, ConfFile(), Record()).lines
     mounts = [value for key, value in add if key == "lxc.mount.entry"]
     parts = (*cards, *TAIL, *CAPS.get(name, ()))
     assert mounts == [f"/dev/{part} dev/{part} none bind,create=file 0 0" for part in parts]
     numbers = NODES[name].read().devices
     allowed = [value for key, value in add if key == "lxc.cgroup2.devices.allow"]
     assert allowed == ["c {}:{} rw".format(*numbers[f"/dev/{part}"]) for part in parts]
-    assert (remove, dict(compare.config_changes(want, {}, Record(), False).set)) == ([], {})
+    assert (remove, dict(Comparison(want, ConfFile(), Record()).changes.set)) == ([], {})
 
 
 @pytest.mark.parametrize("name", NODES)

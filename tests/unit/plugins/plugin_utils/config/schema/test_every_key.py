@@ -17,10 +17,11 @@ import pytest
 from ansible.parsing.dataloader import DataLoader
 
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.config import (
-    compare,
+    creation,
     hostneeds,
     mounts,
 )
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.config.compare import Comparison
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.model import (
     Observation,
     Record,
@@ -337,10 +338,10 @@ def settled_at(config: dict[str, Any], folder: Path) -> tuple[Wanted, Observatio
         assignment=options["assignment"],
     )
     wanted = hostneeds.complete(seen_from_here, NODE)
-    head = compare.created_config(
+    head = creation.created_config(
         wanted, {"rootfs": "local:900/a.raw,size=8G"} if "clone_from_ctid" in config else None
     )
-    changes = compare.config_changes(wanted, head, Record(), False)
+    changes = Comparison(wanted, ConfFile(head=head), Record()).changes
     head = changes.onto(head)
     for key, value in head.items():
         parts = properties.parse(value, "volume")
@@ -351,8 +352,8 @@ def settled_at(config: dict[str, Any], folder: Path) -> tuple[Wanted, Observatio
             head[key] = f"local:950/a.raw,size={parts['size']}"
         elif key.startswith("net"):
             head[key] = f"{value},hwaddr={config.get('mac_address', 'BC:24:11:00:00:01')}"
-    raw = tuple(compare.raw_changes(wanted, (), Record())[0])
-    walls = compare.firewall_change(wanted, Firewall(), Record()).after
+    raw = tuple(Comparison(wanted, ConfFile(), Record()).lines[0])
+    walls = Comparison(wanted, ConfFile(), Record()).firewall(Firewall()).after
     features = {item["name"]: {"status": "applied", "digest": item["digest"]} for item in wanted.features}
     done = {"status": "applied", "ctid": 950, "boot": "1", "digest": work["digest"]} if work else None
     book = {"version": 1, "features": features, "application": done}
@@ -360,7 +361,7 @@ def settled_at(config: dict[str, Any], folder: Path) -> tuple[Wanted, Observatio
     seen = Observation(950, exists=True, running=True, conf=conf, boot="1", ledger=book, firewall=walls)
     known = {"id": "i1", "at": 1, **instance.evidence(conf)}
     volumes = mounts.completed(changes.volumes, conf)
-    origin = compare.origin(wanted)
+    origin = creation.origin(wanted)
     record = Record("completed", True, changes.applied, origin=origin, volumes=volumes, instance=known)
     return wanted, seen, record
 

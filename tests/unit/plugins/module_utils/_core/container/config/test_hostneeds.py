@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container import digest
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.config import compare, hostneeds
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.config import hostneeds
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.config.changes import Changes
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.config.compare import Comparison
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.model import (
     Observation,
     Record,
@@ -20,6 +21,7 @@ from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container
 )
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.plan import planner
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.gpu import devices, vendors
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.pve.conffile import ConfFile
 
 COMMON = {"/dev/nvidiactl": (195, 255), "/dev/nvidia-uvm": (511, 0), "/dev/nvidia-uvm-tools": (511, 1)}
 NODE = devices.Gpus(
@@ -51,7 +53,7 @@ def wanted(assignment: str | None = "0", node: devices.Gpus = NODE, **config: An
 
 
 def write(want: Wanted, actual: dict[str, str], applied: dict[str, Any] | None = None) -> Changes:
-    return compare.config_changes(want, actual, Record(applied=applied or {}), running=True)
+    return Comparison(want, ConfFile(head=actual), Record(applied=applied or {}), running=True).changes
 
 
 def test_one_write_and_then_none() -> None:
@@ -141,7 +143,7 @@ OTHERS = [("lxc.cgroup2.devices.allow", "c 10:200 rwm"), ("lxc.mount.entry", "/d
 
 
 def raw(want: Wanted, there: list[tuple[str, str]], applied: dict[str, Any] | None = None) -> tuple[Any, Any]:
-    return compare.raw_changes(want, there, Record(applied=applied or {}))
+    return Comparison(want, ConfFile(raw=tuple(there)), Record(applied=applied or {})).lines
 
 
 def test_by_raw_lines_instead() -> None:

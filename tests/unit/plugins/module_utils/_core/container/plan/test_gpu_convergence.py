@@ -14,9 +14,11 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.config import compare, hostneeds
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.config import hostneeds
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.config.compare import Comparison
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.model import Record, Wanted
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.gpu import devices as gpus
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.pve.conffile import ConfFile
 
 NODE = gpus.Gpus(
     version="570.124.06",
@@ -68,12 +70,13 @@ def test_one_write_converges(before: Any, after: Any, devices: dict[str, str], l
     head, raw, record = dict(devices), list(lines), Record()
     for state in (before, after):
         want = wanted(state)
-        changes = compare.config_changes(want, head, record, False)
-        add, remove = compare.raw_changes(want, raw, record)
+        compared = Comparison(want, ConfFile(head=head, raw=tuple(raw)), record)
+        changes, (add, remove) = compared.changes, compared.lines
         head, raw = changes.onto(head), [line for line in raw if line not in remove] + add
         again = Record(applied=dict(changes.applied))
-        assert not compare.config_changes(want, head, again, False)
-        assert compare.raw_changes(want, raw, again) == ([], [])
+        compared = Comparison(want, ConfFile(head=head, raw=tuple(raw)), again)
+        assert not compared.changes
+        assert compared.lines == ([], [])
         record = Record() if clone and state is before else again
     assert {key: head.get(key) for key in devices} == devices
     assert [line for line in lines if line not in raw] == []

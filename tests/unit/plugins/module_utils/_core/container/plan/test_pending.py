@@ -10,7 +10,8 @@ from dataclasses import replace
 
 import pytest
 
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.config import compare
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.config import growth
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.config.compare import Comparison
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.model import (
     Observation,
     Record,
@@ -239,5 +240,6 @@ def test_a_recreated_container_is_not_destroyed_again_for_what_a_restart_settles
     wanted = Wanted(950, "pve", {"name": "web", "volumes": [volume]}, recreate=True, run="r1")
     conf = parse_conf("rootfs: local:950/a.raw\n\n[pve:pending]\nmp3: local:950/vm-950-disk-1.raw,mp=/data,size=1G\n")
     record = Record(ours=True, recreating={"stage": "creating", "run": "r1"}, applied={"mp3": {"mp": "/data"}})
-    assert compare.disk_growth(wanted, conf, record)[1] is not None
-    assert not recreate.is_due(wanted, Observation(950, exists=True, conf=conf), record)
+    compared = Comparison(wanted, conf, record)
+    assert growth.disk_growth(compared)[1] is not None
+    assert not recreate.is_due(compared, Observation(950, exists=True, conf=conf))

@@ -5,9 +5,10 @@
 
 from __future__ import annotations
 
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.config import compare
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.config.compare import Comparison
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.model import Record, Wanted
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.plan import wayback
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.pve.conffile import ConfFile
 
 BEFORE = {"memory": "512", "description": "old"}
 AFTER = {"memory": "1024", "description": "new"}
@@ -17,5 +18,5 @@ def test_the_description_that_pve_keeps_in_a_rollback_stays_ours():
     record = Record("completed", True, AFTER, guarding={"stage": "back", "applied": BEFORE})
     known = wayback.remembered(record)
     assert known.applied == {"memory": "512", "description": "new"}
-    there = {"memory": "512", "description": "new\n"}
-    assert compare.config_changes(Wanted(950, "pve", {"memory_mb": 512}), there, known, True).delete == ("description",)
+    there = ConfFile(head={"memory": "512", "description": "new\n"})
+    assert Comparison(Wanted(950, "pve", {"memory_mb": 512}), there, known, True).changes.delete == ("description",)
