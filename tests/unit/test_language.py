@@ -30,7 +30,7 @@ FORMS = {
     r'dead run|run that died': 'interrupted run',
     r'climbed to': 'reached',
     r'worth knowing': 'notes',
-    r'believes|believed': 'assume',
+    r'_?believe[sd]?': 'assume',
     r'of old|thereof|hereby|herein|whereby|in vain|nought': 'plain words',
     r'all the same': 'anyway',
     r'look, then do it': 'preview, then apply',

@@ -183,7 +183,7 @@ class Store:
             ledger=cached,
             identity_due=data.get("identity") == "due",
             checked_boot=str(data["checked_boot"]) if data.get("checked_boot") else None,
-            believe=data.get("believe") is True,
+            assume_installed=data.get("assume_installed") is True,
             raw_boot=str(data["raw_boot"]) if data.get("raw_boot") else None,
             recreating=recreating if isinstance(recreating, dict) else None,
             origin=origin if isinstance(origin, dict) and len(origin) == 1 else None,

@@ -428,13 +428,13 @@ def test_a_cut_clone_is_resumed(node, at, after):
 
 
 @pytest.mark.parametrize("started", [False, True])
-def test_an_adopted_container_is_believed_or_done_again(node, started):
+def test_an_adopted_container_is_assumed_complete_or_done_again(node, started):
     node.call("POST", "/nodes/pve/lxc", {"vmid": 950, "ostemplate": wanted().config["template"], "hostname": "web"})
     if started:
         node.call("POST", "/nodes/pve/lxc/950/status/start")
     want = wanted(network_config=NET)
-    believed = node.apply(dataclasses.replace(want, adopt="record"))
-    assert believed.last.state == "completed"
+    assumed = node.apply(dataclasses.replace(want, adopt="record"))
+    assert assumed.last.state == "completed"
     assert sorted(node.books[950]["features"]) == ["one", "two"]
     # It is ours from now on, with or without the word.
     assert node.apply(want).journal == []

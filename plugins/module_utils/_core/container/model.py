@@ -213,7 +213,7 @@ class Record:
     ledger: Mapping[str, Any] | None = None
     raw_boot: str | None = None
     identity_due: bool = False
-    believe: bool = False
+    assume_installed: bool = False
     checked_boot: str | None = None
     recreating: Mapping[str, Any] | None = None
     origin: Mapping[str, Any] | None = None

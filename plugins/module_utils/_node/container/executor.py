@@ -198,7 +198,7 @@ class Executor:
             self._edit(wanted, entry, seen)
         elif entry.op == "ledger":
             self._ensure_ours(wanted)
-            self._believe(wanted, entry, seen)
+            self._assume_installed(wanted, entry, seen)
         elif entry.op == "guest":
             self._ensure_ours(wanted)
             guest.renew_identity(wanted.ctid)
@@ -246,7 +246,7 @@ class Executor:
         self._step(wanted, wayback.step(wanted, record), plan.state, seen, outcome)
         return "What was there before the change is back (guard: rollback)", outcome.journal
 
-    def _believe(self, wanted: Wanted, entry: Entry, seen: Observation) -> None:
+    def _assume_installed(self, wanted: Wanted, entry: Entry, seen: Observation) -> None:
         """Write a ledger that has the named features, and the application, as applied."""
         stamp = {"status": ledgers.APPLIED, "run": self._run, "at": time.strftime("%Y-%m-%dT%H:%M:%S%z")}
         book = dict(seen.ledger or ledgers.empty())

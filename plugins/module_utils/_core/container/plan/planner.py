@@ -52,7 +52,7 @@ def plan(wanted: Wanted, seen: Observation, record: Record) -> Plan:
     waiting = configure.configure(wanted, seen, record, world, target)
     waiting = _start(wanted, world, target, waiting)
     _identity(world)
-    _believe(wanted, world)
+    _assume_installed(wanted, world)
     health = _customize(wanted, seen, record, world, target)
     _finish(wanted, world, target)
     if not world.steps and (world.word or states.DEFINED) != world.state():
@@ -139,7 +139,7 @@ def _observed(basis: Basis) -> World:
         word=record.word,
         target=states.rank(wanted.target),
         identity=record.identity_due,
-        believe=record.believe,
+        assume_installed=record.assume_installed,
         unfinished=_unfinished(wanted, seen),
         firewall=seen.firewall,
     )
@@ -173,11 +173,15 @@ def _notes(basis: Basis) -> list[str]:
 
 def _adopt(wanted: Wanted, seen: Observation, record: Record, world: World) -> None:
     if seen.exists and not record.ours and not seen.creating:
-        world.believe = wanted.adopt == "record"
+        world.assume_installed = wanted.adopt == "record"
         # Of a container that was here before it nothing is remembered.
         forgotten = dict.fromkeys((*recreate.FORGOTTEN, "recreating"))
         intent = Entry("node", "record", {**forgotten, "instance": instance.NEW})
-        values = {"ours": True, "instance": instance.SEEN, **({"believe": True} if world.believe else {})}
+        values = {
+            "ours": True,
+            "instance": instance.SEEN,
+            **({"assume_installed": True} if world.assume_installed else {}),
+        }
         world.add("adopt", f"phoenix_adopt: {wanted.adopt}", intent, MARK, Entry("node", "record", values))
 
 
@@ -335,16 +339,16 @@ def _unfinished(wanted: Wanted, seen: Observation) -> bool:
     return bool(snapshot) and str(snapshot) not in seen.conf.snapshots
 
 
-def _believe(wanted: Wanted, world: World) -> None:
+def _assume_installed(wanted: Wanted, world: World) -> None:
     """An adopted container whose listed features are assumed to be installed gets a ledger that says so."""
-    if not world.believe or not world.running:
+    if not world.assume_installed or not world.running:
         return
-    world.believe = False
+    world.assume_installed = False
     names = [item["name"] for item in world.due]
     world.due, world.application = [], None
-    note = Entry("ledger", "believe", {"features": names, "application": bool(wanted.application)})
-    done = Entry("node", "record", {"believe": None})
-    world.add("believe", f"phoenix_adopt: record; assumed to be installed: {', '.join(names) or 'nothing'}", note, done)
+    note = Entry("ledger", "assume installed", {"features": names, "application": bool(wanted.application)})
+    done = Entry("node", "record", {"assume_installed": None})
+    world.add("assume", f"phoenix_adopt: record; assumed to be installed: {', '.join(names) or 'nothing'}", note, done)
 
 
 def _identity(world: World) -> None:

@@ -32,7 +32,7 @@ FORGOTTEN = (
     "applied",
     "ledger",
     "identity",
-    "believe",
+    "assume_installed",
     "checked_boot",
     "raw_boot",
     "creating",

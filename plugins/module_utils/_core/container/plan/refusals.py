@@ -91,7 +91,7 @@ def template_fault(wanted: Wanted, seen: Observation, record: Record) -> Refusal
             f"container {wanted.ctid} is a template, which never runs, and its configuration has no is_template",
             f"set is_template to true if it is meant to be one, or {renew}",
         )
-    if record.word == states.COMPLETED or record.believe or wanted.adopt == "record":
+    if record.word == states.COMPLETED or record.assume_installed or wanted.adopt == "record":
         return None
     cached = (record.ledger or {}).get("features") or {}
     names = [str(item["name"]) for item in wanted.features]

@@ -31,7 +31,7 @@ class World:
     word: str | None
     target: int
     identity: bool
-    believe: bool
+    assume_installed: bool
     unfinished: bool
     firewall: Firewall
     steps: list[Step] = field(default_factory=list)
