@@ -51,6 +51,8 @@ def type_of(piece: Mapping[str, Any]) -> str:
     if 'enum' in piece:
         return ', '.join(f'`{item}`' for item in piece['enum'])
     kinds = piece.get('type') or [kind for branch in piece.get('anyOf', ()) for kind in [branch['type']]]
+    if not kinds and piece.get('x-phoenix-effect') == NOT_ACTED_ON:
+        return 'any'
     kinds = [kinds] if isinstance(kinds, str) else kinds or ['object']
     text = ' or '.join({'string': 'text', 'array': 'list'}.get(kind, kind) for kind in dict.fromkeys(kinds))
     return f'{text} ({piece["x-phoenix-unit"]})' if 'x-phoenix-unit' in piece else text
@@ -76,6 +78,23 @@ def schema_tables(schema: Mapping[str, Any], level: int) -> str:
     simple = [found[0] for found in groups.values() if len(found) == 1]
     parts = [f'{"#" * level} `{name}`\n\n{key_table(found)}' for name, found in groups.items() if len(found) > 1]
     return '\n'.join([key_table(simple), *parts])
+
+
+def unused_table(root: Path) -> str:
+    """Return the table of the keys of both files that nothing acts on, those of a whole object as one."""
+    lxc, host = (schema_of(root, kind) for kind in ('phoenix_lxc_configs', 'hypervisor_config'))
+    places = (('containers, top', lxc), ('a container', lxc['$defs']['container']), ('host', host))
+
+    def found() -> Iterator[tuple[str, str, str]]:
+        for place, schema in places:
+            told: list[str] = []
+            for name, piece in keys(schema):
+                inside = name.startswith(tuple(f'{other}.' for other in told))
+                if piece.get('x-phoenix-effect') == NOT_ACTED_ON and not inside:
+                    told.append(name)
+                    yield place, f'`{name}`', piece['description']
+
+    return rows(['File', 'Key', 'Meaning'], found())
 
 
 def key_table(found: list[tuple[str, Mapping[str, Any]]]) -> str:
@@ -206,6 +225,7 @@ def makers(root: Path) -> dict[str, Callable[[], str]]:
     return {
         'keys-top': lambda: schema_tables(schema_of(root, 'phoenix_lxc_configs'), 4),
         'keys-container': lambda: schema_tables(schema_of(root, 'phoenix_lxc_configs')['$defs']['container'], 4),
+        'keys-unused': lambda: unused_table(root),
         'options': option_table,
         'refusals': refusal_table,
         'keys-host': lambda: schema_tables(schema_of(root, 'hypervisor_config'), 3),

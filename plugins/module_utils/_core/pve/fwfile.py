@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -151,6 +151,24 @@ def _checked(rule: Rule) -> Rule:
     if rule.type == "group" and any((*rule.key[2:3], *rule.key[4:], rule.log)):
         raise ValueError("a group has its own rules, only iface, enable and comment stand beside its name")
     return rule
+
+
+def repeated(rules: Sequence[Any]) -> dict[int, int]:
+    """Index of each rule of the configuration that says the same as one before it -> the index of that one.
+
+    The first that matches decides, so the others have no effect; one that is off is not the same as one that is on.
+    """
+    first: dict[tuple[Any, ...], int] = {}
+    found = {}
+    for index, item in enumerate(rules):
+        try:
+            rule = rule_of(item)
+            before = first.setdefault((*rule.key, rule.enable), index)
+        except (ValueError, TypeError, AttributeError):
+            continue  # the checks of the configuration have told
+        if before != index:
+            found[index] = before
+    return found
 
 
 def rule_of_answer(item: Mapping[str, Any]) -> Rule:

@@ -44,7 +44,7 @@ ICMP = frozenset(("icmp", "icmpv6", "ipv6-icmp", "1", "58"))
 
 @check
 def rules_that_pve_takes(subject: Subject) -> Iterator[Finding]:
-    """Each rule of a container's firewall is one that PVE takes, and none is there twice."""
+    """Each rule of a container's firewall is one that PVE takes, and none is there both on and off."""
     for container in subject.fleet.containers.values():
         section = container.config.get("firewall")
         rules = section.get("rules") if isinstance(section, dict) else None
@@ -53,7 +53,7 @@ def rules_that_pve_takes(subject: Subject) -> Iterator[Finding]:
 
 def rules_faults(file: str, path: Pointer, rules: Any, hidden: Collection[str]) -> Iterator[Finding]:
     """What is wrong with a list of rules, wherever it stands; what the schema has told is left out."""
-    seen: dict[tuple[str, ...], int] = {}
+    seen: dict[tuple[str, ...], tuple[int, bool]] = {}
     for index, item in enumerate(rules if isinstance(rules, list) else []):
         if not isinstance(item, str) and not _is_whole(item):
             continue  # the schema has told
@@ -69,13 +69,13 @@ def rules_faults(file: str, path: Pointer, rules: Any, hidden: Collection[str]) 
             )
             continue
         yield from _faults(place, rule, item)
-        first = seen.setdefault(rule.key, index)
-        if first != index:
+        first, enabled = seen.setdefault(rule.key, (index, rule.enable))
+        if enabled != rule.enable:
             yield place.finding(
                 "",
-                f"the same rule as rules/{first}",
+                f"the same rule as rules/{first}, one of them on and one off",
                 "each rule once",
-                "Remove one of the two: PVE goes by the first that matches.",
+                "Remove one of the two: PVE goes by the first that matches and is on.",
             )
 
 

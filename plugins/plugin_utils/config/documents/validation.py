@@ -8,11 +8,10 @@ containers.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.gpu.servers import Server
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.checks import (
     clone_checks,
     download_checks,
@@ -23,11 +22,23 @@ from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.checks i
     storage_checks,
 )
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.checks.subject import CHECKS, Check, Subject
-from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.finding import Finding, Notice, Pointer
+from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.documents import contradictions
+from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.documents.container_document import (
+    ServersOf,
+    no_servers,
+    prepared,
+)
+from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.finding import (
+    Finding,
+    Notice,
+    Pointer,
+    show,
+    to_pointer,
+)
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.fleet import (
+    CTID,
     Deprecation,
     Fleet,
-    load_fleet,
     load_hypervisor,
 )
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.host import model_keys, notices, sharedmounts
@@ -40,11 +51,9 @@ from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.host.che
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.json.jsonscan import Place
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.json.jsontext import JsonText
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.old_files import misplaced
+from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.old_files.field_keys import Conflict
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.old_files.lenient import settled
-from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.old_files.spellings import (
-    old_container_keys,
-    old_spellings,
-)
+from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.old_files.spellings import old_spellings
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.schema.explain import Explainer
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.schema.schemajudge import (
     MISSING_LIBRARY,
@@ -99,14 +108,6 @@ class Outcome:
     stored: Mapping[str, model_keys.Stored] = field(default_factory=dict)
 
 
-ServersOf = Callable[[Fleet], tuple[Server, ...]]
-
-
-def no_servers(_fleet: Fleet) -> tuple[Server, ...]:
-    """Return no server, for a caller that has no features."""
-    return ()
-
-
 def read_hypervisor(text: JsonText, schema: Mapping[str, Any]) -> dict[str, Any]:
     """Return the hypervisor configuration in the form in which roles read it, whatever is wrong with it."""
     lifted, _moves = misplaced.lifted(text.value)
@@ -115,7 +116,7 @@ def read_hypervisor(text: JsonText, schema: Mapping[str, Any]) -> dict[str, Any]
 
 def read_containers(text: JsonText, schema: Mapping[str, Any]) -> dict[str, Any]:
     """Return the containers' configurations in the form in which modules read them, as the file would have them."""
-    return document_of(load_fleet(settled(text.value, schema), old_container_keys(schema)))
+    return document_of(prepared(text.value, schema).fleet)
 
 
 def document_of(fleet: Fleet) -> dict[str, Any]:
@@ -140,40 +141,59 @@ def validate(
         servers_of: the servers that the features of a fleet bring, as their manifests declare them.
     """
     sources = [lxc] + ([hypervisor] if hypervisor is not None else [])
-    lifted, moves = misplaced.lifted(hypervisor.text.value if hypervisor is not None else None)
-    documents = [lxc.text.value, lifted]
-    values = [settled(value, source.schema) for source, value in zip(sources, documents, strict=False)]  # one or both
+    read = prepared(lxc.text.value, lxc.schema, servers_of)
+    lifted, host_moves = misplaced.lifted(hypervisor.text.value if hypervisor is not None else None)
+    host_document = settled(lifted, hypervisor.schema) if hypervisor is not None else None
+    moves = {lxc.file: read.reading.moves, **({hypervisor.file: host_moves} if hypervisor is not None else {})}
     found: list[Finding] = []
-    for source, value in zip(sources, values, strict=True):
+    for source, value in zip(sources, (read.document, host_document), strict=False):  # one or both
         found += _text_findings(source)
         found += _schema_findings(source, value, source is lxc)
-    fleet = load_fleet(values[0], old_container_keys(lxc.schema))
+    found += _conflicts(lxc, read.reading.conflicts)
     host_spellings = old_spellings(hypervisor.schema) if hypervisor is not None else {}
-    host, host_deprecations = load_hypervisor(values[1] if hypervisor is not None else None, host_spellings)
-    servers = servers_of(fleet)
-    warnings = _warnings(lxc, fleet.deprecations)
+    host, host_deprecations = load_hypervisor(host_document, host_spellings)
+    fleet, harmless = contradictions.settled_keys(read.fleet, host, read.servers, read.reading.moves)
+    warnings = _warnings(lxc, [*read.reading.told, *fleet.deprecations, *harmless], moves[lxc.file])
+    warnings += _unused(lxc, read.reading.unused)
     if hypervisor is not None:
-        warnings += _warnings(hypervisor, [*host_deprecations, *misplaced.deprecations(moves)])
-        told = [*notices.not_acted_on(values[1], hypervisor.schema), *notices.unused_storage_ids(host)]
+        warnings += _warnings(hypervisor, [*host_deprecations, *misplaced.deprecations(host_moves)], {})
+        told = [*notices.not_acted_on(host_document, hypervisor.schema), *notices.unused_storage_ids(host)]
         if lxc.text.readable:
             told += sharedmounts.strangers(fleet, host, lxc.file)
-        warnings += _warnings(hypervisor, told)
+        warnings += _warnings(hypervisor, told, {})
+        warnings += _unused(hypervisor, notices.unused(host_document, hypervisor.schema))
     if lxc.text.readable:
         hidden = frozenset(source.file for source in sources if source.hidden)
         subject = Subject(
-            fleet, host, nodes, lxc.file, hypervisor.file if hypervisor is not None else "", hidden, servers
+            fleet, host, nodes, lxc.file, hypervisor.file if hypervisor is not None else "", hidden, read.servers
         )
         for check in (*ALL_CHECKS, *further_checks):
             found += check(subject)
-    if hypervisor is not None and moves:
-        found = [_as_written(finding, moves) if finding.file == hypervisor.file else finding for finding in found]
+    found = [
+        dataclasses.replace(finding, path=misplaced.as_written(finding.path, moves.get(finding.file, {})))
+        for finding in found
+    ]
     # Only now: the checks are about what stands in the file.
-    fleet, stored = model_keys.completed(sharedmounts.completed(fleet, host), host, servers)
+    fleet, repeated = contradictions.settled_rules(fleet)
+    warnings += _warnings(lxc, repeated, moves[lxc.file])
+    if hypervisor is not None:
+        host, repeated = contradictions.settled_host_rules(host)
+        warnings += _warnings(hypervisor, repeated, host_moves)
+    fleet, stored = model_keys.completed(sharedmounts.completed(fleet, host), host, read.servers)
     return Outcome(fleet, host, tuple(_placed(found, sources)), tuple(warnings), stored)
 
 
-def _as_written(finding: Finding, moves: misplaced.Moves) -> Finding:
-    return dataclasses.replace(finding, path=misplaced.as_written(finding.path, moves))
+def _conflicts(source: Source, conflicts: Iterable[Conflict]) -> Iterator[Finding]:
+    """Two keys that mean the same, with two values."""
+    for one in conflicts:
+        other = show(one.other, one.other_value, source.hidden)
+        yield Finding(
+            source.file,
+            one.path,
+            show(one.path, one.value, source.hidden),
+            f"the same as {to_pointer(one.other)} ({other}), which means the same",
+            "Remove one of the two.",
+        )
 
 
 def _text_findings(source: Source) -> Iterator[Finding]:
@@ -199,15 +219,35 @@ def _schema_findings(source: Source, value: Any, first: bool) -> Iterator[Findin
     yield from SchemaJudge(source.schema).findings(value, Explainer(source.file, source.hidden))
 
 
-def _warnings(source: Source, told: Iterable[Deprecation | Notice]) -> list[str]:
-    items = list(told)
-    places = source.text.locate(item.path for item in items) if items else {}
+def _warnings(source: Source, told: Iterable[Deprecation | Notice], moves: misplaced.Moves) -> list[str]:
+    """A line each; a repeated old spelling has one."""
+    first: dict[Any, Deprecation | Notice] = {}
+    count: dict[Any, int] = {}
+    for item in told:
+        kind = (item.old, item.new) if isinstance(item, Deprecation) else item
+        first.setdefault(kind, dataclasses.replace(item, path=misplaced.as_written(item.path, moves)))
+        count[kind] = count.get(kind, 0) + 1
+    places = source.text.locate(item.path for item in first.values()) if first else {}
     lines = []
-    for item in items:
-        place = places.get(item.path)
-        line = f":{source.text.line_column(place.value)[0]}" if place is not None else ""
-        lines.append(f"{source.file}{line}  {item}")
+    for kind, item in first.items():
+        more = f" (and {count[kind] - 1} more of it)" if count[kind] > 1 else ""
+        lines.append(f"{source.file}{_line(source, places.get(item.path))}  {item}{more}")
     return lines
+
+
+def _unused(source: Source, paths: Iterable[Pointer]) -> list[str]:
+    """The keys for other tools, all in one line."""
+    names = sorted({".".join(str(part) for part in path if not _names_one(part)) for path in paths})
+    return [f"{source.file}  accepted and not acted on: {', '.join(names)}"] if names else []
+
+
+def _names_one(part: str | int) -> bool:
+    """Whether a part of a pointer only says which one of many."""
+    return isinstance(part, int) or part in ("lxc_configs", "lxc_defaults") or bool(CTID.match(part))
+
+
+def _line(source: Source, place: Place | None) -> str:
+    return f":{source.text.line_column(place.value)[0]}" if place is not None else ""
 
 
 def _placed(findings: Iterable[Finding], sources: list[Source]) -> list[Finding]:

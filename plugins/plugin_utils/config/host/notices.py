@@ -12,6 +12,7 @@ from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.finding 
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.host import hoststorage
 
 NOTICE = "x-phoenix-notice"
+UNUSED = "accepted, not acted on"
 _EMPTY: tuple[Any, ...] = (None, False, "", [], {})
 
 
@@ -26,6 +27,24 @@ def not_acted_on(document: Any, schema: Mapping[str, Any], path: Pointer = ()) -
         if NOTICE in piece and value not in _EMPTY:
             yield Notice((*path, key), str(piece[NOTICE]))
         yield from not_acted_on(value, piece, (*path, key))
+
+
+def unused(document: Any, schema: Mapping[str, Any], path: Pointer = ()) -> Iterator[Pointer]:
+    """The keys that are set, that nothing here acts on, and that have no notice of their own."""
+    if not isinstance(document, Mapping):
+        return
+    for key, value in document.items():
+        piece = schema.get("properties", {}).get(key) or schema.get("additionalProperties")
+        if not isinstance(piece, Mapping):
+            continue
+        if piece.get("x-phoenix-effect") != UNUSED:
+            yield from unused(value, piece, (*path, key))
+            items = piece.get("items")
+            if isinstance(items, Mapping):
+                for index, item in enumerate(value if isinstance(value, list) else ()):
+                    yield from unused(item, items, (*path, key, index))
+        elif NOTICE not in piece and value not in _EMPTY:
+            yield (*path, key)
 
 
 def unused_storage_ids(hypervisor: Mapping[str, Any]) -> Iterator[Notice]:

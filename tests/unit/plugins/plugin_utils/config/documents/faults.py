@@ -236,11 +236,10 @@ KEY_FAULTS = [
     container("cores", 0, "not lower than 1", "from 1 to 8192"),
     container("cores", 8193, "not greater than 8192"),
     container("cores", "4", "Write 4"),
-    container("features", "nesting=1,keyctl=1", "pct_options", "a list of feature names"),
+    container("features", "base_setup,nvidia", "in double quotes", "a list of feature names"),
     container("features", ["base_setup", "nesting=1"], "pct_options", at="/lxc_configs/950/features/1"),
     container("features", ["base_setup", "base_setup"], "Remove the repeated item"),
     container("features", ["a.b"], "pct_options", at="/lxc_configs/950/features/0"),
-    container("template", "local:vztmpl/x.tar.zst", "Remove template", "one of"),
     container("clone_from_ctid", "0900", 'Write "900"', "a CTID"),
     container("clone_from_ctid", 99, "not lower than 100"),
     container("clone_from_ctid", "950", "from a template", "a chain"),
@@ -257,7 +256,7 @@ KEY_FAULTS = [
     container("storage_size_gb", 0, "not lower than 1"),
     container("storage_size_gb", 32.5, "For example", "a whole number"),
     container(
-        "network_config", "10.0.0.5/24,10.0.0.1", 'Write {"bridge": "vmbr0"', "an object with name, bridge, ip and gw"
+        "network_config", "10.0.0.5,10.0.0.1", 'Write {"bridge": "vmbr0"', "an object with name, bridge, ip and gw"
     ),
     container("network_config ip", "192.0.2.50", "Add the prefix length"),
     container("network_config ip", "192.0.2.256/24", "Add the prefix length"),
@@ -364,7 +363,14 @@ KEY_FAULTS = [
         {
             "rules": [
                 "IN ACCEPT -source 10.0.0.9/32 -p 6 -dport 80,443",
-                {"type": "in", "action": "accept", "source": "10.0.0.9", "proto": "tcp", "port": "443,080"},
+                {
+                    "type": "in",
+                    "action": "accept",
+                    "source": "10.0.0.9",
+                    "proto": "tcp",
+                    "port": "443,080",
+                    "enable": False,
+                },
             ]
         },
         "Remove one of the two",
@@ -413,7 +419,6 @@ FLEET_FAULTS = [
             set_path(set_path(GOOD, "lxc_configs 900 dependencies", ["950"]), "lxc_configs 950 dependencies", [900])
         ),
     ),
-    lxc("dependency on nobody", "lxc_configs 950 dependencies", ["951"], "/lxc_configs/950/dependencies/0", "Add the"),
     lxc(
         "no bridge",
         "lxc_defaults network_config",

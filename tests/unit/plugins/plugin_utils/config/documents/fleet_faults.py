@@ -95,12 +95,6 @@ CLONES = [
         "from a template",
         "a chain",
     ),
-    several(
-        "clone with a template",
-        {"951": THIRD, "951 template": "local:vztmpl/a.tar.zst"},
-        "/lxc_configs/951/template",
-        "Remove template",
-    ),
 ]
 
 NETWORK = [
@@ -194,9 +188,9 @@ STORAGE = [
         "neither clone",
     ),
     several(
-        "bind mount on what a snapshot is taken of",
-        {"950 mount_points": BIND, "950 template_snapshot_name": "ready"},
-        "/lxc_configs/950/mount_points",
+        "bind mount on what a snapshot is taken of for its clones",
+        {"900 mount_points": BIND, "900 template_snapshot_name": "ready"},
+        "/lxc_configs/900/mount_points",
         "use volumes",
     ),
     several(
@@ -381,7 +375,7 @@ MODELS = [
             TO_CLONE,
             "bind mount",
         )
-        for key, value in (("is_template", True), ("template_snapshot_name", "ready"), ("guard", "rollback"))
+        for key, value in (("is_template", True), ("guard", "rollback"))
     ),
     stored(
         "a clone source with one", {"900 vllm_model": "acme/a"}, {}, "/lxc_configs/900/vllm_model", TO_CLONE, "clone"
@@ -428,6 +422,14 @@ FINE: dict[str, dict[str, Any]] = {
     "ranks on unknown GPUs": {"950 vllm_tensor_parallel_size": 8},
     "name servers as one text": {"950 network_config": {"ip": "dhcp", "nameservers": "192.0.2.1 ::1,192.0.2.2"}},
     "a bind mount on a clone": {"950 mount_points": BIND},
+    "a snapshot of what nobody clones beside a bind mount": {
+        "950 mount_points": BIND,
+        "950 template_snapshot_name": "ready",
+        "950 enable_lifecycle_snapshots": True,
+    },
+    "a clone with a template": {"950 template": "local:vztmpl/a.tar.zst"},
+    "a dependency on a guest that the file has not": {"950 dependencies": ["1002"]},
+    "a rule of a firewall twice": {"950 firewall": {"rules": ["IN ACCEPT -p tcp -dport 80"] * 2}},
     "a larger clone": {"900 storage_size_gb": 8, "950 storage_size_gb": 64},
     "a point-to-point address": {"/lxc_defaults": {}, "950": {**SECOND, "network_config": {"bridge": "vmbr0"}}},
 }

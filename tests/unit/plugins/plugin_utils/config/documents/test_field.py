@@ -20,6 +20,8 @@ from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.files.sc
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.json.jsontext import parse
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.old_files.lenient import settled
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.report import report
+from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.features.feature_checks import servers_of
+from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.features.manifests import Search
 
 FILES = sorted((Path(__file__).parent / "field").glob("*.json"))
 SCHEMA = load_schema("phoenix_lxc_configs")
@@ -27,7 +29,8 @@ SCHEMA = load_schema("phoenix_lxc_configs")
 
 def judge(data: bytes) -> Outcome:
     """Validate one containers' file."""
-    return validate(Source("lxc.json", parse(data), SCHEMA), None, ("pve",))
+    lxc = Source("lxc.json", parse(data), SCHEMA)
+    return validate(lxc, None, ("pve",), servers_of=lambda fleet: servers_of(fleet, Search()))
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
@@ -70,7 +73,7 @@ def test_numbers_and_truth_have_one_form():
     [
         (("name",), ""),
         (("memory_mb",), ""),
-        (("features",), ""),
+        (("features",), "base_setup"),
         (("health_check",), {"command": ""}),
         (("unprivileged",), "1"),
         (("unprivileged",), 1.0),

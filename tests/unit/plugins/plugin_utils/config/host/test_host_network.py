@@ -49,7 +49,7 @@ NETWORK = [
     ([{"name": "vmbr1", "bond_mode": "802.3"}], "/network/interfaces/0/bond_mode", '"802.3ad"'),
 ]
 FIREWALL = [
-    ({"rules": [SSH, SSH]}, "/firewall/rules/1", "Remove one of the two"),
+    ({"rules": [SSH, {**SSH, "enable": False}]}, "/firewall/rules/1", "Remove one of the two"),
     ({"node": {"rules": [{**SSH, "proto": "tpc"}]}}, "/firewall/node/rules/0/proto", ""),
     ({"groups": {"web": [{**SSH, "macro": "HTPP", "dport": ""}]}}, "/firewall/groups/web/0/macro", "macros"),
     ({"groups": {"web": [{"type": "group", "action": "other"}]}}, "/firewall/groups/web/0/type", "don't nest"),

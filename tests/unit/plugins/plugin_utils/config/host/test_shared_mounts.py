@@ -118,7 +118,6 @@ STORE = {"path": "/srv/models", "container_path": "/models", "models": ["acme/a"
         ({"0950": "/a"}, {}, 'Write "950"'),
         ({"950": "/"}, {}, "Name a folder"),
         ({"950": "/a"}, {"is_template": True}, "although it becomes a template"),
-        ({"950": "/a"}, {"template_snapshot_name": "ready"}, "although a snapshot is taken of it"),
         ({"950": "/a"}, {"guard": "rollback"}, "before each of its changes"),
         ({"950": "/a"}, {"mount_points": [{"host_path": "/b", "container_path": "/a/"}]}, "mount_points/0 has it"),
         (

@@ -32,12 +32,14 @@ from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.gpu impor
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.pve import marker, properties
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.pve.conffile import ConfFile
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.pve.fwfile import Firewall
+from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.documents.container_document import prepared
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.files.schema_files import load_schema
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.fleet import load_fleet
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.old_files.lenient import settled
-from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.old_files.spellings import old_container_keys
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.container import application_files
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.container.wanted import wanted as options_of
+from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.features.feature_checks import servers_of
+from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.features.manifests import Search
 from ansible_collections.phoenix.hypervisor.tests.unit.plugins.plugin_utils.config.schema.tables import (
     ENVIRONMENT,
     NOT_ACTED_ON,
@@ -111,6 +113,12 @@ PLAN: dict[str, tuple[dict[str, Any], Any]] = {
     "env": ({}, {"LANG": "C.UTF-8"}),
     "searchdomain": ({}, ["example.com"]),
     "tags": ({}, ["llm"]),
+    "zfs_volumes": ({}, [DISK]),
+    "apparmor_profile": ({}, "unconfined"),
+    "apparmor_manages_nesting": ({}, True),
+    "hwaddr": ({"network_config": NET}, "BC:24:11:00:09:50"),
+    "nameserver": ({"network_config": NET}, "192.0.2.1"),
+    "enable_lifecycle_snapshots": ({"pct_options": ["nesting=1"]}, True),
     "gpu_passthrough": (GPU, "raw"),
     "pct_options": ({}, ["keyctl=1"]),
     "lxc_options": ({}, ["lxc.cap.drop: mknod"]),
@@ -162,8 +170,39 @@ APPLICATION: dict[str, tuple[dict[str, Any], Any]] = {
     "vllm_gpu_memory_utilization": ({}, 0.5),
     "vllm_max_model_len": ({}, 4096),
     "vllm_quantization": ({}, "awq"),
+    "vllm_listen": ({}, "0.0.0.0"),
+    "vllm_shm_size": ({}, "16G"),
+    "bootstrap_ca_url": ({}, "https://192.0.2.10:9000"),
     "dependencies": ({}, ["900"]),
     "ports": ({}, [8000]),
+}
+# key: (its value, what the roles read then)
+SERVERS: dict[str, tuple[Any, dict[str, Any]]] = {
+    "vllm_options": ({"max-num-seqs": 4}, {"vllm_options": {"max-num-seqs": 4}}),
+    "vllm_engine_config": (
+        {"ModelConfig": {"max_model_len": 4096, "seed": 7}, "host": "0.0.0.0"},
+        {"vllm_max_model_len": 4096, "vllm_listen": "0.0.0.0", "vllm_options": {"seed": 7}},
+    ),
+    "vllm_parameters": ({"max_num_seqs": 4}, {"vllm_options": {"max-num-seqs": 4}}),
+    "vllm_dtype": ("float16", {"vllm_options": {"dtype": "float16"}}),
+    "vllm_kv_cache_dtype": ("fp8", {"vllm_options": {"kv-cache-dtype": "fp8"}}),
+    "vllm_trust_remote_code": (True, {"vllm_options": {"trust-remote-code": True}}),
+}
+OF_OTHER_TOOLS = {
+    "tests",
+    "integration_tests",
+    "run_integration_tests",
+    "vllm",
+    "traefik_service",
+    "trigger_sync_on_completion",
+    "portainer",
+    "step_ca",
+    "step-ca",
+    "storage_class",
+    "balloon_min_mb",
+    "vllm_model_type",
+    "vllm_attention_backend",
+    "vllm_nccl_so_path",
 }
 MINIMAL: dict[str, Any] = {
     "name": "web",
@@ -176,9 +215,8 @@ MINIMAL: dict[str, Any] = {
 def config_of(changes: dict[str, Any]) -> dict[str, Any]:
     """The container's configuration as the inventory makes it."""
     raw = {key: value for key, value in {**MINIMAL, **changes}.items() if value is not None}
-    return (
-        load_fleet(settled({"lxc_configs": {"950": raw}}, SCHEMA), old_container_keys(SCHEMA)).containers["950"].config
-    )
+    document = {"lxc_configs": {"950": raw}}
+    return prepared(document, SCHEMA, lambda fleet: servers_of(fleet, Search())).fleet.containers["950"].config
 
 
 def changed(under: dict[str, Any], key: str, value: Any) -> dict[str, Any]:
@@ -261,15 +299,16 @@ def schema_keys() -> dict[str, str]:
 def test_every_key_is_in_exactly_one_table():
     effects = schema_keys()
     silent = {name for name, effect in effects.items() if effect == NOT_ACTED_ON}
-    assert set(effects) == silent | set(PLAN) | set(APPLICATION)
-    assert not (set(PLAN) | set(APPLICATION)) & silent
+    assert set(effects) == silent | set(PLAN) | set(APPLICATION) | set(SERVERS)
+    assert len(effects) == len(silent) + len(PLAN) + len(APPLICATION) + len(SERVERS)
     environment = {name for name, effect in effects.items() if effect.endswith(ENVIRONMENT)}
     assert environment == {name for name in APPLICATION if not name.startswith("health_check.")}
 
 
 def test_the_keys_not_acted_on_are_these():
     silent = {name for name, effect in schema_keys().items() if effect == NOT_ACTED_ON}
-    assert {name.partition(".")[0].removesuffix("[]") for name in silent} == {"ports"}
+    found = {name.partition(".")[0].removesuffix("[]") for name in silent}
+    assert found == {"ports", *OF_OTHER_TOOLS}
 
 
 @pytest.mark.parametrize("key", PLAN)
@@ -281,7 +320,7 @@ def test_changing_it_changes_the_plan(key: str, tmp_path: Path):
     there = plan_of(before, folder, True) != plan_of(after, folder, True)
     assert absent or there
     # These two concern what is there already; all others are in the plan of a container that is not there yet.
-    assert absent or key in ("restart_policy", "guard")
+    assert absent or key in ("restart_policy", "guard", "enable_lifecycle_snapshots")
 
 
 def test_a_default_changes_the_plan_of_every_container_without_the_key(tmp_path: Path):
@@ -299,7 +338,7 @@ def test_the_keys_at_the_top_have_an_effect_or_say_that_they_have_none():
     top = {name: piece["x-phoenix-effect"] for name, piece in keys(SCHEMA) if "." not in name}
     acting = {name for name, effect in top.items() if effect != NOT_ACTED_ON}
     assert {"$schema", "lxc_configs", "lxc_defaults"} <= acting
-    assert set(top) == acting
+    assert set(top) - acting == {"version", "author", "tests", "lxc_templates"}
 
 
 @pytest.mark.parametrize("key", APPLICATION)
@@ -310,10 +349,16 @@ def test_changing_it_changes_the_application(key: str, tmp_path: Path):
     assert application_of(before, folder) != application_of(after, folder)
 
 
+@pytest.mark.parametrize("key", SERVERS)
+def test_a_server_reads_it(key: str):
+    value, read = SERVERS[key]
+    assert config_of({key: value}) == {**config_of({}), **read}
+
+
 @pytest.mark.parametrize("key", [key for key, effect in schema_keys().items() if effect == NOT_ACTED_ON])
 def test_what_is_not_acted_on_changes_no_plan(key: str, tmp_path: Path):
     folder = folder_with_scripts(tmp_path)
-    after = {"ports": [{"port": 8000, "name": "a"}]}
+    after = {key: 1} if key in OF_OTHER_TOOLS else {"ports": [{"port": 8000, "name": "a"}]}
     assert plan_of(config_of({}), folder, False) == plan_of(config_of(after), folder, False), key
 
 
@@ -389,7 +434,7 @@ def test_what_it_does_to_a_running_container_is_what_the_schema_says(key: str, t
     if key in PLAN:  # what a script reads of its environment makes it run again, whatever else the key does
         (folder / "app.sh").write_text("true\n")
     under, value = {**PLAN, **APPLICATION}[key]
-    if key in ("restart_policy", "guard"):
+    if key in ("restart_policy", "guard", "enable_lifecycle_snapshots"):
         under = {}  # alone it does nothing; with something that waits it is the restart itself
     pieces = dict(keys(SCHEMA["$defs"]["container"]))
     before, after = config_of(under), config_of(changed(under, key, value))

@@ -32,6 +32,11 @@ TOP_KEYS = {
     "nvidia_runfile_url",
     "lxc_defaults",
     "lxc_configs",
+    # Of other tools.
+    "version",
+    "author",
+    "tests",
+    "lxc_templates",
 }
 CONTAINER_KEYS = {
     *table.keys(),  # those of the registry of options
@@ -68,6 +73,37 @@ CONTAINER_KEYS = {
     "restart_policy",
     "guard",
     "node",
+    # Of files of the field.
+    "zfs_volumes",
+    "apparmor_profile",
+    "apparmor_manages_nesting",
+    "hwaddr",
+    "nameserver",
+    "enable_lifecycle_snapshots",
+    "bootstrap_ca_url",
+    "vllm_listen",
+    "vllm_shm_size",
+    "vllm_options",
+    "vllm_engine_config",
+    "vllm_parameters",
+    "vllm_dtype",
+    "vllm_kv_cache_dtype",
+    "vllm_trust_remote_code",
+    # Of other tools.
+    "tests",
+    "integration_tests",
+    "run_integration_tests",
+    "vllm",
+    "traefik_service",
+    "trigger_sync_on_completion",
+    "portainer",
+    "step_ca",
+    "step-ca",
+    "storage_class",
+    "balloon_min_mb",
+    "vllm_model_type",
+    "vllm_attention_backend",
+    "vllm_nccl_so_path",
 }
 
 
@@ -150,6 +186,8 @@ def test_a_key_with_an_effect_is_read_by_the_code():
             }
     for file in (COLLECTION / "roles").glob("*/defaults/main.yml"):
         words |= set(re.findall(r"phoenix_config \| default\(\{\}\)\)\.(\w+)", file.read_text(encoding="utf-8")))
+    for file in (COLLECTION / "roles").glob("*/meta/phoenix_feature.yml"):
+        words |= set(re.findall(r"\w+", file.read_text(encoding="utf-8")))
     for name, piece in container_keys().items():
         if piece["x-phoenix-effect"] not in (NOT_ACTED_ON, ENVIRONMENT) and "x-phoenix-renamed-to" not in piece:
             assert name in words, f"{name} is said to have an effect, and no code reads it"
