@@ -3,3 +3,15 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 """By its being here pytest finds fake_node.py, which all folders below share."""
+
+from __future__ import annotations
+
+import pytest
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Refuse a call that both kinds of tests are in: each finds the collection in its own way."""
+    if any("tests/unit" in str(word) for word in config.args):
+        raise pytest.UsageError(
+            "tests/unit and tests/integration in one call; expected a call of pytest for each; see CONTRIBUTING.md"
+        )

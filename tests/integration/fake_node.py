@@ -202,6 +202,7 @@ class FakeNode:
         self.pve.tasks.clear()
         self.pve.tasklog.clear()
         self.pve.asked.clear()
+        self.pve.requests.clear()
         self.books.clear()
         self.identities.clear()
         self.killed = False

@@ -16,6 +16,16 @@ LONG = os.environ.get("PHOENIX_PROOFS", "") == "long"
 """The full form, `make test-long`."""
 
 
+ROUND = 500
+"""Hypothesis keeps what it drew for each example of a test, some 100 KB of it: longer tests run in rounds."""
+
+
 def number(name: str, short: int, full: int) -> int:
     """How many cases: PHOENIX_PROOF_<NAME>, else by the form."""
     return int(os.environ.get(f"PHOENIX_PROOF_{name}") or (full if LONG else short))
+
+
+def rounds(cases: int) -> tuple[range, int]:
+    """The rounds of so many cases, and how many each has."""
+    count = max(1, -(-cases // ROUND))
+    return range(count), -(-cases // count)

@@ -61,6 +61,7 @@ config_keys: dict[str, Any] = {
         st.sampled_from(["nesting=1", "keyctl=1", "fuse=1", "nesting=0", "mknod=1"]), max_size=3, unique=True
     ),
     "lxc_options": st.lists(st.sampled_from(RAW), unique=True, max_size=3),
+    "tags": st.lists(st.sampled_from(["a", "LLM", "web"]), unique=True, max_size=3),
     "mac_address": st.sampled_from(MACS),
     "network_config": network,
     "static_ip": st.sampled_from(["10.0.0.7/24"]),

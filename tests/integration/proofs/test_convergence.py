@@ -14,10 +14,11 @@ from __future__ import annotations
 import re
 from typing import Any
 
+import pytest
 from fake_node import normal, predicted, pve_calls
 from hypothesis import HealthCheck, Phase, event, given, settings
 from hypothesis import strategies as st
-from proof_counts import COUNTS, LONG, number
+from proof_counts import COUNTS, LONG, number, rounds
 from proof_states import FEATURES, adoptions, applied_features, configs, confs
 
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container import ledger
@@ -30,11 +31,12 @@ from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.pve.conff
 
 CTID = 950
 PAIRS = number("PAIRS", 500, 10_000)
+ROUNDS, EACH = rounds(PAIRS // 2)  # for each version of PVE
 # Options that no key of the product manages: whatever happens, they stay as they are.
 FOREIGN = ("arch", "ostype", "cpulimit", "cpuunits", "net1", "unprivileged", "cmode", "console", "tty")
-FOREIGN += ("tags", "nameserver", "searchdomain", "timezone", "future_key", "parent")
+FOREIGN += ("nameserver", "searchdomain", "timezone", "future_key", "parent")
 # Options that stay as they are where neither this run's file nor the file before has their key.
-MANAGED = ("protection", "description")
+MANAGED = ("protection", "description", "tags")
 
 
 def remember(node: Any, before: dict[str, Any], there: ConfFile, running: bool, recognized: str) -> None:
@@ -59,6 +61,9 @@ def stored_plainly(config: dict[str, Any], merged: dict[str, str]) -> list[str]:
         wrong.append("description")
     if "protection" in config and merged.get("protection") != str(int(config["protection"])):
         wrong.append("protection")
+    if "tags" in config:
+        there = {tag.lower() for tag in re.split("[;, ]", merged.get("tags", "")) if tag}
+        wrong += [f"tag {tag}" for tag in config["tags"] if tag.lower() not in there]
     net = merged.get("net0", "")
     network = config.get("network_config") or {}
     address = config.get("static_ip") or network.get("ip")
@@ -92,8 +97,9 @@ def kept(before: ConfFile, after: ConfFile, config: dict[str, Any], earlier: dic
     assert [line for line in foreign if line not in after.raw] == []
 
 
+@pytest.mark.parametrize("_round", ROUNDS)
 @settings(
-    max_examples=PAIRS // 2,
+    max_examples=EACH,
     deadline=None,
     derandomize=not LONG,
     database=None,
@@ -111,7 +117,7 @@ def kept(before: ConfFile, after: ConfFile, config: dict[str, Any], earlier: dic
     complete=st.booleans(),
     recognized=st.sampled_from(["by its id", "by its id", "without its id", "older"]),
 )
-def test_one_apply_converges(node, config, actual, before, features, applied, adoption, complete, recognized):
+def test_one_apply_converges(node, _round, config, actual, before, features, applied, adoption, complete, recognized):
     node.wipe()
     COUNTS["pairs of desired config and actual state"] += 1
     if actual and recognized == "by its id":

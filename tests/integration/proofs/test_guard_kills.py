@@ -12,8 +12,10 @@ import pytest
 from proof_counts import COUNTS, LONG
 from proof_kill import CONFIG, CTID, FEATURES, SOURCE, SOURCE_CONF, KillNode
 
-# Of the things done to files, every n-th is a kill point in the reduced form.
-STRIDE = 1 if LONG else 15
+# Of the things done to files, every 15th is a kill point in the reduced form, on one of the two versions of PVE: they
+# differ in calls.
+STRIDE = 1 if LONG else 30
+FIRST = {8: 1, 9: 1 if LONG else 16}
 CHANGED = {
     "config": {**CONFIG, "guard": "report", "memory_mb": 2048},
     "features": [FEATURES[0], {**FEATURES[1], "digest": "d9"}],
@@ -79,8 +81,8 @@ def test_a_guarded_change_killed_at_every_call(guarded: KillNode, calm: dict[str
             resume(guarded, calm, f"{'after' if after else 'before'} a call")
 
 
-def test_a_guarded_change_killed_at_every_change_of_a_file(guarded: KillNode, calm: dict[str, Any]):
-    for number in range(1, calm["events"] + 1, STRIDE):
+def test_a_guarded_change_killed_at_every_change_of_a_file(guarded: KillNode, calm: dict[str, Any], version: int):
+    for number in range(FIRST[version], calm["events"] + 1, STRIDE):
         complete(guarded)
         assert guarded.run_once(kill=number, **CHANGED) == {}, f"event {number} of {calm['events']} did not kill"
         resume(guarded, calm, "a change of a file, a process started")

@@ -17,8 +17,10 @@ import pytest
 from proof_counts import COUNTS, LONG
 from proof_kill import CTID, KillNode
 
-# Of the things done to files, every n-th is a kill point in the reduced form.
-STRIDE = 1 if LONG else 7
+# Of the things done to files, every 7th is a kill point in the reduced form, on one of the two versions of PVE: they
+# differ in calls.
+STRIDE = 1 if LONG else 14
+FIRST = {8: 1, 9: 1 if LONG else 8}
 
 
 @pytest.fixture(scope="module")
@@ -77,8 +79,8 @@ def test_killed_at_every_call(kills, calm, after):
             resume(kills, calm, f"{'after' if after else 'before'} a call")
 
 
-def test_killed_at_every_change_of_a_file(kills, calm):
-    for number in range(1, calm["events"] + 1, STRIDE):
+def test_killed_at_every_change_of_a_file(kills, calm, version):
+    for number in range(FIRST[version], calm["events"] + 1, STRIDE):
         kills.fresh()
         assert kills.run_once(kill=number) == {}, f"event {number} of {calm['events']} did not kill"
         resume(kills, calm, "a change of a file, a process started")

@@ -14,16 +14,18 @@ from __future__ import annotations
 import re
 from typing import Any
 
+import pytest
 from fake_node import TEMPLATE, FakeNode, normal, predicted, pve_calls
 from hypothesis import HealthCheck, Phase, event, given, settings
 from hypothesis import strategies as st
-from proof_counts import COUNTS, LONG, number
+from proof_counts import COUNTS, LONG, number, rounds
 
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.model import Wanted
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.pve.conffile import parse_conf
 
 CTID = 950
 HISTORIES = number("HISTORIES", 80, 4000)
+ROUNDS, EACH = rounds(HISTORIES // 2)  # for each version of PVE
 CONFIG = f"/nodes/pve/lxc/{CTID}/config"
 _PATHS = ("/data", "/data/", "/more", "/srv/vol")
 _BASE = {"name": "web", "template": TEMPLATE, "storage_pool": "local", "restart_policy": "never"}
@@ -89,8 +91,9 @@ def mounted(head: Any) -> dict[str, str]:
     return {match.group(2).rstrip("/"): match.group(1) for match in found if match}
 
 
+@pytest.mark.parametrize("_round", ROUNDS)
 @settings(
-    max_examples=HISTORIES // 2,
+    max_examples=EACH,
     deadline=None,
     derandomize=not LONG,
     database=None,
@@ -99,7 +102,7 @@ def mounted(head: Any) -> dict[str, str]:
     suppress_health_check=list(HealthCheck),
 )
 @given(first=configs, second=configs, by_hand=acts, last=configs, stopped=st.booleans())
-def test_the_last_configuration_alone_decides(node, first, second, by_hand, last, stopped):
+def test_the_last_configuration_alone_decides(node, _round, first, second, by_hand, last, stopped):
     node.wipe()
     COUNTS["histories without a restart"] += 1
     known: dict[str, str] = {}
