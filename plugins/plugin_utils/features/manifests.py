@@ -182,6 +182,15 @@ def servers(names: Iterable[str], search: Search = Search()) -> tuple[Server, ..
     return tuple(dict.fromkeys(Server.from_manifest(item) for item in declared if item))
 
 
+def keys(names: Iterable[str], search: Search = Search()) -> dict[str, dict[str, Any]]:
+    """Return the keys of a container's entry that these features read, each with the JSON Schema of its value.
+
+    Features that can't be used are left out; check_features reports them.
+    """
+    _errors, found = _find_all(dict.fromkeys(names), search)
+    return {key: dict(schema) for feature in found.values() for key, schema in feature.manifest.get("keys", {}).items()}
+
+
 @functools.cache
 def _own_servers() -> tuple[Mapping[str, Any], ...]:
     """Return what the manifests of the collection's own features declare. Nothing else of their roles is read."""
@@ -292,8 +301,9 @@ def _manifest(loader: DataLoader, name: str, path: str, required: bool) -> dict[
     errors = sorted(_validator().iter_errors(manifest), key=lambda error: [str(part) for part in error.absolute_path])
     if errors:
         raise FeatureError([f"feature {name}: {file}: {_schema_text(error)}" for error in errors])
-    if unknown := list(_unknown_words(manifest.get("container") or {})):
-        raise FeatureError([f"feature {name}: {file}: {text}" for text in unknown])
+    faults = [*_unknown_words(manifest.get("container") or {}), *_faulty_keys(name, manifest.get("keys") or {})]
+    if faults:
+        raise FeatureError([f"feature {name}: {file}: {text}" for text in faults])
     return manifest
 
 
@@ -309,6 +319,18 @@ def _unknown_words(container: Mapping[str, Any]) -> Iterator[str]:
                 yield f"{place}: {word!r} is not known, known are {', '.join(sorted(known))}"
 
 
+def _faulty_keys(name: str, keys: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what is wrong with the keys that a manifest adds to the entry of a container."""
+    prefix = f"{name.rpartition('.')[2]}_"
+    for key, schema in keys.items():
+        if not key.startswith(prefix):
+            yield f"/keys/{key}: expected a name that begins with {prefix}"
+        if '"$ref"' in json.dumps(schema):
+            yield f"/keys/{key}: $ref is not supported; write the schema out"
+        for error in _schema_validator().iter_errors(schema):
+            yield f"/keys/{key}: not a JSON Schema: {error.message}"
+
+
 @functools.cache
 def _validator() -> Any:
     """Return the validator of manifests. jsonschema is loaded only here: it takes 0.1 s."""
@@ -319,6 +341,13 @@ def _validator() -> Any:
         raise FeatureError([text]) from error
     with open(os.path.join(os.path.dirname(__file__), "schemas", "phoenix_feature.json"), encoding="utf-8") as file:
         return jsonschema.Draft202012Validator(json.load(file))
+
+
+@functools.cache
+def _schema_validator() -> Any:
+    """Return the validator of JSON Schemas themselves, with their patterns."""
+    kind = type(_validator())
+    return kind(kind.META_SCHEMA, format_checker=kind.FORMAT_CHECKER)
 
 
 def _schema_text(error: Any) -> str:

@@ -42,6 +42,10 @@ from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.features.featur
     feature_checks,
     servers_of,
 )
+from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.features.feature_keys import (
+    key_check,
+    schema_with_keys,
+)
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.features.feature_policy import feature_policy
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.features.manifests import search_places
 
@@ -138,7 +142,8 @@ class ConfigurationReader:
         folders = [result.folder, *(str(folder) for folder in AnsibleCollectionConfig.playbook_paths)]
         search = search_places({"phoenix_feature_collections": list(chosen.feature_collections)}, folders)
         result.feature_collections = search.collections
-        further = [application_scripts, *feature_checks(search)]
+        lxc = dataclasses.replace(lxc, schema=schema_with_keys(lxc.schema, lxc.text.value, search))
+        further = [application_scripts, *feature_checks(search), key_check(search)]
         if policy is not None:
             further += [*policy_checks(policy), *feature_policy(policy, search)]
         outcome = validate(lxc, host, tuple(result.nodes), further, lambda fleet: servers_of(fleet, search))
