@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any, Callable
 
 from ..._core.container.config import firewall_changes
@@ -23,8 +22,9 @@ from ..pve.client import (
     PveError,
     StaleConfigError,
 )
-from ..pve.tasks import handed_to_ha, is_upid, pauses, started, wait_task, with_lock_wait
+from ..pve.tasks import handed_to_ha, is_upid, started, wait_task, with_lock_wait
 from ..store import Store
+from ..waiting import Deadline, looks, never
 from . import creations, identity, turns
 from .observe import Observer, read_conf
 
@@ -98,7 +98,7 @@ class Calls:
                 lambda: self._follow(wanted, call, self._send(wanted, call, params), seen),
                 self._lock_wait,
                 self._guard,
-                self._turns(call.ctid) if call.kind is Kind.CLONE else None,
+                self._turns(call.ctid) if call.kind is Kind.CLONE else never,
             )
             return warnings
         except LostAnswerError:
@@ -191,15 +191,12 @@ class Calls:
 
     def _await_ha(self, wanted: Wanted, call: Call, running: bool) -> None:
         """The task of a guest that HA manages ends with the request; the HA manager acts on it seconds later."""
-        deadline = time.monotonic() + self._lock_wait
-        for pause in pauses():
+        for _look in looks(Deadline(self._lock_wait)):
             self._guard()
             if self._observer.is_running(wanted.ctid) == running:
                 return
-            if time.monotonic() > deadline:
-                words = f"the HA manager has not {'started' if running else 'stopped'} it in {self._lock_wait:.0f} s"
-                raise PveError(call.what, 200, words)
-            time.sleep(pause)
+        words = f"the HA manager has not {'started' if running else 'stopped'} it in {self._lock_wait:.0f} s"
+        raise PveError(call.what, 200, words)
 
     def _await_template(self, wanted: Wanted) -> None:
         """The conversion forks a worker without naming it (PVE facts, 'Tasks'): the task list does, the config tells.
@@ -207,8 +204,7 @@ class Calls:
         Raises PveError with the worker's log when it failed.
         """
         call = f"POST /nodes/{self._observer.node}/lxc/{wanted.ctid}/template"
-        deadline = time.monotonic() + self._task_timeout
-        for pause in pauses():
+        for _look in looks(Deadline(self._task_timeout)):
             self._guard()
             conf, _digest = read_conf(self._observer.node, wanted.ctid, self._observer.pve)
             if conf is not None and conf.head.get("template") == "1" and not conf.head.get("lock"):
@@ -216,9 +212,7 @@ class Calls:
             upid = self._newest_conversion(wanted)
             if upid is not None and upid != self._converted:
                 wait_task(self._client(), self._observer.node, upid, call, self._task_timeout, self._guard)
-            if time.monotonic() > deadline:
-                raise PveError(call, 200, f"the conversion to a template is not done after {self._task_timeout:.0f} s")
-            time.sleep(pause)
+        raise PveError(call, 200, f"the conversion to a template is not done after {self._task_timeout:.0f} s")
 
     def _newest_conversion(self, wanted: Wanted) -> str | None:
         query = {"vmid": wanted.ctid, "typefilter": "vztemplate", "source": "all", "limit": 1}

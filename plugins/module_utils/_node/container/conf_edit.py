@@ -9,15 +9,15 @@ Under PVE's own lock file, after checking digest and lock again, replaced by a r
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import os
-import time
 from collections.abc import Iterable
+from itertools import repeat
 
 from ..._core.pve import rawlines
 from ..._core.pve.conffile import parse_conf
 from ..pve.client import LockedError, StaleConfigError, refused
+from ..waiting import Deadline, try_lock, until
 
 CHANGED = "detected modified configuration - file changed by other user? Try again."  # as PVE says it
 LOCKS = "/run/lock/lxc"
@@ -65,13 +65,5 @@ def edit_raw_lines(
 
 
 def _lock(handle: int, ctid: int, call: str) -> None:
-    deadline = time.monotonic() + LOCK_WAIT
-    while True:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return
-        except OSError:
-            if time.monotonic() > deadline:
-                words = f"can't lock file '{LOCKS}/pve-config-{ctid}.lock' - got timeout"
-                raise LockedError(call, 0, words) from None
-        time.sleep(0.1)
+    if not until(lambda: try_lock(handle), Deadline(LOCK_WAIT), repeat(0.1)):
+        raise LockedError(call, 0, f"can't lock file '{LOCKS}/pve-config-{ctid}.lock' - got timeout")

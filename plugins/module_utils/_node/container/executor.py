@@ -19,8 +19,9 @@ from ..._core.container.plan import guard, instance, planner, wayback
 from ..audit import Audit
 from ..guest import guest
 from ..pve.client import Client, PveError, StaleConfigError, refused
-from ..pve.tasks import nothing, pauses, with_lock_wait
+from ..pve.tasks import nothing, with_lock_wait
 from ..store import Store, StoreError
+from ..waiting import CLOCK, Deadline, until
 from . import identity, recording
 from .calls import Calls
 from .conf_edit import LOCKS, edit_raw_lines
@@ -138,7 +139,7 @@ class Executor:
                     isinstance(failure.__cause__, StaleConfigError) or self._calls.lost is not None
                 ):
                     raise
-                time.sleep(pause)
+                CLOCK.sleep(pause)
                 self._recover(wanted, failure)
                 step = None  # look and plan again
             seen, record = self._look_again(wanted)
@@ -265,14 +266,9 @@ class Executor:
     def _await_ready(self, wanted: Wanted, outcome: Outcome) -> None:
         """Wait until a started container answers and has its address. A slow network is a note, not a failure."""
         wants_address = wanted.desired.address not in ("", "manual")
-        deadline = time.monotonic() + self._ready_timeout
-        for pause in pauses():
-            if guest.is_ready(wanted.ctid, wants_address, self._observer.boot):
-                return
-            if time.monotonic() > deadline:
-                outcome.warnings.append(
-                    f"container {wanted.ctid} started, but after {self._ready_timeout:.0f} s "
-                    f"{'it has no address' if wants_address else 'it gives no answer'}"
-                )
-                return
-            time.sleep(pause)
+        deadline = Deadline(self._ready_timeout)
+        if not until(lambda: guest.is_ready(wanted.ctid, wants_address, self._observer.boot), deadline):
+            outcome.warnings.append(
+                f"container {wanted.ctid} started, but after {self._ready_timeout:.0f} s "
+                f"{'it has no address' if wants_address else 'it gives no answer'}"
+            )

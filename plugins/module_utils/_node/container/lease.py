@@ -21,12 +21,14 @@ import os
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from itertools import repeat
 from typing import Any
 
 from .. import fence
 from ..failure import NodeError
 from ..guest.leftovers import Leftovers
 from ..store import ROOT, lock_file, private_directory, read_private, remove, write_atomic
+from ..waiting import Deadline, looks
 from . import observe, turns
 
 STALE_AFTER = 120.0
@@ -197,14 +199,13 @@ class Leases:
 
     def _await_idle(self, ctid: int, displaced: str, timeout: float) -> None:
         """Wait until nothing runs. What the displaced run left inside the container is ended."""
-        deadline = time.monotonic() + timeout
         left = Leftovers(os.path.join(self._busy, f"{ctid}.busy"), displaced)
-        while self._is_busy(ctid):
+        for _look in looks(Deadline(timeout), repeat(0.2)):
+            if not self._is_busy(ctid):
+                return
             left.end()
-            if time.monotonic() > deadline:
-                raise LeaseBusyError(
-                    f"processes left by an interrupted run on container {ctid} still run after {timeout:.0f} s; "
-                    f"look at them (pct exec {ctid} -- ps axf, and fuser -v {self._busy}/{ctid}.busy) and end them, "
-                    "or wait"
-                )
-            time.sleep(0.2)
+        raise LeaseBusyError(
+            f"processes left by an interrupted run on container {ctid} still run after {timeout:.0f} s",
+            remedy=f"look at them (pct exec {ctid} -- ps axf, and fuser -v {self._busy}/{ctid}.busy) and end them, or "
+            "wait",
+        )

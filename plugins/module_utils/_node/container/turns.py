@@ -11,16 +11,14 @@ made only to be refused.
 
 from __future__ import annotations
 
-import fcntl
 import os
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Callable
 
 from ..pve.client import refused
-from ..pve.tasks import pauses
 from ..store import lock_file, private_directory
+from ..waiting import Deadline, looks, pauses, try_lock
 
 FOLDER = "/run/phoenix_hypervisor"
 
@@ -41,15 +39,13 @@ def await_free(
 
     Raises PveError that says what was waited for, and what ``check_lease`` raises.
     """
-    deadline = time.monotonic() + timeout
-    for pause in pauses(0.1, 2.0):
+    what = None
+    for _look in looks(Deadline(timeout, at_work), pauses(0.1, 2.0)):
         check_lease()
         what = busy()
         if what is None:
             return
-        if time.monotonic() > deadline and not at_work():
-            raise refused(call, 0, f"{what} - waited {timeout:.0f} s")
-        time.sleep(pause)
+    raise refused(call, 0, f"{what} - waited {timeout:.0f} s")
 
 
 @contextmanager
@@ -70,11 +66,7 @@ def turn(
     handle = lock_file(path(folder, source), os.O_RDWR)
 
     def queue() -> str | None:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return f"another run on this node clones container {source}, and does not get on"
-        return None
+        return None if try_lock(handle) else f"another run on this node clones container {source}, and does not get on"
 
     def lock() -> str | None:
         word = lock_of(source)

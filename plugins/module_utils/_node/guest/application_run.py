@@ -20,9 +20,11 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
+from itertools import repeat
 from typing import Any, NamedTuple, Optional
 
 from ..failure import NodeError
+from ..waiting import Deadline, looks, try_lock, until
 
 TAIL_BYTES = 65536
 LOG_BYTES = 16 * 1024 * 1024
@@ -121,7 +123,7 @@ def run(paths: Paths, job: Job) -> dict[str, Any]:
 
     Raises ApplicationError when another run's script does not end in time, or the supervisor was killed.
     """
-    deadline = time.monotonic() + job.timeout
+    deadline = Deadline(job.timeout)
     with _locked(paths, deadline) as (lock, waited):
         found = read_result(paths)
         if _is_ours(found, job, waited):
@@ -171,15 +173,12 @@ def _annotate(paths: Paths, token: str, **notes: bool) -> None:
 
 
 @contextlib.contextmanager
-def _locked(paths: Paths, deadline: float) -> Iterator[Any]:
+def _locked(paths: Paths, deadline: Deadline) -> Iterator[Any]:
     """Hold the lock that says 'a script runs'. Yields its descriptor, and whether another process held it before."""
     with _lock_file(paths) as descriptor:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            waited = False
-        except BlockingIOError:
+        waited = not try_lock(descriptor)
+        if waited:
             _flock_until(descriptor, deadline)
-            waited = True
         yield descriptor, waited
 
 
@@ -192,14 +191,14 @@ def _lock_file(paths: Paths) -> Iterator[int]:
         os.close(descriptor)
 
 
-def _flock_until(descriptor: int, deadline: float) -> None:
+def _flock_until(descriptor: int, deadline: Deadline) -> None:
     """Wait for the lock without polling: a timer's signal ends the wait."""
 
     def expired(_signal: int, _frame: Any) -> None:
         raise ApplicationError("an earlier run's application script still runs in this container after the time-out")
 
     before = signal.signal(signal.SIGALRM, expired)
-    signal.setitimer(signal.ITIMER_REAL, max(0.01, deadline - time.monotonic()))
+    signal.setitimer(signal.ITIMER_REAL, max(0.01, deadline.left()))
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
     finally:
@@ -207,15 +206,13 @@ def _flock_until(descriptor: int, deadline: float) -> None:
         signal.signal(signal.SIGALRM, before)
 
 
-def _await_orphan(found: Mapping[str, Any], deadline: float) -> None:
+def _await_orphan(found: Mapping[str, Any], deadline: Deadline) -> None:
     """Wait for a script that lost its supervisor (out of memory, say): how it ends is lost, so it will run again."""
     pid = found.get("pid")
     if found.get("state") != "running" or not isinstance(pid, int) or start_time(pid) != found.get("pid_start"):
         return
-    while start_time(pid) == found.get("pid_start"):
-        if time.monotonic() > deadline:
-            raise ApplicationError(f"an earlier run's application script still runs in this container (process {pid})")
-        time.sleep(0.2)
+    if not until(lambda: start_time(pid) != found.get("pid_start"), deadline, repeat(0.2)):
+        raise ApplicationError(f"an earlier run's application script still runs in this container (process {pid})")
 
 
 def start_time(pid: int) -> Optional[str]:
@@ -308,12 +305,11 @@ def wait_for(process: subprocess.Popen[bytes], timeout: float, grace: Optional[f
     except subprocess.TimeoutExpired:
         signal_group(process.pid, signal.SIGTERM)
     grace = GRACE if grace is None else grace
-    deadline = time.monotonic() + grace
+    deadline = Deadline(grace)
     with contextlib.suppress(subprocess.TimeoutExpired):
         process.wait(grace)
     # The leader is gone; others of its group may be ignoring SIGTERM.
-    while group_exists(process.pid) and time.monotonic() < deadline:
-        time.sleep(0.05)
+    until(lambda: not group_exists(process.pid), deadline, repeat(0.05))
     signal_group(process.pid, signal.SIGKILL)
     process.wait()
     return False
@@ -379,9 +375,8 @@ def check_health(health: Health, environment: Mapping[str, str]) -> dict[str, An
     """Run the command until it ends with 0 or the retries are used up. Returns rc, attempts, output and seconds."""
     begun = time.monotonic()
     result: dict[str, Any] = {}
-    for attempt in range(1, health.retries + 2):
-        if attempt > 1:
-            time.sleep(health.interval)
+    tries = looks(Deadline(), repeat(health.interval, health.retries))
+    for attempt, _look in enumerate(tries, 1):
         result = {**_check_once(health, environment), "attempts": attempt}
         result["seconds"] = round(time.monotonic() - begun, 3)
         if result["rc"] == 0:

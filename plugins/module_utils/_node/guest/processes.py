@@ -12,9 +12,11 @@ from __future__ import annotations
 
 import os
 import signal
-import time
 from collections.abc import Collection, Iterable
+from itertools import repeat
 from typing import Callable, NamedTuple
+
+from ..waiting import Deadline, looks
 
 GRACE = 5.0
 """Seconds between SIGTERM and SIGKILL."""
@@ -89,9 +91,8 @@ class Tree:
         ``reap`` is called between looks, for children of the caller.
         """
         for number, wait in ((signal.SIGTERM, grace), (signal.SIGKILL, _LAST_WAIT)):
-            deadline = time.monotonic() + wait
             told: set[Process] = set()
-            while True:
+            for _look in looks(Deadline(wait), repeat(_PAUSE)):
                 reap()
                 members = self.grow()
                 if not members:
@@ -99,9 +100,6 @@ class Tree:
                 for process in set(members.values()) - told:
                     send(process, number, self._proc)
                     told.add(process)
-                if time.monotonic() > deadline:
-                    break
-                time.sleep(_PAUSE)
         return False
 
 

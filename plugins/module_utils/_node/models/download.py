@@ -9,11 +9,11 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
-import time
 from dataclasses import dataclass, replace
 from typing import Any
 
 from ..._core.host.model_files import Model, ModelError, ModelFile
+from ..waiting import CLOCK
 from .hub import Source, TransferError
 
 ATTEMPTS = 6  # without a byte of progress between them
@@ -84,7 +84,7 @@ class Download:
                 attempts += 1
                 if attempts >= ATTEMPTS:
                     raise ModelError(f"{error}; given up after {attempts} attempts, the next run continues") from None
-                time.sleep(pause)
+                CLOCK.sleep(pause)
                 pause *= 2
 
     def _once(self, file: ModelFile, part: str) -> tuple[int, Hashes]:

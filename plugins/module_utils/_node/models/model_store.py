@@ -12,20 +12,20 @@ the next run goes on from there.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import hashlib
 import json
 import os
 import shlex
 import shutil
 import stat
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from itertools import repeat
 from typing import Any
 
 from ..._core.host.model_files import Model, ModelError, ModelFile, chosen, due, human, manifest, recorded
 from ..store import StoreError, read_private, write_atomic
+from ..waiting import Deadline, retry, try_lock, until
 from .download import Download
 from .hub import Folder, Hub, Source, TransferError
 
@@ -93,15 +93,8 @@ class Store:
         """One run at a time; what another one fetches is waited for."""
         handle = os.open(os.path.join(self.private, "lock"), os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
         try:
-            until = time.monotonic() + timeout
-            while True:
-                try:
-                    fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    break
-                except BlockingIOError:
-                    if time.monotonic() > until:
-                        raise ModelError(f"{self.path}: another run has been fetching for {timeout:.0f} s") from None
-                    time.sleep(1)
+            if not until(lambda: try_lock(handle), Deadline(timeout), repeat(1.0)):
+                raise ModelError(f"{self.path}: another run has been fetching for {timeout:.0f} s")
             yield
         finally:
             os.close(handle)
@@ -189,14 +182,15 @@ class Store:
 
     def _listing(self, model: Model) -> tuple[str, tuple[ModelFile, ...]]:
         """The commit and the files that are wanted of it; a hub that is busy is asked again."""
-        for pause in (1, 4, 0):
-            try:
-                commit, files = self._source(model).listing(model)
-                break
-            except TransferError as error:
-                if not pause:
-                    raise ModelError(str(error)) from None
-                time.sleep(pause)
+        try:
+            commit, files = retry(
+                lambda: self._source(model).listing(model),
+                lambda error: isinstance(error, TransferError),
+                Deadline(),
+                (1.0, 4.0),
+            )
+        except TransferError as error:
+            raise ModelError(str(error)) from None
         wanted = chosen(files, model.include, model.exclude)
         if not wanted:
             raise ModelError(

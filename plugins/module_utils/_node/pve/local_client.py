@@ -24,6 +24,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from ..failure import NodeError
+from ..waiting import Deadline, retry
 from .client import LostAnswerError, NoAnswerError, PveError, call_text, form_value, refused
 
 PORT = 8006
@@ -85,6 +86,16 @@ class UnsentError(NoAnswerError):
     """The call never left this process: repeating it does no harm."""
 
 
+def _is_unsent(error: Exception) -> bool:
+    """Whether a call never reached the control plane."""
+    return isinstance(error, UnsentError) or (isinstance(error, PveError) and error.status in UNSENT)
+
+
+def _is_lost(error: PveError) -> bool:
+    """Whether a call may have been carried out, and its answer was lost."""
+    return error.status in UNKNOWN and not _is_unsent(error)
+
+
 class LocalClient:
     """A kept-alive connection to https://127.0.0.1:8006 as root@pam.
 
@@ -107,24 +118,25 @@ class LocalClient:
         got there. Raises LostAnswerError for a write whose effect is unknown.
         """
         renewed = False
-        pauses = iter(RETRIES[:BRIEF] if self.brief else RETRIES)
-        deadline = time.monotonic() + OUTAGE
-        while True:
+
+        def attempt() -> Any:
+            nonlocal renewed
             try:
                 return self._once(method, path, params)
             except PveError as error:
                 if error.status == 401 and not renewed:
                     renewed = True
                     self._ticket, self._csrf = mint_ticket()  # it lives two hours
-                    continue
-                unsent = isinstance(error, UnsentError) or error.status in UNSENT
-                lost = error.status in UNKNOWN and not unsent
-                if lost and method != "GET":
+                    return attempt()
+                if _is_lost(error) and method != "GET":
                     raise LostAnswerError(error.call, error.status, error.reason, error.errors) from None
-                pause = next(pauses, None)
-                if pause is None or time.monotonic() + pause > deadline or not (unsent or lost):
-                    raise
-            time.sleep(pause)
+                raise
+
+        def again(error: Exception) -> bool:
+            lost = isinstance(error, PveError) and not isinstance(error, LostAnswerError) and _is_lost(error)
+            return lost or _is_unsent(error)
+
+        return retry(attempt, again, Deadline(OUTAGE), RETRIES[:BRIEF] if self.brief else RETRIES)
 
     def _connect(self) -> http.client.HTTPSConnection:
         if self._connection is not None and time.monotonic() - self._used > IDLE:

@@ -2,17 +2,17 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Waiting for PVE's worker tasks and locks. Each wait is a predicate, a time-out and a growing pause."""
+"""Waiting for PVE's worker tasks and locks."""
 
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Mapping
 from typing import Any, Callable
 from urllib.parse import quote
 
 from ..._core.pve.words.faults import has_warnings
+from ..waiting import Deadline, looks, never, pauses, retry
 from .client import Client, LockedError, PveError, StillRunsError, refused
 
 UPID = re.compile(r"^UPID:([^:]+):[0-9A-Fa-f]{8}:[0-9A-Fa-f]{8,9}:([0-9A-Fa-f]{8}):([^:]+):([^:]*):([^:]+):\Z")
@@ -36,15 +36,6 @@ def started(upid: str) -> int:
     return int(found.group(2), 16) if found else 0
 
 
-def pauses(first: float = 0.05, most: float = 1.0) -> Any:
-    """Seconds to pause between looks: a tenth of what has been waited, so that this is the most that is lost."""
-    waited = 0.0
-    while True:
-        pause = min(max(first, waited / 10), most)
-        waited += pause
-        yield pause
-
-
 def task_path(node: str, upid: str) -> str:
     """The API path of a task."""
     return f"/nodes/{node}/tasks/{quote(upid, safe='')}"
@@ -61,18 +52,17 @@ def wait_task(
 
     ``guard`` is called at each look; what it raises ends the wait, never the task.
     """
-    deadline = time.monotonic() + timeout
-    for pause in pauses():
+    for _look in looks(Deadline(timeout)):
         guard()
         status: Mapping[str, Any] = client.request("GET", f"{task_path(node, upid)}/status") or {}
         if status.get("status") == "stopped":
-            break
-        if time.monotonic() > deadline:
-            tail = log_tail(client, node, upid)
-            words = f"task {upid} still runs after {timeout:.0f} s; it continues on the node"
-            raise StillRunsError(call, 0, words, log=tail)
-        time.sleep(pause)
-    outcome = str(status.get("exitstatus", "unexpected status"))
+            return _warnings(client, node, upid, call, str(status.get("exitstatus", "unexpected status")))
+    words = f"task {upid} still runs after {timeout:.0f} s; it continues on the node"
+    raise StillRunsError(call, 0, words, log=log_tail(client, node, upid))
+
+
+def _warnings(client: Client, node: str, upid: str, call: str, outcome: str) -> list[str]:
+    """The warnings of a task that has ended. Raises PveError when it failed."""
     if outcome == "OK":
         return []
     tail = log_tail(client, node, upid)
@@ -94,20 +84,17 @@ def with_lock_wait(
     act: Callable[[], Any],
     timeout: float,
     guard: Callable[[], None] = nothing,
-    at_work: Callable[[], bool] | None = None,
+    at_work: Callable[[], bool] = never,
 ) -> Any:
     """Call ``act`` again with growing pauses while PVE says that the container is locked, up to ``timeout`` seconds.
 
     After that only while ``at_work`` says that a worker holds the lock, which so will end. ``guard`` is called before
     each attempt; what it raises ends the wait.
     """
-    deadline = time.monotonic() + timeout
-    for pause in pauses(0.2, 5.0):
+
+    def attempt() -> Any:
         guard()
-        try:
-            return act()
-        except LockedError:
-            if time.monotonic() + pause > deadline and not (at_work and at_work()):
-                raise
-        time.sleep(pause)
-    return None
+        return act()
+
+    deadline = Deadline(timeout, at_work)
+    return retry(attempt, lambda error: isinstance(error, LockedError), deadline, pauses(0.2, 5.0))

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import os
 import tempfile
-import time
+from itertools import repeat
 from typing import NamedTuple
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.urls import open_url
 
 from ..._core.host.credentials import openpgp
+from ..waiting import Deadline, retry
 
 
 def download(url: str, timeout: int) -> bytes:
@@ -90,11 +91,9 @@ def keep_persistently(
     module: AnsibleModule, dest: str, url: str, fingerprints: list[str], retries: int, delay: float
 ) -> Key:
     """Keep the key of an address, with more attempts where it can't be fetched. Raises as `keep` does."""
-    for _attempt in range(retries):
-        try:
-            return keep(module, dest, url, None, fingerprints)
-        except openpgp.KeyFileError:
-            raise  # another attempt brings the same key
-        except (OSError, ValueError):
-            time.sleep(delay)
-    return keep(module, dest, url, None, fingerprints)
+
+    def again(error: Exception) -> bool:
+        # Another attempt brings the same key.
+        return isinstance(error, (OSError, ValueError)) and not isinstance(error, openpgp.KeyFileError)
+
+    return retry(lambda: keep(module, dest, url, None, fingerprints), again, Deadline(), repeat(delay, retries))

@@ -15,7 +15,8 @@ from typing import Any
 import pytest
 
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.host.model_files import Model, ModelError
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.models import download, model_store
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node import waiting
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.models import model_store
 from ansible_collections.phoenix.hypervisor.plugins.modules import phoenix_model_store
 from ansible_collections.phoenix.hypervisor.tests.lab.support import tiny_hub
 
@@ -37,7 +38,7 @@ def _hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tiny_hub.Hub:
     for name in list(os.environ):
         if name.lower().endswith("_proxy"):
             monkeypatch.delenv(name)
-    monkeypatch.setattr(download.time, "sleep", lambda _seconds: None)
+    monkeypatch.setattr(waiting.time, "sleep", lambda _seconds: None)
     write(tmp_path / "hub" / NAME, FILES)
     return tiny_hub.Hub(tmp_path / "hub")
 
