@@ -60,7 +60,10 @@ def type_of(piece: Mapping[str, Any]) -> str:
 
 def schema_of(root: Path, kind: str) -> dict[str, Any]:
     """Return the schema of one of the two files."""
-    return json.loads(next((root / 'plugins').rglob(f'{kind}.schema.json')).read_text(encoding='utf-8'))
+    schema: dict[str, Any] = json.loads(
+        next((root / 'plugins').rglob(f'{kind}.schema.json')).read_text(encoding='utf-8')
+    )
+    return schema
 
 
 def rows(titles: Iterable[str], cells: Iterable[Iterable[str]]) -> str:
@@ -114,7 +117,7 @@ def run_variables(root: Path) -> str:
     """Return the table of the variables of a run; the collection must be importable."""
     path = next((root / 'plugins').rglob('runvariables.py')).relative_to(root).with_suffix('')
     module = importlib.import_module(f'ansible_collections.{COLLECTION}.{".".join(path.parts)}')
-    return module.table()
+    return str(module.table())
 
 
 def _shared_facts(root: Path) -> Any:
@@ -182,7 +185,7 @@ def documentation(path: Path) -> dict[str, Any]:
     """Return the DOCUMENTATION of a plugin's file."""
     for node in ast.parse(path.read_text(encoding='utf-8')).body:
         if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == 'DOCUMENTATION':
-            return yaml.safe_load(ast.literal_eval(node.value))
+            return dict(yaml.safe_load(ast.literal_eval(node.value)))
     raise ValueError(f'{path} has no DOCUMENTATION')
 
 

@@ -139,9 +139,9 @@ def interpreters(version: tuple[int, int]) -> Iterator[Path]:
     name = f'python{version[0]}.{version[1]}'
     for directory in pyenv_bins():
         yield directory / name
-    for directory in os.get_exec_path():
-        if not directory.endswith('/shims'):
-            yield Path(directory) / name
+    for folder in os.get_exec_path():
+        if not folder.endswith('/shims'):
+            yield Path(folder) / name
     yield Path('/usr/bin/python3')
 
 

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from pathlib import Path
 
@@ -18,6 +19,11 @@ pct start 952
 until pct exec 952 -- test -d /run/systemd/system; do sleep 0.1; done
 """
 TASKS = [{'name': f'Task {index}', 'ansible.builtin.command': 'true', 'changed_when': False} for index in range(10)]
+
+
+def good(project: Project, playbook: str) -> None:
+    """Run a playbook that must succeed."""
+    project.play(playbook=playbook).good()
 
 
 def inventory(lab: Lab, connection: str) -> str:
@@ -56,8 +62,8 @@ def measure(lab: Lab, folder: Path) -> list[Figure]:
         project.inventory.write_text(inventory(lab, connection), encoding='utf-8')
         ten, none = (str(folder / name) for name in ('ten.yml', 'none.yml'))
         project.play(playbook=ten).good()  # opens the shared connection, which a run leaves open for the next
-        taken[name] = seconds(lambda ten=ten: project.play(playbook=ten).good(), 3)
-        taken[name] -= seconds(lambda none=none: project.play(playbook=none).good(), 3)
+        taken[name] = seconds(functools.partial(good, project, ten), 3)
+        taken[name] -= seconds(functools.partial(good, project, none), 3)
     details = f'{taken["theirs"]:.1f} s against {taken["pct"]:.1f} s'
     what = 'ten tasks in a container, against proxmox_pct_remote'
     return [Figure(what, taken['theirs'] / taken['pct'], 5.0, ' times faster', at_least=True, details=details)]

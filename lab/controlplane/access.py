@@ -11,7 +11,7 @@ from typing import Any
 from aiohttp import web
 from fakepve.generic import GenericApi
 from fakepve.model import PveError
-from fakepve.server import FORMATS
+from fakepve.server import FORMATS, FakePve
 
 # The roles that the tests and the documentation of a service account name, as PVE 8.4 and 9 define them.
 ROLES = {
@@ -42,12 +42,12 @@ ROLES = {
 }
 
 
-class Access:
-    """Mixin of LabPve. acl is always set, so fakepve checks every privilege."""
+class Access(FakePve):
+    """Part of LabPve. acl is always set, so fakepve checks every privilege."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.acl = {}
+        self.acl: dict[str, Any] = {}
         # Tokens that have only what was granted to them; the others have what their user has.
         self.separated: set[str] = set()
 

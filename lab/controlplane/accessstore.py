@@ -18,6 +18,7 @@ from typing import Any
 
 from fakepve.model import PveError
 from fakepve.routing import split_list
+from fakepve.server import FakePve
 from fakepve.shapes import PRIVILEGES
 
 from .access import ROLES
@@ -31,8 +32,8 @@ def _text(value: Any) -> str:
     return str(value).replace('%', '%25').replace(':', '%3A').replace('\n', '%0A')
 
 
-class AccessStore:
-    """Mixin of LabPve, before Access: the folder is where user.cfg lies, None keeps nothing on disk."""
+class AccessStore(FakePve):
+    """Part of LabPve, before Access: the folder is where user.cfg lies, None keeps nothing on disk."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

@@ -15,6 +15,7 @@ from typing import Any
 
 from fakepve.lxc import parse_mount, parse_size, random_mac
 from fakepve.model import TaskError
+from fakepve.server import FakePve
 
 from . import conffile
 from . import values as rewrite
@@ -34,8 +35,8 @@ def _saved(archive: Path) -> dict[str, Any]:
     return conffile.parse(done.stdout).config
 
 
-class Backups:
-    """Mixin of LabPve."""
+class Backups(FakePve):
+    """Part of LabPve."""
 
     async def restore(self, user: str, v: Any, archive: Path) -> str:
         """POST /nodes/{node}/lxc with restore, of a CTID that is free."""

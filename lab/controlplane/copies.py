@@ -11,6 +11,7 @@ from typing import Any
 
 from fakepve.lxc import mount_type, parse_mount, parse_size, random_mac, volume_owner
 from fakepve.model import PveError, TaskError
+from fakepve.server import FakePve
 
 from . import values as rewrite
 from .guests import LabCt
@@ -24,8 +25,8 @@ _FULL_CLONE = {
 _NOT_CLONED = ('parent', 'snaptime', 'snapstate', 'template', 'lock')
 
 
-class Copies:
-    """Mixin of LabPve."""
+class Copies(FakePve):
+    """Part of LabPve."""
 
     # ------------------------------------------------------------------ clone
     async def _lxc_clone(self, user: str, v: Any) -> str:

@@ -16,14 +16,15 @@ from pathlib import Path
 from typing import Any
 
 from fakepve.firewall import RULE_KEYS, empty_conf
+from fakepve.server import FakePve
 
 _HEADER = re.compile(r'\[(options|rules|aliases|ipset|group)(?:\s+(\S+))?\](?:\s*#\s*(.*?))?\s*$', re.IGNORECASE)
 _OPTION = re.compile(r'([a-z0-9_]+):\s*(.*\S)\s*$', re.IGNORECASE)
 _MACRO = re.compile(r'(\S+)\((ACCEPT|DROP|REJECT)\)$')
 _FLAGS = {'i': 'iface', 'p': 'proto', 'proto': 'proto'}
 _FLAGS.update({key: key for key in ('source', 'dest', 'dport', 'sport', 'log', 'icmp-type')})
-_ORDER = (('-i', 'iface'), ('-source', 'source'), ('-dest', 'dest'), ('-p', 'proto'), ('-dport', 'dport'))
-_ORDER += (('-sport', 'sport'), ('-log', 'log'), ('-icmp-type', 'icmp-type'))
+_ORDER = [('-i', 'iface'), ('-source', 'source'), ('-dest', 'dest'), ('-p', 'proto'), ('-dport', 'dport')]
+_ORDER += [('-sport', 'sport'), ('-log', 'log'), ('-icmp-type', 'icmp-type')]
 
 
 def rule_from(line: str) -> dict[str, Any] | None:
@@ -138,13 +139,13 @@ def _remark(entry: dict[str, Any]) -> str:
     return ' # {}'.format(entry['comment']) if entry.get('comment') else ''
 
 
-class FirewallFiles:
-    """Mixin of LabPve. firewall_dir: /etc/pve/firewall, or None to keep everything in memory."""
+class FirewallFiles(FakePve):
+    """Part of LabPve. firewall_dir: /etc/pve/firewall, or None to keep everything in memory."""
 
     firewall_dir: Path | None
 
     def _routes_firewall(self) -> list[tuple[str, str, Any]]:
-        routes = super()._routes_firewall()  # type: ignore[misc]  # fakepve's, which has no types
+        routes = super()._routes_firewall()
         return [(method, path, self._filed_firewall(method, path, call)) for method, path, call in routes]
 
     def _filed_firewall(self, method: str, path: str, call: Any) -> Any:
@@ -153,14 +154,14 @@ class FirewallFiles:
             return call
 
         async def filed(v: Any, user: str) -> Any:
-            self.read_firewall('cluster', self.firewall_config('cluster'))  # type: ignore[attr-defined]  # fakepve's
-            name, conf = 'cluster', self.firewall_config('cluster')  # type: ignore[attr-defined]  # fakepve's
+            self.read_firewall('cluster', self.firewall_config('cluster'))
+            name, conf = 'cluster', self.firewall_config('cluster')
             if '{vmid}' in path:
-                conf = self.firewall_config('ct', vmid=v['vmid'])  # type: ignore[attr-defined]  # fakepve's
+                conf = self.firewall_config('ct', vmid=v['vmid'])
                 name = str(v['vmid'])
                 self.read_firewall(name, conf)
             elif '{node}' in path:
-                conf = self.firewall_config('host', node=v['node'])  # type: ignore[attr-defined]  # fakepve's
+                conf = self.firewall_config('host', node=v['node'])
                 name = 'host'
                 self.read_firewall(name, conf)
             result = await call(v, user)

@@ -11,6 +11,7 @@ from typing import Any
 
 from fakepve.lxc import FakeCt
 from fakepve.model import TaskError
+from fakepve.server import FakePve
 
 from . import conffile
 from . import values as rewrite
@@ -52,8 +53,8 @@ class LabCt(FakeCt):
         return conffile.render(conffile.Parsed(config, self.pending, self.snapshots, self.deletions))
 
 
-class GuestFiles:
-    """Mixin of LabPve: keeps cts, files and real guests in step."""
+class GuestFiles(FakePve):
+    """Part of LabPve: keeps cts, files and real guests in step."""
 
     backend: Backend
     store: ConfStore

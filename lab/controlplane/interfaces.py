@@ -88,8 +88,8 @@ def _line(iface: dict[str, Any], suffix: str, raw: str, words: list[str]) -> Non
     elif name in ('address', 'netmask'):
         iface[name + suffix] = value
         if suffix == '' and 'address' in iface and 'netmask' in iface:
-            prefix = ipaddress.ip_network('0.0.0.0/' + iface['netmask']).prefixlen
-            iface.update(netmask=str(prefix), cidr=f'{iface["address"]}/{prefix}')
+            bits = ipaddress.ip_network('0.0.0.0/' + iface['netmask']).prefixlen
+            iface.update(netmask=str(bits), cidr=f'{iface["address"]}/{bits}')
     elif name == 'gateway':
         iface['gateway' + suffix] = value
     elif name in KEYS:

@@ -12,6 +12,7 @@ from typing import Any
 
 from fakepve.lxc import CREATE_ONLY, arch_of, mount_type, ostype_of
 from fakepve.model import PveError, TaskError
+from fakepve.server import FakePve
 
 from . import values as rewrite
 from .guests import LabCt
@@ -21,8 +22,8 @@ from .values import MOUNT, NET, UNUSED
 CREATE_LOCK_WAIT = 5
 
 
-class Lifecycle:
-    """Mixin of LabPve."""
+class Lifecycle(FakePve):
+    """Part of LabPve."""
 
     # ----------------------------------------------------------------- create
     async def _lxc_create(self, user: str, v: Any) -> str:

@@ -13,6 +13,7 @@ from typing import Any
 
 from fakepve.model import PveError, TaskError
 from fakepve.routing import param_error, split_list
+from fakepve.server import FakePve
 
 from .interfaces import Interfaces, kind, parse, render
 
@@ -20,8 +21,8 @@ _PHYSICAL = re.compile(r'(?:eth\d+|en[^:.]+|ib[^:.]+|nic\d+)')
 _CONTROL = ('node', 'iface', 'delete')
 
 
-class NetworkStore:
-    """Mixin of LabPve, before NodeInfo. network_file: /etc/network/interfaces, or None to list the bridges only."""
+class NetworkStore(FakePve):
+    """Part of LabPve, before NodeInfo. network_file: /etc/network/interfaces, or None to list the bridges only."""
 
     network_file: Path | None = None
 
@@ -72,7 +73,7 @@ class NetworkStore:
     # ------------------------------------------------------------------ the routes
     async def _network_list(self, v: Any, user: str) -> list[dict[str, Any]]:
         if self.network_file is None:
-            return await super()._network_list(v, user)  # type: ignore[misc]  # NodeInfo's
+            return await super()._network_list(v, user)
         wanted = v.get('type')
         kinds = ('bridge', 'OVSBridge') if wanted in ('any_bridge', 'any_local_bridge') else (wanted,)
         found = self._interfaces().ifaces
@@ -168,7 +169,7 @@ class NetworkStore:
                 raise TaskError(f"command 'ifreload -a' failed: exit code {process.returncode} ({told[-400:]})")
 
         # A part of the control plane's class, which has task.
-        return str(await self.task(v['node'], 'srvreload', 'networking', user, reload))  # type: ignore[attr-defined]
+        return str(await self.task(v['node'], 'srvreload', 'networking', user, reload))
 
     # ----------------------------------------------------------------- resolv.conf
     async def _dns_read(self, _v: Any, _user: str) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from fakepve.lxc import mount_type, parse_mount
-from fakepve.server import ok
+from fakepve.server import FakePve, ok
 
 _EMPTY = ('/cluster/ha/resources', '/cluster/backup', '/cluster/sdn/vnets', '/nodes/{node}/aplinfo')
 _EMPTY_DIGEST = hashlib.sha1(b'').hexdigest()
@@ -26,8 +26,8 @@ def _meminfo() -> dict[str, int]:
     return out
 
 
-class NodeInfo:
-    """Mixin of LabPve."""
+class NodeInfo(FakePve):
+    """Part of LabPve."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -39,7 +39,7 @@ class NodeInfo:
         async def empty(_v: Any, _user: str) -> list[Any]:
             return []
 
-        table = [('GET', path, empty) for path in _EMPTY]
+        table: list[tuple[str, str, Any]] = [('GET', path, empty) for path in _EMPTY]
         table += [
             ('GET', '/nodes/{node}/network', self._network_list),
             ('GET', '/nodes/{node}/status', self._node_status),

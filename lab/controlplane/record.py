@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from aiohttp import web
-from fakepve.server import SECRET_KEYS, USER
+from fakepve.server import SECRET_KEYS, USER, FakePve
 
 from .wire import bare_path
 
@@ -22,8 +22,8 @@ SOURCE_HEADER = 'X-Lab-Source'
 MUTATING = ('POST', 'PUT', 'DELETE')
 
 
-class Record:
-    """Mixin of LabPve. requests.jsonl has time, method, path, params, user, status, reason and source."""
+class Record(FakePve):
+    """Part of LabPve. requests.jsonl has time, method, path, params, user, status, reason and source."""
 
     access_log: Path | None
     request_log: Path | None
@@ -50,7 +50,8 @@ class Record:
             self._append(self.request_log, json.dumps(line, sort_keys=True, default=str))
         if self.access_log is not None and source == 'https':
             stamp = time.strftime('%d/%m/%Y:%H:%M:%S +0000', time.gmtime(now))
-            size = len(response.body) if isinstance(response, web.Response) and response.body else 0
+            body = response.body if isinstance(response, web.Response) else None
+            size = len(body) if isinstance(body, (bytes, bytearray)) else 0
             self._append(
                 self.access_log,
                 '::ffff:{} - {} [{}] "{} {} HTTP/1.1" {} {}'.format(

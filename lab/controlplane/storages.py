@@ -12,6 +12,7 @@ from typing import Any
 
 from fakepve.lxc import MOUNT_KEY, mount_type, parse_mount, parse_size, to_base
 from fakepve.model import PveError, TaskError
+from fakepve.server import FakePve
 
 from . import values as rewrite
 from .guests import LabCt
@@ -26,8 +27,8 @@ _FILES = {
 _SNAPSHOTS = ('btrfs', 'lvmthin', 'zfspool', 'rbd')
 
 
-class Storages:
-    """Mixin of LabPve."""
+class Storages(FakePve):
+    """Part of LabPve."""
 
     # ------------------------------------------------------------------ names
     def _next_volume(self, vmid: int, sid: str, gib: float, taken: set[str]) -> str:

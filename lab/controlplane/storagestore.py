@@ -8,30 +8,31 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from fakepve.server import FakePve
 from fakepve.storage import INTERNAL
 
 _NUMBERS = ('shared', 'disable', 'mkdir', 'sparse', 'create-base-path', 'create-subdirs')
 
 
-class StorageStore:
-    """Mixin of LabPve, before FakePve."""
+class StorageStore(FakePve):
+    """Part of LabPve, before FakePve."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.storage_cfg: Path | None = None
 
     async def _sc_create(self, v: Any, user: str) -> Any:
-        data = await super()._sc_create(v, user)  # type: ignore[misc]  # a mixin: FakePve has it
+        data = await super()._sc_create(v, user)
         self._keep_storages()
         return data
 
     async def _sc_update(self, v: Any, user: str) -> Any:
-        data = await super()._sc_update(v, user)  # type: ignore[misc]  # a mixin: FakePve has it
+        data = await super()._sc_update(v, user)
         self._keep_storages()
         return data
 
     async def _sc_delete(self, v: Any, user: str) -> Any:
-        data = await super()._sc_delete(v, user)  # type: ignore[misc]  # a mixin: FakePve has it
+        data = await super()._sc_delete(v, user)
         self._keep_storages()
         return data
 

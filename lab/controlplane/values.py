@@ -25,7 +25,7 @@ def split_list(text: Any) -> list[str]:
     return [item for item in re.split(r'[\s,;\0]+', str(text or '')) if item]
 
 
-def net(value: str) -> str:
+def net(value: Any) -> str:
     """A netN: name first, the rest in alphabetical order, type=veth, a new random hwaddr when none was sent."""
     props = split_props(value)[1]
     props.setdefault('hwaddr', random_mac())

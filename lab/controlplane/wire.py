@@ -32,8 +32,8 @@ def bare_path(path: str) -> str:
     return re.sub(r'^/api2/(json|extjs)', '', path) or '/'
 
 
-class Wire:
-    """Mixin of LabPve: parameters, schema checks, refusals, middleware."""
+class Wire(FakePve):
+    """Part of LabPve: parameters, schema checks, refusals, middleware."""
 
     pve_version: int
     _trimmed: dict[tuple[str, str], Any]

@@ -15,13 +15,13 @@ from typing import Any
 
 from aiohttp import web
 from fakepve.model import PveError, TaskError
-from fakepve.server import USER, ok
+from fakepve.server import USER, FakePve, ok
 
 _UPID = re.compile(r'UPID:[A-Za-z0-9-]+:[0-9A-F]{8}:[0-9A-F]{8,9}:[0-9A-F]{8}:[^:\s]+:[^:\s]*:[^:\s]+:')
 
 
-class Worker:
-    """Mixin of LabPve: task() and the routes under /nodes/{node}/tasks."""
+class Worker(FakePve):
+    """Part of LabPve: task() and the routes under /nodes/{node}/tasks."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

@@ -71,10 +71,9 @@ def apt_sources(suite: str) -> str:
         if name.suffix == '.sources':
             entries += _deb822(name.read_text())
         else:
-            # mypy does not count a pattern's groups: there are three.
             entries += [
-                match.groups()
-                for match in re.finditer(r'(?m)^deb\s+(?:\[[^]]*\]\s+)?(\S+)\s+(\S+)\s+(main\b.*)$', name.read_text())  # type: ignore[misc]  # see above
+                (match[1], match[2], match[3])
+                for match in re.finditer(r'(?m)^deb\s+(?:\[[^]]*\]\s+)?(\S+)\s+(\S+)\s+(main\b.*)$', name.read_text())
             ]
     lines = [
         f'deb {uri} {suite + release[len(own) :]} {components}'

@@ -108,8 +108,8 @@ def prepare(lab: Instance, images: Images, pve_version: str) -> None:
     """Everything that must lie there before the node boots. Repeatable."""
     for folder in (lab.lxcpath / lab.container, lab.upper, lab.storage / 'vz', lab.storage / 'lxc'):
         folder.mkdir(parents=True, exist_ok=True)
-    for folder in ('images', 'template/cache', 'template/iso', 'snippets', 'dump'):
-        (lab.storage / 'vz' / folder).mkdir(parents=True, exist_ok=True)
+    for name in ('images', 'template/cache', 'template/iso', 'snippets', 'dump'):
+        (lab.storage / 'vz' / name).mkdir(parents=True, exist_ok=True)
     write_atomically(lab.lxcpath / lab.container / 'config', config(lab, images))
     for name, comment in (('id_ed25519', 'phoenix-lab'), ('host_ed25519', 'root@' + NODE)):
         if not (lab.state / name).exists():

@@ -75,7 +75,7 @@ def bordered(main: Callable[[], None]) -> Callable[[], None]:
 
 def _is_examined() -> bool:
     """Return whether a tool examines the module: its stand-in for AnsibleModule raises errors of its own."""
-    return getattr(AnsibleModule.__init__, "__module__", None) != AnsibleModule.__module__
+    return bool(getattr(AnsibleModule.__init__, "__module__", None) != AnsibleModule.__module__)
 
 
 def sentence(error: BaseException) -> str:

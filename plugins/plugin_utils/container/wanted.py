@@ -62,8 +62,9 @@ def wanted(
     config = dict(variables.get("phoenix_config") or {})
     names = [str(name) for name in config.get("features") or ()]
     source = str(config["clone_from_ctid"]) if config.get("clone_from_ctid") is not None else None
-    known = hostvars is not None and source is not None and source in hostvars
-    parent = own_variables.of_host(hostvars, source) if known else None
+    parent = None
+    if hostvars is not None and source is not None and source in hostvars:
+        parent = own_variables.of_host(hostvars, source)
     key = str(_given("phoenix_digest_key", variables, template, "")).encode()
     try:
         stack = manifests.feature_set(

@@ -29,7 +29,7 @@ class NodeAction(ActionBase):
         name = self._task.action
         arguments = {**options, "run": run_identity()}
         try:
-            result = self._execute_module(module_name=name, module_args=arguments, task_vars=task_vars)
+            result: dict[str, Any] = self._execute_module(module_name=name, module_args=arguments, task_vars=task_vars)
         except AnsibleConnectionFailure:
             lineage.hint(str(task_vars.get("inventory_hostname", "")))  # for the containers that are cloned from it
             raise

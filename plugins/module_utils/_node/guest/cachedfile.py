@@ -52,7 +52,7 @@ def expected_sum(text: str, name: str) -> str:
     found = _SUM.findall(text)
     for checksum, of in found:
         if of.rpartition("/")[2] == name or (not of and len(found) == 1):
-            return checksum.lower()
+            return str(checksum.lower())
     raise FileError(f"there is no SHA-256 of {name} in it")
 
 

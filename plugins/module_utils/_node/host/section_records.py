@@ -69,7 +69,7 @@ class Section:
 
     def is_due(self, items: ownership.Items, verdict: ownership.Verdict) -> bool:
         """Whether that is another record than the present one."""
-        return self.record(items, verdict)[INVENTORIES] != (self.data.get(INVENTORIES) or {})
+        return bool(self.record(items, verdict)[INVENTORIES] != (self.data.get(INVENTORIES) or {}))
 
     def write(self, items: ownership.Items, verdict: ownership.Verdict) -> None:
         """Keep what this inventory has set."""

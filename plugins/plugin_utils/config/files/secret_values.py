@@ -43,7 +43,7 @@ class SecretAction(ActionBase):
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """Put the secrets into the options and run the module on the node."""
         variables = task_vars or {}
-        result = super().run(tmp, variables)
+        result: dict[str, Any] = super().run(tmp, variables)
         options = revealed(dict(self._task.args), self._loader, variables)
         result.update(self._execute_module(module_name=self._task.action, module_args=options, task_vars=variables))
         return result

@@ -189,9 +189,9 @@ def _nodes(_given: argparse.Namespace) -> None:
 
 def _off(_given: argparse.Namespace) -> None:
     """Everything away. The folder that guests look into stays, empty."""
-    for path in ('/sys/module', '/proc/devices', '/proc/driver'):
-        if _covered(path):
-            subprocess.run(['umount', path], check=True)
+    for covered in ('/sys/module', '/proc/devices', '/proc/driver'):
+        if _covered(covered):
+            subprocess.run(['umount', covered], check=True)
     for path in (*Path('/dev').glob('nvidia[0-9]*'), *map(Path, ('/dev/nvidiactl', '/dev/nvidia-modeset'))):
         path.unlink(missing_ok=True)
     for path in (Path('/dev/nvidia-uvm'), Path('/dev/nvidia-uvm-tools'), *PROGRAMS, HOME / 'settings.json'):

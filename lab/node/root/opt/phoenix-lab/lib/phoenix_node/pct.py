@@ -128,7 +128,7 @@ def _encoded(value: Any) -> str:
 
 
 def _config(arguments: list[str], given: dict[str, str]) -> int:
-    params = {key: given[key] for key in ('current', 'snapshot') if key in given}
+    params: dict[str, str] = {key: given[key] for key in ('current', 'snapshot') if key in given}
     data = call('GET', _path(arguments[0], '/config'), params)
     raw = data.pop('lxc', [])
     data.pop('digest', None)

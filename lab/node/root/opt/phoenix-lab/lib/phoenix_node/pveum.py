@@ -26,7 +26,7 @@ def main(words: list[str]) -> int:
     except ValueError as problem:
         print(problem, file=sys.stderr)
         return 255
-    path = LISTS.get(tuple(arguments[:2])) if len(arguments) == 2 else None
+    path = LISTS.get((arguments[0], arguments[1])) if len(arguments) == 2 else None
     if len(arguments) == 4 and arguments[:3] == ['user', 'token', 'list']:
         path = f'/access/users/{arguments[3]}/token'
     form = given.pop('output-format', 'text')
