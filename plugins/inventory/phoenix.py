@@ -81,8 +81,8 @@ options:
       - What the authors of the JSON files may ask for. Whatever it forbids is an error before anything is touched.
       - Without it everything is allowed, and who may write the JSON files is in effect root on the node.
       - It comes from this file alone; no variable and no JSON file can change it.
-      - A key that is absent restricts nothing, except for C(lxc_options), C(hookscripts) and C(privileged), which then
-        allow none.
+      - A key that is absent restricts nothing, except for C(lxc_options), C(hookscripts), C(devices) and C(privileged),
+        which then allow none.
       - In lists, C(*) stands for any characters.
       - With a policy, the folder of O(lxc_config) itself is not searched for application scripts, unless
         O(application_path) names it.
@@ -130,6 +130,12 @@ options:
         elements: str
       bridges:
         description: Bridges that are allowed.
+        type: list
+        elements: str
+      devices:
+        description:
+          - Paths of devices that are allowed, such as C(/dev/net/tun), and words of GPU vendors, as C(devices) of a
+            container has them. Absent allows none.
         type: list
         elements: str
       gpus:

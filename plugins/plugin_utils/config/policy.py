@@ -5,7 +5,7 @@
 
 It stands in the inventory source (`policy`), where no JSON file, host variable or fact reaches it. Without a policy
 everything is allowed. With one, a key that is absent restricts nothing, except for those that would undo every other
-restriction: raw lines, hook scripts and privileged containers need their permission in writing.
+restriction: raw lines, hook scripts, devices and privileged containers need their permission in writing.
 """
 
 from __future__ import annotations
@@ -28,14 +28,15 @@ PATTERNS: Mapping[str, str] = {
     "templates": "volumes or paths, such as local:vztmpl/*",
     "storages": "storages, such as local-zfs",
     "bridges": "bridges, such as vmbr1",
+    "devices": "paths of devices, such as /dev/net/tun or /dev/ttyUSB*, and words of GPU vendors",
     "gpus": 'GPUs as gpu_assignment names them, such as "0", or all; an empty list allows none',
     "url_schemes": "schemes, such as https",
     "url_hosts": "host names, such as download.example.org or *.example.org",
 }
 """The keys with a list of what is allowed, each with what its list holds. `*` stands for any characters."""
 
-# What runs as root on the node: nothing is allowed unless the policy names it.
-_IN_WRITING = frozenset({"lxc_options", "hookscripts"})
+# What makes its user root on the node: nothing is allowed unless the policy names it.
+_IN_WRITING = frozenset({"lxc_options", "hookscripts", "devices"})
 
 PRIVILEGED = "privileged"
 APPLICATIONS = "applications"

@@ -14,6 +14,7 @@ from ..pve import marker, rawlines
 from ..pve.fwfile import Rule, rule_of
 from .refusal import Code, Refusal
 from .registry import addresses, table
+from .registry.device_rows import WantedDevice, wanted_devices
 from .registry.option import LINES
 from .registry.wanted_options import WantedOption, wanted_options
 from .wanted_places import Place, wanted_places
@@ -53,7 +54,9 @@ class Desired:
         restarts: whether a run may restart it for a change.
         guard: none, report or rollback.
         address: its address as the file gives it, see addresses.
-        gpus_by_lines: whether its GPUs are passed on by raw lines rather than by ``devN``.
+        devices: the devices that it names, and what it says of its GPUs.
+        devices_by_lines: whether the devices with a path are passed on by raw lines rather than by ``devN``.
+        gpus_by_lines: the same for its GPUs.
         options: the PVE options that follow from the configuration and from its features alone.
         places: its mount points and volumes, without their slots.
         written: the raw lines as they stand in the file; None for one that is none.
@@ -74,6 +77,8 @@ class Desired:
     restarts: bool = False
     guard: str = "none"
     address: str = ""
+    devices: tuple[WantedDevice, ...] = ()
+    devices_by_lines: bool = False
     gpus_by_lines: bool = False
     options: Mapping[str, WantedOption] = field(default_factory=dict)
     places: tuple[Place, ...] = ()
@@ -127,6 +132,8 @@ def understand(config: Mapping[str, Any], needs: Mapping[str, str] | None = None
         restarts=config.get("restart_policy") == "if_needed",
         guard=str(config.get("guard") or "none"),
         address=addresses.configured(config),
+        devices=wanted_devices(config),
+        devices_by_lines=config.get("device_passthrough") == "raw",
         gpus_by_lines=config.get("gpu_passthrough") == "raw",
         options=wanted_options(config, needs or {}),
         places=tuple(wanted_places(config)),

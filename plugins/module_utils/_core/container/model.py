@@ -11,10 +11,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..gpu.devices import Device
 from ..pve.apicalls import Call, Kind, container_call
 from ..pve.conffile import ConfFile
 from ..pve.fwfile import Firewall
+from ..pve.passthrough import Device
 from .desired import Desired, feature_needs, understand
 from .refusal import Refusal
 
@@ -233,7 +233,8 @@ class Wanted:
     ``inherited`` names the features that only its sources list; ``recreate`` is the consent to destroy it and make it
     again, ``run`` who says so. ``classes`` are the devices that features of the sources need, ``assignment`` the GPUs,
     None for all; ``devices`` and ``device_error`` follow from both on the node (see hostneeds), None
-    where none is needed. ``guarded``: whether the configuration's guard counts in this run.
+    where none is needed, and ``spare`` are the device nodes of the GPUs there that the assignment does not name.
+    ``guarded``: whether the configuration's guard counts in this run.
     """
 
     ctid: int
@@ -253,6 +254,7 @@ class Wanted:
     assignment: str | None = None
     devices: tuple[Device, ...] | None = None
     device_error: Refusal | None = None
+    spare: tuple[str, ...] = ()
     guarded: bool = True
 
     @functools.cached_property

@@ -14,21 +14,11 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ..errors import KnownError
+from ..pve.passthrough import Device
 from . import vendors
 from .vendor import Gpu, Vendor
 
-__all__ = [
-    "Device",
-    "Gpu",
-    "GpuError",
-    "Gpus",
-    "chosen",
-    "devices",
-    "devices_of_vendors",
-    "parse",
-    "passthrough",
-    "raw_lines",
-]
+__all__ = ["Device", "Gpu", "GpuError", "Gpus", "chosen", "devices", "devices_of_vendors", "parse"]
 
 _MAJOR = re.compile(r"^\s*(\d+)\s+(\S+)\s*$", re.MULTILINE)
 _PCI = re.compile(r"(?:([0-9a-f]{4,8}):)?([0-9a-f]{2}):([0-9a-f]{2})\.([0-7])\Z", re.IGNORECASE)
@@ -42,18 +32,6 @@ class GpuError(KnownError):
     def __init__(self, got: str, remedy: str) -> None:
         super().__init__(got, remedy=remedy)
         self.got = got
-
-
-@dataclass(frozen=True)
-class Device:
-    """One device node of the node. ``number`` is (major, minor), None where nobody has looked.
-
-    Without a mode PVE's own is used.
-    """
-
-    path: str
-    mode: str = ""
-    number: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True)
@@ -173,25 +151,6 @@ def devices_of_vendors(nodes: Sequence[Gpus], assignment: str | None, classes: C
     raise GpuError("; ".join(error.got for error in errors), errors[0].remedy)
 
 
-def passthrough(device: Device) -> dict[str, str]:
-    """The parts of the ``devN`` value that passes a device node on (PVE 8.2 and later). Without a mode PVE's own."""
-    return {"path": device.path, "mode": device.mode} if device.mode else {"path": device.path}
-
-
-def raw_lines(device: Device) -> list[tuple[str, str]]:
-    """The raw lines that pass a device node on without ``devN``: the cgroup's permission, and the node itself.
-
-    Not ``optional``: as with devN, a container whose device is missing doesn't start. The mode is the node's own.
-    """
-    if device.number is None:
-        return []
-    major, minor = device.number
-    return [
-        ("lxc.cgroup2.devices.allow", f"c {major}:{minor} rw"),
-        ("lxc.mount.entry", f"{device.path} {device.path[1:]} none bind,create=file 0 0"),
-    ]
-
-
 def _majors(text: str) -> dict[str, int]:
     characters = text.partition("Block devices:")[0]
     return {name: int(major) for major, name in _MAJOR.findall(characters)}
@@ -243,4 +202,4 @@ def _device(node: Gpus, path: str, mode: str) -> Device:
             f"the node's device {path} has the major number {major}, but the driver {driver} has {current}",
             f"remove it and run {tool} on the node",
         )
-    return Device(path, mode, there)
+    return Device(path, mode, there, gpus=node.vendor.device_class)

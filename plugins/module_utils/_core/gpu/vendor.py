@@ -113,10 +113,10 @@ class Vendor:
     word in ``container.facts`` for the version of the loaded driver. ``card_node`` is the path of a GPU's device node
     with ``{minor}`` in it, ``own_paths`` what all of the driver's nodes start with. ``mode`` is the mode of nodes in
     the container. ``major`` is the fixed major number of GPUs, None for a dynamic one; ``shared_minors`` are
-    its minors that are no GPUs. ``read_version`` and ``read_card`` parse the files; the latter gets the name that
-    stands for ``*``, and returns None for a GPU that can't be used. ``uuid`` is the pattern of a UUID in
-    gpu_assignment. ``maker`` names the command that makes a missing node, ``lister`` the one that lists GPUs,
-    ``log_word`` the driver's mark in the kernel log.
+    its minors that are no GPUs. ``own_names``: no other vendor's GPUs have such device nodes. ``read_version`` and
+    ``read_card`` parse the files; the latter gets the name that stands for ``*``, and returns None for a GPU that can't
+    be used. ``uuid`` is the pattern of a UUID in gpu_assignment. ``maker`` names the command that makes a missing node,
+    ``lister`` the one that lists GPUs, ``log_word`` the driver's mark in the kernel log.
     """
 
     name: str
@@ -133,6 +133,7 @@ class Vendor:
     maker: Callable[[str], str]
     lister: str
     log_word: str
+    own_names: bool = True
     major: Optional[int] = None
     shared_minors: tuple[int, ...] = ()
     instances: Optional[Instances] = None

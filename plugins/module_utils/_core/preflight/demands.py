@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Union
 
+from ..container.config import hostneeds
 from ..container.config.growth import GIB, disk_size
 from ..container.desired import Desired, understand
 from ..container.plan.clones import disks
@@ -78,7 +79,8 @@ class Demand:
 
     ``name`` is a storage, a bridge, a folder, an option, or what optionneeds says; ``detail`` the
     template's file name, the disk's slot, the device, or the first Proxmox VE that has the option; ``at_least`` names
-    the template whose contents the disk will hold for certain; ``implied`` says that the file names no storage.
+    the template whose contents the disk will hold for certain; ``implied`` says that the file names no storage;
+    ``since`` is the first Proxmox VE that has a device's option.
     """
 
     kind: str
@@ -89,6 +91,7 @@ class Demand:
     size: int = 0
     at_least: str = ""
     implied: bool = False
+    since: tuple[int, int] = (0, 0)
 
 
 @dataclass(frozen=True)
@@ -255,7 +258,9 @@ def _options(candidate: Candidate, params: Mapping[str, Any], known: _Known) -> 
         elif kind == "mp":
             yield from _mount(candidate, key, parts, known)
         elif kind == "dev":
-            yield Demand(DEVICE, key, candidate.ctid, candidate.place("gpu_assignment"), parts.get("path", ""))
+            path = parts.get("path", "")
+            place = candidate.place(*hostneeds.place_of(candidate.desired, path))
+            yield Demand(DEVICE, key, candidate.ctid, place, path, since=hostneeds.since(parts))
         place = candidate.place(*((table.row(key).source,) if table.row(key).source in candidate.desired.keys else ()))
         for need, name, detail in optionneeds.of(key, str(params[key]), parts):
             yield Demand(need, name, candidate.ctid, place, detail)

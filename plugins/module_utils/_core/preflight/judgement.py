@@ -15,8 +15,10 @@ from difflib import get_close_matches
 
 from ..container.config import hostneeds
 from ..container.model import Plan, Step, entry_of
+from ..container.registry.option import has_reached
 from ..gpu import memory_budget
 from ..pve.apicalls import Call, Kind
+from ..pve.passthrough import DENY_WRITE_SINCE
 from ..pve.storagecfg import ROOTDIR, TEMPLATES, Storage
 from . import optionneeds, privileges, storageuse, subids
 from .demands import BRIDGE, DEVICE, DISK, FOLDER, FREED, TEMPLATE, Candidate, Demand, Path, demands
@@ -179,19 +181,27 @@ class _Judgement:
                 "a file or folder of the node",
                 _PLAYBOOK if item.name in self._facts.coming else by_hand,
             )
-        elif item.kind == DEVICE and not hostneeds.has_devices(self._facts.version):
-            self._fault(
-                item,
-                f"node {self._facts.node} has Proxmox VE {self._facts.version}, which can't pass devices on as devN",
-                "Proxmox VE 8.2 or later",
-                'Upgrade the node, or write "gpu_passthrough": "raw", which passes GPUs on by raw lines.',
-            )
+        elif item.kind == DEVICE and not has_reached(self._facts.version, item.since):
+            self._device(item)
         elif item.kind in optionneeds.KINDS:
             facts = self._facts
             there = optionneeds.Known(facts.version, facts.scripts, facts.zones)
             found = optionneeds.fault(item.kind, item.name, item.detail, facts.node, there)
             if found is not None:
                 self._fault(item, *found)
+
+    def _device(self, item: Demand) -> None:
+        """An option that the node's Proxmox VE does not have."""
+        newer = item.since == DENY_WRITE_SINCE
+        own = item.path[2] == hostneeds.OWN
+        what = f"deny {item.detail} writes (deny-write)" if newer else "pass devices on as devN"
+        raw = f'write "{hostneeds.way_of(str(item.path[2]))}": "raw", which passes '
+        self._fault(
+            item,
+            f"node {self._facts.node} has Proxmox VE {self._facts.version}, which can't {what}",
+            f"Proxmox VE {item.since[0]}.{item.since[1]} or later",
+            f"Upgrade the node, or {raw}{'devices' if own else 'GPUs'} on by raw lines.",
+        )
 
     def _to_come(self, item: Demand, what: str) -> bool:
         """In check mode, report what the hypervisor play would have made by then, as a note and not as a fault."""

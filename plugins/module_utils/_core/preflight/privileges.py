@@ -15,7 +15,9 @@ import shlex
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
+from ..container.config import hostneeds
 from ..container.registry import table
+from ..pve import properties
 from ..pve.apicalls import FIREWALL, Kind
 from .demands import BRIDGE, DISK, TEMPLATE, Candidate, Demand, Path
 
@@ -164,10 +166,12 @@ def only_root(candidates: Iterable[Candidate]) -> Iterator[tuple[Path, str]]:
             for key, value in params.items():
                 what_of_root = table.row(key).root_only(str(value))
                 if what_of_root:
-                    yield candidate.place(*_source(key)), what_of_root
+                    yield candidate.place(*_source(candidate, key, str(value))), what_of_root
 
 
-def _source(option: str) -> tuple[str, ...]:
+def _source(candidate: Candidate, option: str, value: str) -> tuple[str | int, ...]:
     """The key that asks for an option, for the place of a finding."""
-    source = table.row(option).source
-    return (source,) if source else ()
+    row = table.row(option)
+    if row.name == "dev":
+        return hostneeds.place_of(candidate.desired, properties.parse(value, "path").get("path", ""))
+    return (row.source,) if row.source else ()

@@ -45,7 +45,22 @@ def read_gpus(vendor: Vendor, root: str = "/") -> Gpus:
 
 def complete(wanted: Wanted, root: str = "/") -> Wanted:
     """A container completed by what only the node knows; its files are read only for one that needs that."""
-    return hostneeds.complete(wanted, *(read_all(root) if hostneeds.looks(wanted) else ()))
+    nodes = read_all(root) if hostneeds.looks(wanted) else ()
+    return hostneeds.complete(wanted, *nodes, there=_nodes(root, hostneeds.paths(wanted)))
+
+
+def _nodes(root: str, paths: Iterable[str]) -> dict[str, hostneeds.Node]:
+    """Those of the paths that exist. Links are followed, as PVE does: the names below /dev/serial/by-id are links."""
+    found = {}
+    for path in paths:
+        try:
+            status = os.stat(os.path.join(root, path.lstrip("/")))
+        except OSError:
+            continue
+        block = stat.S_ISBLK(status.st_mode)
+        number = (os.major(status.st_rdev), os.minor(status.st_rdev))
+        found[path] = hostneeds.Node(number if block or stat.S_ISCHR(status.st_mode) else None, block)
+    return found
 
 
 def _instances(root: str, instances: Instances) -> dict[str, str]:

@@ -158,10 +158,18 @@ class _Container:
             yield self._subject.at(path, got, expected, remedy)
 
     def _devices(self) -> Iterator[Finding]:
-        config = self._container.config
+        config, assigned = self._container.config, gpus(self._subject.fleet, self._container.ctid)
+        for index, item in self._items("devices"):
+            for key in ("path", "class"):
+                value = item.get(key) if isinstance(item, Mapping) else None
+                where = ("devices", index, key)
+                if isinstance(value, str) and not self._policy.allows("devices", value):
+                    yield self._at("devices", where, value, "Remove the device")
+                elif key == "class" and value and assigned is None and not self._policy.allows("gpus", "all"):
+                    yield self._at("gpus", where, value, "Set gpu_assignment")
         if not self._policy.restricts("gpus") or "gpu_assignment" not in config:
             return
-        for entry in gpus(self._subject.fleet, self._container.ctid) or ():
+        for entry in assigned or ():
             if not self._policy.allows("gpus", str(entry)):
                 yield self._at("gpus", ("gpu_assignment",), config["gpu_assignment"], "Assign one of these")
                 return

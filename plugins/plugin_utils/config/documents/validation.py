@@ -14,6 +14,7 @@ from typing import Any
 
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.checks import (
     clone_checks,
+    device_checks,
     download_checks,
     firewall_checks,
     gpu_checks,
@@ -64,6 +65,7 @@ from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.schema.s
 ALL_CHECKS = (
     *CHECKS,
     *clone_checks.CHECKS,
+    *device_checks.CHECKS,
     *download_checks.CHECKS,
     *firewall_checks.CHECKS,
     *gpu_checks.CHECKS,

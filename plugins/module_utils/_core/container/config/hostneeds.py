@@ -11,34 +11,63 @@ description with what its driver tells, in the one call that observes it anyway.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ...gpu import devices, vendors
 from ...gpu.vendor import Vendor
-from ...pve import properties, rawlines
+from ...pve import forms, passthrough, properties, rawlines
 from ...pve.conffile import ConfFile
+from ...pve.passthrough import Device
 from .. import digest
+from ..desired import Desired
 from ..model import Wanted
 from ..refusal import Code, Refusal
 from ..registry import table
-from ..registry.option import has_reached
+from ..registry.device_rows import WantedDevice
 from ..registry.wanted_options import WantedOption
 
 SOURCE = "gpu_assignment"
+OWN = "devices"
+FEATURES = "features"
 WAY = "gpu_passthrough"
+OWN_WAY = "device_passthrough"
 SLOTS = 256  # dev0 to dev255
 
 
-def has_devices(version: str) -> bool:
-    """Whether containers of this Proxmox VE have devN. What can't be read counts as new: it refuses what it has not."""
-    return has_reached(version, table.row("dev").since)
+@dataclass(frozen=True)
+class Node:
+    """A path of the node: whether it is a block device, and its (major, minor); None for what is no device."""
+
+    number: tuple[int, int] | None
+    block: bool = False
+
+
+def since(value: Mapping[str, str]) -> tuple[int, int]:
+    """The first Proxmox VE that has a ``devN`` with these parts."""
+    newer = value.get(passthrough.DENY_WRITE, "0") == "1"
+    return passthrough.DENY_WRITE_SINCE if newer else table.row("dev").since
+
+
+def paths(wanted: Wanted) -> set[str]:
+    """The device nodes that `devices` names: what must be looked up on the node."""
+    own = {device.path for device in wanted.desired.devices if device.path}
+    return own | (paths(wanted.source) if wanted.source is not None else set())
+
+
+def place_of(desired: Desired, path: str) -> tuple[str | int, ...]:
+    """The place in the configuration of what asks for a device."""
+    for device in desired.devices:
+        if device.path and forms.path(device.path) == forms.path(path):
+            return (OWN, device.index, "path")
+    return (SOURCE,)
 
 
 def classes(wanted: Wanted) -> set[str]:
-    """The classes of devices that the container's features need, those of its clone sources too."""
+    """The classes of devices that the container needs: its own, those of its features and of its clone sources."""
     own = ((feature.get("container") or {}).get("devices") or () for feature in wanted.features)
-    return {*wanted.classes, *(name for names in own for name in names)}
+    named = (device.gpus for device in wanted.desired.devices if device.gpus)
+    return {*wanted.classes, *named, *(name for names in own for name in names)}
 
 
 def looks(wanted: Wanted) -> bool:
@@ -47,30 +76,89 @@ def looks(wanted: Wanted) -> bool:
     return bool(_vendors(wanted)) or facts or (wanted.source is not None and looks(wanted.source))
 
 
-def complete(wanted: Wanted, *nodes: devices.Gpus) -> Wanted:
-    """The container with the devices of its assignment, and with digests that count the node's facts.
+def complete(wanted: Wanted, *nodes: devices.Gpus, there: Mapping[str, Node] | None = None) -> Wanted:
+    """The container with its devices, and with digests that count the node's facts.
 
     ``nodes`` are the node's GPUs, those of each vendor for itself. One that is left out has no driver there.
+    ``there`` are those of `paths` that the node has; None where nobody has looked.
     """
-    source = complete(wanted.source, *nodes) if wanted.source is not None else None
+    source = complete(wanted.source, *nodes, there=there) if wanted.source is not None else None
     features, changed = _features(wanted.features, {gpus.vendor.driver_fact: gpus.version for gpus in nodes})
     application = wanted.application
     if application and changed:
         application = _above(application, changed)
     completed = replace(wanted, source=source, features=features, application=application)
     needed = classes(wanted)
+    error = _missing(wanted, there)
     # A device that a manifest names by its path: PVE itself says so when it is missing.
-    named = tuple(devices.Device(path, mode="") for path in sorted(needed) if path.startswith("/"))
-    needed_vendors = _vendors(wanted)
-    if not needed_vendors:
-        return replace(completed, devices=named or None)
-    there = {gpus.vendor.device_class: gpus for gpus in nodes}
-    needed_gpus = [there.get(vendor.device_class, devices.Gpus(vendor=vendor)) for vendor in needed_vendors]
+    named = [Device(path, key=FEATURES) for path in sorted(needed) if path.startswith("/")]
+    known = {gpus.vendor.device_class: gpus for gpus in nodes}
+    needed_gpus = [known.get(vendor.device_class, devices.Gpus(vendor=vendor)) for vendor in _vendors(wanted)]
+    found: list[Device] = []
     try:
-        found = devices.devices_of_vendors(needed_gpus, wanted.assignment, needed)
-    except devices.GpuError as error:
-        return replace(completed, device_error=Refusal(Code.DEVICE_MISSING, error.got, error.remedy, SOURCE))
-    return replace(completed, devices=(*named, *found))
+        found = devices.devices_of_vendors(needed_gpus, wanted.assignment, needed) if needed_gpus else []
+    except devices.GpuError as missing:
+        error = error or Refusal(Code.DEVICE_MISSING, missing.got, missing.remedy, SOURCE)
+    if error is not None:
+        return replace(completed, device_error=error)
+    own = _own(wanted, there or {})
+    every = {device.path: device for device in (*named, *(_as_asked(device, wanted) for device in found), *own)}
+    cards = (gpus.vendor.card_path(gpu.minor) for gpus in needed_gpus for gpu in gpus.gpus)
+    none = () if needed_gpus else None
+    return replace(
+        completed,
+        devices=tuple(every.values()) or none,
+        spare=tuple(sorted(path for path in cards if path not in every)),
+    )
+
+
+def _missing(wanted: Wanted, there: Mapping[str, Node] | None) -> Refusal | None:
+    """Names the devices of `devices` that the node does not have, all at once."""
+    if there is None:
+        return None
+    own = [(device.index, device.path) for device in wanted.desired.devices if device.path]
+    absent = [(index, path) for index, path in own if path not in there]
+    other = [(index, path) for index, path in own if path in there and there[path].number is None]
+    if absent:
+        got = f"{_devices([path for _index, path in absent])} not exist on node {wanted.node}"
+        remedy = "load the kernel module or connect the hardware that makes it, or remove the entry"
+        return Refusal(Code.DEVICE_MISSING, got, remedy, f"{OWN}/{absent[0][0]}/path")
+    if other:
+        got = f"{', '.join(path for _index, path in other)} of node {wanted.node} is not a device"
+        remedy = "write the path of a device node; folders belong in mount_points"
+        return Refusal(Code.DEVICE_MISSING, got, remedy, f"{OWN}/{other[0][0]}/path")
+    return None
+
+
+def _devices(names: list[str]) -> str:
+    return f"device {names[0]} does" if len(names) == 1 else f"devices {', '.join(names)} do"
+
+
+def _own(wanted: Wanted, there: Mapping[str, Node]) -> tuple[Device, ...]:
+    """The devices that the configuration names by their paths, as the node has them."""
+    found: dict[str, Device] = {}
+    for asked in wanted.desired.devices:
+        if asked.path:
+            node = there.get(asked.path, Node(None))
+            device = Device(asked.path, number=node.number, block=node.block, key=OWN)
+            found[asked.path] = _with_access(device, asked)
+    return tuple(found.values())
+
+
+def _as_asked(device: Device, wanted: Wanted) -> Device:
+    """A device of the GPUs with what `devices` says of its vendor's class, or of every vendor's."""
+    own = (asked for asked in wanted.desired.devices if asked.gpus in (device.gpus, vendors.ANY))
+    return next((_with_access(device, asked) for asked in own), device)
+
+
+def _with_access(device: Device, asked: WantedDevice) -> Device:
+    return replace(
+        device,
+        mode=asked.mode or device.mode,
+        uid=asked.uid,
+        gid=asked.gid,
+        deny_write=bool(asked.deny_write),
+    )
 
 
 def desired_devices(wanted: Wanted, conf: ConfFile) -> dict[str, WantedOption]:
@@ -86,22 +174,21 @@ def desired_devices(wanted: Wanted, conf: ConfFile) -> dict[str, WantedOption]:
         if _by_lines(wanted, device):
             continue
         key = slots.get(device.path) or next(_free(taken, set(result)))
-        result[key] = WantedOption(key, SOURCE, parts=devices.passthrough(device))
+        result[key] = WantedOption(key, device.key, parts=passthrough.parts(device), without=_off(device))
     return result
 
 
 def not_assigned(wanted: Wanted, actual: Mapping[str, str], options: Mapping[str, Any]) -> list[str]:
     """The ``devN`` of GPUs that the container's assignment doesn't name. Other devices are foreign and stay."""
-    needed = _vendors(wanted)
-    if wanted.devices is None or not needed:
+    if wanted.devices is None or not _vendors(wanted):
         return []
     # What an assignment decides on, whoever passed it on: a clone has its source's devices (PVE facts, 'Clones').
-    return [key for key, path in _there(actual) if key not in options and _is_assigned(path, needed)]
+    return [key for key, path in _there(actual) if key not in options and _is_assigned(path, wanted)]
 
 
 def wanted_lines(wanted: Wanted) -> list[rawlines.Line]:
     """The raw lines of the container: those that its configuration has, and those of its GPUs, each once."""
-    own = (devices.raw_lines(device) for device in wanted.devices or () if _by_lines(wanted, device))
+    own = (passthrough.lines(device) for device in wanted.devices or () if _by_lines(wanted, device))
     return list(dict.fromkeys([*wanted.desired.lines, *(line for lines in own for line in lines)]))
 
 
@@ -113,22 +200,24 @@ def lines_not_assigned(wanted: Wanted, there: Iterable[rawlines.Line]) -> list[r
     kept = set(wanted_lines(wanted))
     # By devN a card that is assigned needs no line of its own, and one that stays does no harm.
     assigned = {device.path for device in wanted.devices}
-    return [line for line in there if line not in kept and _is_of_a_card(line, assigned, needed)]
+    return [line for line in there if line not in kept and _is_of_a_card(line, assigned, wanted)]
 
 
-def _is_of_a_card(line: rawlines.Line, assigned: set[str], needed: Iterable[Vendor]) -> bool:
+def _is_of_a_card(line: rawlines.Line, assigned: set[str], wanted: Wanted) -> bool:
     key, value = line
     if key == "lxc.mount.entry":
         path = value.partition(" ")[0]
-        return _is_assigned(path, needed) and path not in assigned
+        return _is_assigned(path, wanted) and path not in assigned
     if key != "lxc.cgroup2.devices.allow":
         return False
-    allowed = [path for path in (vendor.permitted(value) for vendor in needed) if path is not None]
+    found = [(vendor, vendor.permitted(value)) for vendor in _vendors(wanted)]
+    allowed = [path for vendor, path in found if path is not None and (vendor.own_names or path in wanted.spare)]
     return bool(allowed) and not assigned.intersection(allowed)
 
 
-def _is_assigned(path: str, needed: Iterable[Vendor]) -> bool:
-    return any(vendor.is_assigned(path) for vendor in needed)
+def _is_assigned(path: str, wanted: Wanted) -> bool:
+    """Whether the assignment decides on a device: by its name, or where several vendors share names by the node."""
+    return path in wanted.spare or any(vendor.own_names and vendor.is_assigned(path) for vendor in _vendors(wanted))
 
 
 def _vendors(wanted: Wanted) -> tuple[Vendor, ...]:
@@ -139,14 +228,28 @@ def _vendors(wanted: Wanted) -> tuple[Vendor, ...]:
 def source_of(wanted: Wanted, lines: Iterable[rawlines.Line]) -> str:
     """The key of the configuration that raw lines which come or go are there for."""
     own = set(wanted.desired.lines)
-    paths = [vendor.own_paths for vendor in vendors.VENDORS]
-    values = [value for key, value in lines if (key, value) not in own]
-    return WAY if any(path in value for path in paths for value in values) else "lxc_options"
+    others = [line for line in lines if line not in own]
+    for device in wanted.devices or ():
+        if device.key != FEATURES and not set(passthrough.lines(device)).isdisjoint(others):
+            return way_of(device.key)
+    names = [vendor.own_paths for vendor in vendors.VENDORS]
+    return WAY if any(name in value for name in names for _key, value in others) else "lxc_options"
 
 
-def _by_lines(wanted: Wanted, device: devices.Device) -> bool:
-    """Whether a device is one of the GPUs' and goes by raw lines. What a manifest names by a path is always a devN."""
-    return wanted.desired.gpus_by_lines and device.number is not None
+def way_of(key: str) -> str:
+    """The key that chooses between ``devN`` and raw lines, for the key that asks for a device."""
+    return OWN_WAY if key == OWN else WAY
+
+
+def _by_lines(wanted: Wanted, device: Device) -> bool:
+    """Whether a device goes by raw lines. What a manifest names by a path is always a devN."""
+    asked = wanted.desired.devices_by_lines if device.key == OWN else wanted.desired.gpus_by_lines
+    return asked and device.key != FEATURES and device.number is not None
+
+
+def _off(device: Device) -> frozenset[str]:
+    """The switches that an entry of `devices` keeps off."""
+    return frozenset({passthrough.DENY_WRITE}) if device.key == OWN and not device.deny_write else frozenset()
 
 
 def _features(

@@ -67,6 +67,7 @@ class Option:
         codec: both directions of the value; None where it depends on the node or on the record, too.
         asked_by: the key that stands for it, where the row has none.
         number: the number of the one option that the keys ask for.
+        many: whether the keys ask for options of any number.
         applies: when a change applies to a running container.
         privilege: the privilege that PVE asks for, on the container.
         root_only: what of a value only root@pam itself may set, in words; None for nothing.
@@ -87,6 +88,7 @@ class Option:
     codec: Codec | None = None
     asked_by: str = ""
     number: str = ""
+    many: bool = False
     applies: str = AT_RESTART
     privilege: str = "VM.Config.Options"
     root_only: Callable[[str], str | None] = lambda _value: None
@@ -104,6 +106,13 @@ class Option:
     def option(self) -> str:
         """The option that the keys ask for, with its number."""
         return self.name + self.number
+
+    def names_in(self, config: Mapping[str, str]) -> list[str]:
+        """The options of a container's config that the keys ask for, in the order of their numbers."""
+        if not self.many:
+            return [self.option] if self.option in config else []
+        found = (re.fullmatch(rf"{re.escape(self.name)}(\d+)", name) for name in config)
+        return [f"{self.name}{number}" for number in sorted(int(each.group(1)) for each in found if each)]
 
     @property
     def source(self) -> str:

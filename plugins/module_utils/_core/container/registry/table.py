@@ -13,7 +13,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from . import general_rows, network_rows, resource_rows, system_rows
+from . import device_rows, general_rows, network_rows, resource_rows, system_rows
 from .option import HOTPLUG, NEW_ONLY, VALUE, Option
 
 
@@ -40,16 +40,7 @@ TABLE = (
         whole=True,
     ),
     Option("unused", "a disk that is not mounted", applies=HOTPLUG, privilege="VM.Config.Disk", kept=True),
-    Option(
-        "dev",
-        "a device that a feature needs (`gpu_assignment`)",
-        applies=NEW_ONLY,
-        root_only=lambda value: f"the device {value.partition(',')[0]}",
-        root_words="every device",
-        since=(8, 2),
-        structured=True,
-        whole=True,
-    ),
+    *device_rows.ROWS,
 )
 _BY_NAME = {option.name: option for option in TABLE}
 _OTHER = Option("", "an option that no key asks for")
@@ -80,8 +71,10 @@ def unfit_texts() -> dict[str, re.Pattern[str]]:
 def from_pve(config: Mapping[str, str]) -> dict[str, Any]:
     """The piece of the JSON file that asks for what a container's config has; what no key can say is left out."""
     found: dict[str, Any] = {}
-    for option in TABLE:
-        if option.codec is not None and option.option in config:
-            for key, value in option.codec.from_pve(config[option.option]).items():
-                found[key] = {**found[key], **value} if isinstance(value, dict) and key in found else value
+    for option, codec in ((option, option.codec) for option in TABLE if option.codec is not None):
+        for name in option.names_in(config):
+            for key, value in codec.from_pve(config[name]).items():
+                if key in found and isinstance(value, dict):
+                    value = {**found[key], **value}
+                found[key] = [*found[key], *value] if key in found and isinstance(value, list) else value
     return found

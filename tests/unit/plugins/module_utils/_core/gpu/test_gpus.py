@@ -137,7 +137,7 @@ def test_mig_gives_the_capabilities_of_the_assigned_card_only() -> None:
         "/dev/nvidia-caps/nvidia-cap12",
         "/dev/nvidia-caps/nvidia-cap13",
     ]
-    assert [gpus.passthrough(device)["mode"] for device in found] == ["0666"] * 5 + ["0444"] * 2
+    assert [device.mode for device in found] == ["0666"] * 5 + ["0444"] * 2
 
 
 def test_capabilities_without_nodes_of_their_own() -> None:

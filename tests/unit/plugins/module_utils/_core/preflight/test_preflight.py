@@ -359,6 +359,21 @@ def test_a_later_option_needs_a_proxmox_that_has_it(params, asked, version, fine
         assert "9.1 or later" in finding.expected
 
 
+@pytest.mark.parametrize(("version", "fine"), [("8.1.10", False), ("8.2.2", False), ("8.3.1", False), ("8.4.1", True)])
+def test_a_device_that_is_only_read_needs_a_newer_proxmox(version, fine):
+    """The schema of 8.4 has deny-write. The finding names the entry, and the way that every version has."""
+    entry = {**DEVICE, "params": {"dev3": "/dev/sdb,deny-write=1"}}
+    own = {**BASE, "devices": [{"path": "/dev/fuse"}, {"path": "/dev/sdb", "deny_write": True}]}
+    one = {"ctid": 950, "config": own, "plan": {"steps": [{"entries": [entry]}]}}
+    findings = judge(one, version=version).findings
+    assert (findings == ()) == fine
+    if not fine:
+        assert findings[0].pointer == "/lxc_configs/950/devices/1/path"
+        assert "can't deny /dev/sdb writes (deny-write)" in findings[0].got
+        assert findings[0].expected == "Proxmox VE 8.4 or later"
+        assert '"device_passthrough": "raw"' in findings[0].remedy
+
+
 def test_what_the_hypervisors_play_makes_is_not_made_by_hand():
     """A run limited to containers comes before it: such as the store of models on a new node."""
     mounts = [{"host_path": "/srv/store", "container_path": "/srv/store", "read_only": True}]

@@ -12,6 +12,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.config import hostneeds
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.model import Wanted
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.gpu.devices import Gpu, Gpus
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.gpu.vendors import NVIDIA
@@ -78,3 +79,35 @@ def test_the_files_are_read_for_those_that_need_them_only(monkeypatch: pytest.Mo
     wanted = driver_files.complete(Wanted(951, "pve", {}, classes=(NVIDIA.device_class,)))
     assert "no NVIDIA driver loaded" in str(wanted.device_error)
     assert asked == ["/"]
+
+
+def test_the_devices_that_are_asked_for(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By their numbers; links are followed, as PVE does, and what is no device is told from what is missing."""
+    (root / "dev/serial").mkdir()
+    (root / "dev/serial/stick").symlink_to("../ttyUSB0")
+    for name in ("ttyUSB0", "sdb", "plain"):
+        (root / "dev" / name).touch()
+    kinds = {"ttyUSB0": (stat.S_IFCHR, 188, 0), "sdb": (stat.S_IFBLK, 8, 16)}
+    plain = os.stat
+
+    def device(path: str, **more: object) -> object:
+        kind = kinds.get(os.path.basename(os.path.realpath(path)))
+        return SimpleNamespace(st_mode=kind[0], st_rdev=os.makedev(*kind[1:])) if kind else plain(path, **more)
+
+    monkeypatch.setattr(driver_files.os, "stat", device)
+
+    def completed(*paths: str) -> Wanted:
+        config = {"devices": [{"path": path} for path in paths], "device_passthrough": "raw"}
+        return driver_files.complete(Wanted(950, "pve", config), str(root))
+
+    found = completed("/dev/serial/stick", "/dev/sdb")
+    assert [(device.path, device.number, device.block) for device in found.devices or ()] == [
+        ("/dev/serial/stick", (188, 0), False),
+        ("/dev/sdb", (8, 16), True),
+    ]
+    assert hostneeds.wanted_lines(found)[2] == ("lxc.cgroup2.devices.allow", "b 8:16 rw")
+    missing = str(completed("/dev/sdb", "/dev/none", "/dev/nor").device_error)
+    assert missing.startswith("devices/1/path: devices /dev/none, /dev/nor do not exist on node pve; load the kernel")
+    assert str(completed("/dev/plain").device_error).startswith(
+        "devices/0/path: /dev/plain of node pve is not a device"
+    )

@@ -389,7 +389,41 @@ MODELS = [
         "free",
     ),
 ]
-CROSS_FAULTS = [*CLONES, *NETWORK, *STORAGE, *GPUS, *DRIVERS, *MODELS]
+TUN = {"path": "/dev/net/tun"}
+DEVICES = [
+    several("a device without a path", {"950 devices": [{"gid": 5}]}, "/lxc_configs/950/devices/0", "Write", "one of"),
+    several(
+        "a path and a class", {"950 devices": [{**TUN, "class": "nvidia-gpu"}]}, "/lxc_configs/950/devices/0", "Write"
+    ),
+    several(
+        "a device twice",
+        {"950 devices": [TUN, {**TUN, "gid": 5}]},
+        "/lxc_configs/950/devices/1/path",
+        "Remove one",
+        "each device once",
+    ),
+    several(
+        "a class of no vendor",
+        {"950 devices": [{"class": "other-gpu"}]},
+        "/lxc_configs/950/devices/0/class",
+        "Write one of these",
+        "nvidia-gpu",
+    ),
+    several(
+        "a class beside no GPU",
+        {"950 devices": [{"class": "nvidia-gpu"}], "950 gpu_assignment": "none"},
+        "/lxc_configs/950/devices/0/class",
+        "Assign GPUs",
+    ),
+    several(
+        "an owner beside raw lines",
+        {"950 devices": [{**TUN, "gid": 5}], "950 device_passthrough": "raw"},
+        "/lxc_configs/950/devices/0/gid",
+        '"device_passthrough": "dev"',
+        "no gid beside device_passthrough raw",
+    ),
+]
+CROSS_FAULTS = [*CLONES, *NETWORK, *STORAGE, *GPUS, *DRIVERS, *MODELS, *DEVICES]
 
 FINE: dict[str, dict[str, Any]] = {
     "a container to be removed makes room": {

@@ -65,7 +65,7 @@ NO_SECRETS = {
         ("pve", "acls", "token"),
         ("users", "sudo_nopasswd"),
     },
-    "phoenix_lxc_configs": {("gpu_passthrough",)},
+    "phoenix_lxc_configs": {("gpu_passthrough",), ("device_passthrough",)},
 }
 
 

@@ -49,6 +49,7 @@ from ansible_collections.phoenix.hypervisor.tests.unit.plugins.plugin_utils.conf
 SCHEMA = load_schema("phoenix_lxc_configs")
 DISK = {"name": "data", "pool": "fast", "size_gb": 8, "mount_point": "/data"}
 BIND = {"host_path": "/srv/a", "container_path": "/a"}
+TUN = {"path": "/dev/net/tun"}
 HEALTH = {"command": "true"}
 NET = {"bridge": "vmbr0", "ip": "dhcp"}
 RULE = {"type": "in", "action": "ACCEPT", "proto": "tcp", "dport": "8000", "log": "info"}
@@ -62,6 +63,7 @@ NODE = devices.Gpus(
     {"nvidia-uvm": 511},
     {**DEVICES, "/dev/nvidia0": (195, 0), "/dev/nvidia1": (195, 1)},
 )
+THERE = {"/dev/net/tun": hostneeds.Node((10, 200)), "/dev/fuse": hostneeds.Node((10, 229))}
 FROM_900 = {"template": None, "clone_from_ctid": "900"}
 
 PLAN: dict[str, tuple[dict[str, Any], Any]] = {
@@ -120,6 +122,14 @@ PLAN: dict[str, tuple[dict[str, Any], Any]] = {
     "nameserver": ({"network_config": NET}, "192.0.2.1"),
     "enable_lifecycle_snapshots": ({"pct_options": ["nesting=1"]}, True),
     "gpu_passthrough": (GPU, "raw"),
+    "device_passthrough": ({"devices": [TUN]}, "raw"),
+    "devices": ({}, [TUN]),
+    "devices[].path": ({"devices": [TUN]}, "/dev/fuse"),
+    "devices[].class": ({"devices": [TUN], "gpu_assignment": "0"}, "nvidia-gpu"),
+    "devices[].mode": ({"devices": [TUN]}, "0600"),
+    "devices[].uid": ({"devices": [TUN]}, 5),
+    "devices[].gid": ({"devices": [TUN]}, 5),
+    "devices[].deny_write": ({"devices": [TUN]}, True),
     "pct_options": ({}, ["keyctl=1"]),
     "lxc_options": ({}, ["lxc.cap.drop: mknod"]),
     "mount_points": ({}, [BIND]),
@@ -268,7 +278,7 @@ def plan_of(config: dict[str, Any], folder: Path, running: bool) -> dict[str, An
         classes=tuple(options["classes"]),
         assignment=options["assignment"],
     )
-    wanted = hostneeds.complete(wanted, NODE)
+    wanted = hostneeds.complete(wanted, NODE, there=THERE)
     if not running:
         return planner.plan(wanted, Observation(950, source=source), Record()).as_dict()
     head = {
@@ -382,7 +392,7 @@ def settled_at(config: dict[str, Any], folder: Path) -> tuple[Wanted, Observatio
         classes=tuple(options["classes"]),
         assignment=options["assignment"],
     )
-    wanted = hostneeds.complete(seen_from_here, NODE)
+    wanted = hostneeds.complete(seen_from_here, NODE, there=THERE)
     head = creation.created_config(
         wanted, {"rootfs": "local:900/a.raw,size=8G"} if "clone_from_ctid" in config else None
     )

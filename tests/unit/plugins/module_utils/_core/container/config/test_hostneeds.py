@@ -13,7 +13,7 @@ import pytest
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container import digest
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.config import hostneeds
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.config.changes import Changes
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.config.compare import Comparison
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.config.compare import RAW, Comparison
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.model import (
     Observation,
     Record,
@@ -194,3 +194,54 @@ def test_the_step_names_the_key_that_is_behind_it(lines: list[str]) -> None:
     want = wanted(lxc_options=lines, **({} if lines else {"gpu_passthrough": "raw"}))
     add, remove = raw(want, [])
     assert hostneeds.source_of(want, [*add, *remove]) == ("lxc_options" if lines else "gpu_passthrough")
+
+
+def test_devices_and_gpus_share_the_slots() -> None:
+    """What `devices` says of the path of a GPU's node holds; by a class it holds for all nodes of the assignment."""
+    own = [{"path": "/dev/net/tun"}, {"path": "/dev/nvidia0", "mode": "0660", "gid": 44}]
+    want = wanted("0", devices=own)
+    changes = write(want, {"dev0": "/dev/fuse", "dev2": "/dev/net/tun,uid=3"})
+    assert dict(changes.set) == {
+        "dev1": "/dev/nvidia0,gid=44,mode=0660",
+        "dev3": "/dev/nvidiactl,mode=0666",
+        "dev4": "/dev/nvidia-uvm,mode=0666",
+        "dev5": "/dev/nvidia-uvm-tools,mode=0666",
+    }
+    assert changes.reasons["dev1"].endswith("(devices)")
+    assert changes.reasons["dev3"].endswith("(gpu_assignment)")
+    by_class = hostneeds.complete(
+        Wanted(950, "pve", {"devices": [{"class": "nvidia-gpu", "mode": "0660", "gid": 44}]}, assignment="1"), NODE
+    )
+    assert set(write(by_class, {}).set.values()) == {f"{path},gid=44,mode=0660" for path in ("/dev/nvidia1", *COMMON)}
+    assert hostneeds.looks(by_class)
+
+
+def test_a_device_of_a_gpu_that_is_named_stays_whatever_is_assigned() -> None:
+    changes = write(wanted("0", devices=[{"path": "/dev/nvidia1"}]), {"dev0": "/dev/nvidia1"})
+    assert "dev0" not in changes.delete
+
+
+def test_writes_are_allowed_again() -> None:
+    """False over a switch that somebody set by hand takes it away, and is written to no version that lacks it."""
+    want = hostneeds.complete(Wanted(950, "pve", {"devices": [{"path": "/dev/sdb", "deny_write": False}]}))
+    assert write(want, {}).set == {"dev0": "/dev/sdb"}
+    assert write(want, {"dev0": "/dev/sdb,deny-write=1,gid=6"}).set == {"dev0": "/dev/sdb,gid=6"}
+
+
+def test_raw_lines_of_a_device_follow_its_number() -> None:
+    """The number of a stick that was plugged in again is another: its lines are replaced."""
+    config = {"devices": [{"path": "/dev/ttyUSB0"}], "device_passthrough": "raw"}
+    first, second = (
+        hostneeds.complete(Wanted(950, "pve", config), there={"/dev/ttyUSB0": hostneeds.Node((188, minor))})
+        for minor in (0, 1)
+    )
+    lines = hostneeds.wanted_lines(first)
+    assert not hostneeds.desired_devices(first, ConfFile())
+    record = Record(applied={RAW: [list(line) for line in lines]})
+    foreign = ("lxc.cgroup2.devices.allow", "c 188:5 rw")
+    add, remove = Comparison(second, ConfFile(raw=(foreign, *lines)), record).lines
+    assert (add, remove) == (
+        [("lxc.cgroup2.devices.allow", "c 188:1 rw")],
+        [("lxc.cgroup2.devices.allow", "c 188:0 rw")],
+    )
+    assert hostneeds.source_of(second, add) == "device_passthrough"

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import yaml
 
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.config import hostneeds
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.model import (
     Observation,
     Plan,
@@ -20,13 +21,24 @@ from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container
     Wanted,
 )
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.plan import instance, planner
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.gpu.devices import Device
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.pve import fwfile, marker
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.pve.conffile import ConfFile, parse_conf
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.pve.passthrough import Device
 
 CTID = 950
 FILES = sorted(Path(__file__).with_name("cases").glob("*.yml"))
-TOP = {"about", "configuration", "features", "application", "gpu_devices", "options", "node", "earlier", "plan"}
+TOP = {
+    "about",
+    "configuration",
+    "features",
+    "application",
+    "gpu_devices",
+    "node_devices",
+    "options",
+    "node",
+    "earlier",
+    "plan",
+}
 NODE = {"config", "running", "made_by", "features", "application", "firewall", "source", "source_running", "storages"}
 PLAN = {"state", "ends", "steps", "refused", "waiting", "notes", "disrupts"}
 
@@ -37,7 +49,11 @@ def wanted(case: Mapping[str, Any], config: Mapping[str, Any]) -> Wanted:
     application = {"health": None, **case["application"]} if "application" in case else None
     devices = tuple(Device(path, "0666", tuple(number)) for path, number in case.get("gpu_devices", {}).items())
     options = {"devices": devices or None, **case.get("options", {})}
-    return Wanted(CTID, "pve", config, features, application, **options)
+    found = Wanted(CTID, "pve", config, features, application, **options)
+    if "node_devices" not in case:
+        return found
+    there = {path: hostneeds.Node(tuple(number)) for path, number in case["node_devices"].items()}
+    return hostneeds.complete(found, there=there)
 
 
 def ledger_of(case: Mapping[str, Any], node: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -1,0 +1,158 @@
+# Copyright (c) 2026, Phoenix Hypervisor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The options of a container's devices. Which `devN` has which device depends on the node: see hostneeds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ...pve import forms, properties
+from .codecs import Codec
+from .option import NEW_ONLY, Key, Option
+
+_PATH = r"^(?!.*(?:^|/)\.\.?(?:/|$))/dev(?:/[A-Za-z0-9_.:+@-]+)+$"
+_DISRUPTS = {"x-phoenix-disrupts": "restart"}
+
+DEVICES: dict[str, Any] = {
+    "type": "array",
+    "description": "Devices of the node that the container gets: device nodes, or GPUs of a vendor.",
+    "x-phoenix-effect": "devN, or raw lines",
+    "uniqueItems": True,
+    "items": {
+        "type": "object",
+        "description": "One device, or the GPUs of one vendor.",
+        "additionalProperties": False,
+        "properties": {
+            "path": {
+                "type": "string",
+                "description": "Path of the device node, on the node and in the container.",
+                "x-phoenix-effect": "path of devN",
+                **_DISRUPTS,
+                "pattern": _PATH,
+                "examples": ["/dev/net/tun"],
+                "x-phoenix-expected": "the path of a device below /dev, such as /dev/net/tun",
+            },
+            "class": {
+                "type": "string",
+                "description": "Word of a vendor for the container's GPUs, instead of a path.",
+                "x-phoenix-effect": "devN of the GPUs in gpu_assignment",
+                "x-phoenix-disrupts": "hot",
+                "pattern": "^[a-z][a-z0-9-]{0,40}$",
+                "x-phoenix-expected": "the word of a vendor's GPUs",
+            },
+            "mode": {
+                "type": "string",
+                "description": "Access mode in the container, octal. Absent: PVE's own, 0660; of GPUs their vendor's.",
+                "x-phoenix-effect": "mode of devN",
+                **_DISRUPTS,
+                "pattern": "^0[0-7]{3}$",
+                "examples": ["0660"],
+                "x-phoenix-expected": "four octal digits such as 0660",
+            },
+            "uid": {
+                "type": "integer",
+                "description": "Owner in the container, by number. Absent: its root.",
+                "x-phoenix-effect": "uid of devN",
+                **_DISRUPTS,
+                "minimum": 0,
+                "maximum": 4294967294,
+            },
+            "gid": {
+                "type": "integer",
+                "description": "Group in the container, by number, such as that of `render` there. Absent: its root's.",
+                "x-phoenix-effect": "gid of devN",
+                **_DISRUPTS,
+                "minimum": 0,
+                "maximum": 4294967294,
+            },
+            "deny_write": {
+                "type": "boolean",
+                "description": "Whether the container may only read the device. As `devN` it needs PVE 8.4.",
+                "x-phoenix-effect": "deny-write of devN",
+                **_DISRUPTS,
+            },
+        },
+        "x-phoenix-expected": "an object with either path or class",
+        "x-phoenix-remedy": 'Write {"path": "/dev/net/tun"}.',
+    },
+    "x-phoenix-expected": "a list of devices",
+}
+
+DEVICE_PASSTHROUGH: dict[str, Any] = {
+    "type": "string",
+    "description": "How devices with a `path` are passed on: `dev` by `devN`, which needs PVE 8.2; `raw` by raw lines, "
+    "without mode and owner.",
+    "x-phoenix-effect": "devN, or raw lines",
+    **_DISRUPTS,
+    "enum": ["dev", "raw"],
+    "default": "dev",
+    "x-phoenix-empty": "not set",
+}
+
+
+@dataclass(frozen=True)
+class WantedDevice:
+    """One entry of `devices`: a device node by its path, or the GPUs of a vendor by the word of their class.
+
+    ``index`` is its place in the list; of the rest None is what the entry does not say.
+    """
+
+    index: int
+    path: str | None = None
+    gpus: str | None = None
+    mode: str | None = None
+    uid: int | None = None
+    gid: int | None = None
+    deny_write: bool | None = None
+
+
+def wanted_devices(config: Mapping[str, Any]) -> tuple[WantedDevice, ...]:
+    """The entries of `devices`."""
+    entries = config.get("devices")
+    return tuple(
+        WantedDevice(
+            index,
+            item.get("path"),
+            item.get("class"),
+            item.get("mode"),
+            item.get("uid"),
+            item.get("gid"),
+            item.get("deny_write"),
+        )
+        for index, item in enumerate(entries if isinstance(entries, (list, tuple)) else ())
+        if isinstance(item, Mapping)
+    )
+
+
+def _from_pve(value: str) -> dict[str, Any]:
+    """The entry of `devices` that asks for a devN."""
+    parts = properties.parse(value, "path")
+    entry: dict[str, Any] = {name: parts[name] for name in ("path", "mode") if parts.get(name)}
+    entry.update({name: int(parts[name]) for name in ("uid", "gid") if parts.get(name, "").isdigit()})
+    if "deny-write" in parts:
+        entry["deny_write"] = forms.flag(parts["deny-write"]) == "1"
+    return {"devices": [entry]} if "path" in entry else {}
+
+
+ROWS = (
+    Option(
+        "dev",
+        "a device (`devices`), or one that a feature needs (`gpu_assignment`)",
+        (
+            Key("devices", DEVICES),
+            Key("device_passthrough", DEVICE_PASSTHROUGH),
+        ),
+        Codec(lambda _config, _needs: None, _from_pve),
+        many=True,
+        applies=NEW_ONLY,
+        root_only=lambda value: f"the device {value.partition(',')[0]}",
+        root_words="every device",
+        since=(8, 2),
+        structured=True,
+        whole=True,
+    ),
+)
