@@ -111,9 +111,11 @@ import os
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.config.growth import volumes
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.model import (
+    WANTED_OPTIONS,
     Observation,
     Plan,
     Record,
@@ -131,23 +133,11 @@ from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.store imp
 
 
 def wanted_from(item: dict[str, Any], node: str) -> Wanted:
-    """One element of ``containers`` as the planner's input."""
-    return Wanted(
-        ctid=int(item["ctid"]),
-        node=node,
-        config=item.get("config") or {},
-        features=tuple(item.get("features") or ()),
-        application=item.get("application"),
-        target=item.get("state") or "completed",
-        adopt=item.get("adopt") or "no",
-        source=wanted_from(item["source"], node) if item.get("source") else None,
-        clone_snapshot=item.get("clone_snapshot"),
-        inherited=tuple(item.get("inherited") or ()),
-        destroy_confirmed=int(item["ctid"]) in (item.get("confirm") or ()),
-        recreate=int(item["ctid"]) in (item.get("recreate") or ()),
-        classes=tuple(item.get("classes") or ()),
-        assignment=item.get("assignment"),
-    )
+    """One element of ``containers`` as the planner's input. Raises NodeError for what phoenix_lxc_state refuses."""
+    checked = ArgumentSpecValidator(WANTED_OPTIONS).validate(item)
+    if checked.error_messages:
+        raise NodeError(f"container {item.get('ctid')} of containers: {'; '.join(checked.error_messages)}")
+    return Wanted.from_options(checked.validated_parameters, node)
 
 
 class Planned:

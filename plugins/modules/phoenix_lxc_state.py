@@ -234,7 +234,7 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container import states
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.model import Wanted
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.model import WANTED_OPTIONS, Wanted
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.audit import Audit
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.container.executor import Executor
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.container.lease import Leases
@@ -250,19 +250,7 @@ from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.store imp
 def argument_spec() -> dict[str, Any]:
     """The module's options."""
     return {
-        "ctid": {"type": "int", "required": True},
-        "state": {"type": "str", "choices": list(states.TARGETS), "default": "completed"},
-        "config": {"type": "dict", "default": {}},
-        "features": {"type": "list", "elements": "dict", "default": []},
-        "application": {"type": "dict"},
-        "source": {"type": "dict"},
-        "clone_snapshot": {"type": "str"},
-        "inherited": {"type": "list", "elements": "str", "default": []},
-        "classes": {"type": "list", "elements": "str", "default": []},
-        "assignment": {"type": "str"},
-        "adopt": {"type": "str", "choices": ["no", "record", "reapply"], "default": "no"},
-        "confirm": {"type": "list", "elements": "int", "default": []},
-        "recreate": {"type": "list", "elements": "int", "default": []},
+        **WANTED_OPTIONS,
         "release": {"type": "bool", "default": False},
         "failed": {"type": "bool", "default": False},
         "lock_wait": {"type": "int", "default": 120},
@@ -271,42 +259,6 @@ def argument_spec() -> dict[str, Any]:
         "run": {"type": "dict", "default": {}},
         "dead_runs": {"type": "list", "elements": "str", "default": []},
     }
-
-
-def source_from(given: dict[str, Any], node: str) -> Wanted:
-    """A clone source that this run still must make, and its own source in turn."""
-    return Wanted(
-        ctid=int(given["ctid"]),
-        node=node,
-        config=given.get("config") or {},
-        features=tuple(given.get("features") or ()),
-        target=given.get("state") or "completed",
-        source=source_from(given["source"], node) if given.get("source") else None,
-        recreate=int(given["ctid"]) in (given.get("recreate") or ()),
-        classes=tuple(given.get("classes") or ()),
-        assignment=given.get("assignment"),
-    )
-
-
-def wanted_from(params: dict[str, Any], node: str) -> Wanted:
-    """The module's options as the planner's input."""
-    return Wanted(
-        ctid=params["ctid"],
-        node=node,
-        config=params["config"],
-        features=tuple(params["features"]),
-        application=params["application"],
-        target=params["state"],
-        adopt=params["adopt"],
-        destroy_confirmed=params["ctid"] in params["confirm"],
-        source=source_from(params["source"], node) if params["source"] else None,
-        clone_snapshot=params["clone_snapshot"],
-        inherited=tuple(params["inherited"]),
-        recreate=params["ctid"] in params["recreate"],
-        classes=tuple(params["classes"]),
-        assignment=params["assignment"],
-        run=str((params["run"] or {}).get("id", "manual")),
-    )
 
 
 def undo(module: AnsibleModule, wanted: Wanted, executor: Executor, leases: Leases, run: dict[str, Any]) -> Any:
@@ -333,8 +285,8 @@ def work(module: AnsibleModule) -> dict[str, Any]:
 def act(module: AnsibleModule) -> tuple[dict[str, Any], str | None]:
     """Lease, plan and act. Returns the result and why the plan was refused."""
     observer = Observer()
-    wanted = driver_files.complete(wanted_from(module.params, observer.node))
     run = module.params["run"] or {"id": "manual"}
+    wanted = driver_files.complete(Wanted.from_options({**module.params, "run": run}, observer.node))
     leases = Leases()
     audit = Audit(run["id"], quiet=module.check_mode)
     executor = Executor(

@@ -12,7 +12,7 @@ import os
 import stat
 from typing import Any
 
-from .._core.container import ledger, states
+from .._core.container import states
 from .._core.container.model import Record
 from .failure import NodeError
 
@@ -107,19 +107,6 @@ def lock_file(path: str, flags: int) -> int:
         raise StoreError(f"{path}: {error.strerror}") from None
 
 
-def _volumes(found: Any) -> dict[str, dict[str, str]]:
-    """What ties the names of volumes to PVE's; what is of another form is left out."""
-    given = found if isinstance(found, dict) else {}
-    fit = (known for known in given.values() if isinstance(known, dict))
-    whole = [known for known in fit if all(isinstance(value, str) for value in known.values())]
-    return {name: known for name, known in given.items() if known in whole}
-
-
-def _boots(found: Any) -> dict[str, str]:
-    """The interfaces without a DHCP client, each with the boot that it has none in."""
-    return {str(key): str(boot) for key, boot in found.items()} if isinstance(found, dict) else {}
-
-
 class Store:
     """State words and records of one node."""
 
@@ -166,33 +153,8 @@ class Store:
     def load(self, ctid: int) -> Record:
         """Everything the planner wants to know."""
         data = self.read_record(ctid)
-        applied = data.get("applied")
-        creating = data.get("creating")
-        recreating, origin, guarding = data.get("recreating"), data.get("origin"), data.get("guarding")
-        instance = data.get("instance")
-        cached = data.get("ledger")
-        try:
-            cached = ledger.parse(json.dumps(cached)) if cached else None
-        except ledger.LedgerError:
-            cached = None
-        return Record(
-            word=states.parse_word(read_private(self.state_path(ctid), 4096)),
-            ours=data.get("ours") is True,
-            applied=applied if isinstance(applied, dict) else {},
-            creating=creating if isinstance(creating, dict) else None,
-            ledger=cached,
-            identity_due=data.get("identity") == "due",
-            checked_boot=str(data["checked_boot"]) if data.get("checked_boot") else None,
-            assume_installed=data.get("assume_installed") is True,
-            raw_boot=str(data["raw_boot"]) if data.get("raw_boot") else None,
-            recreating=recreating if isinstance(recreating, dict) else None,
-            origin=origin if isinstance(origin, dict) and len(origin) == 1 else None,
-            guarding=guarding if isinstance(guarding, dict) else None,
-            volumes=_volumes(data.get("volumes")),
-            instance=instance if isinstance(instance, dict) else None,
-            written=self._written(ctid) if data else None,
-            dhcp=_boots(data.get("dhcp")),
-        )
+        word = states.parse_word(read_private(self.state_path(ctid), 4096))
+        return Record.from_json(data, word, self._written(ctid) if data else None)
 
     def _written(self, ctid: int) -> int | None:
         """When the record was written, in seconds since the epoch."""

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import functools
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,6 +16,8 @@ from ..pve.apicalls import Call, Kind, container_call
 from ..pve.conffile import ConfFile
 from ..pve.fwfile import Firewall
 from ..pve.passthrough import Device
+from . import ledger as ledgers
+from . import states
 from .desired import Desired, feature_needs, understand
 from .refusal import Refusal
 
@@ -24,6 +27,8 @@ HOT = "hot"
 RESTART = "restart"
 RECREATE = "recreate"
 IMPOSSIBLE = "impossible"
+
+DUE = "due"
 
 
 @dataclass(frozen=True)
@@ -224,6 +229,88 @@ class Record:
     replaced: str | None = None
     dhcp: Mapping[str, str] = field(default_factory=dict)
 
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any], word: str | None = None, written: int | None = None) -> Record:
+        """The record's file, with the state file's word. What is of another form than ours counts as not there."""
+        recreating, origin = _object(data.get("recreating")), _object(data.get("origin"))
+        return cls(
+            word=word,
+            ours=data.get("ours") is True,
+            applied=_object(data.get("applied")) or {},
+            creating=_object(data.get("creating")),
+            ledger=_cached(data.get("ledger")),
+            raw_boot=_text(data.get("raw_boot")),
+            identity_due=data.get("identity") == DUE,
+            assume_installed=data.get("assume_installed") is True,
+            checked_boot=_text(data.get("checked_boot")),
+            recreating=recreating,
+            origin=origin if origin and len(origin) == 1 else None,
+            guarding=_object(data.get("guarding")),
+            volumes=_tied(data.get("volumes")),
+            instance=_object(data.get("instance")),
+            written=written if data else None,
+            dhcp={str(key): str(boot) for key, boot in (_object(data.get("dhcp")) or {}).items()},
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """Every key of the record's file; None for one that the file doesn't have then."""
+        return {
+            "ours": self.ours or None,
+            "applied": dict(self.applied),
+            "creating": self.creating,
+            "ledger": self.ledger,
+            "raw_boot": self.raw_boot,
+            "identity": DUE if self.identity_due else None,
+            "assume_installed": self.assume_installed or None,
+            "checked_boot": self.checked_boot,
+            "recreating": self.recreating,
+            "origin": self.origin,
+            "guarding": self.guarding,
+            "volumes": dict(self.volumes) or None,
+            "instance": self.instance,
+            "dhcp": dict(self.dhcp) or None,
+        }
+
+
+def _object(value: Any) -> dict[str, Any] | None:
+    return value if isinstance(value, dict) else None
+
+
+def _text(value: Any) -> str | None:
+    return str(value) if value else None
+
+
+def _cached(value: Any) -> dict[str, Any] | None:
+    """The ledger as an earlier run saw it: from a guest, so it is read as the one inside is."""
+    try:
+        return ledgers.parse(json.dumps(value)) if value else None
+    except ledgers.LedgerError:
+        return None
+
+
+def _tied(value: Any) -> dict[str, dict[str, str]]:
+    """What ties the names of volumes to PVE's; what is of another form is left out."""
+    fit = {name: known for name, known in (_object(value) or {}).items() if isinstance(known, dict)}
+    return {name: known for name, known in fit.items() if all(isinstance(text, str) for text in known.values())}
+
+
+# The options of the modules that describe a wanted container, in the form of Ansible's argument_spec.
+WANTED_OPTIONS: Mapping[str, Mapping[str, Any]] = {
+    "ctid": {"type": "int", "required": True},
+    "state": {"type": "str", "choices": list(states.TARGETS), "default": states.COMPLETED},
+    "config": {"type": "dict", "default": {}},
+    "features": {"type": "list", "elements": "dict", "default": []},
+    "application": {"type": "dict"},
+    "source": {"type": "dict"},
+    "clone_snapshot": {"type": "str"},
+    "inherited": {"type": "list", "elements": "str", "default": []},
+    "classes": {"type": "list", "elements": "str", "default": []},
+    "assignment": {"type": "str"},
+    "adopt": {"type": "str", "choices": ["no", "record", "reapply"], "default": "no"},
+    "confirm": {"type": "list", "elements": "int", "default": []},
+    "recreate": {"type": "list", "elements": "int", "default": []},
+}
+
 
 @dataclass(frozen=True)
 class Wanted:
@@ -256,6 +343,28 @@ class Wanted:
     device_error: Refusal | None = None
     spare: tuple[str, ...] = ()
     guarded: bool = True
+
+    @classmethod
+    def from_options(cls, given: Mapping[str, Any], node: str) -> Wanted:
+        """A container and its clone sources, from WANTED_OPTIONS and ``run``, who asks for it."""
+        ctid = int(given["ctid"])
+        return cls(
+            ctid=ctid,
+            node=node,
+            config=given.get("config") or {},
+            features=tuple(given.get("features") or ()),
+            application=given.get("application"),
+            target=given.get("state") or states.COMPLETED,
+            adopt=given.get("adopt") or "no",
+            destroy_confirmed=ctid in (given.get("confirm") or ()),
+            source=cls.from_options(given["source"], node) if given.get("source") else None,
+            clone_snapshot=given.get("clone_snapshot"),
+            inherited=tuple(given.get("inherited") or ()),
+            recreate=ctid in (given.get("recreate") or ()),
+            run=str((given.get("run") or {}).get("id") or ""),
+            classes=tuple(given.get("classes") or ()),
+            assignment=given.get("assignment"),
+        )
 
     @functools.cached_property
     def desired(self) -> Desired:

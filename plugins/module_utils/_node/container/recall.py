@@ -95,7 +95,7 @@ class Recall:
         known = wayback.remembered(record)
         self._guard()
         self._store.write_word(wanted.ctid, states.COMPLETED)
-        values = {**wayback.values_of(known), "guarding": known.guarding, "raw_boot": None, "checked_boot": None}
+        values = {**wayback.values_of(known), "guarding": known.guarding}
         self._store.update_record(wanted.ctid, **values)
 
     def newest_rollback(self, ctid: int) -> dict[str, Any]:

@@ -37,8 +37,7 @@ def step(wanted: Wanted, record: Record) -> Step:
     begin = Entry("node", "record", {"guarding": guard.BACK})
     back = on_container(Kind.ROLLBACK, wanted.node, wanted.ctid, {"start": 1}, guard.SNAPSHOT)
     word = Entry("node", "state", {"word": known.word})
-    values = {**values_of(known), "raw_boot": None, "checked_boot": None}
-    restored = Entry("node", "record", {**values, "guarding": guard.RESTORED})
+    restored = Entry("node", "record", {**values_of(known), "guarding": guard.RESTORED})
     drop = on_container(Kind.SNAPSHOT_DELETE, wanted.node, wanted.ctid, snapshot=guard.SNAPSHOT)
     done = Entry("node", "record", {"guarding": None})
     reason = "guard: rollback; the change has failed"
@@ -69,7 +68,8 @@ def _kept(applied: Mapping[str, Any]) -> dict[str, Any]:
 
 def values_of(known: Record) -> dict[str, Any]:
     """What a rollback writes into the record."""
-    return {"applied": known.applied, "ledger": known.ledger, "volumes": dict(known.volumes) or None}
+    data = known.to_json()
+    return {key: data[key] for key in ("applied", "ledger", "volumes", "raw_boot", "checked_boot")}
 
 
 def after(seen: Observation, record: Record) -> tuple[Observation, Record]:

@@ -13,6 +13,24 @@ from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container
 # Fields of a Record that are not in its file: they come from the state file, the file's time and the planner.
 _ELSEWHERE = {"word", "written", "replaced"}
 _NAMES = {"identity_due": "identity"}  # in the file under another name
+FULL = Record(
+    word="completed",
+    ours=True,
+    applied={"memory": "512", "mp0": {"mp": "/d"}},
+    creating={"run": "r", "at": 1},
+    ledger={"version": 1, "features": {}, "application": None},
+    raw_boot="b1",
+    identity_due=True,
+    assume_installed=True,
+    checked_boot="b2",
+    recreating={"stage": "done", "run": "r"},
+    origin={"template": "t"},
+    guarding={"stage": "open"},
+    volumes={"d": {"slot": "mp0", "mp": "/d"}},
+    instance={"id": "i"},
+    written=5,
+    dhcp={"net0": "b1"},
+)
 
 
 def test_each_field_of_the_record_is_kept_or_dropped_by_decision():
@@ -20,3 +38,20 @@ def test_each_field_of_the_record_is_kept_or_dropped_by_decision():
     names = {_NAMES.get(item.name, item.name) for item in fields(Record)} - _ELSEWHERE
     assert names == {*recreate.FORGOTTEN, *recreate.KEPT}
     assert not {*recreate.FORGOTTEN} & {*recreate.KEPT}
+
+
+def test_each_field_of_the_record_comes_back_from_its_file():
+    empty = {item.name for item in fields(Record) if getattr(FULL, item.name) == getattr(Record(), item.name)}
+    assert empty == {"replaced"}
+    data = FULL.to_json()
+    assert data.keys() == {*recreate.FORGOTTEN, *recreate.KEPT}
+    assert Record.from_json(data, "completed", 5) == FULL
+    left = {key: value for key, value in Record().to_json().items() if value is not None}
+    assert left == {"applied": {}}
+    assert Record.from_json(left) == Record()
+
+
+def test_what_is_of_another_form_in_the_file_is_not_there():
+    odd = {key: ["x"] for key in FULL.to_json()}
+    found = Record.from_json({**odd, "volumes": {"d": {"slot": 1}, "e": 2}, "raw_boot": 0, "checked_boot": ""})
+    assert found == Record()
