@@ -12,6 +12,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+import pytest
 from fault_node import wanted
 from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
@@ -228,12 +229,13 @@ def test_a_unit_has_the_lines_that_it_is_to_have_and_its_words_are_the_arguments
     assert systemd_words(command)[4:] == args
 
 
+@pytest.mark.parametrize("role", ["ollama", "vllm"])
 @FUZZ
 @given(st.dictionaries(st.from_regex(r"\A[A-Z_][A-Z0-9_]{0,9}\Z"), TEXT, max_size=3))
-def test_an_environment_file_gives_each_variable_its_value_and_no_other(variables: dict[str, str]) -> None:
+def test_an_environment_file_gives_each_variable_its_value_and_no_other(role: str, variables: dict[str, str]) -> None:
     """Read as systemd reads it: in double quotes a backslash stands before what it protects."""
     count("environment files")
-    made = template("vllm/templates/environment.j2").render(__vllm_service_variables=variables)
+    made = template(f"{role}/templates/environment.j2").render({f"__{role}_service_variables": variables})
     pattern = re.compile(r'([A-Z_][A-Z0-9_]*)="((?:[^"\\]|\\[\s\S])*)"\n')
     found, position = {}, 0
     while position < len(made):
