@@ -224,12 +224,14 @@ def environment_of(params: Mapping[str, Any]) -> dict[str, str]:
 
 def own_address() -> str:
     """The address towards the outside, for containers with DHCP. No packet is sent; empty without a route."""
-    try:
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-            probe.connect(("192.0.2.1", 9))
-            return probe.getsockname()[0]
-    except OSError:
-        return ""
+    for family, outside in ((socket.AF_INET, "192.0.2.1"), (socket.AF_INET6, "2001:db8::1")):
+        try:
+            with socket.socket(family, socket.SOCK_DGRAM) as probe:
+                probe.connect((outside, 9))
+                return str(probe.getsockname()[0])
+        except OSError:
+            continue
+    return ""
 
 
 def shown_name(params: Mapping[str, Any]) -> str:

@@ -75,7 +75,7 @@ containers:
       description: The name in its configuration, for a container given with it.
       type: str
     address:
-      description: Its first IPv4 address.
+      description: Its first IPv4 address; the first IPv6 address where it has none.
       type: str
     features:
       description: The features that its ledger has as applied.

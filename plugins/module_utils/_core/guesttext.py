@@ -62,6 +62,17 @@ def ipv4(text: str) -> str | None:
     return str(address)
 
 
+def ipv6(text: str) -> str | None:
+    """Return the same for IPv6."""
+    try:
+        address = ipaddress.IPv6Address(text)
+    except ValueError:
+        return None
+    if address.is_loopback or address.is_link_local or address.is_multicast or address.is_unspecified:
+        return None
+    return str(address)
+
+
 def addresses(words: Iterable[str]) -> list[str]:
     """Return those words that are IP addresses, in their canonical form, without repetition."""
     found: dict[str, None] = {}

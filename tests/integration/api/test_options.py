@@ -130,7 +130,7 @@ def findings_of(node, asked):
     plan = node.apply(asked, check=True).first.as_dict()
     items = [demands.candidate_from({"ctid": 950, "config": asked.config, "plan": plan})]
     found = judgement.judge(items, node.gatherer().gather(items)).findings
-    return [finding for finding in found if finding.path[2:] in [(key,) for key in ALL]]
+    return [finding for finding in found if finding.path[2:] in [*((key,) for key in ALL), ("networks", 1)]]
 
 
 @pytest.mark.parametrize(
@@ -168,3 +168,66 @@ def test_a_pending_environment_is_known(node, version):
     made = settled(node, wanted(env={"A": "b", "C": "d"}))
     assert [params for _method, _path, params in made] == [{"env": "A=b\0C=d"}]
     assert node.apply(wanted(env={"A": "b", "C": "d"})).last.waiting == ("env",)
+
+
+NET = {"name": "eth0", "bridge": "vmbr0", "ip": "dhcp"}
+LAN = {"name": "lan1", "bridge": "vmbr1", "ip": "10.1.0.50/24"}
+WIDE = {"name": "lan2", "bridge": "vmbr9", "ip6": "2001:db8::50/64", "gw6": "fe80::1", "tag": 30, "trunks": [40, 41]}
+WIDE = {**WIDE, "mtu": 1400, "rate": 12.5, "link_down": True, "firewall": True, "mac_address": "BC:24:11:00:00:0A"}
+
+
+def cards(node):
+    """The interfaces of the container, without the MAC addresses that PVE drew."""
+    found = dict(line.split(": ", 1) for line in node.conf(950).splitlines() if line.startswith("net"))
+    return {key: value.partition("hwaddr=")[0] + value.partition("hwaddr=")[2][18:] for key, value in found.items()}
+
+
+def test_any_number_of_interfaces_comes_changes_and_goes(node):
+    settled(node, wanted(network_config=NET, networks=[LAN, WIDE]))
+    assert set(cards(node)) == {"net0", "net1", "net2"}
+    wide = "name=lan2,bridge=vmbr9,firewall=1,gw6=fe80::1,ip6=2001:db8::50/64,link_down=1,mtu=1400,rate=12.5,tag=30,"
+    assert cards(node)["net2"] == wide + "trunks=40;41,type=veth"
+    before = node.conf(950)
+    made = settled(node, wanted(network_config=NET, networks=[WIDE, LAN]))
+    assert made == []
+    assert node.conf(950) == before
+    made = settled(node, wanted(network_config=NET, networks=[WIDE, {**LAN, "name": "lan9"}]))
+    assert [sorted(params) for _method, _path, params in made] == [["delete", "net3"]]
+    settled(node, wanted(network_config={**NET, "tag": 5, "ip6": "auto"}, networks=[WIDE]))
+    assert set(cards(node)) == {"net0", "net2"}
+    settled(node, wanted(network_config=NET))
+    assert cards(node) == {"net0": "name=eth0,bridge=vmbr0,ip=dhcp,type=veth"}
+
+
+def test_dhcp_on_a_further_interface_waits_for_the_next_start(node):
+    """PVE starts no client on an interface that it adds (PVE facts, 'Pending changes')."""
+    settled(node, wanted(network_config=NET, networks=[LAN]))
+    lan = {**LAN, "ip": "dhcp"}
+    assert node.apply(wanted(network_config=NET, networks=[lan, {**WIDE, "ip6": "dhcp"}])).last.waiting == (
+        "net1",
+        "net2",
+    )
+
+
+def test_the_firewall_filters_every_interface_but_one_that_says_no(node):
+    settled(node, wanted(network_config=NET, networks=[LAN, {**WIDE, "firewall": False}], firewall={"enabled": True}))
+    assert ["firewall=1" in cards(node)[key] for key in ("net0", "net1", "net2")] == [True, True, False]
+    settled(node, wanted(network_config=NET, networks=[LAN, {**WIDE, "firewall": False}]))
+    assert not any("firewall=1" in value for value in cards(node).values())
+
+
+def test_an_interface_that_the_node_manages_needs_pve_9(node, version):
+    managed = {**LAN, "host_managed": True}
+    findings = findings_of(node, wanted(network_config=NET, networks=[LAN, {**WIDE, **managed, "name": "lan2"}]))
+    assert [finding.path[2:] for finding in findings] == ([("networks", 1)] if version == 8 else [])
+    if version == 9:
+        settled(node, wanted(network_config=NET, networks=[managed]))
+        assert "host-managed=1" in cards(node)["net1"]
+
+
+def test_a_bridge_that_a_further_interface_names_must_exist(node):
+    plan = node.apply(wanted(network_config=NET, networks=[LAN]), check=True).first.as_dict()
+    config = wanted(network_config=NET, networks=[LAN]).config
+    items = [demands.candidate_from({"ctid": 950, "config": config, "plan": plan})]
+    found = judgement.judge(items, node.gatherer().gather(items)).findings
+    assert ("networks", 0, "bridge") in [finding.path[2:] for finding in found]

@@ -13,7 +13,7 @@ from typing import Any
 from ..pve import marker, rawlines
 from ..pve.fwfile import Rule, rule_of
 from .refusal import Code, Refusal
-from .registry import addresses, table
+from .registry import addresses, netcards, table
 from .registry.device_rows import WantedDevice, wanted_devices
 from .registry.option import LINES
 from .registry.wanted_options import WantedOption, wanted_options
@@ -53,11 +53,12 @@ class Desired:
         snapshot: the snapshot that it gets then.
         restarts: whether a run may restart it for a change.
         guard: none, report or rollback.
-        address: its address as the file gives it, see addresses.
+        awaits: the kind of address that it must have once it runs, see addresses.
         devices: the devices that it names, and what it says of its GPUs.
         devices_by_lines: whether the devices with a path are passed on by raw lines rather than by ``devN``.
         gpus_by_lines: the same for its GPUs.
         options: the PVE options that follow from the configuration and from its features alone.
+        networks: its interfaces besides the first, without their slots.
         places: its mount points and volumes, without their slots.
         written: the raw lines as they stand in the file; None for one that is none.
         firewall: its firewall.
@@ -76,11 +77,12 @@ class Desired:
     snapshot: str | None = None
     restarts: bool = False
     guard: str = "none"
-    address: str = ""
+    awaits: str = ""
     devices: tuple[WantedDevice, ...] = ()
     devices_by_lines: bool = False
     gpus_by_lines: bool = False
     options: Mapping[str, WantedOption] = field(default_factory=dict)
+    networks: tuple[Mapping[str, str], ...] = ()
     places: tuple[Place, ...] = ()
     written: tuple[rawlines.Line | None, ...] = ()
     firewall: WantedFirewall = field(default_factory=WantedFirewall)
@@ -131,11 +133,12 @@ def understand(config: Mapping[str, Any], needs: Mapping[str, str] | None = None
         snapshot=str(snapshot) if snapshot else None,
         restarts=config.get("restart_policy") == "if_needed",
         guard=str(config.get("guard") or "none"),
-        address=addresses.configured(config),
+        awaits=addresses.awaited(config),
         devices=wanted_devices(config),
         devices_by_lines=config.get("device_passthrough") == "raw",
         gpus_by_lines=config.get("gpu_passthrough") == "raw",
         options=wanted_options(config, needs or {}),
+        networks=netcards.further(config),
         places=tuple(wanted_places(config)),
         written=tuple(rawlines.parse_line(str(text)) for text in config.get("lxc_options") or ()),
         firewall=wanted_firewall(config.get(FIREWALL) or {}),

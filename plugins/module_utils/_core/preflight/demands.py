@@ -254,16 +254,26 @@ def _options(candidate: Candidate, params: Mapping[str, Any], known: _Known) -> 
         kind = key.rstrip("0123456789") if key[-1:].isdigit() else ""
         parts = properties.parse(str(params[key]), properties.default_key(key))
         if kind == "net" and parts.get("bridge"):
-            yield Demand(BRIDGE, parts["bridge"], candidate.ctid, candidate.place("network_config", "bridge"))
+            yield Demand(BRIDGE, parts["bridge"], candidate.ctid, _interface_place(candidate, key, parts, "bridge"))
         elif kind == "mp":
             yield from _mount(candidate, key, parts, known)
         elif kind == "dev":
             path = parts.get("path", "")
             place = candidate.place(*hostneeds.place_of(candidate.desired, path))
             yield Demand(DEVICE, key, candidate.ctid, place, path, since=hostneeds.since(parts))
-        place = candidate.place(*((table.row(key).source,) if table.row(key).source in candidate.desired.keys else ()))
+        source = table.row(key).source
+        place = candidate.place(*((source,) if source in candidate.desired.keys else ()))
+        place = _interface_place(candidate, key, parts) if kind == "net" else place
         for need, name, detail in optionneeds.of(key, str(params[key]), parts):
             yield Demand(need, name, candidate.ctid, place, detail)
+
+
+def _interface_place(candidate: Candidate, key: str, parts: Mapping[str, str], *below: str) -> Path:
+    """Where an interface stands in the file: the first one in its own key, the others by their names."""
+    names = [network.get("name") for network in candidate.desired.networks]
+    if key == "net0" or parts.get("name") not in names:
+        return candidate.place("network_config", *below)
+    return candidate.place("networks", names.index(parts["name"]), *below)
 
 
 def _mount(candidate: Candidate, key: str, parts: Mapping[str, str], known: _Known) -> Iterator[Demand]:

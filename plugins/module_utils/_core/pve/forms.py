@@ -16,6 +16,7 @@ import re
 # What an address of a network interface may be besides an address (PVE's pve-ipv4-config and pve-ipv6-config).
 ADDRESS_WORDS = frozenset({"dhcp", "manual", "auto"})
 _SEPARATOR = re.compile(r"[\s,;]+")
+_NUMBER = re.compile(r"(?:\d+(?:\.\d+)?|\.\d+)\Z", re.ASCII)
 _TRUE = frozenset({"1", "on", "yes", "true"})
 _FALSE = frozenset({"0", "off", "no", "false"})
 
@@ -57,3 +58,22 @@ def flag(text: object) -> str:
     """A boolean of PVE as 1 or 0."""
     plain = str(text).strip().lower()
     return "1" if plain in _TRUE else "0" if plain in _FALSE else str(text)
+
+
+def is_number(text: object) -> bool:
+    """Whether a text is a number as PVE writes one: no sign and no exponent."""
+    return _NUMBER.match(str(text).strip()) is not None
+
+
+def number(text: object) -> int | float | None:
+    """A number of PVE, None for what is none."""
+    plain = str(text).strip()
+    return None if not is_number(plain) else int(plain) if plain.isdigit() else float(plain)
+
+
+def decimal(value: object) -> str:
+    """A number as a text that PVE takes: without exponent and without zeros at its end. Other texts stay."""
+    if isinstance(value, (int, float)):
+        return f"{value:.6f}".rstrip("0").rstrip(".")
+    found = number(value)
+    return str(value) if found is None else decimal(found)

@@ -34,6 +34,7 @@ _FORMS: dict[str, Callable[[object], str]] = {
     "mp": forms.path,
     "path": forms.path,
     **dict.fromkeys(("ip", "ip6", "gw", "gw6"), forms.address),
+    "rate": forms.decimal,
     **dict.fromkeys(_FLAGS, forms.flag),
 }
 

@@ -265,10 +265,10 @@ class Executor:
 
     def _await_ready(self, wanted: Wanted, outcome: Outcome) -> None:
         """Wait until a started container answers and has its address. A slow network is a note, not a failure."""
-        wants_address = wanted.desired.address not in ("", "manual")
+        awaits = wanted.desired.awaits
         deadline = Deadline(self._ready_timeout)
-        if not until(lambda: guest.is_ready(wanted.ctid, wants_address, self._observer.boot), deadline):
+        if not until(lambda: guest.is_ready(wanted.ctid, awaits, self._observer.boot), deadline):
             outcome.warnings.append(
                 f"container {wanted.ctid} started, but after {self._ready_timeout:.0f} s "
-                f"{'it has no address' if wants_address else 'it gives no answer'}"
+                f"{f'it has no {awaits} address' if awaits else 'it gives no answer'}"
             )

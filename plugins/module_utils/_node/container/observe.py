@@ -245,7 +245,11 @@ class Observer:
 
     def _inside(self, ctid: int) -> dict[str, Any]:
         view = guest.look(ctid, self.boot)
-        found: dict[str, Any] = {"boot": view.boot, "address": view.address, "ledger_error": view.error}
+        found: dict[str, Any] = {
+            "boot": view.boot,
+            "address": view.address or view.address_6,
+            "ledger_error": view.error,
+        }
         if view.ledger_text is not None and view.error is None:
             try:
                 found["ledger"] = ledger.parse(view.ledger_text)

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 from ..._core import guesttext
 from ..._core.container import ledger
+from ..._core.container.registry import addresses
 from ..failure import NodeError
 from . import bounded
 
@@ -23,10 +24,14 @@ TIMEOUT = 15.0
 MAX_TABLE = 64 * 1024
 """Bytes of the table of addresses that are read; a container can fill it with any number of them."""
 
+# IFA_F_TEMPORARY, _DADFAILED, _DEPRECATED and _TENTATIVE of linux/if_addr.h.
+_UNUSABLE = 0x01 | 0x08 | 0x20 | 0x40
+
 # One process answers everything: when init started, the addresses, the ledger. fib_trie needs no tool in the guest.
 _LOOK = (
     "head -c 4096 /proc/1/stat; printf '\\n\\036\\n'; "
     f"head -c {MAX_TABLE} /proc/net/fib_trie 2>/dev/null; printf '\\n\\036\\n'; "
+    f"head -c {MAX_TABLE} /proc/net/if_inet6 2>/dev/null; printf '\\n\\036\\n'; "
     f"f={ledger.PATH}; [ -e \"$f\" ] || exit 0; [ -f \"$f\" ] || exit 44; head -c {ledger.MAX_BYTES + 1} \"$f\""
 )
 _WRITE = (
@@ -60,10 +65,11 @@ class GuestError(NodeError):
 
 @dataclass(frozen=True)
 class GuestView:
-    """What one look inside a running container tells."""
+    """What one look inside a running container tells: its first address of either kind is its own, and no link's."""
 
     boot: str | None = None
     address: str | None = None
+    address_6: str | None = None
     ledger_text: str | None = None
     error: str | None = None
 
@@ -93,17 +99,18 @@ def attach(
 def look(ctid: int, node_boot: str) -> GuestView:
     """Start of init, address and ledger of a running container."""
     try:
-        done = attach(ctid, _LOOK, limit=ledger.MAX_BYTES + MAX_TABLE + 8192)
+        done = attach(ctid, _LOOK, limit=ledger.MAX_BYTES + 2 * MAX_TABLE + 8192)
     except GuestError as error:
         return GuestView(error=str(error))
     parts = done.stdout.decode("utf-8", "replace").split("\n\x1e\n")
-    if len(parts) != 3:
+    if len(parts) != 4:
         return GuestView(error=guesttext.line(done.stderr) or f"exit code {done.code}")
     error_text = "" if done.code == 0 else f"not a regular file (exit code {done.code})"
     return GuestView(
         boot=_boot(parts[0], node_boot),
         address=_address(parts[1]),
-        ledger_text=parts[2] or None,
+        address_6=_address_6(parts[2]),
+        ledger_text=parts[3] or None,
         error=error_text or None,
     )
 
@@ -130,6 +137,19 @@ def _address(fib_trie: str) -> str | None:
     return None
 
 
+def _address_6(if_inet6: str) -> str | None:
+    """The first IPv6 address that others can reach, from the kernel's table: neither tentative nor outdated."""
+    for line in if_inet6.splitlines():
+        words = line.split()
+        if len(words) < 6 or not all(re.fullmatch("[0-9a-f]{2,32}", word) for word in words[:5]):
+            continue
+        if int(words[3], 16) == 0 and not int(words[4], 16) & _UNUSABLE:
+            address = guesttext.ipv6(":".join(re.findall("....", words[0])))
+            if address is not None:
+                return address
+    return None
+
+
 def write_ledger(ctid: int, text: str) -> None:
     """Replace the ledger inside a running container, whole or not at all."""
     done = attach(ctid, _WRITE, text)
@@ -138,10 +158,11 @@ def write_ledger(ctid: int, text: str) -> None:
         raise GuestError(f"the ledger of container {ctid} can't be written: {words or done.code}")
 
 
-def is_ready(ctid: int, wants_address: bool, node_boot: str) -> bool:
-    """Whether a started container answers, and has its address when it is to have one."""
+def is_ready(ctid: int, awaits: str, node_boot: str) -> bool:
+    """Whether a started container answers, and has an address of the kind that it is to have (see addresses)."""
     view = look(ctid, node_boot)
-    return view.boot is not None and (view.address is not None or not wants_address)
+    found = {"": "none", addresses.IPV4: view.address, addresses.IPV6: view.address_6}[awaits]
+    return view.boot is not None and found is not None
 
 
 def renew_identity(ctid: int) -> None:

@@ -10,40 +10,14 @@ from collections.abc import Iterator
 from typing import Any
 
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.pve import forms
-from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.checks.subject import Checks, Subject, unique
+from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.checks.interface_checks import is_reachable
+from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.checks.subject import Checks, Subject
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.finding import Finding, Pointer
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.fleet import Container, Fleet
 
 CHECKS = check = Checks()
 
 MOST_NAME_SERVERS = 3
-
-
-@check
-def unique_mac_addresses(subject: Subject) -> Iterator[Finding]:
-    """No two containers have the same MAC address."""
-    yield from unique(
-        subject, "mac_address", "MAC address", lambda container: forms.mac(container.text("mac_address") or "")
-    )
-
-
-@check
-def unique_addresses(subject: Subject) -> Iterator[Finding]:
-    """No two containers have the same IPv4 address, whatever its prefix length."""
-    first: dict[str, Container] = {}
-    for container in subject.fleet.containers.values():
-        address = _host_address(container.address)
-        if address is None or container.absent:
-            continue
-        path = _address_place(container)
-        other = first.setdefault(address, container)
-        if other is not container:
-            yield subject.at(
-                path,
-                subject.show(path, container.address),
-                f"an address of its own ({other.ctid} has it)",
-                "Give one of the two another address.",
-            )
 
 
 @check
@@ -140,7 +114,7 @@ def gateway_in_subnet(subject: Subject) -> Iterator[Finding]:
                 f"the address of a host of {_hidden(subject, network)}",
                 "Give the container another address: this one is the subnet's own or its broadcast.",
             )
-        elif gateway is not None and gateway not in network:
+        elif gateway is not None and not is_reachable(address, gateway):
             yield subject.at(
                 path,
                 subject.show(path, container.address),

@@ -135,6 +135,9 @@ class _Container:
             ("storages", ("storage_pool",), config.get("storage_pool")),
             ("bridges", ("network_config", "bridge"), network.get("bridge") if isinstance(network, Mapping) else None),
         ]
+        for index, item in self._items("networks"):
+            if isinstance(item, Mapping):
+                found.append(("bridges", ("networks", index, "bridge"), item.get("bridge")))
         for index, item in self._items("volumes"):
             if isinstance(item, Mapping):
                 found.append(("storages", ("volumes", index, "pool"), item.get("pool")))

@@ -18,6 +18,7 @@ from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.checks i
     download_checks,
     firewall_checks,
     gpu_checks,
+    interface_checks,
     mount_checks,
     network_checks,
     storage_checks,
@@ -74,6 +75,7 @@ ALL_CHECKS = (
     *model_checks.CHECKS,
     *mount_checks.CHECKS,
     *network_checks.CHECKS,
+    *interface_checks.CHECKS,
     *share_checks.CHECKS,
     *storage_checks.CHECKS,
 )

@@ -16,7 +16,7 @@ from ...pve.conffile import ConfFile
 from ...pve.fwfile import Firewall
 from ..model import HOT, NOTHING, RESTART, Record, Wanted
 from ..registry.wanted_options import WantedOption
-from . import firewall_changes, hostneeds, mounts, protection
+from . import firewall_changes, hostneeds, mounts, networks, protection
 from .changes import Changes
 from .options import claimed, is_at_once, is_hot, new_value, same_option, shown, undone_value
 
@@ -61,14 +61,15 @@ class Comparison:
     def options(self) -> Mapping[str, WantedOption]:
         """The PVE options that the container's configuration and its features ask for."""
         wanted = self.wanted
-        options = {**wanted.desired.options, **self.places.desired(), **hostneeds.desired_devices(wanted, self.conf)}
+        actual = self.conf.merged()
+        options = {
+            **wanted.desired.options,
+            **networks.placed(wanted.desired.networks, {**self.conf.head, **actual}),
+            **self.places.desired(),
+            **hostneeds.desired_devices(wanted, self.conf),
+        }
         if wanted.desired.firewall.enabled:
-            # PVE filters nothing on an interface without its own switch.
-            net0 = options.get("net0")
-            if net0 is not None:
-                options["net0"] = replace(net0, parts={**(net0.parts or {}), "firewall": "1"})
-            elif "net0" in self.conf.merged():
-                options["net0"] = WantedOption("net0", "firewall/enabled", parts={"firewall": "1"})
+            options.update(networks.filtered(options, actual))
         return options
 
     @functools.cached_property

@@ -87,6 +87,8 @@ def undone_value(key: str, actual: str | None, applied: Any) -> tuple[str, str |
     if row.name == "dev" and isinstance(applied, Mapping):
         # Somebody may have put another device into the slot since.
         return _deletion(key) if properties.parse(actual, "path").get("path") == applied.get("path") else None
+    if _is_other_interface(row.name, actual, applied):
+        return None
     if not isinstance(applied, Mapping):
         if not same_text(key, actual, str(applied)):
             return None  # somebody changed it since: it is theirs now
@@ -98,6 +100,12 @@ def undone_value(key: str, actual: str | None, applied: Any) -> tuple[str, str |
     if rest and (not row.whole or set(applied) <= SWITCHES):
         return None if len(rest) == len(there) else ("set", properties.compose(rest, first))
     return _deletion(key) if set(there) & set(applied) else None
+
+
+def _is_other_interface(option: str, actual: str, applied: Any) -> bool:
+    """Whether somebody put another interface into the slot since."""
+    name = applied.get("name") if option == "net" and isinstance(applied, Mapping) else None
+    return bool(name) and properties.parse(actual).get("name") != name
 
 
 def by_hand(wanted: WantedOption, actual: str | None, applied: Any) -> list[str]:

@@ -11,21 +11,51 @@ from typing import Any
 
 from ...pve import forms, properties
 
+IPV4, IPV6 = "IPv4", "IPv6"
+_NONE = frozenset({"", "manual"})
+
 
 def configured(config: Mapping[str, Any]) -> str:
-    """Return what the file says: an address with its prefix length, ``dhcp``, ``manual`` or ``auto``; '' for nothing.
+    """Return the first interface's IPv4 address with its prefix length, ``dhcp`` or ``manual``; '' for nothing.
 
     ``static_ip`` and ``network_config.ip`` are two keys for one value.
     """
-    network = config.get("network_config")
-    inside = network.get("ip") if isinstance(network, Mapping) else None
+    inside = _first(config).get("ip")
     found = next((value for value in (config.get("static_ip"), inside) if isinstance(value, str) and value), "")
     return forms.address(found)
 
 
+def configured_6(config: Mapping[str, Any]) -> str:
+    """Return the same for IPv6: an address, ``auto``, ``dhcp`` or ``manual``; '' for nothing."""
+    found = _first(config).get("ip6")
+    return forms.address(found) if isinstance(found, str) else ""
+
+
 def static(config: Mapping[str, Any]) -> str:
-    """Return the static address without its prefix length, '' where only the running container knows its address."""
-    return forms.host(configured(config))
+    """Return the first interface's static address without prefix length: that of IPv6 where it has none of IPv4.
+
+    Returns '' where only the running container knows its address.
+    """
+    address = configured(config)
+    return forms.host(configured_6(config) if address in _NONE else address)
+
+
+def awaited(config: Mapping[str, Any]) -> str:
+    """Return the kind of address that a started container must have: IPV4 where any interface has one, or IPV6, or ''.
+
+    A container with both is ready with the first: not every network has router advertisements.
+    """
+    further = [network for network in config.get("networks") or () if isinstance(network, Mapping)]
+    plugged = [network for network in (_first(config), *further) if network.get("link_down") is not True]
+    own = {} if _first(config).get("link_down") is True else {"ip": configured(config)}
+    if any(str(network.get("ip") or "") not in _NONE for network in (*plugged, own)):
+        return IPV4
+    return IPV6 if any(str(network.get("ip6") or "") not in _NONE for network in plugged) else ""
+
+
+def _first(config: Mapping[str, Any]) -> Mapping[str, Any]:
+    network = config.get("network_config")
+    return network if isinstance(network, Mapping) else {}
 
 
 def without_client(changed: Mapping[str, str], live: Mapping[str, str]) -> list[str]:

@@ -16,13 +16,12 @@ from dataclasses import dataclass
 from typing import Any, Callable
 
 from ...pve import forms, properties, tags
-from . import addresses
+from . import netcards
 
 Config = Mapping[str, Any]
 Needs = Mapping[str, str]
 """What the features demand of the container's option ``features``."""
 
-_NUMBER = re.compile(r"(?:\d+(?:\.\d+)?|\.\d+)\Z", re.ASCII)
 _SEPARATOR = re.compile(r"[\s,;]+")
 
 
@@ -55,28 +54,22 @@ def flag(name: str) -> Codec:
 
 
 def number(name: str) -> Codec:
-    """A number, whole or not. PVE keeps the text as it is sent, and takes no exponent."""
+    """A number, whole or not. PVE keeps the text as it is sent."""
 
     def to_pve(config: Config, _needs: Needs) -> str | None:
         value = config.get(name)
-        if value is None:
-            return None
-        return f"{value:.6f}".rstrip("0").rstrip(".")
+        return None if value is None else forms.decimal(value)
 
     def from_pve(value: str) -> dict[str, Any]:
-        plain = value.strip()
-        if not _NUMBER.match(plain):
-            return {}
-        return {name: int(plain) if plain.isdigit() else float(plain)}
+        found = forms.number(value)
+        return {} if found is None else {name: found}
 
     return Codec(to_pve, from_pve)
 
 
 def same_number(left: str, right: str) -> bool:
     """Whether two texts are the same number."""
-    if not (_NUMBER.match(left.strip()) and _NUMBER.match(right.strip())):
-        return left.strip() == right.strip()
-    return float(left) == float(right)
+    return forms.decimal(left.strip()) == forms.decimal(right.strip())
 
 
 def words(name: str) -> Codec:
@@ -142,31 +135,13 @@ FEATURES = Codec(
 )
 
 
-def _network(config: Config, _needs: Needs) -> dict[str, str] | None:
-    network = config.get("network_config")
-    if not network:
-        return None
-    parts = {"name": str(network.get("name", "eth0")), "type": "veth"}
-    address = addresses.configured(config)
-    for key, value in (
-        ("bridge", network.get("bridge")),
-        ("ip", address),
-        ("gw", network.get("gw")),
-        ("hwaddr", config.get("mac_address")),
-    ):
-        if value:
-            parts[key] = str(value)
-    return parts
-
-
 def _from_network(value: str) -> dict[str, Any]:
-    parts = properties.parse(value)
-    network = {key: parts[key] for key in ("name", "bridge", "ip", "gw") if parts.get(key)}
-    mac = {"mac_address": parts["hwaddr"]} if parts.get("hwaddr") else {}
+    network = netcards.read(value)
+    mac = {"mac_address": network.pop("mac_address")} if "mac_address" in network else {}
     return {"network_config": network, **mac} if network else mac
 
 
-NETWORK = Codec(_network, _from_network)
+NETWORK = Codec(lambda config, _needs: netcards.first(config), _from_network)
 
 
 def _name_servers(config: Config, _needs: Needs) -> str | None:

@@ -13,7 +13,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from . import device_rows, general_rows, network_rows, resource_rows, system_rows
+from . import device_rows, general_rows, netcards, network_rows, system_rows
 from .option import HOTPLUG, NEW_ONLY, VALUE, Option
 
 
@@ -23,7 +23,6 @@ def _bind_of_root(value: str) -> str | None:
 
 TABLE = (
     *general_rows.ROWS,
-    *resource_rows.ROWS,
     *system_rows.ROWS,
     *network_rows.ROWS,
     # These depend on the node and on the record as well: mounts.py and hostneeds.py work them out.
@@ -77,4 +76,5 @@ def from_pve(config: Mapping[str, str]) -> dict[str, Any]:
                 if key in found and isinstance(value, dict):
                     value = {**found[key], **value}
                 found[key] = [*found[key], *value] if key in found and isinstance(value, list) else value
-    return found
+    networks = [netcards.read(config[f"net{number}"]) for number in range(1, 32) if f"net{number}" in config]
+    return {**found, "networks": networks} if networks else found

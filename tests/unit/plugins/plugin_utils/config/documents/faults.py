@@ -80,11 +80,19 @@ def dump(document: Any) -> bytes:
     return json.dumps(document, indent=2).encode()
 
 
+CARD = {"name": "eth1", "bridge": "vmbr1"}
+
+
 def container(key: str, value: Any, remedy: str, expected: str = "", at: str | None = None, **more: Any) -> Fault:
     """Container 950 with a key set; `key` may be a path with blanks between."""
     pointer = "/lxc_configs/950/" + key.replace(" ", "/") if at is None else at
     name = "{}={}".format(key.replace(" ", "."), "removed" if value is REMOVE else json.dumps(value)[:100])
     return Fault(name, pointer, remedy, expected, dump(set_path(GOOD, "lxc_configs 950 " + key, value)), **more)
+
+
+def cards(networks: list[Any], remedy: str, at: str) -> Fault:
+    """Container 950 with these further interfaces; `at` is the place below them."""
+    return container("networks", networks, remedy, at=f"/lxc_configs/950/networks/{at}")
 
 
 def lxc(name: str, path: str, value: Any, at: str, remedy: str, **more: Any) -> Fault:
@@ -262,6 +270,21 @@ KEY_FAULTS = [
     container("network_config ip", "192.0.2.256/24", "Add the prefix length"),
     container("network_config ip", "192.0.2.50/33", "Add the prefix length"),
     container("network_config gw", "192.0.2.1/24", "192.0.2.1", "without prefix length"),
+    container("network_config ip6", "2001:db8::50", "Add the prefix length"),
+    container("network_config ip6", "2001:db8::1::2/64", "Write one", "an IPv6 address"),
+    container("network_config gw6", "2001:db8::1/64", "For example", "without prefix length"),
+    container("network_config gw6", "fe80::1", "Correct ip6 or gw6", "an address beside the gateway"),
+    container("network_config tag", 4095, "not greater than 4094", "from 1 to 4094"),
+    container("network_config trunks", "40;41", "Write a list", "a list of integers"),
+    container("network_config mtu", 10, "not lower than 64", "from 64 to 65535"),
+    container("networks", {"name": "eth1"}, 'Write [{"name"', "a list of interfaces"),
+    cards([{"name": "eth0", "bridge": "vmbr1"}], "another name", "0/name"),
+    cards([CARD, {**CARD, "bridge": "vmbr2"}], "another name", "1/name"),
+    cards([{**CARD, "ip": "192.0.2.50/25"}], "another address", "0/ip"),
+    cards([{**CARD, "ip": "10.1.0.5/24", "gw": "10.2.0.1"}], "Correct ip", "0/gw"),
+    cards([{**CARD, "ip6": "2001:db8::5/64", "gw6": "2001:db8:1::1"}], "or gw6", "0/gw6"),
+    cards([{**CARD, "ip": "10.1.0.5/32", "gw": "10.1.0.5"}], "Correct ip", "0/gw"),
+    cards([{**CARD, "ip6": "auto", "host_managed": True}], "remove host_managed", "0/ip6"),
     container("network_config brigde", "vmbr1", "Rename it to bridge", nearest="bridge"),
     container("mac_address", "01:23:45:67:89:A1", "multicast"),
     container("mac_address", "BC-24-11-00-00-01", "colons"),

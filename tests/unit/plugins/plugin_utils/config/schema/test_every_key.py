@@ -52,6 +52,20 @@ BIND = {"host_path": "/srv/a", "container_path": "/a"}
 TUN = {"path": "/dev/net/tun"}
 HEALTH = {"command": "true"}
 NET = {"bridge": "vmbr0", "ip": "dhcp"}
+SECOND = {"name": "eth1", "bridge": "vmbr1", "ip": "dhcp"}
+# The keys that an interface has besides.
+INTERFACE = {
+    "ip6": "auto",
+    "gw6": "fe80::1",
+    "tag": 30,
+    "trunks": [40, 41],
+    "mtu": 1400,
+    "rate": 12.5,
+    "link_down": True,
+    "firewall": True,
+    "host_managed": True,
+    "mac_address": "BC:24:11:00:09:51",
+}
 RULE = {"type": "in", "action": "ACCEPT", "proto": "tcp", "dport": "8000", "log": "info"}
 PING = {"type": "in", "action": "ACCEPT", "proto": "icmp", "icmp_type": "echo-request"}
 GPU = {"features": ["base_setup", "nvidia"], "gpu_assignment": "0"}
@@ -91,6 +105,13 @@ PLAN: dict[str, tuple[dict[str, Any], Any]] = {
     "network_config.bridge": ({"network_config": NET}, "vmbr1"),
     "network_config.ip": ({"network_config": NET}, "192.0.2.50/24"),
     "network_config.gw": ({"network_config": NET}, "192.0.2.1"),
+    **{f"network_config.{key}": ({"network_config": NET}, value) for key, value in INTERFACE.items()},
+    "networks": ({}, [SECOND]),
+    "networks[].name": ({"networks": [SECOND]}, "eth9"),
+    "networks[].bridge": ({"networks": [SECOND]}, "vmbr2"),
+    "networks[].ip": ({"networks": [SECOND]}, "192.0.2.51/24"),
+    "networks[].gw": ({"networks": [{**SECOND, "ip": "192.0.2.51/24"}]}, "192.0.2.1"),
+    **{f"networks[].{key}": ({"networks": [SECOND]}, value) for key, value in INTERFACE.items()},
     "network_config.nameservers": ({"network_config": NET}, ["192.0.2.1", "192.0.2.2"]),
     "mac_address": ({"network_config": NET}, "BC:24:11:00:09:50"),
     "static_ip": ({"network_config": {"bridge": "vmbr0"}}, "192.0.2.50/24"),
@@ -406,7 +427,7 @@ def settled_at(config: dict[str, Any], folder: Path) -> tuple[Wanted, Observatio
         elif key == "rootfs":
             head[key] = f"local:950/a.raw,size={parts['size']}"
         elif key.startswith("net"):
-            head[key] = f"{value},hwaddr={config.get('mac_address', 'BC:24:11:00:00:01')}"
+            head[key] = value if "hwaddr=" in value else f"{value},hwaddr=BC:24:11:00:00:01"
     raw = tuple(Comparison(wanted, ConfFile(), Record()).lines[0])
     walls = Comparison(wanted, ConfFile(), Record()).firewall(Firewall()).after
     features = {item["name"]: {"status": "applied", "digest": item["digest"]} for item in wanted.features}

@@ -16,12 +16,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.config import options
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.registry import table
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.config import networks, options
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.registry import netcards, table
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.registry.option import Option
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.registry.wanted_options import (
+    WantedOption,
     wanted_options,
 )
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.pve import forms
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.pve.conffile import parse_conf
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.files.schema_files import load_schema
 
@@ -42,17 +44,21 @@ def values(piece: dict[str, Any]) -> Any:
     if piece["type"] == "integer":
         return st.integers(piece.get("minimum"), piece.get("maximum"))
     if piece["type"] == "number":
-        return st.decimals(piece.get("minimum"), piece.get("maximum"), places=2).map(number)
+        return st.integers(int(100 * piece["minimum"]), 100 * piece["maximum"]).map(lambda value: number(value / 100))
     if "enum" in piece:
         return st.sampled_from(piece["enum"])
     if piece["type"] == "boolean":
         return st.booleans()
+    if piece["type"] == "array" and piece["items"]["type"] == "object":
+        return st.lists(values(piece["items"]), unique_by=lambda item: item["name"], max_size=3)
     if piece["type"] == "array":
         return st.lists(values(piece["items"]), unique=True, min_size=piece.get("minItems", 0), max_size=4)
     if piece["type"] == "object" and "propertyNames" in piece:
         return st.dictionaries(text_of(piece["propertyNames"]), text_of(piece["additionalProperties"]), max_size=4)
     if piece["type"] == "object":
-        return st.fixed_dictionaries({}, optional={name: values(each) for name, each in piece["properties"].items()})
+        each = {name: values(below) for name, below in piece["properties"].items()}
+        needed = {name: each.pop(name) for name in piece.get("required", ())}
+        return st.fixed_dictionaries(needed, optional=each)
     return text_of(piece)
 
 
@@ -76,9 +82,14 @@ def configs_of(draw: Any, row: Any) -> dict[str, Any]:
     return config
 
 
+def asked_options(config: dict[str, Any]) -> dict[str, WantedOption]:
+    """The options that a configuration asks for, on a node without the container."""
+    return {**wanted_options(config, {}), **networks.placed(netcards.further(config), {})}
+
+
 def to_pve(config: dict[str, Any]) -> dict[str, str]:
     """The options as they are sent for a container that has none of them yet."""
-    found = wanted_options(config, {})
+    found = asked_options(config)
     sent = {key: options.new_value(option, None, None) for key, option in found.items()}
     return {key: value for key, value in sent.items() if value is not None}
 
@@ -87,19 +98,30 @@ def plainest(config: dict[str, Any]) -> dict[str, Any]:
     """A configuration without what says nothing, and with one of the spellings of what has several."""
     found = {key: value for key, value in config.items() if value not in ([], {}, "")}
     network = dict(found.pop("network_config", {}))
+    inside = network.pop("mac_address", None)
+    if inside:
+        found.setdefault("mac_address", inside)
     address = found.pop("static_ip", None)
     flags = found.pop("pct_options", [])
     tags = [*found.pop("tags", []), *(item[5:] for item in flags if item.startswith("tags="))]
     flags = options_of_features(flags)
-    if network:
+    if config.get("network_config"):
         network.setdefault("name", "eth0")
         if address:
             network["ip"] = address
-        found["network_config"] = network
+        servers = {"nameservers": network.pop("nameservers")} if "nameservers" in network else {}
+        found["network_config"] = {**canonical(network), **servers}
     else:
         found.pop("mac_address", None)  # no interface, no address of it
+    if "networks" in found:
+        found["networks"] = [canonical(each) for each in found["networks"]]
     tags = sorted({tag.lower() for text in tags for tag in text.replace(";", " ").split()})
     return {**found, **({"tags": tags} if tags else {}), **({"pct_options": flags} if flags else {})}
+
+
+def canonical(network: dict[str, Any]) -> dict[str, Any]:
+    """An interface with its addresses in their canonical form."""
+    return {key: forms.address(value) if key in ("ip6", "gw6") else value for key, value in network.items()}
 
 
 def options_of_features(flags: list[str]) -> list[str]:
@@ -117,7 +139,7 @@ def test_what_comes_back_from_pve_is_what_was_asked_for(row: Any, data: Any) -> 
     again = table.from_pve(there)
     assert again == plainest(config)
     # What was read asks for the same: an imported container needs no change.
-    for key, option in wanted_options(again, {}).items():
+    for key, option in asked_options(again).items():
         assert options.new_value(option, there[key], None) is None
         assert options.same_option(key, there[key], to_pve(again)[key])
 
