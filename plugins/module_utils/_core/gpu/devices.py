@@ -90,11 +90,12 @@ def chosen(node: Gpus, assignment: str | None) -> list[Gpu]:
         return []
     vendor = node.vendor
     if not node.version:
-        raise GpuError(f"the node has no {vendor.name} driver loaded: /{vendor.files.version} is missing", _INSTALL)
+        why = vendor.missing or f"/{vendor.files.version} is missing"
+        raise GpuError(f"the node has no {vendor.name} driver loaded: {why}", _INSTALL)
     if not node.gpus:
         folder = vendor.files.cards.partition("/*")[0]
         raise GpuError(
-            f"the node's {vendor.name} driver {node.version} has found no GPU: /{folder} is empty",
+            f"the node's {vendor.name} driver {node.version} has found no GPU: /{folder} lists none",
             f"see what the node's kernel log says of it (dmesg | grep {vendor.log_word})",
         )
     if assignment is None:
@@ -128,27 +129,37 @@ def devices(node: Gpus, assignment: str | None) -> list[Device]:
 
 
 def devices_of_vendors(nodes: Sequence[Gpus], assignment: str | None, classes: Collection[str]) -> list[Device]:
-    """The device nodes of an assignment on all of these vendors' GPUs.
+    """The device nodes of an assignment on the GPUs of several vendors.
 
-    A vendor whose own class is among ``classes`` must have what is assigned. Of the others, which the class of any
-    vendor stands for, one is enough. Raises GpuError.
+    A vendor whose own class is among ``classes`` must have all that is assigned. The class of any vendor stands for
+    the others: an index counts the GPUs of the first of them that has any, an address or a UUID names one of any.
+    Raises GpuError.
     """
-    found: list[Device] = []
-    errors: list[GpuError] = []
-    for node in nodes:
-        try:
-            found += devices(node, assignment)
-        except GpuError as error:
-            if node.vendor.device_class in classes:
-                raise
-            if node.version:
-                errors.append(error)
-    if found or vendors.ANY not in classes or (assignment or "").strip() == "none":
+    named = [node for node in nodes if node.vendor.device_class in classes]
+    found = [device for node in named for device in devices(node, assignment)]
+    if vendors.ANY not in classes or (named and assignment is not None) or (assignment or "").strip() == "none":
         return found
-    if not errors:
+    others = [node for node in nodes if node not in named and node.version]
+    having = [node for node in others if node.gpus]
+    for node, share in _shared_out(having, assignment):
+        found += devices(node, share)
+    if not found and others:
+        devices(others[0], assignment)  # says what its driver lacks
+    elif not found:
         names = ", ".join(node.vendor.name for node in nodes)
         raise GpuError(f"the node has no driver of a GPU loaded, looked for: {names}", _INSTALL)
-    raise GpuError("; ".join(error.got for error in errors), errors[0].remedy)
+    return found
+
+
+def _shared_out(nodes: Sequence[Gpus], assignment: str | None) -> list[tuple[Gpus, str | None]]:
+    """Which part of an assignment is whose. What nobody has is the first one's, which reports it."""
+    if assignment is None:
+        return [(node, None) for node in nodes]
+    shares: dict[int, list[str]] = {}
+    for word in (part.strip() for part in assignment.split(",")) if nodes else ():
+        owners = (place for place, node in enumerate(nodes) if any(_is_called(gpu, word) for gpu in node.gpus))
+        shares.setdefault(next(owners, 0), []).append(word)
+    return [(nodes[place], ",".join(words)) for place, words in shares.items()]
 
 
 def _majors(text: str) -> dict[str, int]:
@@ -169,10 +180,15 @@ def _find(node: Gpus, word: str) -> Gpu:
         have = "GPU 0" if len(node.gpus) == 1 else f"GPUs 0 to {len(node.gpus) - 1}"
         raise GpuError(f"GPU {word} is assigned, but the node has {have} only", choose)
     for gpu in node.gpus:
-        if gpu.uuid.lower() == word.lower() or (_PCI.match(word) and _pci(gpu.address) == _pci(word)):
+        if _is_called(gpu, word):
             return gpu
     known = ", ".join(f"{gpu.address} {gpu.uuid}".strip() for gpu in node.gpus)
     raise GpuError(f"GPU {word} is assigned, but the node has only {known}", choose)
+
+
+def _is_called(gpu: Gpu, word: str) -> bool:
+    """Whether a word is a GPU's UUID or PCI address."""
+    return gpu.uuid.lower() == word.lower() or bool(_PCI.match(word) and _pci(gpu.address) == _pci(word))
 
 
 def _check_modules(node: Gpus) -> None:

@@ -116,7 +116,8 @@ class Vendor:
     its minors that are no GPUs. ``own_names``: no other vendor's GPUs have such device nodes. ``read_version`` and
     ``read_card`` parse the files; the latter gets the name that stands for ``*``, and returns None for a GPU that can't
     be used. ``uuid`` is the pattern of a UUID in gpu_assignment. ``maker`` names the command that makes a missing node,
-    ``lister`` the one that lists GPUs, ``log_word`` the driver's mark in the kernel log.
+    ``lister`` the one that lists GPUs, ``log_word`` the driver's mark in the kernel log, ``missing`` what shows that
+    the driver isn't loaded; empty where its own file is missing then.
     """
 
     name: str
@@ -134,6 +135,7 @@ class Vendor:
     lister: str
     log_word: str
     own_names: bool = True
+    missing: str = ""
     major: Optional[int] = None
     shared_minors: tuple[int, ...] = ()
     instances: Optional[Instances] = None

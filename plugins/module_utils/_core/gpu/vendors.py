@@ -10,10 +10,15 @@ Nothing else in the plugins and playbooks names a vendor. To add one, add a row;
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+from typing import Optional
 
 from .vendor import Files, Gpu, Instances, Keys, Memory, MemoryTool, SharedNode, Vendor
 
 _FIELD = re.compile(r"^([^:\n]+):[ \t]*(.*?)[ \t]*$", re.MULTILINE)
+_MODULE = re.compile(r"^(\S+) \d+ \d+ \S+ (\S+)", re.MULTILINE)
+_UEVENT = re.compile(r"^([A-Z_]+)=(.*)$", re.MULTILINE)
+_RENDER_NODE = re.compile(r"renderD(\d+)\Z")
 _NVIDIA_VERSION = re.compile(r"^NVRM version:.*?[ \t](\d+(?:\.\d+)+)(?:[ \t]|$)", re.MULTILINE)
 _NVIDIA_MIG = re.compile(r"gpu(\d+)/mig/(gi\d+(?:/ci\d+)?)/access\Z")
 _NVIDIA_FORMAT = "--format=csv,noheader,nounits"
@@ -127,7 +132,84 @@ NVIDIA = Vendor(
     ),
 )
 
-VENDORS: tuple[Vendor, ...] = (NVIDIA,)
+
+def _loaded(*modules: str) -> Callable[[str], str]:
+    """Return what reads from /proc/modules which of these kernel modules are loaded.
+
+    They are part of the kernel and have no version of their own: their names stand for it.
+    """
+
+    def read(text: str) -> str:
+        found = {name for name, live in _MODULE.findall(text) if live == "Live"}
+        return ", ".join(name for name in modules if name in found)
+
+    return read
+
+
+def _render_node(*drivers: str) -> Callable[[str, str], Optional[Gpu]]:
+    """Return what reads a GPU from the uevent of a node of /sys/class/drm. Its cards and connectors are no GPUs."""
+
+    def read(name: str, text: str) -> Gpu | None:
+        found = _RENDER_NODE.match(name)
+        values = dict(_UEVENT.findall(text))
+        if found is None or values.get("DRIVER") not in drivers or "PCI_SLOT_NAME" not in values:
+            return None
+        return Gpu(values["PCI_SLOT_NAME"].lower(), int(found.group(1)), model=values.get("PCI_ID", ""))
+
+    return read
+
+
+# The kernel's direct rendering manager: one major number and one row of names for the GPUs of all its drivers, so that
+# only the node knows which driver has renderD129.
+_DRM = 226
+_DRM_CARDS = "sys/class/drm/*/device/uevent"
+_MODULES = "proc/modules"
+_RENDER = "/dev/dri/renderD{minor}"
+_NO_UUID = "(?!)"
+_BY_PATH = "ls -l /dev/dri/by-path"
+
+AMD = Vendor(
+    name="AMD",
+    device_class="amd-gpu",
+    driver_fact="amd-driver",
+    files=Files(version=_MODULES, cards=_DRM_CARDS, devices=("dev/dri/renderD*", "dev/kfd")),
+    read_version=_loaded("amdgpu"),
+    read_card=_render_node("amdgpu"),
+    card_node=_RENDER,
+    own_paths="/dev/kfd",
+    mode="0666",
+    # ROCm computes through one node for all GPUs, which shows a process those whose render node it can open.
+    shared=(SharedNode("/dev/kfd", "kfd", optional=True, computes=True),),
+    uuid=_NO_UUID,
+    maker=lambda _path: "modprobe amdgpu",
+    lister=_BY_PATH,
+    log_word="amdgpu",
+    own_names=False,
+    major=_DRM,
+    missing="/proc/modules does not list amdgpu",
+)
+
+INTEL = Vendor(
+    name="Intel",
+    device_class="intel-gpu",
+    driver_fact="intel-driver",
+    files=Files(version=_MODULES, cards=_DRM_CARDS, devices=("dev/dri/renderD*",)),
+    read_version=_loaded("i915", "xe"),
+    read_card=_render_node("i915", "xe"),
+    card_node=_RENDER,
+    own_paths="/dev/dri/renderD",
+    mode="0666",
+    shared=(),
+    uuid=_NO_UUID,
+    maker=lambda _path: "modprobe i915 (xe for newer GPUs)",
+    lister=_BY_PATH,
+    log_word="-e i915 -e xe",
+    own_names=False,
+    major=_DRM,
+    missing="/proc/modules lists neither i915 nor xe",
+)
+
+VENDORS: tuple[Vendor, ...] = (NVIDIA, AMD, INTEL)
 ANY = "gpu"
 """The class of devices that stands for the GPUs of each vendor of which the node has any."""
 

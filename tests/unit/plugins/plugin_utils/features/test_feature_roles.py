@@ -128,7 +128,10 @@ def test_what_the_clone_source_has_counts(roles):
         ("container: {features: {nesting: sure}}", "/container/features/nesting"),
         ("container: {devices: [/etc/passwd]}", "/container/devices/0"),
         ("container: {optional_devices: [/dev/fuse]}", "/container/optional_devices/0"),
-        ("container: {optional_devices: [gpus]}", "/container/optional_devices: 'gpus' is not known, known are gpu"),
+        (
+            "container: {optional_devices: [gpus]}",
+            "/optional_devices: 'gpus' is not known, known are amd-gpu, gpu",
+        ),
         ("services: [vllm]", "/services/0"),
         ("services: ['a b.service']", "/services/0"),
         ("check: {timeout: 3}", "'command' is a required property"),

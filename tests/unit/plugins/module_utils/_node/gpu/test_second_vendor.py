@@ -153,7 +153,7 @@ def test_the_class_of_any_vendor_names_what_the_node_lacks(root: Path) -> None:
     driver_files.read_gpus.cache_clear()
     (root / "sys/module/acme/version").unlink()
     text = str(driver_files.complete(any_vendor("0"), str(root)).device_error)
-    assert "no driver of a GPU loaded, looked for: NVIDIA, Acme" in text
+    assert "no driver of a GPU loaded, looked for: NVIDIA, AMD, Intel, Acme" in text
 
 
 def test_its_devices_as_raw_lines(root: Path) -> None:
@@ -230,8 +230,14 @@ def test_the_checks_of_the_files_know_its_words() -> None:
     ("container", "words"),
     [
         ("{devices: [acme-gpu], facts: {acme_running: acme-driver}}", ""),
-        ("{devices: [other-gpu]}", "/container/devices: 'other-gpu' is not known, known are acme-gpu, gpu, nvidia-gpu"),
-        ("{facts: {running: other}}", "/container/facts: 'other' is not known, known are acme-driver, nvidia-driver"),
+        (
+            "{devices: [other-gpu]}",
+            "'other-gpu' is not known, known are acme-gpu, amd-gpu, gpu, intel-gpu, nvidia-gpu",
+        ),
+        (
+            "{facts: {running: other}}",
+            "'other' is not known, known are acme-driver, amd-driver, intel-driver, nvidia-driver",
+        ),
     ],
 )
 def test_manifests_can_name_it(root: Path, container: str, words: str) -> None:
