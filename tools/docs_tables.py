@@ -174,6 +174,27 @@ def option_table() -> str:
     return rows(titles, (row(option) for option in module.TABLE))
 
 
+def pct_options(root: Path) -> str:
+    """Return the table of all options of a container that Proxmox VE has, with the keys that ask for them."""
+    path = next((root / 'tests').rglob('pct_options.yml'))
+    data = yaml.safe_load(path.read_text(encoding='utf-8'))
+    first, last = (
+        {*each['options'], *(f'{name}.{sub}' for name, subs in each.items() if name != 'options' for sub in subs)}
+        for each in data['recorded'].values()
+    )
+    pieces = dict(keys(schema_of(root, 'phoenix_lxc_configs')['$defs']['container']))
+
+    def row(name: str, said: Mapping[str, str]) -> list[str]:
+        versions = '8 and 9' if name in first and name in last else '9' if name in last else '8'
+        test = data['tests'][said['test']].rpartition('/')[2] if 'test' in said else ''
+        disrupts = pieces.get(said.get('key', ''), {}).get(_DISRUPTS, '')
+        asked = f'`{said["key"]}`' if 'test' in said else said['reason']
+        return [f'`{name}`', asked, disrupts, versions, test and f'`{test}`']
+
+    titles = ['Option', 'Key, or why there is none', 'A change disrupts', 'Proxmox VE', 'Test']
+    return rows(titles, (row(name, data['covered'][name]) for name in sorted(data['covered'])))
+
+
 def refusal_table() -> str:
     """Return the table of the planner's refusals by code; the collection must be importable."""
     module = importlib.import_module(f'ansible_collections.{COLLECTION}.plugins.module_utils._core.container.refusal')
@@ -230,6 +251,7 @@ def makers(root: Path) -> dict[str, Callable[[], str]]:
         'keys-container': lambda: schema_tables(schema_of(root, 'phoenix_lxc_configs')['$defs']['container'], 4),
         'keys-unused': lambda: unused_table(root),
         'options': option_table,
+        'pct-options': lambda: pct_options(root),
         'refusals': refusal_table,
         'keys-host': lambda: schema_tables(schema_of(root, 'hypervisor_config'), 3),
         'inventory-variables': lambda: inventory_variables(root),

@@ -152,7 +152,8 @@ def interface(net: Mapping[str, str]) -> str:
             out += f'iface {name} {family} static\n\taddress {address}\n'
             if gateway:
                 network = ipaddress.ip_interface(address).network
-                if ipaddress.ip_address(gateway) not in network:
+                at = ipaddress.ip_address(gateway)
+                if at not in network and not at.is_link_local:
                     out += f'# --- BEGIN PVE ---\n\tpost-up ip route add {gateway} dev {name}\n'
                     out += f'\tpost-up ip route add default via {gateway} dev {name}\n# --- END PVE ---\n'
                 else:

@@ -26,6 +26,7 @@ from .commands import command, output
 from .guest_files import GuestRoot, flag
 
 LOGS = Path('/run/pve')
+SNIPPETS = Path('/var/lib/vz/snippets')
 SOCKETS = Path('/proc/net/unix')
 
 
@@ -84,6 +85,7 @@ class LxcBackend:
             (folder / 'config').write_text(lxc_config.render(vmid, config))
 
         await asyncio.to_thread(_with_os_errors, write)
+        await _hook(vmid, config, 'pre-start')
         log = LOGS / (f'ct-{vmid}.log')
         log.write_text('')
         unit = f'pve-container@{vmid}.service'
@@ -101,6 +103,7 @@ class LxcBackend:
                 raise TaskError('\n'.join([*reasons[-4:], f"startup for container '{vmid}' failed"]))
             await asyncio.sleep(0.05)
         await hotplug.settle(vmid, config)
+        await _hook(vmid, config, 'post-start')
 
     async def stop(self, vmid: int) -> None:
         if await self.is_running(vmid):
@@ -251,3 +254,15 @@ def _interface(link: Mapping[str, Any]) -> dict[str, Any]:
         if address['family'] not in item:
             item[address['family']] = f"{address['local']}/{address['prefixlen']}"
     return item
+
+
+async def _hook(vmid: int, config: Config, phase: str) -> None:
+    """Call the container's hook script, which stops a start when it fails before it."""
+    volume = str(config.get('hookscript') or '')
+    if not volume:
+        return
+    try:
+        await command(str(SNIPPETS / volume.partition('/')[2]), str(vmid), phase)
+    except TaskError as e:
+        if phase == 'pre-start':
+            raise TaskError(f'hookscript error for {vmid} on {phase}: {e}') from e

@@ -24,6 +24,9 @@ UNIFIED = Path('/sys/fs/cgroup/cgroup.controllers').exists()
 CPUS = os.cpu_count() or 1
 
 
+PERSONALITIES = {'i386': 'linux32', 'armhf': 'linux32', 'riscv32': 'linux32'}
+
+
 def shift_of(config: Mapping[str, Any]) -> int:
     """What is added to the guest's user ids on the node."""
     return volumes.SHIFT if flag(config.get('unprivileged')) else 0
@@ -82,7 +85,7 @@ def render(vmid: int, config: Mapping[str, Any]) -> str:
         lines.append('lxc.include = /usr/share/lxc/config/nesting.conf')
     lines += [
         'lxc.apparmor.profile = unconfined',
-        'lxc.arch = linux64',
+        'lxc.arch = {}'.format(PERSONALITIES.get(str(config.get('arch')), 'linux64')),
         'lxc.tty.max = {}'.format(config.get('tty', 2)),
         'lxc.environment = TERM=linux',
         'lxc.uts.name = {}'.format(str(config.get('hostname') or f'CT{vmid}').split('.')[0]),
@@ -90,6 +93,12 @@ def render(vmid: int, config: Mapping[str, Any]) -> str:
         # cgroup v1 gives a child no device that its parent lacks; on a real node the kernel is v2.
         f'lxc.{cgroup}.devices.allow = a',
     ]
+    if 'console' in config and not flag(config['console']):
+        lines.append('lxc.console.path = none')
+    if config.get('entrypoint'):
+        lines.append('lxc.init.cmd = {}'.format(config['entrypoint']))
+    # LXC 6 calls it lxc.environment.runtime.
+    lines += [f'lxc.environment = {pair}' for pair in str(config.get('env') or '').split('\0') if pair]
     lines += [f'lxc.{cgroup}.{name} = {value}' for name, value in limits(config).items() if value != '-1']
     for key in sorted((k for k in config if re.fullmatch(r'net\d+', k)), key=lambda k: int(k[3:])):
         lines += _network(vmid, key, split_props(config[key])[1])

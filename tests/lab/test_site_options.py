@@ -1,0 +1,116 @@
+# Copyright (c) 2026, Phoenix Hypervisor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A fleet with every plain option and several interfaces: what its guests see, and a second run without a call."""
+
+from __future__ import annotations
+
+import json
+
+from support.figures import FIGURES
+from support.site import Lab, Project, container
+
+HOOK = '/var/lib/vz/snippets/hook.sh'
+OPTIONS = {
+    'timezone': 'UTC',
+    'ostype': 'debian',
+    'arch': 'amd64',
+    'cmode': 'shell',
+    'console': True,
+    'tty': 1,
+    'cpulimit': 0.5,
+    'cpuunits': 200,
+    'debug': False,
+    'searchdomain': ['example.com', 'corp.example.com'],
+    'boot_order': 3,
+    'shutdown_timeout': 45,
+    'hookscript': 'local:snippets/hook.sh',
+    'entrypoint': '/sbin/init',
+    'env': {'PLACE': 'the lab', 'EMPTY': ''},
+}
+FIRST = {'name': 'eth0', 'bridge': 'vmbr0', 'ip': 'dhcp', 'ip6': '2001:db8::50/64'}
+LAN = {'name': 'lan1', 'bridge': 'br-lan', 'ip': '10.77.0.50/24', 'mtu': 1400}
+DOWN = {'name': 'spare', 'bridge': 'br-lan', 'ip6': 'manual', 'link_down': True, 'mac_address': 'BC:24:11:00:09:53'}
+ONLY_6 = {'name': 'eth0', 'bridge': 'br-lan', 'ip6': '2001:db8:1::51/128', 'gw6': '2001:db8:9::1'}
+
+
+def prepare(lab: Lab) -> None:
+    """A second bridge of a name that is not PVE's, and a hook script that says when it was called."""
+    lab.sh(f'''set -e
+ip link show br-lan >/dev/null 2>&1 || ip link add br-lan type bridge
+ip link set br-lan up
+mkdir -p {HOOK.rpartition('/')[0]}
+printf '#!/bin/sh\\necho "$1 $2" >> /run/hook\\n' > {HOOK}
+chmod 755 {HOOK}
+rm -f /run/hook
+''')
+
+
+def test_a_fleet_with_every_plain_option_is_settled_after_one_run(lab: Lab, project: Project) -> None:
+    prepare(lab)
+    project.containers(
+        _950=container(**OPTIONS, network_config=FIRST, networks=[LAN, DOWN]),
+        _951=container(name='six', network_config=ONLY_6),
+    )
+    first = project.play().good()
+    assert 'it has no' not in first.output  # both had their address in time
+    config = lab.config(950)
+    expected = {
+        **{key: str(OPTIONS[key]) for key in ('timezone', 'ostype', 'arch', 'cmode', 'tty', 'cpulimit', 'cpuunits')},
+        **{key: str(OPTIONS[key]) for key in ('hookscript', 'entrypoint')},
+        'console': '1',
+        'debug': '0',
+        'searchdomain': 'example.com corp.example.com',
+        'startup': '3,down=45',
+    }
+    assert {key: config[key] for key in expected} == expected
+
+    # What the guest and the node see of it.
+    assert lab.guest(950, 'tr "\\0" "\\n" < /proc/1/environ').split('\n').count('PLACE=the lab') == 1
+    assert 'search example.com corp.example.com' in lab.guest(950, 'cat /etc/resolv.conf')
+    assert lab.sh('cat /run/hook').splitlines() == ['950 pre-start', '950 post-start']
+    assert lab.guest(950, 'cat /sys/class/net/lan1/mtu').strip() == '1400'
+    assert '10.77.0.50/24' in lab.guest(950, 'ip -o address show lan1')
+    assert 'default via 2001:db8:9::1 dev eth0' in lab.guest(951, 'ip -6 route')
+    assert '2001:db8::50/64' in lab.guest(950, 'ip -o address show eth0')
+    assert lab.guest(950, 'cat /sys/class/net/spare/address').strip() == 'bc:24:11:00:09:53'
+
+    # A container with IPv6 only is ready and shows its address.
+    status = project.play(playbook='playbooks/status.yml').good()
+    assert '2001:db8:1::51' in status.output
+
+    lab.forget_requests()
+    again = project.play().good()
+    assert again.changed == 0
+    assert lab.requests() == []
+    FIGURES.append(f'{len(OPTIONS)} plain options and 3 interfaces, one container with IPv6 only: second run 0 calls')
+
+    # Changes of a running container, and the way back.
+    changed = {**OPTIONS, 'cpulimit': 1, 'env': {'PLACE': 'here'}, 'tty': 2, 'restart_policy': 'if_needed'}
+    project.containers(
+        _950=container(**changed, network_config=FIRST, networks=[DOWN, {**LAN, 'mtu': 1300}]),
+        _951=container(name='six', network_config={**ONLY_6, 'ip6': '2001:db8:1::52/128'}),
+    )
+    project.play().good()
+    assert lab.guest(950, 'cat /sys/class/net/lan1/mtu').strip() == '1300'
+    assert 'PLACE=here' in lab.guest(950, 'tr "\\0" "\\n" < /proc/1/environ').split('\n')
+    assert '2001:db8:1::52/128' in lab.guest(951, 'ip -o address show eth0')
+    project.containers(_950=container(restart_policy='if_needed'), _951=container(name='six', network_config=ONLY_6))
+    project.play().good()
+    left = {'hookscript', 'env', 'entrypoint', 'timezone', 'cpulimit', 'net1', 'net2', 'startup', 'searchdomain'}
+    assert left & set(lab.config(950)) == set()
+    assert project.play().good().changed == 0
+
+
+def test_what_the_node_lacks_is_said_before_anything_is_made(lab: Lab, project: Project) -> None:
+    lab.sh(f'rm -f {HOOK}')
+    project.containers(
+        _950=container(
+            hookscript='local:snippets/hook.sh', timezone='Europe/Nowhere', networks=[{**LAN, 'bridge': 'no'}]
+        )
+    )
+    run = project.play()
+    assert run.rc != 0
+    for part in ('does not exist (/var/lib/vz/snippets/hook.sh)', '"Europe/Nowhere"', 'bridge "no" does not exist'):
+        assert part in run.output
+    assert [request for request in lab.mutations() if json.dumps(request).count('950')] == []
