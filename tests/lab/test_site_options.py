@@ -50,7 +50,7 @@ def test_a_fleet_with_every_plain_option_is_settled_after_one_run(lab: Lab, proj
     prepare(lab)
     project.containers(
         _950=container(**OPTIONS, network_config=FIRST, networks=[LAN, DOWN]),
-        _951=container(name='six', network_config=ONLY_6),
+        _951=container(name='six', network_config=ONLY_6, searchdomain='example.com corp.example.com'),
     )
     first = project.play().good()
     assert 'it has no' not in first.output  # both had their address in time
@@ -67,7 +67,7 @@ def test_a_fleet_with_every_plain_option_is_settled_after_one_run(lab: Lab, proj
 
     # What the guest and the node see of it.
     assert lab.guest(950, 'tr "\\0" "\\n" < /proc/1/environ').split('\n').count('PLACE=the lab') == 1
-    assert 'search example.com corp.example.com' in lab.guest(950, 'cat /etc/resolv.conf')
+    assert 'search example.com corp.example.com' in lab.guest(951, 'cat /etc/resolv.conf')  # no DHCP client there
     assert lab.sh('cat /run/hook').splitlines() == ['950 pre-start', '950 post-start']
     assert lab.guest(950, 'cat /sys/class/net/lan1/mtu').strip() == '1400'
     assert '10.77.0.50/24' in lab.guest(950, 'ip -o address show lan1')

@@ -317,3 +317,26 @@ def test_waiting_for_tasks_ends_though_one_has_just_ended() -> None:
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
+
+
+def test_env_is_one_text_in_the_api_and_a_line_a_pair_in_the_file(lab: Lab) -> None:
+    """PVE facts, '9.2 against 8.4'."""
+    call(lab, 'POST', LXC, **NEW)
+    call(lab, 'PUT', f'{LXC}/950/config', env='A=b\0C=d e', entrypoint='/sbin/init')
+    text = (lab.pve.store.conf_dir / '950.conf').read_text()
+    assert text.splitlines()[-2:] == ['lxc.environment.runtime: A=b', 'lxc.environment.runtime: C=d e']
+    assert conffile.parse(text).config['env'] == 'A=b\0C=d e'
+    assert conffile.render(conffile.parse(text)) == text
+    call(lab, 'PUT', f'{LXC}/950/config', delete='env')
+    assert 'environment' not in (lab.pve.store.conf_dir / '950.conf').read_text()
+
+
+@pytest.mark.parametrize('option', [{'env': 'A=b'}, {'entrypoint': '/sbin/init'}], ids=str)
+def test_pve_8_has_no_env_and_no_entrypoint(tmp_path: Path, option: dict[str, str]) -> None:
+    node = Lab(tmp_path, 8)
+    try:
+        call(node, 'POST', LXC, **NEW)
+        answer = call(node, 'PUT', f'{LXC}/950/config', **option)
+        assert answer['status'] == 400
+    finally:
+        node.close()
