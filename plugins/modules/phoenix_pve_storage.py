@@ -25,7 +25,7 @@ options:
     description:
       - The storages, each with C(storage) (its ID), C(type), and options as in F(/etc/pve/storage.cfg).
       - An option is written with C(_) for each C(-). C(content), C(nodes) and C(monhost) are lists or texts with
-        commas, C(prune_backups) and C(content_dirs) are objects or texts such as V(keep-last=3\,keep-daily=7).
+        commas, C(prune_backups) and C(content_dirs) are objects or texts such as V(keep-last=3,keep-daily=7).
     type: list
     elements: dict
     required: true

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 
@@ -23,6 +24,11 @@ class KnownError(Exception):
         self.where = where
         self.remedy = remedy
         self.fields = fields
+
+    def happened_at(self, where: str) -> None:
+        """Add the place, unless the error has one or its cause names it already."""
+        if not self.where and not re.search(rf"{re.escape(where)}\b", self.why):
+            self.where = where
 
     def __str__(self) -> str:
         text = ": ".join(part for part in (self.where, self.what, self.why) if part)

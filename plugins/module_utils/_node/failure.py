@@ -24,7 +24,7 @@ def about(where: str, **fields: Any) -> Iterator[None]:
     try:
         yield
     except KnownError as error:
-        error.where = error.where or where
+        error.happened_at(where)
         error.fields = {**fields, **error.fields}
         raise
 

@@ -41,15 +41,11 @@ class LeaseHeldError(NodeError):
     def __init__(self, ctid: int, holder: Mapping[str, Any]) -> None:
         self.holder = dict(holder)
         super().__init__(
-            f"is being worked on by run {holder.get('id')} of {holder.get('user')} on {holder.get('controller')} since "
-            f"{holder.get('since')}",
-            where=f"container {ctid}",
+            f"container {ctid} is being worked on by run {holder.get('id')} of {holder.get('user')} on "
+            f"{holder.get('controller')} since {holder.get('since')}",
             remedy=f"wait for it to end, or end it there (PID {holder.get('pid')})",
             holder=self.holder,
         )
-
-    def __str__(self) -> str:
-        return f"{self.where} {self.why}; {self.remedy}"
 
 
 class LeaseBusyError(NodeError):

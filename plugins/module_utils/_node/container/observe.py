@@ -20,11 +20,11 @@ from typing import Any, Callable
 from ..._core.container import ledger
 from ..._core.container.model import Moved, Observation, Record
 from ..._core.container.plan import instance
+from ..._core.errors import KnownError
 from ..._core.pve.conffile import ConfFile, parse_conf
 from ..._core.pve.fwfile import Firewall, parse_file
 from ..failure import NodeError
 from ..guest import guest
-from ..store import StoreError
 
 PVE = "/etc/pve"
 SOCKETS = "/proc/net/unix"
@@ -42,11 +42,7 @@ class ObserveError(NodeError):
 def failure(error: BaseException) -> str:
     """One line for an error of any class; a class that has no words of its own is named."""
     words = " ".join(str(error).split())
-    return (
-        words
-        if isinstance(error, (OSError, ObserveError, StoreError)) and words
-        else f"{type(error).__name__}: {words}"
-    )
+    return words if isinstance(error, (OSError, KnownError)) and words else f"{type(error).__name__}: {words}"
 
 
 def node_name(pve: str = PVE) -> str:

@@ -46,7 +46,7 @@ def on_container(ctid: int) -> Iterator[None]:
         yield
     except NodeError as error:
         error.remedy = error.remedy or next_step(ctid, error)
-        error.where = error.where or f"container {ctid}"
+        error.happened_at(f"container {ctid}")
         raise
 
 
@@ -58,6 +58,7 @@ class StepError(NodeError):
         super().__init__(
             str(error),
             what=f"{step.kind} failed {reached}",
+            where=f"container {ctid}",
             remedy=next_step(ctid, error),
             state=state,
             journal=journal,

@@ -93,7 +93,7 @@ def attach(
     try:
         return bounded.run([*command(ctid), "/bin/sh", "-c", script], timeout, data=data, limit=limit)
     except bounded.BoundError as error:
-        raise GuestError(f"container {ctid}: a command inside it {error.why}") from None
+        raise GuestError(f"a command inside it {error.why}", where=f"container {ctid}") from None
 
 
 def look(ctid: int, node_boot: str) -> GuestView:

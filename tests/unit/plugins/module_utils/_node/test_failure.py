@@ -98,6 +98,21 @@ def test_a_decorator_turns_errors_on_every_call() -> None:
             work("/nonexistent/a")
 
 
+@pytest.mark.parametrize(
+    ("why", "text"),
+    [
+        ("no answer", "container 10: no answer"),
+        ("container 10 doesn't answer", "container 10 doesn't answer"),
+        ("run 7 has taken container 10 over", "run 7 has taken container 10 over"),
+        ("container 101 doesn't answer", "container 10: container 101 doesn't answer"),
+    ],
+)
+def test_a_place_is_named_once(why: str, text: str) -> None:
+    with pytest.raises(NodeError) as caught, about("container 10"):
+        raise NodeError(why)
+    assert str(caught.value) == text
+
+
 def test_a_place_and_fields_are_added_once() -> None:
     error = NodeError("why", state="running")
     with pytest.raises(NodeError), about("elsewhere", state="x"), about("container 100", journal=[], state="y"):
