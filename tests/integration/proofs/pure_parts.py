@@ -13,10 +13,10 @@ from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.model import Observation, Record
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.plan import planner
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.pve import conffile, properties, rawlines
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._node import audit, store
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node import audit, store, waiting
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.container import executor, lease
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.guest import bounded, guest
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.pve import client, direct, local_client, tasks
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.pve import client, direct, local_client
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.pct.pct_wrapper import NodeCall
 
 __all__ = [
@@ -39,5 +39,5 @@ __all__ = [
     "properties",
     "rawlines",
     "store",
-    "tasks",
+    "waiting",
 ]

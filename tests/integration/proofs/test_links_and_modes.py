@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from fault_node import FaultNode, wanted
 from proof_counts import COUNTS
-from pure_parts import audit, bounded, executor, guest, lease, store, tasks
+from pure_parts import audit, bounded, executor, guest, lease, store, waiting
 
 CANARY = "not ours\n"
 RUN = {"id": "run-1", "user": "u", "controller": "c", "pid": 1}
@@ -251,7 +251,7 @@ def test_a_clock_that_is_set_back_makes_nothing_wait(faults: FaultNode, monkeypa
 
     faults.pve.task_delay["vzcreate"] = 40
     begun = time.monotonic()
-    for module in (executor, tasks, lease):
+    for module in (executor, waiting, lease):
         monkeypatch.setattr(module, "time", type("Clock", (), {**vars(time), "time": staticmethod(back)}))
     leases = lease.Leases(str(faults.directory / "state"), str(faults.directory / "busy"))
     with leases.working(950, RUN, []):
