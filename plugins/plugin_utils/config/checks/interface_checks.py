@@ -80,7 +80,9 @@ def unique_mac_addresses(subject: Subject) -> Iterator[Finding]:
     for container in subject.fleet.containers.values():
         # The schema refuses it in lxc_defaults.
         own = None if ("mac_address",) in container.inherited else container.text("mac_address")
-        places = [(container.place("mac_address"), own, ("network_config",))]
+        places: list[tuple[Pointer, str | None, Pointer]] = [
+            (container.place("mac_address"), own, ("network_config",)),
+        ]
         places += [(one.place("mac_address"), one.text("mac_address"), one.path) for one in interfaces(container)]
         for path, value, card in places:
             if value is None or container.absent:
