@@ -22,6 +22,8 @@ RAW = (
     "lxc.mount.entry: /dev/fuse dev/fuse none bind,create=file",
     "lxc.apparmor.profile: unconfined",
     "lxc.environment = GREETING=hello world",
+    "lxc.cap.drop:",
+    "lxc.cap.drop: sys_time",
 )
 
 # ------------------------------------------------------------------------------------------------- what is wanted
@@ -142,9 +144,7 @@ _waiting_mounts = {
 }
 pendings = st.fixed_dictionaries({}, optional={**{key: plain[key] for key in _pending}, **_waiting_mounts})
 deletions = st.lists(st.sampled_from(["features", "nameserver", "mp0", "mp3", "timezone", "searchdomain"]), unique=True)
-raws = st.lists(
-    st.sampled_from([*RAW[:3], "lxc.environment: THEIRS=1", "lxc.cap.drop: sys_time"]), unique=True, max_size=3
-)
+raws = st.lists(st.sampled_from([*RAW[:3], "lxc.environment: THEIRS=1", *RAW[4:]]), unique=True, max_size=3)
 descriptions = st.sampled_from(["", "#by hand\n", "#two\n#lines%3A here\n", "#Gr%C3%BC%C3%9Fe\n"])
 
 

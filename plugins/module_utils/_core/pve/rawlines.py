@@ -25,11 +25,20 @@ def parse_line(text: str) -> Line | None:
 
 
 def changes(wanted: Iterable[Line], there: Iterable[Line], applied: Any) -> tuple[list[Line], list[Line]]:
-    """(lines to add, lines to remove). Only what we applied earlier is ever removed; foreign lines stay."""
+    """(lines to add, lines to remove). Only what we applied earlier is ever removed; foreign lines stay.
+
+    A line without a value empties its key's list: what stands before it counts no more. So the lines of such a key are
+    compared with their order, and written again at the end when it is another one.
+    """
     wanted, there = list(wanted), list(there)
     earlier = {(str(item[0]), str(item[1])) for item in applied or () if len(item) == 2}
-    add = [line for line in wanted if line not in there]
-    return add, [line for line in there if line in earlier and line not in wanted]
+    again: set[Line] = set()
+    for key in {key for key, value in wanted if not value}:
+        ordered = [line for line in wanted if line[0] == key]
+        if [line for line in there if line in ordered] != ordered:
+            again.update(ordered)
+    gone = [line for line in there if line in again or (line in earlier and line not in wanted)]
+    return [line for line in wanted if line not in there or line in again], list(dict.fromkeys(gone))
 
 
 def edit(text: str, add: Iterable[Line], remove: Iterable[Line]) -> str:

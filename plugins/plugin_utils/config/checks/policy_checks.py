@@ -104,8 +104,11 @@ class _Container:
                 yield self._at("mount_prefixes", ("lxc_options", index), line, "Mount a folder below one of these")
 
     def _mounts_allowed(self, entry: str) -> bool:
-        """Whether a line of fstab(5) mounts an allowed folder, or a file system that holds nothing of the node."""
-        if not self._policy.restricts("mount_prefixes"):
+        """Whether a line of fstab(5) mounts an allowed folder, or a file system that holds nothing of the node.
+
+        A line without a value mounts nothing.
+        """
+        if not self._policy.restricts("mount_prefixes") or not entry.strip():
             return True
         source, _place, kind, options = (*entry.split(), "", "", "", "")[:4]
         if source.startswith("/"):

@@ -74,6 +74,8 @@ REFUSED: list[tuple[str, Any, dict[str, Any], dict[str, Any], str]] = [
      "/lxc_configs/950/hookscript"),
     ("a hook script, by default", {"features": ["*"]}, {"hookscript": "local:snippets/b.sh"}, {},
      "/lxc_configs/950/hookscript"),
+    ("a line without a value", {"lxc_options": ["lxc.cgroup2.*"]}, {"lxc_options": ["lxc.cap.drop:"]}, {},
+     "/lxc_configs/950/lxc_options/0"),
     ("a key that only begins like one", {"lxc_options": ["lxc.cap"]}, {"lxc_options": ["lxc.cap.drop: x"]}, {},
      "/lxc_configs/950/lxc_options/0"),
     ("a flag", {"pct_options": ["nesting"]}, {"pct_options": ["nesting=1", "fuse=1"]}, {},
@@ -153,6 +155,8 @@ def test_what_it_forbids_is_an_error(
 ALLOWED: list[tuple[str, Any, dict[str, Any], dict[str, Any]]] = [
     ("a raw line", {"lxc_options": ["lxc.cgroup2.*"]}, {"lxc_options": ["lxc.cgroup2.devices.allow = a"]}, {}),
     ("a hook script", {"hookscripts": ["local:snippets/*"]}, {"hookscript": "local:snippets/b.sh"}, {}),
+    ("a line without a value", {"lxc_options": ["lxc.cap.drop", "lxc.mount.*"], "mount_prefixes": ["/srv"]},
+     {"lxc_options": ["lxc.cap.drop:", "lxc.mount.entry:"]}, {}),
     ("a folder", {"mount_prefixes": ["/srv/models/"]}, GOOD_MOUNT, {}),
     ("the folder itself", {"mount_prefixes": ["/srv/models/a"]}, GOOD_MOUNT, {}),
     ("a raw mount", {"mount_prefixes": ["/srv"], "lxc_options": ["lxc.mount.*"]},
