@@ -41,6 +41,7 @@ from fakepve.certs import make_cert
 
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container import ledger as ledgers
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.model import Wanted
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.work import Feature
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.audit import Audit
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.container.executor import Executor
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.container.observe import Observer
@@ -52,7 +53,7 @@ from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.store imp
 TEMPLATE = "local:vztmpl/debian-12-standard_12.7-1_amd64.tar.zst"
 MUTATING = ("POST", "PUT", "DELETE")
 MAC = re.compile(r"hwaddr=[0-9A-Fa-f:]{17}")
-FEATURES = ({"name": "one", "digest": "d1"}, {"name": "two", "digest": "d2"})
+FEATURES = (Feature("one", "d1"), Feature("two", "d2"))
 
 
 class Cut(BaseException):
@@ -324,10 +325,10 @@ class FakeNode:
             self.store.write_word(wanted.ctid, "customizing")
         book = self.books.setdefault(wanted.ctid, ledgers.empty())
         if step.kind == "feature":
-            feature = next(item for item in wanted.features if item["name"] == step.name)
-            book["features"][step.name] = {"status": "applied", "digest": feature["digest"]}
+            feature = next(item for item in wanted.features if item.name == step.name)
+            book["features"][step.name] = {"status": "applied", "digest": feature.digest}
         elif step.kind == "application":
-            own = {"status": "applied", "digest": wanted.application["digest"], "ctid": wanted.ctid}
+            own = {"status": "applied", "digest": wanted.application.digest, "ctid": wanted.ctid}
             book["application"] = {**own, "boot": f"b{self.backend.running[wanted.ctid]}"}
         self.store.update_record(wanted.ctid, ledger=json.loads(json.dumps(book)))
         guarding = self.store.read_record(wanted.ctid).get("guarding")

@@ -17,6 +17,7 @@ import fake_node
 import pytest
 from fake_node import Cut, normal, pve_calls, wanted
 
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.work import Feature
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.container import creations
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.container.outcome import StepError
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.pve import local_client
@@ -354,7 +355,7 @@ def test_a_completed_template_is_never_started_again(node):
     assert outcome.last.state == "completed"
     assert "template: 1" in node.conf(920)
     assert 920 not in node.backend.running
-    stale = dataclasses.replace(base, features=({"name": "one", "digest": "new"}, {"name": "two", "digest": "d2"}))
+    stale = dataclasses.replace(base, features=(Feature("one", "new"), Feature("two", "d2")))
     again = node.apply(stale)
     assert again.journal == []
     assert "stale: feature one" in again.first.notes[0]

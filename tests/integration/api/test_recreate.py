@@ -14,6 +14,7 @@ import pytest
 from fake_node import Cut, normal, pve_calls, wanted
 from test_executor import Cutting, predicted
 
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.work import Feature
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.container import observe
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.store import Store
 
@@ -186,7 +187,7 @@ def test_a_source_of_linked_clones_is_left_alone(node, volume):
 def test_a_stale_template_says_how_it_is_made_anew(node):
     base = dataclasses.replace(wanted(is_template=True), ctid=900)
     node.apply(base)
-    stale = dataclasses.replace(base, features=({"name": "one", "digest": "new"}, {"name": "two", "digest": "d2"}))
+    stale = dataclasses.replace(base, features=(Feature("one", "new"), Feature("two", "d2")))
     assert any("phoenix_recreate_ctids" in note for note in node.apply(stale).first.notes)
     node.books.clear()
     again = node.apply(dataclasses.replace(stale, recreate=True, run="second"))

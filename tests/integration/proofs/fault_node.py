@@ -15,12 +15,13 @@ from aiohttp import web
 from fake_node import TEMPLATE, FakeNode
 
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.model import Wanted
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.work import Feature
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.container.outcome import StepError, next_step
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.pve.client import PveError
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.store import StoreError
 
 DISK = "local:950/vm-950-disk-0.raw"
-FEATURES = ({"name": "one", "digest": "d1"},)
+FEATURES = (Feature("one", "d1"),)
 NET = {"name": "eth0", "bridge": "vmbr0", "ip": "manual"}
 
 

@@ -12,9 +12,11 @@ from typing import Any
 from fake_node import TEMPLATE
 from hypothesis import strategies as st
 
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.work import Feature
+
 FEATURES = (
-    {"name": "one", "digest": "d1", "container": {"features": {"nesting": True}}},
-    {"name": "two", "digest": "d2"},
+    Feature("one", "d1", needs={"features": {"nesting": True}}),
+    Feature("two", "d2"),
 )
 MACS = ("BC:24:11:AA:BB:CC", "bc:24:11:aa:bb:cc", "BC:24:11:00:00:01")
 RAW = (

@@ -12,6 +12,7 @@ from ansible_collections.phoenix.hypervisor.plugins.module_utils._core import au
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container import desired, environment
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.model import Observation, Record
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.plan import planner
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.work import Application
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.pve import conffile, properties, rawlines
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node import audit, store, waiting
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.container import executor, lease
@@ -20,6 +21,7 @@ from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.pve impor
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.pct.pct_wrapper import NodeCall
 
 __all__ = [
+    "Application",
     "NodeCall",
     "Observation",
     "Record",

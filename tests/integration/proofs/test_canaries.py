@@ -16,8 +16,8 @@ import pytest
 import yaml
 from fault_node import FaultNode, wanted
 from proof_counts import COUNTS
+from pure_parts import Application, direct, local_client
 from pure_parts import client as client_errors
-from pure_parts import direct, local_client
 
 REPO = Path(__file__).resolve().parents[3]
 CANARY = "canary-c0ffee-%s"
@@ -121,7 +121,7 @@ def test_secrets_of_a_feature_and_an_application_are_in_no_file(faults: FaultNod
     COUNTS["canaries"] += 2
     secret = CANARY % "feature"
     application = {"name": "serve", "digest": "a1", "environment": {"HF_TOKEN": CANARY % "application"}}
-    faults.drive(dataclasses.replace(wanted(), application=application))
+    faults.drive(dataclasses.replace(wanted(), application=Application.from_json(application)))
     text = everything(faults)
     assert "canary" not in text
     assert hashlib.sha256(secret.encode()).hexdigest() not in text
@@ -152,9 +152,8 @@ def test_each_secret_option_of_a_role_is_no_log(where: str, name: str, spec: dic
 def test_a_plan_and_its_json_have_no_more_than_the_file_says(faults: FaultNode) -> None:
     faults.fresh()
     COUNTS["canaries"] += 1
-    want = dataclasses.replace(
-        wanted(), application={"name": "serve", "digest": "a1", "environment": {"K": CANARY % "plan"}}
-    )
+    application = {"name": "serve", "digest": "a1", "environment": {"K": CANARY % "plan"}}
+    want = dataclasses.replace(wanted(), application=Application.from_json(application))
     outcome = faults.check(want)
     assert "canary" not in json.dumps(outcome.first.as_dict())
     assert "canary" not in json.dumps(outcome.journal)

@@ -127,7 +127,7 @@ def test_one_apply_converges(node, _round, config, actual, before, features, app
         node.place(CTID, *actual)
         node.books[CTID] = {**ledger.empty(), "features": {}}
         for name in applied:
-            digest = next(item["digest"] for item in FEATURES if item["name"] == name)
+            digest = next(item.digest for item in FEATURES if item.name == name)
             node.books[CTID]["features"][name] = {"status": "applied", "digest": digest}
         if adoption == "ours":
             remember(node, before, there, actual[1], recognized)

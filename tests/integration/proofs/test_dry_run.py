@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 from proof_counts import COUNTS, LONG, number
 
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.model import Wanted
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.work import Application, Feature
 
 FLEETS = number("FLEETS", 24, 1000)
 NAMES = ("base", "docker", "gpu", "serve")
@@ -120,8 +121,8 @@ def wanted_of(member: Member, members: list[Member], config: dict[str, Any], in_
         member.ctid,
         "pve",
         config,
-        features=tuple({"name": name, "digest": digest(member, members, name)} for name in config["features"]),
-        application={"name": "script", "digest": member.application} if member.application else None,
+        features=tuple(Feature(name, digest(member, members, name)) for name in config["features"]),
+        application=Application("script", member.application) if member.application else None,
         target=config.get("target_state", "completed"),
         source=wanted_of(source, members, source.config, in_play) if source and source.ctid in in_play else None,
         clone_snapshot=source.config.get("template_snapshot_name") if source else None,

@@ -13,6 +13,7 @@ import pytest
 from fake_node import TEMPLATE, FakeNode, normal, predicted, pve_calls
 
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.model import Wanted
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.work import Application, Feature
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.container.outcome import StepError
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.pve import tasks
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.pve.client import PveError
@@ -29,8 +30,8 @@ def wanted(
         950,
         "pve",
         {**BASE, "features": ["base"], "guard": guard, **config},
-        features=({"name": "base", "digest": feature},),
-        application={"name": "script", "digest": digest, "health": {"command": "true"} if health else None},
+        features=(Feature("base", feature),),
+        application=Application("script", digest, health=health),
     )
 
 

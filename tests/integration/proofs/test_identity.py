@@ -19,6 +19,7 @@ from proof_counts import COUNTS
 
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container import ledger
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.model import Wanted
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.work import Feature
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.container import identity
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.container.outcome import StepError
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.pve import local_client
@@ -26,7 +27,7 @@ from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.pve impor
 CTID, OTHER = 950, 960
 LXC = "/nodes/pve/lxc"
 OURS = f"{LXC}/{CTID}"
-FEATURES = ({"name": "one", "digest": "d1"}, {"name": "two", "digest": "d2"})
+FEATURES = (Feature("one", "d1"), Feature("two", "d2"))
 CONFIG = {
     "name": "web",
     "template": TEMPLATE,

@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -144,15 +144,6 @@ def understand(config: Mapping[str, Any], needs: Mapping[str, str] | None = None
         firewall=wanted_firewall(config.get(FIREWALL) or {}),
         unfit=_unfit(config),
     )
-
-
-def feature_needs(features: Iterable[Mapping[str, Any]]) -> dict[str, str]:
-    """What features demand of the container's ``features`` option, from their manifests."""
-    needs: dict[str, str] = {}
-    for feature in features:
-        for key, value in (feature.get("container") or {}).get("features", {}).items():
-            needs[str(key)] = str(int(value)) if isinstance(value, bool) else str(value)
-    return needs
 
 
 def wanted_firewall(section: Mapping[str, Any]) -> WantedFirewall:

@@ -12,12 +12,13 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ..errors import KnownError
 from ..guesttext import clean, is_deeper
 from .digest import explain
+from .work import Application, Feature, Work
 
 VERSION = 1
 MAX_BYTES = 256 * 1024
@@ -107,20 +108,20 @@ def dump(ledger: Mapping[str, Any]) -> str:
     return json.dumps(ledger, indent=1, sort_keys=True) + "\n"
 
 
-def due_features(wanted: tuple[Mapping[str, Any], ...], ledger: Mapping[str, Any] | None) -> list[dict[str, str]]:
+def due_features(wanted: Iterable[Feature], ledger: Mapping[str, Any] | None) -> list[dict[str, str]]:
     """The features to run, in order, each with the reason. A changed one takes those above it along."""
     entries = (ledger or {}).get("features", {})
     due: list[dict[str, str]] = []
     changed_below = ""
     for feature in wanted:
-        name = str(feature["name"])
+        name = feature.name
         entry = entries.get(name)
         reason = ""
         if entry is None:
             reason = "not applied yet"
         elif entry["status"] == BEGUN:
             reason = f"begun by run {entry.get('run', 'unknown')} and not ended"
-        elif entry.get("digest") != feature["digest"]:
+        elif entry.get("digest") != feature.digest:
             reason = _why(entry, feature) or "changed since it was applied"
             changed_below = changed_below or name
         if not reason and changed_below:
@@ -130,31 +131,31 @@ def due_features(wanted: tuple[Mapping[str, Any], ...], ledger: Mapping[str, Any
     return due
 
 
-def _why(entry: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:
+def _why(entry: Mapping[str, Any], wanted: Work) -> str:
     """Why a digest differs, as far as the components kept with it tell."""
-    if not entry.get("components") or not wanted.get("components"):
+    if not entry.get("components") or not wanted.components:
         return ""
-    return explain(entry["components"], wanted["components"])
+    return explain(entry["components"], wanted.components)
 
 
 def left_behind(
-    wanted: tuple[Mapping[str, Any], ...], ledger: Mapping[str, Any] | None, inherited: tuple[str, ...] = ()
+    wanted: Iterable[Feature], ledger: Mapping[str, Any] | None, inherited: tuple[str, ...] = ()
 ) -> list[str]:
     """Features that were applied and are no longer in the list, nor inherited: reported, never removed."""
-    names = {str(feature["name"]) for feature in wanted} | set(inherited)
+    names = {feature.name for feature in wanted} | set(inherited)
     return sorted(set((ledger or {}).get("features", {})) - names)
 
 
-def application_due(ctid: int, wanted: Mapping[str, Any] | None, ledger: Mapping[str, Any] | None) -> str | None:
+def application_due(ctid: int, wanted: Application | None, ledger: Mapping[str, Any] | None) -> str | None:
     """Why the application script must run, or None. A clone's inherited entry belongs to its source."""
-    if not wanted:
+    if wanted is None:
         return None
     entry = (ledger or {}).get("application")
     if entry is None or entry.get("ctid") != ctid:
         return "not run yet"
     if entry["status"] == BEGUN:
         return f"begun by run {entry.get('run', 'unknown')} and not ended"
-    if entry.get("digest") != wanted["digest"]:
+    if entry.get("digest") != wanted.digest:
         return _why(entry, wanted) or "the script or its environment changed"
     return None
 

@@ -18,8 +18,9 @@ from ..pve.fwfile import Firewall
 from ..pve.passthrough import Device
 from . import ledger as ledgers
 from . import states
-from .desired import Desired, feature_needs, understand
+from .desired import Desired, understand
 from .refusal import Refusal
+from .work import Application, Feature, features_of
 
 # What a step disrupts, in rising order. 'impossible' is reported, never tried.
 NOTHING = "nothing"
@@ -327,8 +328,8 @@ class Wanted:
     ctid: int
     node: str
     config: Mapping[str, Any]
-    features: tuple[Mapping[str, Any], ...] = ()
-    application: Mapping[str, Any] | None = None
+    features: tuple[Feature, ...] = ()
+    application: Application | None = None
     target: str = "completed"
     adopt: str = "no"
     destroy_confirmed: bool = False
@@ -352,8 +353,8 @@ class Wanted:
             ctid=ctid,
             node=node,
             config=given.get("config") or {},
-            features=tuple(given.get("features") or ()),
-            application=given.get("application"),
+            features=features_of(given.get("features") or ()),
+            application=Application.from_json(given["application"]) if given.get("application") else None,
             target=given.get("state") or states.COMPLETED,
             adopt=given.get("adopt") or "no",
             destroy_confirmed=ctid in (given.get("confirm") or ()),
@@ -369,4 +370,5 @@ class Wanted:
     @functools.cached_property
     def desired(self) -> Desired:
         """What its configuration asks for, understood once."""
-        return understand(self.config, feature_needs(self.features))
+        flags = (pair for feature in self.features for pair in feature.flags.items())
+        return understand(self.config, dict(flags))

@@ -252,13 +252,13 @@ class Executor:
         stamp = {"status": ledgers.APPLIED, "run": self._run, "at": time.strftime("%Y-%m-%dT%H:%M:%S%z")}
         book = dict(seen.ledger or ledgers.empty())
         assumed = {
-            str(feature["name"]): {**stamp, "digest": feature["digest"], "components": feature.get("components") or {}}
+            feature.name: {**stamp, "digest": feature.digest, "components": dict(feature.components)}
             for feature in wanted.features
-            if feature["name"] in entry.params["features"]
+            if feature.name in entry.params["features"]
         }
         book["features"] = {**book["features"], **assumed}
         if wanted.application:
-            own = {key: wanted.application[key] for key in ("name", "digest")}
+            own = {"name": wanted.application.name or None, "digest": wanted.application.digest}
             book["application"] = {**stamp, **own, "ctid": wanted.ctid, "boot": seen.boot}
         guest.write_ledger(wanted.ctid, ledgers.dump(book))
         self._store.update_record(wanted.ctid, ledger=book)

@@ -78,7 +78,7 @@ def report(wanted: Wanted, outcome: Outcome, check: bool) -> dict[str, Any]:
     seen = outcome.seen
     # What is to be recreated is not there to be looked into: its new self is predicted whole.
     remade = check and any(step.disrupts == RECREATE for step in outcome.first.steps)
-    by_name = {feature["name"]: feature for feature in wanted.features}
+    by_name = {feature.name: feature.to_json() for feature in wanted.features}
     return {
         "changed": bool(journal),
         "state": shown.final_state if check else shown.state,
@@ -87,7 +87,7 @@ def report(wanted: Wanted, outcome: Outcome, check: bool) -> dict[str, Any]:
         "journal": journal,
         "due_features": [{**by_name[item["name"]], **item} for item in shown.due_features],
         "application_due": shown.application_due,
-        "application": wanted.application,
+        "application": wanted.application.to_json() if wanted.application else None,
         "health_due": shown.health_due,
         "exists": seen.exists and not remade,
         "running": seen.running and not remade,

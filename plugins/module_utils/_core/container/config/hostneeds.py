@@ -19,13 +19,13 @@ from ...gpu.vendor import Vendor
 from ...pve import forms, passthrough, properties, rawlines
 from ...pve.conffile import ConfFile
 from ...pve.passthrough import Device
-from .. import digest
 from ..desired import Desired
 from ..model import Wanted
 from ..refusal import Code, Refusal
 from ..registry import table
 from ..registry.device_rows import WantedDevice
 from ..registry.wanted_options import WantedOption
+from ..work import Feature
 
 SOURCE = "gpu_assignment"
 OWN = "devices"
@@ -65,14 +65,14 @@ def place_of(desired: Desired, path: str) -> tuple[str | int, ...]:
 
 def classes(wanted: Wanted) -> set[str]:
     """The classes of devices that the container needs: its own, those of its features and of its clone sources."""
-    own = ((feature.get("container") or {}).get("devices") or () for feature in wanted.features)
+    own = (feature.devices for feature in wanted.features)
     named = (device.gpus for device in wanted.desired.devices if device.gpus)
     return {*wanted.classes, *named, *(name for names in own for name in names)}
 
 
 def looks(wanted: Wanted) -> bool:
     """Whether anything must be known of the node's GPUs for this container, or for a source of it."""
-    facts = any((feature.get("container") or {}).get("facts") for feature in wanted.features)
+    facts = any(feature.facts for feature in wanted.features)
     return bool(_vendors(wanted)) or facts or (wanted.source is not None and looks(wanted.source))
 
 
@@ -86,7 +86,7 @@ def complete(wanted: Wanted, *nodes: devices.Gpus, there: Mapping[str, Node] | N
     features, changed = _features(wanted.features, {gpus.vendor.driver_fact: gpus.version for gpus in nodes})
     application = wanted.application
     if application and changed:
-        application = _above(application, changed)
+        application = application.on_top_of(changed)
     completed = replace(wanted, source=source, features=features, application=application)
     needed = classes(wanted)
     error = _missing(wanted, there)
@@ -252,34 +252,18 @@ def _off(device: Device) -> frozenset[str]:
     return frozenset({passthrough.DENY_WRITE}) if device.key == OWN and not device.deny_write else frozenset()
 
 
-def _features(
-    features: Iterable[Mapping[str, Any]], facts: Mapping[str, str]
-) -> tuple[tuple[Mapping[str, Any], ...], dict[str, str]]:
+def _features(features: Iterable[Feature], facts: Mapping[str, str]) -> tuple[tuple[Feature, ...], dict[str, str]]:
     """The features with their facts, and name -> digest of those whose digest is another one by that."""
-    result: list[Mapping[str, Any]] = []
+    result: list[Feature] = []
     changed: dict[str, str] = {}
     for feature in features:
-        names = (feature.get("container") or {}).get("facts") or {}
-        feature = _above(feature, changed) if changed else feature
-        if names:
-            values = {str(name): facts.get(str(fact), "") for name, fact in names.items()}
-            parts = dict(feature["components"])
-            hashes = {name: digest.value_hash(name, value) for name, value in values.items()}
-            parts["variables"] = {**parts["variables"], **hashes}
-            feature = {**feature, "components": parts, "digest": digest.digest(parts), "variables": values}
-        if names or changed:
-            changed[str(feature["name"])] = str(feature["digest"])
-        result.append(feature)
+        found = feature.on_top_of(changed) if changed else feature
+        if found.facts:
+            found = found.with_facts(facts)
+        if found.facts or changed:
+            changed[found.name] = found.digest
+        result.append(found)
     return tuple(result), changed
-
-
-def _above(item: Mapping[str, Any], changed: Mapping[str, str]) -> Mapping[str, Any]:
-    """A feature or an application on top of features that have other digests by now."""
-    parts = dict(item.get("components") or {})
-    if not parts.get("under"):
-        return item
-    parts["under"] = [[name, changed.get(name, under)[: digest.SHORT]] for name, under in parts["under"]]
-    return {**item, "components": parts, "digest": digest.digest(parts)}
 
 
 def _there(actual: Mapping[str, str]) -> Iterator[tuple[str, str]]:

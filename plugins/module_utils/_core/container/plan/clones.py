@@ -145,7 +145,7 @@ def _predict(wanted: Wanted, seen: Observation) -> Source:
     customized = states.rank(wanted.target) >= states.rank(states.CUSTOMIZING)
     customized = customized and (there is None or there.head.get("template") != "1")  # nobody works in a template
     applied = wanted.features if customized else ()
-    entries = {str(f["name"]): {"status": ledger.APPLIED, "digest": f["digest"]} for f in applied}
+    entries = {f.name: {"status": ledger.APPLIED, "digest": f.digest} for f in applied}
     under = (above.ledger if above else None) or {}
     own = seen.source_ledger if there is not None else None
     features = {**under.get("features", {}), **(own or {}).get("features", {}), **entries}

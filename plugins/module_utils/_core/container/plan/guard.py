@@ -122,7 +122,7 @@ def wrap(wanted: Wanted, seen: Observation, record: Record, world: World) -> str
         return None
     health = None
     looks = any(step.kind in ("application", "health") for step in world.steps)
-    if found == OPEN and not looks and world.running and (wanted.application or {}).get("health"):
+    if found == OPEN and not looks and world.running and wanted.application and wanted.application.health:
         health = "a guarded change: whether the application has survived it"
         # A look, not a change: so it has no entries.
         world.add("health", health, name="health check", by_play=True)

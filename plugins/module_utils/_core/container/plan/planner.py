@@ -315,12 +315,12 @@ def _customize(wanted: Wanted, seen: Observation, record: Record, world: World, 
     if target < states.rank(states.COMPLETED):
         return None
     health = None
-    work = wanted.application or {}
+    work = wanted.application
     if world.application:
         why, world.application = world.application, None
         entries = (*_begin(world, "begin", "application"), Entry("application", "end"))
-        world.add("application", why, *entries, name=str(work.get("name") or "health check"), by_play=True)
-    elif work.get("health"):
+        world.add("application", why, *entries, name=(work.name if work else "") or "health check", by_play=True)
+    elif work and work.health:
         boot = None if any(step.kind in ("start", "restart") for step in world.steps) else seen.boot
         health = ledger.health_due(wanted.ctid, boot or "to come", seen.ledger, record.checked_boot)
         if health:

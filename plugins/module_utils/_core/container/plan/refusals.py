@@ -94,11 +94,11 @@ def template_fault(wanted: Wanted, seen: Observation, record: Record) -> Refusal
     if record.word == states.COMPLETED or record.assume_installed or wanted.adopt == "record":
         return None
     cached = (record.ledger or {}).get("features") or {}
-    names = [str(item["name"]) for item in wanted.features]
+    names = [feature.name for feature in wanted.features]
     missing = [name for name in names if cached.get(name, {}).get("status") != ledger.APPLIED]
     application = (record.ledger or {}).get("application") or {}
-    if wanted.application and wanted.application.get("digest") and application.get("status") != ledger.APPLIED:
-        missing.append(f"the application {wanted.application.get('name') or ''}".strip())
+    if wanted.application and wanted.application.digest and application.get("status") != ledger.APPLIED:
+        missing.append(f"the application {wanted.application.name}".strip())
     if not missing:
         return None
     return Refusal(

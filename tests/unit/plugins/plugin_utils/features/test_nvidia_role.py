@@ -13,6 +13,7 @@ from ansible.template import Templar
 
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.config import hostneeds
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.model import Wanted
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.work import features_of
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.gpu import devices
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.container.wanted import wanted
 
@@ -37,8 +38,8 @@ def feature(top: dict[str, Any], host: dict[str, Any], version: str = "570.124.0
     loader = DataLoader()
     found = wanted(variables(top, host), lambda own: Templar(loader, own).template, loader)
     cards = (devices.Gpu("0000:01:00.0", 0),)
-    completed = hostneeds.complete(Wanted(950, "pve", {}, tuple(found["features"])), devices.Gpus(version, cards))
-    return dict(completed.features[1])
+    completed = hostneeds.complete(Wanted(950, "pve", {}, features_of(found["features"])), devices.Gpus(version, cards))
+    return completed.features[1].to_json()
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ import pytest
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.config import hostneeds
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.config.compare import Comparison
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.model import Record, Wanted
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.work import Feature
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.gpu import devices as gpus
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.pve.conffile import ConfFile
 
@@ -135,7 +136,7 @@ CAPS = {"MIG": ("nvidia-caps/nvidia-cap21", "nvidia-caps/nvidia-cap22")}
 
 
 def container(node: Node, assignment: str | None, way: str = "dev") -> Wanted:
-    feature = {"name": "gpu", "digest": "d", "components": {}, "container": {"devices": ["nvidia-gpu"]}}
+    feature = Feature("gpu", "d", needs={"devices": ["nvidia-gpu"]})
     config = {"gpu_passthrough": way} if way != "dev" else {}
     return hostneeds.complete(Wanted(950, "pve", config, (feature,), assignment=assignment), node.read())
 

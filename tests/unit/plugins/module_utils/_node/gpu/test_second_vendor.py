@@ -17,6 +17,7 @@ import pytest
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container import digest
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.config import hostneeds
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.model import Wanted
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.work import Feature
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.gpu import memory_budget, vendors
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.gpu.servers import Server
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.gpu.vendor import (
@@ -115,7 +116,7 @@ def wanted(assignment: str | None = "0", **config: Any) -> Wanted:
     """A container whose feature needs the new vendor's GPUs and the version of its driver."""
     needs = {"devices": [ACME.device_class], "facts": {"acme_running": ACME.driver_fact}}
     parts = digest.components("f" * 64, {})
-    feature = {"name": "acme", "components": parts, "digest": digest.digest(parts), "container": needs}
+    feature = Feature("acme", digest.digest(parts), parts, needs)
     return Wanted(950, "pve", config, (feature,), assignment=assignment)
 
 
@@ -167,9 +168,9 @@ def test_its_devices_as_raw_lines(root: Path) -> None:
 
 def test_its_driver_counts_in_the_digest(root: Path) -> None:
     first = driver_files.complete(wanted(), str(root)).features[0]
-    assert first["variables"] == {"acme_running": "7.1"}
+    assert first.variables == {"acme_running": "7.1"}
     (newer,) = [replace(gpus, version="7.2") for gpus in driver_files.read_all(str(root)) if gpus.vendor is ACME]
-    assert hostneeds.complete(wanted(), newer).features[0]["digest"] != first["digest"]
+    assert hostneeds.complete(wanted(), newer).features[0].digest != first.digest
 
 
 @pytest.mark.parametrize(

@@ -28,6 +28,7 @@ from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container
     Wanted,
 )
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.plan import instance, planner
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.work import Application, features_of
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.gpu import devices
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.pve import marker, properties
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.pve.conffile import ConfFile
@@ -293,8 +294,8 @@ def plan_of(config: dict[str, Any], folder: Path, running: bool) -> dict[str, An
         950,
         variables["phoenix_node"],
         options["config"],
-        tuple(options["features"]),
-        work and {name: work[name] for name in ("name", "digest", "health")},
+        features_of(options["features"]),
+        work and Application.from_json(work),
         options["state"],
         classes=tuple(options["classes"]),
         assignment=options["assignment"],
@@ -402,12 +403,12 @@ def settled_at(config: dict[str, Any], folder: Path) -> tuple[Wanted, Observatio
     """A running container that has all that its configuration asks for, and what is remembered of it."""
     options = options_of(variables_of(config, folder), lambda _own: lambda value: value, DataLoader())
     work = options["application"]
-    work = work and {name: work[name] for name in ("name", "digest", "health")}
+    work = work and Application.from_json(work)
     seen_from_here = Wanted(
         950,
         "pve",
         options["config"],
-        tuple(options["features"]),
+        features_of(options["features"]),
         work,
         options["state"],
         classes=tuple(options["classes"]),
@@ -430,8 +431,12 @@ def settled_at(config: dict[str, Any], folder: Path) -> tuple[Wanted, Observatio
             head[key] = value if "hwaddr=" in value else f"{value},hwaddr=BC:24:11:00:00:01"
     raw = tuple(Comparison(wanted, ConfFile(), Record()).lines[0])
     walls = Comparison(wanted, ConfFile(), Record()).firewall(Firewall()).after
-    features = {item["name"]: {"status": "applied", "digest": item["digest"]} for item in wanted.features}
-    done = {"status": "applied", "ctid": 950, "boot": "1", "digest": work["digest"]} if work else None
+    features = {item.name: {"status": "applied", "digest": item.digest} for item in wanted.features}
+    done = (
+        {"status": "applied", "ctid": 950, "boot": "1", "digest": wanted.application.digest}
+        if wanted.application
+        else None
+    )
     book = {"version": 1, "features": features, "application": done}
     conf = ConfFile(head=head, raw=raw, markers=(marker.line("i1"),))
     seen = Observation(950, exists=True, running=True, conf=conf, boot="1", ledger=book, firewall=walls)

@@ -20,6 +20,7 @@ from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container
     Wanted,
 )
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.plan import planner
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.work import Feature
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.gpu import devices, vendors
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.pve.conffile import ConfFile
 
@@ -32,20 +33,20 @@ NODE = devices.Gpus(
 )
 
 
-def feature(name: str, under: list[tuple[str, str]], **container: Any) -> dict[str, Any]:
+def feature(name: str, under: list[tuple[str, str]], **container: Any) -> Feature:
     parts = digest.components("f" * 64, {"a": 1}, under=under)
-    return {"name": name, "components": parts, "digest": digest.digest(parts), "container": container}
+    return Feature(name, digest.digest(parts), parts, container)
 
 
 FACTS = {"version": "nvidia-driver"}
 
 
-def stack() -> tuple[dict[str, Any], ...]:
+def stack() -> tuple[Feature, ...]:
     base = feature("base", [])
     driver = feature(
-        "driver", [("base", base["digest"])], devices=[vendors.NVIDIA.device_class], facts={"version": "nvidia-driver"}
+        "driver", [("base", base.digest)], devices=[vendors.NVIDIA.device_class], facts={"version": "nvidia-driver"}
     )
-    return base, driver, feature("serve", [("base", base["digest"]), ("driver", driver["digest"])])
+    return base, driver, feature("serve", [("base", base.digest), ("driver", driver.digest)])
 
 
 def wanted(assignment: str | None = "0", node: devices.Gpus = NODE, **config: Any) -> Wanted:
@@ -123,10 +124,10 @@ def test_what_is_missing_refuses_the_plan(exists: bool) -> None:
 def test_a_driver_upgrade_changes_the_feature_and_what_lies_on_it() -> None:
     """And nothing under it; the reason names the variable."""
     before, after = wanted().features, wanted(node=replace(NODE, version="575.51.03")).features
-    assert [old["digest"] == new["digest"] for old, new in zip(before, after, strict=True)] == [True, False, False]
-    assert after[1]["variables"] == {"version": "575.51.03"}
-    assert digest.explain(before[1]["components"], after[1]["components"]) == "variable version changed"
-    assert digest.explain(before[2]["components"], after[2]["components"]) == "driver under it changed"
+    assert [old.digest == new.digest for old, new in zip(before, after, strict=True)] == [True, False, False]
+    assert after[1].variables == {"version": "575.51.03"}
+    assert digest.explain(before[1].components, after[1].components) == "variable version changed"
+    assert digest.explain(before[2].components, after[2].components) == "driver under it changed"
 
 
 LINES = [

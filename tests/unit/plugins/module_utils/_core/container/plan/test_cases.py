@@ -21,6 +21,7 @@ from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container
     Wanted,
 )
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.plan import instance, planner
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.work import Application, Feature
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.pve import fwfile, marker
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.pve.conffile import ConfFile, parse_conf
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.pve.passthrough import Device
@@ -45,8 +46,8 @@ PLAN = {"state", "ends", "steps", "refused", "waiting", "notes", "disrupts"}
 
 def wanted(case: Mapping[str, Any], config: Mapping[str, Any]) -> Wanted:
     """The container as the inventory gives it."""
-    features = tuple({"name": name, "digest": digest} for name, digest in case.get("features", {}).items())
-    application = {"health": None, **case["application"]} if "application" in case else None
+    features = tuple(Feature(name, digest) for name, digest in case.get("features", {}).items())
+    application = Application.from_json(case["application"]) if "application" in case else None
     devices = tuple(Device(path, "0666", tuple(number)) for path, number in case.get("gpu_devices", {}).items())
     options = {"devices": devices or None, **case.get("options", {})}
     found = Wanted(CTID, "pve", config, features, application, **options)

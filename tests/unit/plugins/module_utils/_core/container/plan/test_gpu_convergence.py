@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.config import hostneeds
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.config.compare import Comparison
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.model import Record, Wanted
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.work import Feature
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.gpu import devices as gpus
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.pve.conffile import ConfFile
 
@@ -33,7 +34,7 @@ NODE = gpus.Gpus(
     },
     instances={"gpu0/gi1": 12},
 )
-GPU = {"name": "gpu", "digest": "d", "components": {}, "container": {"devices": ["nvidia-gpu"]}}
+GPU = Feature("gpu", "d", needs={"devices": ["nvidia-gpu"]})
 OTHER_DEVICES = ({}, {"dev0": "/dev/fuse"}, {"dev2": "path=/dev/net/tun,mode=0666", "dev5": "/dev/kvm"})
 OTHER_LINES: tuple[list[tuple[str, str]], ...] = (
     [],

@@ -17,6 +17,7 @@ from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container
     Wanted,
 )
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.plan import instance, planner
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.work import Application, Feature
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.pve import marker
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.pve.conffile import ConfFile
 
@@ -43,8 +44,8 @@ APPLIED = {
     "cores": "2",
     "net0": {"name": "eth0", "type": "veth", "bridge": "vmbr0", "ip": "dhcp"},
 }
-FEATURES = ({"name": "one", "digest": "d1"}, {"name": "two", "digest": "d2"})
-APPLICATION = {"name": "run.sh", "digest": "a1", "health": True}
+FEATURES = (Feature("one", "d1"), Feature("two", "d2"))
+APPLICATION = Application("run.sh", "a1", health=True)
 
 
 def wanted(**changes):
@@ -197,7 +198,7 @@ def test_a_suboption_that_we_set_and_that_is_gone_is_removed():
 
 
 def test_what_features_need_of_the_host_side_is_configured():
-    features = ({"name": "one", "digest": "d1", "container": {"features": {"nesting": True, "keyctl": True}}},)
+    features = (Feature("one", "d1", needs={"features": {"nesting": True, "keyctl": True}}),)
     plan = planner.plan(wanted(features=features), seen({"features": "fuse=1"}, running=False), OURS)
     assert calls(plan)[0] == ("PUT /nodes/pve/lxc/950/config", {"features": "fuse=1,keyctl=1,nesting=1"})
 
