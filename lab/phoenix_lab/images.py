@@ -183,6 +183,15 @@ def ensure() -> Images:
     return images
 
 
+def template_of(release: str) -> Path:
+    """Build the guests' template of another release than the lab's own, unless it is there."""
+    own = wanted().template
+    target = own.with_name(f'{release}-{own.name}')
+    with locked(CACHE_ROOT / 'build.lock'):
+        _template(target, release)
+    return target
+
+
 def purge(keep: set[str]) -> None:
     """Delete the caches, except images that another running lab stands on."""
     if not CACHE_ROOT.exists():
@@ -199,7 +208,7 @@ def _die_with_us() -> None:
     ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG: a killed `up` leaves no builder behind
 
 
-def _mmdebstrap(target: Path, packages: tuple[str, ...]) -> None:
+def _mmdebstrap(target: Path, packages: tuple[str, ...], release: str = RELEASE) -> None:
     command = [
         'mmdebstrap',
         '--quiet',
@@ -211,8 +220,8 @@ def _mmdebstrap(target: Path, packages: tuple[str, ...]) -> None:
     command += ['--aptopt=' + line for line in host.apt_conf().splitlines()]
     command += ['--dpkgopt=' + option for option in DPKG_OPTIONS]
     done = subprocess.run(
-        [*command, RELEASE, str(target), '-'],
-        input=host.apt_sources(RELEASE),
+        [*command, release, str(target), '-'],
+        input=host.apt_sources(release),
         text=True,
         capture_output=True,
         env=clean_env(),
@@ -223,9 +232,9 @@ def _mmdebstrap(target: Path, packages: tuple[str, ...]) -> None:
         raise LabError('mmdebstrap failed: ' + (done.stderr or done.stdout).strip()[-3000:])
 
 
-def _common(root: Path, masked: tuple[str, ...]) -> None:
+def _common(root: Path, masked: tuple[str, ...], release: str = RELEASE) -> None:
     """What both images get: apt as on the host, masked units, nothing that identifies the build."""
-    (root / 'etc/apt/sources.list').write_text(host.apt_sources(RELEASE))
+    (root / 'etc/apt/sources.list').write_text(host.apt_sources(release))
     if host.apt_conf():
         (root / 'etc/apt/apt.conf.d/90host').write_text(host.apt_conf())
     if host.local_cas():
@@ -327,14 +336,14 @@ def _keep_ports_of_guests(addon: Path) -> None:
     addon.write_text(text.replace(given, given + " or r'(veth|tap|fwpr|fwln)[0-9]+'"))
 
 
-def _template(target: Path) -> None:
+def _template(target: Path, release: str = RELEASE) -> None:
     if target.is_file():
         return
-    say('building the guest template')
+    say(f'building the guest template of {release}')
     building = target.with_name(target.name.split('.')[0] + '.building')
-    _mmdebstrap(building, GUEST_PACKAGES)
-    _common(building, GUEST_MASKED)
-    if 'https://' in host.apt_sources(RELEASE) and host.CA_BUNDLE.exists():
+    _mmdebstrap(building, GUEST_PACKAGES, release)
+    _common(building, GUEST_MASKED, release)
+    if 'https://' in host.apt_sources(release) and host.CA_BUNDLE.exists():
         bundle = building / GUEST_CA
         bundle.parent.mkdir(parents=True)
         shutil.copy(host.CA_BUNDLE, bundle)

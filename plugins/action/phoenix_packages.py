@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Completes phoenix_packages on the controller: asks dpkg by the module, and apt for what is missing."""
+"""Completes phoenix_packages on the controller: the module looks, the family's own module installs what is missing."""
 
 from __future__ import annotations
 
@@ -12,14 +12,17 @@ from typing import Any
 
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.system.apt_packages import OPTIONS, apt_options
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.system.package_families import (
+    DEFAULT,
+    FAMILIES,
+    OPTIONS,
+)
 
 MODULE = "phoenix.hypervisor.phoenix_packages"
-APT = "ansible.builtin.apt"
 
 
 class ActionModule(ActionBase):
-    """One look, the same for check mode and a real run; then apt."""
+    """One look, the same for check mode and a real run; then the family's own module."""
 
     TRANSFERS_FILES = False
 
@@ -37,17 +40,20 @@ class ActionModule(ActionBase):
             return {**result, **looked}
         told = looked.get("missing") or ()  # by a guest, too: it only chooses among the names of the task
         lacking = [name for name in dict.fromkeys(options["name"]) if name in told]
-        result.update(changed=bool(lacking), missing=lacking, has_lists=bool(looked.get("has_lists")))
+        # The same goes for the family, of which the task knows all.
+        name = looked.get("family") if looked.get("family") in options["families"] else DEFAULT
+        family = FAMILIES[str(name)]
+        result.update(changed=bool(lacking), family=name, missing=lacking, has_lists=bool(looked.get("has_lists")))
         if lacking:
             result["diff"] = {"prepared": f"install {' '.join(lacking)}\n"}
-        asked = apt_options(options, lacking, result["has_lists"])
+        asked = family.options(options, lacking, result["has_lists"])
         if self._task.check_mode:
             if lacking:  # printed always, as ansible.builtin.debug is: a dry run is there to be read
                 result.update(msg=f"Would be installed: {' '.join(lacking)}", _ansible_verbose_always=True)
             return result
         if not asked:
             return result
-        installed = persistent(lambda: call(APT, asked), options["retries"], options["delay"])
+        installed = persistent(lambda: call(family.module, asked), options["retries"], options["delay"])
         shown = {
             key: installed[key] for key in ("attempts", "failed", "msg", "stdout", "stderr", "rc") if key in installed
         }

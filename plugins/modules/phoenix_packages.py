@@ -8,13 +8,14 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: phoenix_packages
-short_description: Install the packages of Debian or Ubuntu that are missing
+short_description: Install the packages that are missing
 version_added: 0.1.0
 description:
-  - Reads the installed packages from dpkg, and calls apt only for missing ones. So a settled machine takes one short
-    call, and check mode reports the missing packages also where apt knows no source of them yet.
-  - Fails without apt, before it changes anything.
-  - An action plugin of the same name runs M(ansible.builtin.apt) for the missing packages, with its retries.
+  - Reads the installed packages, and calls the family's own module only for missing ones. So a settled machine takes
+    one short call, and check mode reports the missing packages also where no source of them is known yet.
+  - Fails on a machine of another family than O(families), before it changes anything.
+  - An action plugin of the same name runs M(ansible.builtin.apt), M(ansible.builtin.dnf), M(community.general.apk) or
+    M(community.general.zypper) for the missing packages, with its retries.
 author: Phoenix Hypervisor contributors (@phoenix-hypervisor)
 extends_documentation_fragment:
   - phoenix.hypervisor.attributes
@@ -22,12 +23,22 @@ options:
   name:
     description:
       - The packages, as V(name), V(name:architecture) or either with V(=version), in which C(*) stands for any text.
-      - An empty list only makes sure that this is Debian or Ubuntu.
+      - An empty list only makes sure that this is a machine of O(families).
     type: list
     elements: str
     default: []
+  families:
+    description:
+      - The families of distributions that the task can work on, as in C(ansible_facts['os_family']).
+      - V(Debian) includes Ubuntu, V(RedHat) stands for Rocky and its relatives, V(Suse) for openSUSE.
+    type: list
+    elements: str
+    choices: [Debian, Alpine, Suse, RedHat]
+    default: [Debian]
   fetch_lists:
-    description: Whether the package lists are fetched where nothing is missing too. This is no change.
+    description:
+      - Whether the package lists are fetched where nothing is missing too. This is no change.
+      - V(RedHat) and V(Suse) fetch them by themselves.
     type: bool
     default: false
   refresh:
@@ -35,11 +46,11 @@ options:
     type: bool
     default: false
   cache_valid_time:
-    description: Seconds for which package lists count as fresh.
+    description: Seconds for which package lists of apt count as fresh.
     type: int
     default: 3600
   lock_timeout:
-    description: Seconds to wait for the lock of apt and dpkg.
+    description: Seconds to wait for the lock of apt and dpkg, or of dnf.
     type: int
     default: 300
   retries:
@@ -51,7 +62,7 @@ options:
     type: int
     default: 5
   install_recommends:
-    description: Whether recommended packages are installed too. By default apt's configuration decides.
+    description: Whether recommended packages are installed too. By default the package manager decides.
     type: bool
   allow_downgrade:
     description: Whether a version may be older than the installed one.
@@ -72,13 +83,18 @@ missing:
   returned: success
   type: list
   elements: str
+family:
+  description: The family of the machine, as in C(ansible_facts['os_family']).
+  returned: success
+  type: str
+  sample: Debian
 has_lists:
-  description: Whether apt had any package list.
+  description: Whether apt had any package list; V(true) elsewhere.
   returned: success
   type: bool
 attempts:
-  description: How often apt was run.
-  returned: success, when apt was run
+  description: How often the family's module was run.
+  returned: success, when it was run
   type: int
 """
 
@@ -87,34 +103,33 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.system import apt_packages
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.system import apt_packages, package_families
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.entry import run_module
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.failure import NodeError
 
 LISTS = "/var/lib/apt/lists/*_Packages*"
-OTHER_FAMILY = (
-    "This machine has no apt-get or no dpkg-query: got a system of another family, expected Debian or Ubuntu. Nothing "
-    "has been changed. Use a template or a host of these."
-)
 
 
 def work(module: AnsibleModule) -> dict[str, Any]:
-    """Ask dpkg."""
-    query = module.get_bin_path("dpkg-query")
-    if query is None or module.get_bin_path("apt-get") is None:
-        raise NodeError(OTHER_FAMILY)
-    text = ""
+    """Ask for the installed packages. Raises NodeError on a machine of another family."""
+    name = package_families.found(lambda tool: module.get_bin_path(tool) is not None)
+    refusal = package_families.refusal(name, module.params["families"])
+    if refusal:
+        raise NodeError(refusal)
+    family = package_families.FAMILIES[name]
+    lacking: list[str] = []
     if module.params["name"]:
-        code, text, error = module.run_command([query, "--show", f"--showformat={apt_packages.FORMAT}"])
+        code, text, error = module.run_command([module.get_bin_path(family.query[0]), *family.query[1:]])
         if code:
-            raise NodeError(f"dpkg-query failed: {error.strip()[-500:] or f'exit code {code}'}")
-    lacking = apt_packages.missing(module.params["name"], apt_packages.installed(text))
-    return {"changed": False, "missing": lacking, "has_lists": bool(glob.glob(LISTS))}
+            raise NodeError(f"{family.query[0]} failed: {error.strip()[-500:] or f'exit code {code}'}")
+        lacking = apt_packages.missing(module.params["name"], family.installed(text))
+    has_lists = name != package_families.DEFAULT or bool(glob.glob(LISTS))
+    return {"changed": False, "family": name, "missing": lacking, "has_lists": has_lists}
 
 
 def main() -> None:
     """Module entry point."""
-    run_module(apt_packages.OPTIONS, work)
+    run_module(package_families.OPTIONS, work)
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from ansible.parsing.dataloader import DataLoader
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container import features as core_features
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.variables import runvariables
 
-from ..features import manifests
+from ..features import feature_errors, manifests
 from ..untrusted import own_variables
 from . import application_files
 
@@ -71,7 +71,7 @@ def wanted(
             names, variables, template, key, search_of(variables), inherited(variables, hostvars)
         )
         work = application_files.application(variables, loader, template, key, stack)
-    except (manifests.FeatureError, application_files.ApplicationError) as error:
+    except (feature_errors.FeatureError, application_files.ApplicationError) as error:
         raise AnsibleError(f"container {variables.get('phoenix_ctid')}: {error}") from error
     gpu_assignment = assignment(variables, hostvars)
     result = {

@@ -18,7 +18,7 @@ from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.checks.g
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.checks.subject import Check, Subject
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.finding import Finding
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.fleet import Container, Fleet
-from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.features import manifests
+from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.features import feature_errors, manifests
 
 
 @dataclass(frozen=True)
@@ -103,9 +103,9 @@ def _faults(
     for name in core.stack(inherited, own):
         try:
             requires[name] = tuple(manifests.find_feature(name, search).manifest.get("requires", ()))
-        except manifests.FeatureError as error:
+        except feature_errors.FeatureError as error:
             if name in own:
-                yield from _unusable(name, error, search)
+                yield from _unusable(name, error)
     if not complete:
         return  # what a source outside the file holds is seen on the node only
     whole = core.stack(inherited, own)
@@ -123,25 +123,22 @@ def _faults(
                 yield _Fault(name, got, f"{wanted} under {name}, here or in the clone source", remedy)
 
 
-def _unusable(name: str, error: manifests.FeatureError, search: manifests.Search) -> Iterator[_Fault]:
-    if isinstance(error, manifests.FeatureLacksError):
+def _unusable(name: str, error: feature_errors.FeatureError) -> Iterator[_Fault]:
+    if isinstance(error, feature_errors.FeatureLacksError):
         expected = f"what the role of {name} needs on the controller"
         yield from (_Fault(name, f"{name}: {lack.what}", expected, lack.remedy) for lack in error.lacks)
-    elif isinstance(error, manifests.UnknownFeatureError):
-        yield _unknown(name, error, search)
+    elif isinstance(error, feature_errors.UnknownFeatureError):
+        yield _unknown(name, error)
     else:
         for text in error.errors:
             reason = text.removeprefix(f"feature {name}: ")
             yield _Fault(name, f"{name}: {reason}", "a role that is a feature", "Correct the role or its manifest.")
 
 
-def _unknown(name: str, error: manifests.UnknownFeatureError, search: manifests.Search) -> _Fault:
-    nearest = core.nearest(name, manifests.known_features(search)) or None
-    if nearest:
-        remedy = f"Rename it to {nearest}."
-    else:
-        remedy = "Correct the name, or say in feature_collections of the inventory source which collection has it."
-    expected = f"a known feature (looked for the roles {', '.join(error.looked)})"
+def _unknown(name: str, error: feature_errors.UnknownFeatureError) -> _Fault:
+    nearest = core.nearest(name, error.known) or None
+    remedy = f"{f'Rename it to {nearest}' if nearest else 'Correct the name'}, or add it: {error.remedy}"
+    expected = f"one of {', '.join(error.known)} (looked for the roles {', '.join(error.looked)})"
     return _Fault(name, json.dumps(name), expected, remedy, nearest)
 
 

@@ -12,7 +12,7 @@ from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.checks.g
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.checks.subject import Check, Subject
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.finding import Finding
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.policy import Policy
-from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.features import manifests
+from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.features import feature_errors, manifests
 
 
 def feature_policy(policy: Policy, search: manifests.Search) -> tuple[Check, ...]:
@@ -53,5 +53,5 @@ def _full_name(name: object, search: manifests.Search) -> str | None:
     """The role of a feature: `namespace.collection.role`, or the folder of a local one; None where there is none."""
     try:
         return manifests.find_feature(str(name), search).role if isinstance(name, str) else None
-    except manifests.FeatureError:
+    except feature_errors.FeatureError:
         return None  # reported by the check of features

@@ -31,37 +31,17 @@ from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.features.contai
     is_below,
     links_out,
 )
+from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.features.feature_errors import (
+    MANIFEST,
+    FeatureError,
+    FeatureLacksError,
+    UnknownFeatureError,
+)
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.run import controller
 
 HOME = "phoenix.hypervisor"
-MANIFEST = "meta/phoenix_feature"
 
 Template = Callable[[Any], Any]
-
-
-class FeatureError(ValueError):
-    """One or more features can't be used; `errors` holds one text for each reason."""
-
-    def __init__(self, errors: Sequence[str]) -> None:
-        self.errors = list(errors)
-        super().__init__("\n".join(self.errors))
-
-
-class UnknownFeatureError(FeatureError):
-    """No role has the feature's name; `looked` names the roles that were searched for."""
-
-    def __init__(self, name: str, looked: Sequence[str], like: str | None) -> None:
-        self.looked = list(looked)
-        hint = f"; the nearest known one is {like}" if like else ""
-        super().__init__([f"feature {name}: unknown feature (looked for the roles {', '.join(looked)}){hint}"])
-
-
-class FeatureLacksError(FeatureError):
-    """The controller lacks what a feature's role needs; `lacks` holds it."""
-
-    def __init__(self, name: str, lacks: Sequence[controller.Lack]) -> None:
-        self.lacks = list(lacks)
-        super().__init__([f"feature {name}: {lack}" for lack in lacks])
 
 
 @dataclass(frozen=True)
@@ -271,7 +251,7 @@ def _locate(name: str, search: Search) -> tuple[str, str]:
             if not is_below(path, folder):
                 raise FeatureError([f"feature {name}: {_escape(path, os.path.realpath(path), folder)}"])
             return role, path
-    raise UnknownFeatureError(name, [role for role, _path in places], core.nearest(name, known_features(search)))
+    raise UnknownFeatureError(name, [role for role, _path in places], known_features(search))
 
 
 def _escape(link: str, target: str, folder: str) -> str:

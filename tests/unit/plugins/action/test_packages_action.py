@@ -12,8 +12,9 @@ from ansible.parsing.dataloader import DataLoader
 from ansible.playbook.play_context import PlayContext
 from ansible.playbook.task import Task
 
-from ansible_collections.phoenix.hypervisor.plugins.action.phoenix_packages import APT, MODULE, ActionModule
+from ansible_collections.phoenix.hypervisor.plugins.action.phoenix_packages import MODULE, ActionModule
 
+APT = "ansible.builtin.apt"
 Calls = list[tuple[str, dict[str, Any]]]
 
 
@@ -95,3 +96,27 @@ def test_lists_alone_are_no_change() -> None:
     result, calls = play(answers, fetch_lists=True)
     assert result["changed"] is False
     assert calls[1][1] == {"update_cache": True, "cache_valid_time": 0, "lock_timeout": 300}
+
+
+EVERY = ["Debian", "Alpine", "Suse", "RedHat"]
+
+
+@pytest.mark.parametrize(
+    ("family", "module"),
+    [
+        ("Debian", APT),
+        ("Alpine", "community.general.apk"),
+        ("Suse", "community.general.zypper"),
+        ("RedHat", "ansible.builtin.dnf"),
+    ],
+)
+def test_each_family_has_its_own_module(family: str, module: str) -> None:
+    answers = {**looked("jq", family=family), module: [{"changed": True}]}
+    result, calls = play(answers, name=["jq"], families=EVERY)
+    assert (result["changed"], result["family"], calls[1][0], calls[1][1]["name"]) == (True, family, module, ["jq"])
+
+
+def test_a_family_that_the_task_does_not_know_is_not_believed() -> None:
+    answers = {**looked("jq", family="RedHat"), APT: [{"changed": True}]}
+    result, calls = play(answers, name=["jq"])
+    assert (result["family"], calls[1][0]) == ("Debian", APT)

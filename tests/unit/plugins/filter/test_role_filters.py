@@ -74,12 +74,12 @@ def test_sections_by_role_and_by_key() -> None:
     assert chosen(document, "hypervisor_shares", []) == {}
 
 
-def values(role: str, expression: str, **changes: object) -> t.Any:
+def values(role: str, expression: str, family: str = "Debian", **changes: object) -> t.Any:
     """What a role makes of its variables, as Ansible templates them."""
     loader = DataLoader()
-    variables: dict[str, t.Any] = {}
-    for part in ("defaults", "vars"):
-        variables.update(loader.load_from_file(str(ROLES / role / part / "main.yml"), trusted_as_template=True))
+    variables: dict[str, t.Any] = {f"__{role}_machine": {"family": family}}
+    for part in ("defaults/main", "vars/main", *(() if family == "Debian" else (f"vars/{family}",))):
+        variables.update(loader.load_from_file(str(ROLES / role / f"{part}.yml"), trusted_as_template=True))
     variables.update(copy.deepcopy(changes))
     return Templar(loader=loader, variables=variables).template(trust_as_template(f"{{{{ {expression} }}}}"))
 
@@ -152,3 +152,92 @@ def test_the_environment_of_a_server_has_secrets_only_when_given() -> None:
         "VLLM_API_KEY": "k",
         "X": "1",
     }
+
+
+FAMILIES = ["Debian", "Alpine", "RedHat", "Suse"]
+DOCKERS = ["docker-ce", "docker-ce-cli", "containerd.io", "docker-buildx-plugin"]
+POLICY = """\
+docker-cli:
+  Candidate: 26.1.5+dfsg1-9
+docker-compose:
+  Candidate: 2.26.1-4
+"""
+
+
+@pytest.mark.parametrize(
+    ("family", "packages"),
+    [
+        ("Debian", ["ca-certificates", "curl", "less", "locales", "tzdata"]),
+        ("Alpine", ["ca-certificates", "curl", "less", "tzdata"]),
+        ("RedHat", ["ca-certificates", "curl", "less", "glibc-langpack-en", "glibc-langpack-de", "tzdata"]),
+        ("Suse", ["ca-certificates", "ca-certificates-mozilla", "curl", "less", "glibc-locale", "timezone"]),
+    ],
+)
+def test_the_base_of_each_family(family: str, packages: list[str]) -> None:
+    expression = "__base_setup_all_packages | phoenix.hypervisor.package_names(__base_setup_names)"
+    extra = {"base_setup_extra_locales": ["de_AT.UTF-8", "de_DE.UTF-8", "C.UTF-8"], "base_setup_timezone": "UTC"}
+    assert sorted(values("base_setup", expression, family, **extra)) == sorted(packages)
+    found = values("base_setup", "__base_setup_families", family)
+    assert found == FAMILIES
+    assert values("base_setup", "__base_setup_debian", family) is (family == "Debian")
+
+
+@pytest.mark.parametrize(
+    ("family", "folder", "locale"),
+    [
+        ("Debian", "/usr/local/share/ca-certificates", "/etc/default/locale"),
+        ("Alpine", "/usr/local/share/ca-certificates", "/etc/profile.d/phoenix-locale.sh"),
+        ("RedHat", "/etc/pki/ca-trust/source/anchors", "/etc/locale.conf"),
+        ("Suse", "/etc/pki/trust/anchors", "/etc/locale.conf"),
+    ],
+)
+def test_the_places_of_each_family(family: str, folder: str, locale: str) -> None:
+    certificates = {"base_setup_ca_certificates": [{"name": "home"}]}
+    paths = values("base_setup", "__base_setup_certificate_paths", family, **certificates)
+    assert paths == [f"{folder}/phoenix-home.crt"]
+    assert values("base_setup", "__base_setup_locale_file", family) == locale
+
+
+@pytest.mark.parametrize(
+    ("family", "source", "packages"),
+    [
+        ("Debian", "distribution", ["docker.io", "docker-cli", "apparmor", "docker-compose"]),
+        (
+            "Debian",
+            "docker",
+            [
+                "docker-ce",
+                "docker-ce-cli",
+                "containerd.io",
+                "docker-buildx-plugin",
+                "apparmor",
+                "docker-compose-plugin",
+            ],
+        ),
+        ("Alpine", "distribution", ["docker", "docker-cli-compose"]),
+        (
+            "RedHat",
+            "docker",
+            [*DOCKERS, "docker-compose-plugin"],
+        ),
+        ("Suse", "distribution", ["docker", "docker-compose"]),
+    ],
+)
+def test_docker_of_each_family(family: str, source: str, packages: list[str]) -> None:
+    given = {"docker_source": source, "__docker_policy": {"stdout": POLICY}}
+    assert values("docker", "__docker_packages", family, **given) == packages
+    assert source in values("docker", "__docker_sources", family)
+
+
+def test_rpm_packages_of_docker_have_their_own_key() -> None:
+    own = ["0123456789ABCDEF0123456789ABCDEF01234567"]
+    assert values("docker", "__docker_rpm_fingerprints", "RedHat") == ["060A61C51B558A7F742B77AAC52FEB6B621E9F35"]
+    given = {"docker_repository_key_fingerprints": own}
+    assert values("docker", "__docker_rpm_fingerprints", "RedHat", **given) == own
+    assert values("docker", "__docker_repository_url", "RedHat").endswith("/linux/centos")
+
+
+@pytest.mark.parametrize("role", ["base_setup", "docker"])
+def test_each_family_that_a_role_knows_has_its_variables(role: str) -> None:
+    files = {path.stem for path in (ROLES / role / "vars").glob("*.yml")} - {"main"}
+    assert files | {"Debian"} == set(values(role, f"__{role}_families")) == set(FAMILIES)

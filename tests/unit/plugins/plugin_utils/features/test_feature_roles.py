@@ -89,6 +89,11 @@ def test_unknown_feature_names_places_and_nearest(roles, tmp_path):
     for part in ("phoenix.hypervisor.base_setpu", "acme.tools.base_setpu", str(tmp_path / "base_setpu")):
         assert part in text
     assert "nearest known one is base_setup" in text
+    known = ", ".join(manifests.known_features(manifests.Search(("acme.tools",), (str(tmp_path),))))
+    assert f"Known are {known}." in text
+    assert "a role in roles/base_setpu beside the configuration, with a manifest in meta/phoenix_feature.yml" in text
+    with pytest.raises(manifests.FeatureError, match=r"To add it: install the collection that has the role acme\.x\.y"):
+        manifests.feature_set(["acme.x.y"], {}, search=manifests.Search())
 
 
 @pytest.mark.parametrize("name", ["not.installed.role", "a.b", "../base_setup", "no such"])
