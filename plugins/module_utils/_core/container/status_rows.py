@@ -23,6 +23,18 @@ def unobserved(nodes: Iterable[Mapping[str, Any]], without_node: Iterable[str] =
     return {ctid: found[ctid] for ctid in sorted(found, key=int)}
 
 
+def due(nodes: Iterable[Mapping[str, Any]], without_node: Iterable[str] = ()) -> list[str]:
+    """Return the containers with work to do or a fault, each once: those of the nodes, then those without a node."""
+    found = [str(ctid) for facts in nodes for ctid in facts.get("phoenix_due") or ()]
+    return list(dict.fromkeys([*found, *map(str, without_node)]))
+
+
+def stranded(node_by_host: Mapping[str, Any], nodes: Iterable[str]) -> list[str]:
+    """Return the containers whose node is none of `nodes`."""
+    known = set(nodes)
+    return [host for host, node in node_by_host.items() if node not in known]
+
+
 def notes(plan: Mapping[str, Any]) -> list[str]:
     """Return what a plan notes for people: its notes, then the options that wait for a restart of the container."""
     waiting = [f"waits for a restart: {key}" for key in plan.get("waiting") or ()]

@@ -10,6 +10,17 @@ from ansible_collections.phoenix.hypervisor.plugins.filter.settled_notes import 
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container import status_rows
 
 
+def test_due_containers_of_all_nodes_come_once_and_a_node_without_facts_is_no_error():
+    nodes = [{"phoenix_due": ["951", 950]}, {}, {"phoenix_due": ["951", "952"]}]
+    assert status_rows.due(nodes, ["960", "950"]) == ["951", "950", "952", "960"]
+    assert status_rows.due([], ()) == []
+
+
+def test_containers_of_a_missing_node_are_stranded():
+    assert status_rows.stranded({"950": "pve", "951": "pve2", "952": ""}, ["pve"]) == ["951", "952"]
+    assert status_rows.stranded({}, ["pve"]) == []
+
+
 def test_the_notes_of_a_plan_come_before_what_waits():
     assert status_rows.notes({"notes": ["held"], "waiting": ["memory", "cores"]}) == [
         "held",

@@ -1,0 +1,53 @@
+# Copyright (c) 2026, Phoenix Hypervisor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Filter: the containers that have work to do."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container import status_rows
+
+DOCUMENTATION = r"""
+name: due_containers
+short_description: List the containers that have work to do
+version_added: 0.1.0
+author: Phoenix Hypervisor contributors (@phoenix-hypervisor)
+description:
+  - Reads the facts that M(phoenix.hypervisor.phoenix_lxc_info) sets on each node.
+positional: _input, without_node
+options:
+  _input:
+    description: The facts of the nodes.
+    type: list
+    elements: dict
+    required: true
+  without_node:
+    description: Containers whose node the run does not have.
+    type: list
+    elements: str
+    default: []
+"""
+
+EXAMPLES = r"""
+- name: Show them
+  ansible.builtin.debug:
+    msg: "{{ groups['hypervisors'] | map('extract', hostvars, 'ansible_facts') | phoenix.hypervisor.due_containers }}"
+"""
+
+RETURN = r"""
+_value:
+  description: Their inventory names, each once.
+  type: list
+  elements: str
+"""
+
+
+class FilterModule:
+    """Registers the filter."""
+
+    def filters(self) -> dict[str, Any]:
+        """Name to function."""
+        return {"due_containers": status_rows.due}
