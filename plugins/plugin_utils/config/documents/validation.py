@@ -220,7 +220,7 @@ def _schema_findings(source: Source, value: Any, first: bool) -> Iterator[Findin
             remedy,
         )
         return
-    yield from SchemaJudge(source.schema).findings(value, Explainer(source.file, source.hidden))
+    yield from SchemaJudge(source.schema).findings(value, Explainer(source.file, source.hidden, source.schema))
 
 
 def _warnings(source: Source, told: Iterable[Deprecation | Notice], moves: misplaced.Moves) -> list[str]:

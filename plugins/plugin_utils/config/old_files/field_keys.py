@@ -16,7 +16,7 @@ from typing import Any
 
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.pve import forms
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.finding import Pointer
-from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.fleet import Deprecation
+from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.fleet import Deprecation, merge
 
 UNUSED = "accepted, not acted on"
 _EFFECT = "x-phoenix-effect"
@@ -110,6 +110,7 @@ class _Reader:
         """Return it with every key in its place."""
         self._result = _without_unused(given, self._schema, self._base, self._reading)
         self._network()
+        self._interfaces()
         self._volumes()
         self._flags()
         self._raw_lines()
@@ -159,7 +160,33 @@ class _Reader:
     def _mac_address(self, holder: dict[str, Any], old: Pointer) -> None:
         value = holder.get(str(old[-1]), "")
         if isinstance(value, str) and holder.pop(str(old[-1]), ""):
-            self._put(self._result, ("mac_address",), value, old, _same_mac)
+            self._put(holder, (*old[:-1], "mac_address"), value, old, _same_mac)
+
+    def _interfaces(self) -> None:
+        """The second interface goes behind those of `networks`."""
+        key = "secondary_network_config"
+        if self._result.get(key, {}) in _EMPTY:
+            self._result.pop(key, None)
+        own, under = self._result.get(key), self._defaults.get(key)
+        lists = self._result.get("networks", self._defaults.get("networks")) or []
+        # A list of the container's own replaces that of lxc_defaults, in which the other key's interface is.
+        one = own if own is not None else under if "networks" in self._result else None
+        if isinstance(one, Mapping) and isinstance(lists, list):
+            if own is not None:
+                del self._result[key]
+                self._tell((key,), "networks")
+                one = merge(under, own) if isinstance(under, Mapping) else own
+            base = self._base if own is not None else ("lxc_defaults",)
+            self._reading.moves[(*self._base, "networks", len(lists))] = (*base, key)
+            for index in range(len(lists)) if "networks" not in self._result else ():
+                self._reading.moves[(*self._base, "networks", index)] = ("lxc_defaults", "networks", index)
+            self._result["networks"] = [*lists, {"name": "eth1", **one}]
+        networks = self._result.get("networks")
+        if isinstance(networks, list):
+            self._result["networks"] = [dict(each) if isinstance(each, Mapping) else each for each in networks]
+            for index, each in enumerate(self._result["networks"]):
+                if isinstance(each, dict):
+                    self._mac_address(each, ("networks", index, "hwaddr"))
 
     def _name_servers(self, holder: dict[str, Any], old: Pointer, inside: dict[str, Any]) -> None:
         value = holder.pop(str(old[-1]), None)

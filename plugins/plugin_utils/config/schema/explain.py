@@ -13,10 +13,18 @@ import difflib
 import json
 import re
 from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 from typing import Any
 
-from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.finding import Finding, Pointer, is_secret, show
+from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.finding import (
+    Finding,
+    Pointer,
+    is_secret,
+    show,
+    to_pointer,
+)
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.fleet import CTID
+from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.schema import suggestions
 
 _TYPES = {
     "string": "text in double quotes",
@@ -47,9 +55,11 @@ class Explainer:
     Args:
         file: the file's name in findings.
         hidden: show no values at all (the file is vault-encrypted).
+        root: the file's schema, in which keys to suggest are looked for.
     """
 
-    def __init__(self, file: str, hidden: bool) -> None:
+    def __init__(self, file: str, hidden: bool, root: Mapping[str, Any] = MappingProxyType({})) -> None:
+        self._root = root
         self._file = file
         self._hidden = hidden
 
@@ -95,17 +105,42 @@ class Explainer:
         return Finding(self._file, path, show(path, value, self._hidden), expected, remedy, nearest)
 
     def _unknown_keys(self, error: Any, path: Pointer, schema: Mapping[str, Any]) -> Iterator[Finding]:
-        known = list(schema.get("properties", {}))
-        for key in error.instance:
+        for key, value in error.instance.items():
             if key in schema.get("properties", {}):
                 continue
             # Keys of other tools for the same files are known by name: what looks alike may mean something else.
-            other = schema.get("x-phoenix-others", {}).get(key)
-            nearest = None if other else _nearest(key, known)
-            remedy = other or (f"Rename it to {nearest}, or remove it." if nearest else "Remove it.")
+            remedy, nearest = schema.get("x-phoenix-others", {}).get(key), None
+            if remedy is None:
+                remedy, nearest = self._meant(path, key, value)
             yield Finding(
                 self._file, (*path, key), "unknown key " + show((), key), "a known key", remedy, nearest, at_key=True
             )
+
+    def _meant(self, path: Pointer, key: str, value: Any) -> tuple[str, str | None]:
+        """(the remedy, the key of the same object that was meant)."""
+        meant = suggestions.suggestion(self._root, path, key, value)
+        if meant is None:
+            here = suggestions.piece_at(self._root, path) or {}
+            same = suggestions.same_meaning(here, self._root, key)
+            if same is None:
+                return "Remove it.", None
+            piece = suggestions.piece_at(self._root, (*path, same)) or {}
+            hidden = self._hidden or is_secret((*path, key), value)
+            written = None if hidden else _converted(_types(piece), value, piece)
+            if written is not None:
+                return f"Write {json.dumps(same)}: {written}.", None
+            return (
+                f"Write {same}, which takes {piece.get('x-phoenix-expected') or _expected('type', None, piece)}.",
+                None,
+            )
+        if not meant.place and not meant.up:
+            return f"Rename it to {meant.key}, or remove it.", meant.key
+        called = "" if meant.key == key else f", as {meant.key}"
+        if meant.place:
+            return f"Move it into {'.'.join(meant.place)}{called}.", None
+        holder = path[: len(path) - meant.up]
+        where = "to the top of the file" if not holder else f"one level higher, into {to_pointer(holder)}"
+        return f"Move it {where}{called}.", None
 
     def _missing_keys(self, error: Any, path: Pointer, schema: Mapping[str, Any]) -> Iterator[Finding]:
         # jsonschema makes one error for each missing key; its name stands only at the beginning of the message.
@@ -147,17 +182,10 @@ class _Rebased:
         self.absolute_schema_path = error.absolute_schema_path
 
 
-def _nearest(word: str, known: list[str], likeness: float = 0.6) -> str | None:
+def _nearest(word: str, known: list[str], likeness: float) -> str | None:
+    """The value of a list that looks most like a word."""
     matches = difflib.get_close_matches(word.lower(), [item.lower() for item in known], 1, likeness)
-    if not matches:
-        # A piece of the known word, such as `memory` of `memory_mb`, is near as well.
-        pieces = [
-            item
-            for item in known
-            if len(word) > 3 and (item.startswith(word.lower()) or item.endswith("_" + word.lower()))
-        ]
-        return pieces[0] if pieces else None
-    return next(item for item in known if item.lower() == matches[0])
+    return next((item for item in known if item.lower() == matches[0]), None) if matches else None
 
 
 def _types(schema: Mapping[str, Any]) -> tuple[str, ...]:

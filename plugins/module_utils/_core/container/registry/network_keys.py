@@ -33,6 +33,7 @@ _SUB_KEYS: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
         "name",
         {"type": "string", "description": "Name of the interface inside the container."},
         {
+            "x-phoenix-synonyms": ["interface", "iface"],
             "pattern": "^[A-Za-z0-9_][A-Za-z0-9_.-]{0,14}$",
             "x-phoenix-expected": "the name of an interface, such as eth0",
             "x-phoenix-empty": _NOT_SET,
@@ -52,6 +53,7 @@ _SUB_KEYS: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
         "ip",
         {"type": "string", "description": "IPv4 address with prefix length, `dhcp` or `manual`."},
         {
+            "x-phoenix-synonyms": ["address", "ip_address", "ipv4", "ip4", "cidr"],
             "pattern": _ADDRESS,
             "examples": ["192.0.2.50/24"],
             "x-phoenix-expected": _EXPECTED,
@@ -67,6 +69,7 @@ _SUB_KEYS: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
             "bridge leads to.",
         },
         {
+            "x-phoenix-synonyms": ["gateway", "gateway_ip"],
             "pattern": f"^{_IPV4}$",
             "examples": ["192.0.2.1"],
             "x-phoenix-expected": "an IPv4 address without prefix length",
@@ -80,6 +83,7 @@ _SUB_KEYS: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
             "description": "IPv6 address with prefix length, `auto` (router advertisements), `dhcp` or `manual`.",
         },
         {
+            "x-phoenix-synonyms": ["ipv6", "address6"],
             "pattern": _ADDRESS_6,
             "examples": ["2001:db8::50/64"],
             "x-phoenix-expected": "an IPv6 address with prefix length such as 2001:db8::50/64, auto, dhcp or manual",
@@ -95,6 +99,7 @@ _SUB_KEYS: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
             "any that the bridge leads to.",
         },
         {
+            "x-phoenix-synonyms": ["gateway6"],
             "pattern": f"^{_IPV6}$",
             "examples": ["2001:db8::1"],
             "x-phoenix-expected": "an IPv6 address without prefix length",
@@ -104,7 +109,13 @@ _SUB_KEYS: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
     "tag": (
         "tag",
         {"type": "integer", "description": "VLAN of the interface, untagged inside the container."},
-        {"minimum": 1, "maximum": 4094, "examples": [30], "x-phoenix-expected": "an integer from 1 to 4094"},
+        {
+            "x-phoenix-synonyms": ["vlan", "vlan_tag", "vlan_id"],
+            "minimum": 1,
+            "maximum": 4094,
+            "examples": [30],
+            "x-phoenix-expected": "an integer from 1 to 4094",
+        },
     ),
     "trunks": (
         "trunks",
@@ -160,7 +171,7 @@ _SUB_KEYS: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
     "mac_address": (
         "hwaddr",
         {"type": "string", "description": "MAC address of the interface. Absent: PVE's choice, kept."},
-        _MAC_WORDS,
+        {"x-phoenix-synonyms": ["mac", "macaddr"], **_MAC_WORDS},
     ),
 }
 PARTS = {key: part for key, (part, _first, _rest) in _SUB_KEYS.items()}
@@ -188,6 +199,7 @@ NETWORK_CONFIG: dict[str, Any] = {
     "properties": {
         **_first_keys(),
         "nameservers": {
+            "x-phoenix-synonyms": ["dns", "dns_servers", "dns_nameservers"],
             "description": "Name servers of the container: a list of addresses, or text with blanks or commas. "
             "Absent: the node's.",
             "x-phoenix-effect": "nameserver",

@@ -18,8 +18,8 @@ ROWS = (
         "net",
         "a network interface",
         (
-            Key("network_config", network_keys.NETWORK_CONFIG),
-            Key("mac_address", network_keys.MAC_ADDRESS),
+            Key("network_config", network_keys.NETWORK_CONFIG, synonyms=("net0", "network", "net")),
+            Key("mac_address", network_keys.MAC_ADDRESS, synonyms=("mac", "macaddr")),
             Key("static_ip", network_keys.STATIC_IP),
             Key("networks", network_keys.NETWORKS),
         ),
@@ -57,6 +57,7 @@ ROWS = (
                     "x-phoenix-remedy": "Write domain names of letters, digits and hyphens.",
                     "x-phoenix-empty": "not set",
                 },
+                synonyms=("search_domain", "dns_search"),
             ),
         ),
         codecs.words("searchdomain"),

@@ -44,11 +44,15 @@ def has_reached(version: str, since: Version) -> bool:
 
 @dataclass(frozen=True)
 class Key:
-    """One key of a container: its piece of the schema, and what its texts must not have."""
+    """One key of a container: its piece of the schema, and what its texts must not have.
+
+    ``synonyms`` are names that people and other tools give it, with which it is suggested.
+    """
 
     name: str
     schema: Mapping[str, Any]
     unfit: re.Pattern[str] = VALUE
+    synonyms: tuple[str, ...] = ()
 
 
 def same_text(left: str, right: str) -> bool:
@@ -130,4 +134,7 @@ class Option:
         piece = dict(key.schema)
         first: dict[str, Any] = {name: piece.pop(name) for name in ("type", "description") if name in piece}
         told.update({name: piece.pop(name) for name in told if name in piece})
-        return {**first, **told, **piece}
+        # People write PVE's own name for it; a property string says more than one key does.
+        own = (self.name,) if len(self.keys) == 1 and self.name != key.name and not self.structured else ()
+        synonyms = [*dict.fromkeys((*own, *key.synonyms))]
+        return {**first, **told, **piece, **({"x-phoenix-synonyms": synonyms} if synonyms else {})}

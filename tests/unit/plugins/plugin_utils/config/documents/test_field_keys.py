@@ -27,6 +27,8 @@ SCHEMA = load_schema("phoenix_lxc_configs")
 FILE = Path(__file__).parent / "field" / "written_for_scripts.json"
 DISK = {"name": "data", "pool": "fast", "size_gb": 8, "mount_point": "/data"}
 BIND = [{"host_path": "/srv/a", "container_path": "/a"}]
+SECOND = {"bridge": "vmbr1", "ip": "192.0.2.9/24", "hwaddr": "52:54:00:AA:00:09"}
+THIRD = {"name": "eth2", "bridge": "vmbr2"}
 RULE = {"type": "in", "action": "ACCEPT", "proto": "tcp", "dport": "80"}
 
 
@@ -59,7 +61,7 @@ def test_a_whole_file_is_read() -> None:
     containers = {ctid: one.config for ctid, one in outcome.fleet.containers.items()}
     base, serving, gateway, flags = (containers[ctid] for ctid in ("900", "910", "101", "902"))
     assert base["network_config"]["nameservers"] == ["192.0.2.3"]
-    assert base["mac_address"] == "52:54:00:AA:00:01"
+    assert base["network_config"]["mac_address"] == "52:54:00:AA:00:01"
     assert base["guard"] == "report"
     assert base["lxc_options"] == ["lxc.apparmor.profile=unconfined", "lxc.apparmor.allow_nesting: 1"]
     assert serving["volumes"] == [{"name": "models", "pool": "bulk", "size_gb": 50, "mount_point": "/models"}]
@@ -193,6 +195,12 @@ def test_the_containers_own_word_counts() -> None:
             "/lxc_configs/950/vllm_engine_config/ServerConfig/api_key",
             "vllm_api_key",
         ),
+        (
+            {"secondary_network_config": {"bridge": "a", "ip": "1"}},
+            "/lxc_configs/950/secondary_network_config/ip",
+            '"1"',
+        ),
+        ({"networks": [{**THIRD, "hwaddr": "01:00"}]}, "/lxc_configs/950/networks/0/hwaddr", "01:00"),
         ({"apparmor_profile": "a b"}, "/lxc_configs/950/apparmor_profile", "a b"),
         ({"zfs_volumes": "data"}, "/lxc_configs/950/zfs_volumes", "data"),
         ({"guard": "report", "mount_points": BIND}, "/lxc_configs/950/mount_points", "guard"),
@@ -204,6 +212,24 @@ def test_a_fault_is_where_the_file_has_it(keys: dict[str, Any], pointer: str, li
     assert pointer in [one.pointer for one in found], report(found)
     assert line in report(found)
     assert all(one.line for one in found)
+
+
+def test_a_second_interface_is_one_more() -> None:
+    read = {"name": "eth1", "bridge": "vmbr1", "ip": "192.0.2.9/24", "mac_address": "52:54:00:AA:00:09"}
+    assert config_of(with_keys({"secondary_network_config": SECOND}))["networks"] == [read]
+    both = {"secondary_network_config": SECOND, "networks": [THIRD]}
+    assert config_of(with_keys(both))["networks"] == [THIRD, read]
+    assert config_of(with_keys({}, both))["networks"] == [THIRD, read]
+    assert config_of(with_keys({"networks": [THIRD]}, {"secondary_network_config": SECOND}))["networks"] == [
+        THIRD,
+        read,
+    ]
+    own = {"secondary_network_config": {"ip": "dhcp", "hwaddr": ""}}
+    assert config_of(with_keys(own, both))["networks"] == [
+        THIRD,
+        {"name": "eth1", "bridge": "vmbr1", "ip": "dhcp"},
+    ]
+    assert "networks" not in config_of(with_keys({"secondary_network_config": {}}))
 
 
 def test_a_snapshot_that_clones_need_stays_an_error_beside_a_bind_mount() -> None:

@@ -27,6 +27,7 @@ REPO = Path(__file__).resolve().parents[6]
 WITHOUT_ROLE = {
     "$schema", "version", "author", "management_address", "proxmox_storage_ids", "mount_point_base", "nvidia_driver",
     "core_paths", "docker", "behavior", "proxmox_defaults", "vm_defaults", "vms",
+    "domain_name", "tests", "portainer_api", "dns_server", "step_ca", "traefik",
 }  # fmt: skip  # laid out to be read
 
 

@@ -138,6 +138,7 @@ PLAN: dict[str, tuple[dict[str, Any], Any]] = {
     "searchdomain": ({}, ["example.com"]),
     "tags": ({}, ["llm"]),
     "zfs_volumes": ({}, [DISK]),
+    "secondary_network_config": ({"network_config": NET}, {"bridge": "vmbr1", "ip": "192.0.2.50/24"}),
     "apparmor_profile": ({}, "unconfined"),
     "apparmor_manages_nesting": ({}, True),
     "hwaddr": ({"network_config": NET}, "BC:24:11:00:09:50"),

@@ -75,6 +75,7 @@ CONTAINER_KEYS = {
     "node",
     # Of files of the field.
     "zfs_volumes",
+    "secondary_network_config",
     "apparmor_profile",
     "apparmor_manages_nesting",
     "hwaddr",
