@@ -67,8 +67,11 @@ def write(path: Path, text: str) -> None:
         handle.write(text)
 
 
-def environment(toolchain: Toolchain, tree: Path) -> dict[str, str]:
-    """Variables for running ansible-test in a copy of the tree."""
+def environment(toolchain: Toolchain, tree: Path, pythons: str = '3.*') -> dict[str, str]:
+    """Variables for running ansible-test in a copy of the tree.
+
+    pythons: those of pyenv that it finds beside its own, as a pattern.
+    """
     home = CACHE / 'home'
     with locked('home'):
         write(home / '.config' / 'pip' / 'pip.conf', pip_configuration())
@@ -76,8 +79,10 @@ def environment(toolchain: Toolchain, tree: Path) -> dict[str, str]:
             write(home / '.ansible' / 'test' / 'cache' / name, GET_PIP)
     env = toolchain.env(tree.parents[2])
     env['HOME'] = str(home)
-    # Node-side code is checked with every installed Python; shims in their place would answer and then fail.
-    others = [d for d in env['PATH'].split(':') if d != str(toolchain.bin) and not d.endswith('/shims')]
-    env['PATH'] = ':'.join([str(toolchain.bin), *map(str, pyenv_bins()), *others])
+    # Node-side code is checked with each Python that is found; shims in their place would answer and then fail.
+    known = {str(toolchain.bin), *map(str, pyenv_bins())}
+    others = [d for d in env['PATH'].split(':') if d not in known and not d.endswith('/shims')]
+    found = [str(folder) for folder in pyenv_bins() if any(folder.glob(f'python{pythons}'))]
+    env['PATH'] = ':'.join([str(toolchain.bin), *found, *others])
     env.pop('XDG_CONFIG_HOME', None)
     return env

@@ -22,6 +22,8 @@ LOGS = CACHE / 'logs'
 # Needs containers to connect to, so it runs with the lab.
 CONNECTION = 'tests/integration/connection'
 PROOFS = 'tests/integration/proofs'
+# The oldest Python on a node.
+NODE_PYTHON = '3.9'
 # What ansible-core has no part in: it is tested once, with the default series.
 WITHOUT_CORE = ('tests/unit/plugins/module_utils', 'tests/unit/plugins/plugin_utils/config')
 # The modules in processes of their own, with their arguments and results as Ansible passes them.
@@ -170,13 +172,24 @@ def lint(toolchain: Toolchain) -> list[Check]:
 
 
 def sanity(toolchain: Toolchain) -> list[Check]:
-    """`ansible-test sanity`: what it checks differs from series to series."""
+    """`ansible-test sanity`, its imports on every Python of this machine."""
+    return [ansible_sanity(toolchain, '3.*')]
+
+
+def sanity_of_core(toolchain: Toolchain) -> list[Check]:
+    """All of it again, for its tests differ from series to series; imports on the oldest Python and on its own."""
+    return [ansible_sanity(toolchain, NODE_PYTHON)]
+
+
+def ansible_sanity(toolchain: Toolchain, pythons: str) -> Check:
+    """All tests of `ansible-test sanity`. `pythons`: those of pyenv that it finds beside its own, as a pattern."""
     tree = worktree.make(f'sanity-{toolchain.series.name}')
     command = ['ansible-test', 'sanity', '--color', 'no']
     # The lab and the tools are programs of the checkout, no part of the collection: ruff looks after them.
     for folder in ('lab/', 'tools/'):
         command += ['--exclude', folder]
-    return [Check(f'ansible-test sanity ({toolchain.label})', command, tree, ansible_test.environment(toolchain, tree))]
+    env = ansible_test.environment(toolchain, tree, pythons)
+    return Check(f'ansible-test sanity ({toolchain.label})', command, tree, env)
 
 
 def pytest(name: str, toolchain: Toolchain, tree: Path, folder: str, *options: str, timeout: float = 900.0) -> Check:

@@ -57,7 +57,7 @@ TIERS = (
     Tier('lab', checks.lab, needs_lab=True),
     Tier('lifecycle', checks.lifecycle, needs_lab=True),
     Tier('integration', checks.integration, others=checks.integration_of_core),
-    Tier('sanity', checks.sanity, others=checks.sanity),
+    Tier('sanity', checks.sanity, others=checks.sanity_of_core),
     Tier('unit', checks.unit, others=checks.unit_of_core),
     Tier('lint', checks.lint),
     Tier('molecule', checks.molecule, needs_lab=True),
