@@ -27,7 +27,7 @@ class Basis:
         return Comparison(self.wanted, self.seen.conf, self.record, self.seen.running)
 
     @functools.cached_property
-    def source(self) -> clones.Source | None:
+    def source(self) -> clones.CloneSource | None:
         """The clone source; None where the container has none, and where it is not to be found."""
         return clones.find_source(self.wanted, self.seen)
 

@@ -35,7 +35,7 @@ Saved = tuple[Mapping[str, str], tuple[tuple[str, str], ...]]
 
 
 @dataclass(frozen=True)
-class Source:
+class CloneSource:
     """A clone source: as it is, or, when this run still must finish it, as it will be."""
 
     ctid: int
@@ -80,13 +80,13 @@ def source_ctid(wanted: Wanted) -> int | None:
     return wanted.desired.clone_from
 
 
-def find_source(wanted: Wanted, seen: Observation) -> Source | None:
+def find_source(wanted: Wanted, seen: Observation) -> CloneSource | None:
     """The clone source: on the node, or still to be made by this run (``wanted.source``). None when there is none."""
     ctid = source_ctid(wanted)
     if ctid is None:
         return None
     if seen.source is not None and (wanted.source is None or _stays(wanted.source)):
-        return Source(
+        return CloneSource(
             ctid,
             seen.source.head,
             seen.source.raw,
@@ -111,7 +111,7 @@ def _saved(conf: ConfFile) -> dict[str, Saved]:
     return {name: (head, conf.snapshot_raw.get(name, ())) for name, head in conf.snapshots.items()}
 
 
-def _predict(wanted: Wanted, seen: Observation) -> Source:
+def _predict(wanted: Wanted, seen: Observation) -> CloneSource:
     """What a source will be once this run has finished it: its own plan, on paper."""
     there = None if wanted.recreate else seen.source
     above = find_source(wanted, seen.above or Observation(0, storages=seen.storages))
@@ -151,7 +151,7 @@ def _predict(wanted: Wanted, seen: Observation) -> Source:
     features = {**under.get("features", {}), **(own or {}).get("features", {}), **entries}
     running = states.rank(wanted.target) >= states.rank(states.RUNNING) or (there is not None and seen.source_running)
     kept = frozenset(there.snapshots) if there is not None else frozenset()
-    return Source(
+    return CloneSource(
         wanted.ctid,
         changed,
         (*(line for line in conf.raw if line not in remove), *add),
@@ -173,14 +173,14 @@ def _restarts(wanted: Wanted) -> bool:
     return bool(becomes_template) or wanted.desired.restarts
 
 
-def copied(wanted: Wanted, source: Source) -> Saved:
+def copied(wanted: Wanted, source: CloneSource) -> Saved:
     """The config that a clone is made from: that of the snapshot that it is cloned from, else the source's own."""
     snapshot = snapshot_of(wanted, source)
     own = (source.head, source.raw)
     return own if snapshot in (None, temporary(wanted.ctid)) else source.saved.get(str(snapshot), own)
 
 
-def snapshot_of(wanted: Wanted, source: Source) -> str | None:
+def snapshot_of(wanted: Wanted, source: CloneSource) -> str | None:
     """The snapshot to clone from: the source's named one, else a temporary one when it runs; None for neither."""
     named = wanted.clone_snapshot
     if named and named in source.snapshots:
@@ -193,7 +193,7 @@ def temporary(ctid: int) -> str:
     return f"phoenix-{ctid}"
 
 
-def clone_entries(wanted: Wanted, source: Source, name: str) -> tuple[Entry, ...]:
+def clone_entries(wanted: Wanted, source: CloneSource, name: str) -> tuple[Entry, ...]:
     """The calls that make the clone, a temporary snapshot around them where the source runs."""
     snapshot = snapshot_of(wanted, source)
     params: dict[str, Any] = {"newid": wanted.ctid, "hostname": name}
@@ -213,7 +213,7 @@ def clone_entries(wanted: Wanted, source: Source, name: str) -> tuple[Entry, ...
     return (*left, take, clone, drop)
 
 
-def refusal(wanted: Wanted, seen: Observation, source: Source | None, created: Comparison) -> Refusal | None:
+def refusal(wanted: Wanted, seen: Observation, source: CloneSource | None, created: Comparison) -> Refusal | None:
     """Why the clone can't be made, with what helps, or None. ``created`` is what the clone leaves."""
     ctid = source_ctid(wanted)
     limit = f"--limit lineage_{wanted.ctid}"
