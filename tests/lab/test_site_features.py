@@ -248,7 +248,8 @@ def test_changed_file_of_a_certificate_makes_its_feature_due(guest: Guest) -> No
 def test_certificate_that_left_the_list_leaves_the_store(guest: Guest) -> None:
     guest.set(trusted_ca_certificates=guest.variables['trusted_ca_certificates'][:1])
     guest.play().good()
-    assert guest.sh(f'ls {ANCHORS}').split() == ['trusted_ca-lab.crt']
+    # What the template of the guest brought is not of the role.
+    assert guest.sh(f'ls {ANCHORS} | grep trusted_ca-').split() == ['trusted_ca-lab.crt']
     assert guest.sh('ls /etc/ssl/certs | grep trusted_ca-other || true') == ''
     assert guest.trusts()
 
