@@ -167,7 +167,9 @@ class ActionModule(ActionBase):
             on_node = any(entry["op"] in ON_NODE for step in plan["steps"] for entry in step["entries"])
             if plan.get("error") or on_node or gpu:
                 config = dict(variables.get("phoenix_config") or {})
-                found.append({"ctid": variables.get("phoenix_ctid"), "config": config, "plan": plan, **gpu})
+                item = {"ctid": variables.get("phoenix_ctid"), "config": config, "plan": plan, **gpu}
+                outside = [ctid for ctid in config.get("dependencies") or () if str(ctid) not in hostvars]
+                found.append({**item, "outside": outside} if outside else item)
         return found, faults
 
     def _gpu(self, variables: Mapping[str, Any], hostvars: Mapping[str, Any]) -> dict[str, Any]:

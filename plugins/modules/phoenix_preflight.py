@@ -35,6 +35,8 @@ options:
     description:
       - The containers that the run would work on, in its order, each with C(ctid), C(config) and C(plan) as
         M(phoenix.hypervisor.phoenix_lxc_info) returns it.
+      - One may have C(outside), the guests that it depends on and that the file does not have. A missing one is a
+        warning.
       - The action plugin completes it from O(ignore:hosts), inventory names of containers that have been observed.
     type: list
     elements: dict

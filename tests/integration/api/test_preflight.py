@@ -167,6 +167,17 @@ def test_ctids_of_other_guests_in_the_cluster(node):
     assert asked(node) == []
 
 
+def test_guests_that_the_file_has_not_are_looked_for_in_the_cluster(node):
+    folder = node.pve_dir / "nodes" / "other" / "qemu-server"
+    folder.mkdir(parents=True)
+    (folder / "1002.conf").write_text("cores: 1\n", encoding="utf-8")
+    items = [replace(candidates(node, wanted(**ALL))[0], outside=(1002, 1003))]
+    verdict = judgement.judge(items, node.gatherer().gather(items))
+    assert verdict.findings == ()
+    assert [" depends on 1003, " in line for line in verdict.warnings] == [True]
+    assert asked(node) == []
+
+
 def test_a_missing_template_is_downloaded_as_predicted_and_then_used(node):
     one = wanted(template=f"local:vztmpl/{NEW}", **ALL)
     verdict = judged(node, one)

@@ -45,7 +45,8 @@ _TEMPLATE = re.compile(r"^([A-Za-z][A-Za-z0-9._-]*):vztmpl/(.+)\Z")
 class Candidate:
     """A container that this run will work on: what it asks for and its plan, as Plan.as_dict() has it.
 
-    ``claims`` are what its servers take of the node's GPUs afterwards.
+    ``claims`` are what its servers take of the node's GPUs afterwards. ``outside`` are the guests that it depends on
+    and that the file does not have.
     """
 
     ctid: int
@@ -53,6 +54,7 @@ class Candidate:
     steps: tuple[Mapping[str, Any], ...] = ()
     refusal: Refusal | None = None
     claims: tuple[memory_budget.Claim, ...] = ()
+    outside: tuple[int, ...] = ()
 
     def calls(self) -> Iterator[tuple[Kind, int, Mapping[str, Any]]]:
         """(kind, container, parameters) of every call to PVE that the plan makes."""
@@ -115,7 +117,8 @@ class Asked:
 def candidate_from(item: Mapping[str, Any]) -> Candidate:
     """One element of the module's ``containers``: ctid, config, and plan as phoenix_lxc_info returns it.
 
-    One that needs GPUs has ``gpu``, too: its ``assignment``, ``classes`` of devices, and ``servers``.
+    One that needs GPUs has ``gpu``, too: its ``assignment``, ``classes`` of devices, and ``servers``. One that depends
+    on guests that the file does not have has ``outside``, their CTIDs.
     """
     plan, config, gpu = item.get("plan") or {}, item.get("config") or {}, item.get("gpu")
     refused, ctid = plan.get("refusal"), int(item["ctid"])
@@ -131,6 +134,7 @@ def candidate_from(item: Mapping[str, Any]) -> Candidate:
         tuple(plan.get("steps") or ()),
         Refusal.from_json(refused) if refused else None,
         claims,
+        tuple(int(each) for each in item.get("outside") or ()),
     )
 
 

@@ -44,7 +44,8 @@ class Facts:
     storages, bridges and folders that the hypervisor's configuration makes: in check mode they need not exist yet.
     ``scripts`` says what is wrong with each hook script, None for nothing; ``zones`` are the time zones that PVE takes.
     ``loads`` are what is on the GPUs, by vendor, none where nothing is to be started on one; ``shares`` is what the
-    containers of the file that this run leaves alone say that they take.
+    containers of the file that this run leaves alone say that they take. ``guests`` are those of the cluster, as far as
+    containers depend on them and the file does not have them.
     """
 
     node: str
@@ -63,6 +64,7 @@ class Facts:
     loads: tuple[memory_budget.Load, ...] = ()
     shares: Mapping[int, float | None] = field(default_factory=dict)
     version: str = ""
+    guests: frozenset[int] = frozenset()
     scripts: Mapping[str, str | None] = field(default_factory=dict)
     zones: frozenset[str] = frozenset()
     subids: Mapping[str, Sequence[subids.Range]] | None = None
@@ -93,6 +95,7 @@ def judge(candidates: Iterable[Candidate], facts: Facts, check: bool = False) ->
     judgement.privileges(items, wanted)
     judgement.gpus(items)
     judgement.subids(items)
+    judgement.dependencies(items)
     return judgement.verdict()
 
 
@@ -156,6 +159,16 @@ class _Judgement:
                 path = candidate.place("lxc_options", one.index)
                 remedy = _PLAYBOOK if one.comes else one.remedy
                 self._findings.append(Finding(path, f"{one.got} on node {facts.node}", one.expected, remedy))
+
+    def dependencies(self, candidates: Iterable[Candidate]) -> None:
+        """A guest that the file does not have may be a virtual machine or another inventory's: no fault if it is missing."""
+        for candidate in candidates:
+            for ctid in candidate.outside:
+                if ctid not in self._facts.guests:
+                    self._warnings.append(
+                        f"container {candidate.ctid} depends on {ctid}, and no guest of node {self._facts.node} or its "
+                        "cluster has that number; the run goes on. Create the guest, or remove it from dependencies"
+                    )
 
     def demand(self, item: Demand) -> None:
         """One thing that a plan asks for."""

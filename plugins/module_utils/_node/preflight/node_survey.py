@@ -10,6 +10,7 @@ plane is asked only for what no file tells, so that a run without anything to cr
 
 from __future__ import annotations
 
+import glob
 import os
 import stat
 import time
@@ -107,6 +108,7 @@ class Gatherer:
             loads=self._loads() if any(item.claims for item in items) else (),
             shares=shares or {},
             version=self._version() if asks.version else "",
+            guests=self._guests({ctid for item in items for ctid in item.outside}),
             scripts={name: self._script_problem(name) for name in sorted(asks.scripts)},
             zones=self._zones() if asks.zones else frozenset(),
             subids=_subids() if any(subids.needed(item.desired.written) for item in items) else None,
@@ -203,6 +205,11 @@ class Gatherer:
         except PveError as error:
             return None, error.reason
         return frozenset(str(row["template"]) for row in rows if row.get("template")), ""
+
+    def _guests(self, asked_for: Iterable[int]) -> frozenset[int]:
+        """Those of these guests, containers and virtual machines, that the cluster has."""
+        pattern = f"{self._places.pve}/nodes/*/*/{{}}.conf"
+        return frozenset(ctid for ctid in asked_for if glob.glob(pattern.format(ctid)))
 
     def _bridges(self) -> frozenset[str]:
         """The bridges of this machine: the kernel's, and those of Open vSwitch, which it shows as plain devices."""

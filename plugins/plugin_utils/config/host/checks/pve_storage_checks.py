@@ -108,6 +108,8 @@ def pools_of_enough_disks(subject: Subject) -> Iterator[Finding]:
         for key, kind, disks in _groups(pool) if isinstance(pool, dict) else ():
             path: Pointer = ("zfs", "pools", index, key)
             least = LEAST_DISKS.get(kind, 1)
+            if not disks:
+                continue  # the schema says so
             if len(disks) < least or (kind == "mirrors" and len(disks) % 2):
                 expected = f"{'pairs of disks' if kind == 'mirrors' else f'at least {least} disks'} for this raid_level"
                 yield _finding(subject, path, disks, expected, "Add disks, or choose another raid_level.")

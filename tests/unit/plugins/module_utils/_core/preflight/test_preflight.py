@@ -392,3 +392,12 @@ def test_what_is_started_on_a_gpu_is_judged_with_its_key():
     assert finding.pointer == "/lxc_configs/950/vllm_gpu_memory_utilization"
     assert judge(claimed, shares={951: 0.5}).findings == ()
     assert judge(item(vllm_gpu_memory_utilization=0.7), loads=(load,), shares={951: 0.5}).findings == ()
+
+
+def test_a_guest_that_the_file_has_not_is_looked_for_on_the_node():
+    waiting = {**item(), "outside": ["1002", 1003]}
+    verdict = judge(waiting, guests=frozenset({1003}))
+    assert verdict.findings == ()
+    (warning,) = verdict.warnings
+    assert warning.startswith("container 950 depends on 1002, and no guest of node pve or its cluster")
+    assert judge(waiting, guests=frozenset({1002, 1003})).warnings == ()
