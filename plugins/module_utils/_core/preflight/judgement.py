@@ -161,7 +161,7 @@ class _Judgement:
                 self._findings.append(Finding(path, f"{one.got} on node {facts.node}", one.expected, remedy))
 
     def dependencies(self, candidates: Iterable[Candidate]) -> None:
-        """A guest that the file does not have may be a virtual machine or another inventory's: no fault if it is missing."""
+        """A guest that the file does not have may be a virtual machine or another inventory's, so it is no fault."""
         for candidate in candidates:
             for ctid in candidate.outside:
                 if ctid not in self._facts.guests:
