@@ -75,7 +75,8 @@ def bordered(main: Callable[[], None]) -> Callable[[], None]:
 
 def _is_examined() -> bool:
     """Return whether a tool examines the module: its stand-in for AnsibleModule raises errors of its own."""
-    return bool(getattr(AnsibleModule.__init__, "__module__", None) != AnsibleModule.__module__)
+    own = "ansible.module_utils.basic"
+    return AnsibleModule.__module__ != own or getattr(AnsibleModule.__init__, "__module__", None) != own
 
 
 def sentence(error: BaseException) -> str:

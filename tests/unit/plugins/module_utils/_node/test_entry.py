@@ -144,3 +144,26 @@ def test_every_module_begins_and_ends_there():
 
 def is_main(node):
     return isinstance(node, ast.FunctionDef) and node.name == "main"
+
+
+class StoppedError(Exception):
+    """What the stand-in of a tool raises once it has seen the options."""
+
+
+class StandIn:
+    """In place of AnsibleModule, as a tool that examines modules has it."""
+
+    def __init__(self, **options):
+        raise StoppedError
+
+
+def test_a_tool_that_examines_a_module_gets_its_own_error(monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(entry, "AnsibleModule", StandIn)
+        with pytest.raises(StoppedError):
+            entry.run_module(SPEC, dict)
+    with monkeypatch.context() as patch:
+        patch.setattr(entry.AnsibleModule, "__init__", StandIn.__init__)
+        with pytest.raises(StoppedError):
+            entry.run_module(SPEC, dict)
+    assert not entry._is_examined()
