@@ -23,8 +23,7 @@ from . import clones, configure, guard, instance, recreate, refusals, wayback
 from .basis import Basis
 from .world import World
 
-# The instance id, written into the container's config.
-MARK = Entry("conf", "mark", {})
+MARK = Entry("conf", "mark", {})  # the instance id, written into the container's config
 
 
 def plan(wanted: Wanted, seen: Observation, record: Record) -> Plan:
