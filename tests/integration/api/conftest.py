@@ -7,7 +7,9 @@
 from __future__ import annotations
 
 import pytest
-from fake_node import FakeNode, edges
+
+# The fixtures import the node: this file is read before pytest-ansible knows the collection, when only this folder is
+# tested, and what is imported then can't be imported from any more.
 
 
 @pytest.fixture(scope="module", params=[8, 9])
@@ -19,6 +21,8 @@ def version(request):
 @pytest.fixture(scope="module")
 def served(tmp_path_factory, version):
     """A node of that version, for all tests of a file."""
+    from fake_node import FakeNode
+
     made = FakeNode(tmp_path_factory.mktemp("node"), version, 0.005)
     yield made
     made.close()
@@ -27,6 +31,8 @@ def served(tmp_path_factory, version):
 @pytest.fixture
 def node(served, monkeypatch):
     """The same, empty."""
+    from fake_node import edges
+
     served.wipe()
     edges(served, monkeypatch)
     return served

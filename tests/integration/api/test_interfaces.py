@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fake_node import FakeNode
 
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.host import interfaces
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.host.hostinterfaces import interfaces as read
@@ -44,7 +45,7 @@ SWITCH = [VLAN, {"name": "vmbr5", "ovs_ports": "eno9"}]
 class Network:
     """The file of a node, and what a configuration makes of it."""
 
-    def __init__(self, node: Any, folder: Path) -> None:
+    def __init__(self, node: FakeNode, folder: Path) -> None:
         self.node, self.file = node, folder / "interfaces"
         self.file.write_text(FILE, encoding="utf-8")
         node.pve.network_file = self.file
@@ -69,7 +70,7 @@ class Network:
 
 
 @pytest.fixture
-def network(node: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Network:
+def network(node: FakeNode, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Network:
     monkeypatch.setattr(node.pve, "network_file", None, raising=False)
     return Network(node, tmp_path)
 

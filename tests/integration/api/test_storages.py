@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from fake_node import FakeNode
 from fakepve.storage import TYPES as PLUGINS
 
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.host import pve_storage
@@ -37,7 +38,7 @@ ROWS: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("kind", sorted(TYPES))
-def test_a_storage_is_made_once(node: Any, kind: str):
+def test_a_storage_is_made_once(node: FakeNode, kind: str):
     client, row = node.client(), {"storage": f"my-{kind}", "type": kind, **ROWS[kind]}
     plan = pve_storage.plan([row], client.request("GET", "/storage"))
     assert [call.method for call in plan.calls] == ["POST"]
