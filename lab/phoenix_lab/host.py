@@ -25,6 +25,8 @@ TOOLS = {
     'ssh-keygen': 'openssh-client',
     'newuidmap': 'uidmap',
     'tar': 'tar',
+    'mkfs.ext4': 'e2fsprogs',
+    'mount': 'mount',
 }
 RESOLVERS = (Path('/etc/resolv.conf'), Path('/run/systemd/resolve/resolv.conf'))
 LOCAL_CAS = Path('/usr/local/share/ca-certificates')

@@ -26,7 +26,7 @@ from .run import LabError, clean_env, run, say
 
 RELEASE = 'bookworm'
 # Raise it when the code below changes what an image holds.
-REVISION = 4
+REVISION = 5
 NODE_PACKAGES = (
     'systemd',
     'systemd-sysv',
@@ -70,7 +70,7 @@ GUEST_PACKAGES = (
     'procps',
 )
 # As in Debian's own small images: nobody reads manuals in a guest that a test throws away, and without them apt, tar
-# and the copying of a clone have half as many files to write.
+# and the copying of a clone have half as many files to write. `right` holds each time zone again, with leap seconds.
 DPKG_OPTIONS = (
     'force-unsafe-io',
     'path-exclude=/usr/share/doc/*',
@@ -80,7 +80,11 @@ DPKG_OPTIONS = (
     'path-exclude=/usr/share/lintian/*',
     'path-exclude=/usr/share/locale/*',
     'path-include=/usr/share/locale/locale.alias',
+    'path-exclude=/usr/share/zoneinfo/right/*',
 )
+# /usr as Debian's installer merges it. Without this, mmdebstrap includes the package usrmerge, and with it Perl: a
+# third of what each new guest would unpack.
+MERGED_USR = '/usr/share/mmdebstrap/hooks/merged-usr'
 # Every clone would carry the archives that its source has installed.
 APT_CONF = 'APT::Keep-Downloaded-Packages "false";\nBinary::apt-get::APT::Keep-Downloaded-Packages "false";\n'
 WHEELS = ('fakepve==0.5.0', 'aiohttp', 'cryptography')
@@ -215,6 +219,7 @@ def _mmdebstrap(target: Path, packages: tuple[str, ...], release: str = RELEASE)
         '--mode=root',
         '--variant=minbase',
         '--format=directory',
+        *(['--hook-dir=' + MERGED_USR] if release == RELEASE else []),  # later releases merge it themselves
         '--include=' + ','.join(packages),
     ]
     command += ['--aptopt=' + line for line in host.apt_conf().splitlines()]

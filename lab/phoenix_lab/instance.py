@@ -48,8 +48,10 @@ class Instance:
         self.nft_table = 'phoenix_lab_' + ident
         self.state = STATE_ROOT / ident
         self.lxcpath = self.state / 'lxc'
-        self.upper = self.state / 'root' / 'upper'
-        self.storage = self.state / 'storage'
+        self.image = self.state / 'disk.img'
+        self.disk = self.state / 'disk'
+        self.upper = self.disk / 'root' / 'upper'
+        self.storage = self.disk / 'storage'
         # A second lab of the same checkout must not take over the files of the first.
         self.output = CHECKOUT / '.lab' if ident == own else CHECKOUT / '.lab' / ident
 

@@ -9,7 +9,7 @@ import json
 import shutil
 from pathlib import Path
 
-from . import host, images, network, node, outputs, payload
+from . import disk, host, images, network, node, outputs, payload
 from .instance import STATE_ROOT, Instance, write_atomically
 from .run import LabError, run, say
 
@@ -22,6 +22,7 @@ def up(lab: Instance, pve_version: str | None) -> None:
     host.install_tools()
     with lab.lock():
         built = images.ensure()
+        disk.attach(lab)
         ready = _ready(lab)
         version = pve_version or str(ready.get('pve_version', '9'))
         if not ready and lab.state.exists():
@@ -132,7 +133,9 @@ def _remove(lab: Instance) -> None:
     network.down(lab)
     for attribute in ('i', 'a'):
         # PVE marks a template's directory immutable; nothing else here needs chattr.
-        if (lab.storage / 'vz' / 'images').exists() and shutil.which('chattr'):
+        # On a disk of their own they go with its file.
+        if not lab.image.exists() and (lab.storage / 'vz' / 'images').exists() and shutil.which('chattr'):
             run(['chattr', '-R', '-f', '-' + attribute, str(lab.storage / 'vz' / 'images')], check=False)
+    disk.down(lab)
     if lab.state.exists():
         run(['rm', '-rf', '--one-file-system', str(lab.state)])

@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from . import host, payload
+from . import disk, host, payload
 from .images import Images
 from .instance import NODE, Instance, write_atomically
 from .run import LabError, run, say
@@ -106,6 +106,7 @@ def config(lab: Instance, images: Images) -> str:
 
 def prepare(lab: Instance, images: Images, pve_version: str) -> None:
     """Everything that must lie there before the node boots. Repeatable."""
+    disk.up(lab)
     for folder in (lab.lxcpath / lab.container, lab.upper, lab.storage / 'vz', lab.storage / 'lxc'):
         folder.mkdir(parents=True, exist_ok=True)
     for name in ('images', 'template/cache', 'template/iso', 'snippets', 'dump'):

@@ -44,6 +44,7 @@ def variables(lab: Instance) -> dict[str, str]:
         'PHOENIX_LAB_GUEST_GATEWAY': str(lab.guests[1]),
         'PHOENIX_LAB_CONTAINER': lab.container,
         'PHOENIX_LAB_LXCPATH': str(lab.lxcpath),
+        'PHOENIX_LAB_STORAGE': str(lab.storage),
         'PHOENIX_LAB_BRIDGE': lab.bridge,
         'PHOENIX_LAB_SSH_KEY': str(lab.state / 'id_ed25519'),
         'PHOENIX_LAB_KNOWN_HOSTS': str(lab.state / 'known_hosts'),
