@@ -69,6 +69,10 @@ class Lab:
         lines = self.run('env').splitlines()
         self.variables = dict(line.removeprefix('export ').split('=', 1) for line in lines)
 
+    def has_template(self, volume: str) -> bool:
+        """Whether the node's storage has it."""
+        return volume.rpartition('/')[2] in self.sh('ls /var/lib/vz/template/cache')
+
     def add_python_template(self) -> None:
         """A second template, that has Python: only the tests of its absence need to install it."""
         name = WITH_PYTHON.rpartition('/')[2]
