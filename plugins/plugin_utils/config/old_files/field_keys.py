@@ -177,9 +177,9 @@ class _Reader:
                 self._tell((key,), "networks")
                 one = merge(under, own) if isinstance(under, Mapping) else own
             base = self._base if own is not None else ("lxc_defaults",)
-            self._reading.moves[(*self._base, "networks", len(lists))] = (*base, key)
             for index in range(len(lists)) if "networks" not in self._result else ():
-                self._reading.moves[(*self._base, "networks", index)] = ("lxc_defaults", "networks", index)
+                self._reading.moves.update({(*self._base, "networks", index): ("lxc_defaults", "networks", index)})
+            self._reading.moves.update({(*self._base, "networks", len(lists)): (*base, key)})
             self._result["networks"] = [*lists, {"name": "eth1", **one}]
         networks = self._result.get("networks")
         if isinstance(networks, list):

@@ -223,7 +223,8 @@ def _resolved(piece: Mapping[str, Any], root: Mapping[str, Any]) -> Mapping[str,
         return piece
     under = root["$defs"][piece["$ref"].rsplit("/", 1)[1]]
     properties = {**under.get("properties", {}), **piece.get("properties", {})}
-    return {**under, **piece, "properties": properties}
+    own = {word: item for word, item in piece.items() if word != "$ref"}
+    return {**under, **own, "properties": properties}
 
 
 def _options(piece: Mapping[str, Any], root: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:

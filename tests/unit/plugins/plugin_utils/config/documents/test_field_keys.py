@@ -234,8 +234,9 @@ def test_a_second_interface_is_one_more() -> None:
 
 def test_a_snapshot_that_clones_need_stays_an_error_beside_a_bind_mount() -> None:
     clone = {"name": "b", "clone_from_ctid": "950", "network_config": {"ip": "dhcp"}}
-    found = with_keys({"mount_points": BIND, "template_snapshot_name": "ready"}, **{"951": clone}).findings
-    assert [one.pointer for one in found] == ["/lxc_configs/950/mount_points"]
+    outcome = with_keys({"mount_points": BIND, "template_snapshot_name": "ready"}, **{"951": clone})
+    assert [one.pointer for one in outcome.findings] == ["/lxc_configs/950/mount_points"]
+    assert outcome.warnings == ()
 
 
 def test_a_mount_of_the_hosts_file_counts_too() -> None:

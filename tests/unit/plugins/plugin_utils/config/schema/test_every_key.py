@@ -217,6 +217,7 @@ SERVERS: dict[str, tuple[Any, dict[str, Any]]] = {
         {"vllm_max_model_len": 4096, "vllm_listen": "0.0.0.0", "vllm_options": {"seed": 7}},
     ),
     "vllm_parameters": ({"max_num_seqs": 4}, {"vllm_options": {"max-num-seqs": 4}}),
+    "vllm_gpu_count": (2, {"vllm_tensor_parallel_size": 2}),
     "vllm_dtype": ("float16", {"vllm_options": {"dtype": "float16"}}),
     "vllm_kv_cache_dtype": ("fp8", {"vllm_options": {"kv-cache-dtype": "fp8"}}),
     "vllm_trust_remote_code": (True, {"vllm_options": {"trust-remote-code": True}}),

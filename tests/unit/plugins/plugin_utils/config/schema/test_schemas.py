@@ -87,6 +87,7 @@ CONTAINER_KEYS = {
     "vllm_options",
     "vllm_engine_config",
     "vllm_parameters",
+    "vllm_gpu_count",
     "vllm_dtype",
     "vllm_kv_cache_dtype",
     "vllm_trust_remote_code",

@@ -106,6 +106,17 @@ def test_a_suggestion_is_there_and_takes_the_value(
     assert takes(root, (*target, found.key), value)
 
 
+@pytest.mark.parametrize(("root", "path"), PLACES, ids=[".".join(map(str, path)) or "top" for _root, path in PLACES])
+def test_a_misspelled_key_is_named_where_it_takes_the_value(root: Mapping[str, Any], path: Pointer) -> None:
+    properties = (piece_at(root, path) or {})["properties"]
+    for name in properties:
+        key = name[:-1] + "qx"[name.endswith("q")]  # one letter is another one
+        for value in VALUES if key not in properties else ():
+            found = suggestion(root, path, key, value)
+            if found is not None and not found.place and not found.up:
+                assert takes(root, (*path, found.key), value), (name, value, found)
+
+
 @pytest.mark.parametrize("key", KEYS)
 def test_every_synonym_is_suggested_where_it_is_declared(key: str) -> None:
     for root, path in PLACES:
@@ -191,6 +202,7 @@ def test_the_key_of_the_same_meaning_is_named(key: str, value: Any, nearest: str
         ({"port": 8000}, "", "Remove it."),
         ({"model": "a/b"}, "", "Remove it."),
         ({"vllm_modes": 3}, "", "Remove it."),
+        ({"featurs": True}, "", "Remove it."),
         ({"size": []}, "", "Write storage_size_gb, which"),
     ],
 )
