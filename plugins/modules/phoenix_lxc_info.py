@@ -92,6 +92,11 @@ containers:
       description: The volumes that PVE would destroy with it.
       type: list
       elements: str
+    unsaved:
+      description: The paths in it of the volumes that no backup contains. PVE backs up the root disk, and of volumes
+        those with C(backup=1).
+      type: list
+      elements: str
     due:
       description: Whether its plan has steps or an error, or the container could not be observed.
       type: bool
@@ -113,7 +118,7 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.config.growth import volumes
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.config.growth import unsaved, volumes
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.model import (
     WANTED_OPTIONS,
     Observation,
@@ -178,6 +183,7 @@ def describe(wanted: Wanted, seen: Observation, record: Record, plan: Plan | Non
         "features": [name for name, entry in entries.items() if entry.get("status") == "applied"],
         "ledger_error": seen.ledger_error,
         "volumes": volumes(seen.conf.head),
+        "unsaved": unsaved(seen.conf.head),
         "protected": seen.conf.head.get("protection") == "1",
     }
     if plan is not None:
@@ -260,7 +266,7 @@ def survey(module: AnsibleModule) -> dict[str, Any]:
 def unobserved(text: str) -> dict[str, Any]:
     """The result's part of a container that could not be observed or planned for."""
     nothing = {"exists": None, "ours": None, "running": None, "template": None, "recorded_state": None}
-    return {**nothing, "features": [], "volumes": [], "due": True, "error": text}
+    return {**nothing, "features": [], "volumes": [], "unsaved": [], "due": True, "error": text}
 
 
 def main() -> None:

@@ -103,6 +103,12 @@ class Desired:
         return DEFAULT_ROOTFS_GB if self.size_gb is None else self.size_gb
 
     @property
+    def rootfs_options(self) -> Mapping[str, str]:
+        """The sub-options that the root disk is created with."""
+        asked = self.options.get("rootfs")
+        return (asked.parts if asked else None) or {}
+
+    @property
     def created_with(self) -> dict[str, str]:
         """The options that a creation takes, since they decide how PVE sets the container up."""
         own = (option for option in self.options.values() if table.row(option.key).at_creation)

@@ -66,5 +66,11 @@ def _row(ctid: str, seen: Mapping[str, Any]) -> tuple[str, ...]:
         str(state),
         str(seen.get("address") or "-"),
         ",".join(seen.get("features") or []) or "-",
-        "; ".join([todo, *notes(plan)] if todo else notes(plan)) or "-",
+        "; ".join([*([todo] if todo else []), *notes(plan), *_unsaved(seen)]) or "-",
     )
+
+
+def _unsaved(seen: Mapping[str, Any]) -> list[str]:
+    """The warning of volumes whose data no backup contains."""
+    paths = ", ".join(map(str, seen.get("unsaved") or ()))
+    return [f"no backup contains {paths}"] if paths else []

@@ -12,7 +12,8 @@ from typing import Any
 
 from ..pve import forms
 from .refusal import Code, Refusal
-from .registry.wanted_options import WantedOption
+from .registry.device_rows import OFF, mount_parts
+from .registry.wanted_options import WantedOption, switched
 
 VOLUMES = "volumes"
 SHARED = "shared_volumes"
@@ -52,10 +53,12 @@ class Place:
     def desired(self) -> WantedOption:
         """The option that it asks for."""
         if self.source == VOLUMES and self.exists and not self.to_come:
-            return WantedOption(self.slot, self.source, parts={"mp": self.path})
+            own = {name: value for name, value in self.parts.items() if name != "volume"}
+            return WantedOption(self.slot, self.source, parts=own, without=self.without)
         if self.detached:
             size = {"size": self.size} if self.size else {}
-            return WantedOption(self.slot, self.source, parts={"volume": self.detached, "mp": self.path, **size})
+            parts = {**self.parts, "volume": self.detached, **size}
+            return WantedOption(self.slot, self.source, parts=parts, without=self.without)
         return WantedOption(self.slot, self.source, parts=self.parts, without=self.without)
 
     def refusal(self, code: Code, got: str, remedy: str, joint: str = "; ") -> Refusal:
@@ -67,15 +70,16 @@ def wanted_places(config: Mapping[str, Any]) -> Iterator[Place]:
     """The mount points and the volumes that a configuration asks for, before anything is known of the container."""
     for index, item in enumerate(config.get("mount_points") or ()):
         path = forms.path(item["container_path"])
-        parts = {"volume": str(item["host_path"]), "mp": path}
-        if item.get("read_only"):
-            parts["ro"] = "1"
-        writable = frozenset({"ro"}) if item.get("read_only") is False else frozenset()
+        options, off = switched(mount_parts(item), OFF)
+        parts = {"volume": str(item["host_path"]), "mp": path, **options}
         source = SHARED if item.get("shared_volume") else "mount_points"
-        yield Place(f"mount_points/{index}", source, path, parts, without=writable)
+        yield Place(f"mount_points/{index}", source, path, parts, without=off)
     for index, item in enumerate(config.get(VOLUMES) or ()):
         path = forms.path(item["mount_point"])
         pool = str(item.get("pool") or config.get("storage_pool") or DEFAULT_POOL)
-        parts = {"volume": f"{pool}:{item['size_gb']}", "mp": path}
+        options, off = switched(mount_parts(item), OFF)
+        parts = {"volume": f"{pool}:{item['size_gb']}", "mp": path, **options}
         size, own = int(item["size_gb"]), str(item.get("pool") or "")
-        yield Place(f"{VOLUMES}/{index}", VOLUMES, path, parts, name=str(item["name"]), size_gb=size, pool=own)
+        yield Place(
+            f"{VOLUMES}/{index}", VOLUMES, path, parts, name=str(item["name"]), size_gb=size, pool=own, without=off
+        )

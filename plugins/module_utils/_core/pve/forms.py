@@ -60,6 +60,11 @@ def flag(text: object) -> str:
     return "1" if plain in _TRUE else "0" if plain in _FALSE else str(text)
 
 
+def words(text: object) -> str:
+    """A list of words, in one order."""
+    return ";".join(sorted(word for word in str(text).split(";") if word))
+
+
 def is_number(text: object) -> bool:
     """Whether a text is a number as PVE writes one: no sign and no exponent."""
     return _NUMBER.match(str(text).strip()) is not None

@@ -33,6 +33,7 @@ _FORMS: dict[str, Callable[[object], str]] = {
     "hwaddr": forms.mac,
     "mp": forms.path,
     "path": forms.path,
+    "mountoptions": forms.words,
     **dict.fromkeys(("ip", "ip6", "gw", "gw6"), forms.address),
     "rate": forms.decimal,
     **dict.fromkeys(_FLAGS, forms.flag),

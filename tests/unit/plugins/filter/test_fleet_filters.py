@@ -8,6 +8,7 @@ from __future__ import annotations
 from ansible_collections.phoenix.hypervisor.plugins.filter.option_names import option_names
 from ansible_collections.phoenix.hypervisor.plugins.filter.settled_notes import settled_notes
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container import status_rows
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.config import growth
 
 
 def test_due_containers_of_all_nodes_come_once_and_a_node_without_facts_is_no_error():
@@ -68,6 +69,21 @@ def test_a_container_of_a_lost_node_is_a_row():
     assert without.split()[:3] == ["1000", "-", "unknown"]
     assert without.endswith("(see phoenix_missing_node)")
     assert list(status_rows.unobserved(nodes, ["1000"])) == ["951", "1000"]
+
+
+def test_volumes_that_no_backup_contains_are_a_warning():
+    seen = {"state": "completed", "unsaved": ["/data", "/srv"], "plan": {"notes": ["held"]}}
+    _head, row = status_rows.table([{"phoenix_observed": {"950": seen}}])
+    assert row.endswith("held; no backup contains /data, /srv")
+    config = {
+        "rootfs": "tank:subvol-950-disk-0,size=8G",
+        "mp0": "tank:subvol-950-disk-1,mp=/kept,backup=1,size=1G",
+        "mp2": "/srv,mp=/bind",
+        "mp10": "tank:subvol-950-disk-3,mp=/late,backup=0",
+        "mp9": "tank:subvol-950-disk-2,mp=/data,size=1G",
+        "unused0": "tank:subvol-950-disk-4",
+    }
+    assert growth.unsaved(config) == ["/data", "/late"]
 
 
 def test_names_of_options():

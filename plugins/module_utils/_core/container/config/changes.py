@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from ...pve import properties
 from ..model import NOTHING
 
 
@@ -37,6 +38,11 @@ class Changes:
             reasons={key: reason for key, reason in self.reasons.items() if key in chosen},
             disrupts=disrupts,
         )
+
+    def resized(self, disk: str, size: str) -> Changes:
+        """The same with another size of a disk that it sets."""
+        parts = {**properties.parse(self.set[disk], "volume"), "size": size}
+        return replace(self, set={**self.set, disk: properties.compose(parts, "volume")})
 
     def params(self) -> dict[str, str]:
         """The parameters of the one PUT that makes them."""

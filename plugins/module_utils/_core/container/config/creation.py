@@ -64,6 +64,13 @@ def fixed_notes(compared: Comparison) -> list[str]:
     return [f"{key}: {what}; {ending}" for key, what in notes]
 
 
+def new_rootfs(wanted: Wanted) -> str:
+    """The root disk as a creation asks for it."""
+    asked = wanted.desired
+    disk = {"volume": f"{asked.pool or DEFAULT_POOL}:{asked.rootfs_gb}", **asked.rootfs_options}
+    return properties.compose(disk, "volume")
+
+
 def created_config(wanted: Wanted, source: Mapping[str, str] | None) -> dict[str, str]:
     """The config that a create or a clone leaves, as far as it matters to what comes next.
 
@@ -75,13 +82,13 @@ def created_config(wanted: Wanted, source: Mapping[str, str] | None) -> dict[str
     if source is not None:
         copied = {key: _copied(key, value, pool) for key, value in source.items() if not _NOT_COPIED.match(key)}
         return {**copied, "hostname": name}
-    size = wanted.desired.rootfs_gb
+    disk = {"volume": f"{pool or DEFAULT_POOL}:new", "size": f"{wanted.desired.rootfs_gb}G"}
     return {
         **wanted.desired.created_with,
         "hostname": name,
         "memory": "512",
         "swap": "512",
-        "rootfs": f"{pool or DEFAULT_POOL}:new,size={size}G",
+        "rootfs": properties.compose({**disk, **wanted.desired.rootfs_options}, "volume"),
         "unprivileged": str(int(wanted.desired.is_unprivileged)),
     }
 

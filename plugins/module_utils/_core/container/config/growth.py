@@ -6,10 +6,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
-from ...pve import properties
+from ...pve import forms, properties
 from ..model import Wanted
 from ..refusal import Code, Refusal
 from .compare import Comparison
@@ -48,7 +49,9 @@ def disk_growth(compared: Comparison) -> tuple[dict[str, str], Refusal | None]:
         if int(size_gb) * GIB < there:
             return {}, _too_small(source, size_gb, disk, there, recreation(wanted, actual))
         volume = properties.parse(actual[disk], "volume").get("volume", "")
-        if volume != properties.parse(conf.head.get(disk, ""), "volume").get("volume"):
+        live = properties.parse(conf.head.get(disk, ""), "volume").get("volume")
+        # What waits has the size of before, and would put it over the new one at the start.
+        if volume != live or disk in conf.pending:
             got = f"{disk} of container {wanted.ctid} ({actual[disk]}) waits for a restart, and PVE grows no such disk"
             remedy = f"restart the container (pct reboot {wanted.ctid}), or put {-(-there // GIB)} back"
             return {}, Refusal(Code.DISK_WAITS, got, remedy, source)
@@ -95,4 +98,17 @@ def volumes(config: Mapping[str, str]) -> list[str]:
             volume = properties.parse(config[key], "volume").get("volume", "")
             if volume and not volume.startswith("/"):
                 result.append(volume)
+    return result
+
+
+def unsaved(config: Mapping[str, str]) -> list[str]:
+    """The mounted volumes that no backup contains, by their paths: of mount points, vzdump takes those with backup=1.
+
+    The root disk is always in it, a bind or device mount never.
+    """
+    result = []
+    for key in sorted((key for key in config if re.match(r"mp\d+\Z", key)), key=lambda key: int(key[2:])):
+        parts = properties.parse(config[key], "volume")
+        if not parts.get("volume", "/").startswith("/") and forms.flag(parts.get("backup", "0")) != "1":
+            result.append(parts.get("mp", key))
     return result

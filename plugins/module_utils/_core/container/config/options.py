@@ -64,7 +64,7 @@ def new_value(wanted: WantedOption, actual: str | None, applied: Any) -> str | N
     for key in wanted.without:
         if forms.flag(merged.get(key, "0")) == "1":
             del merged[key]
-    if actual is not None and properties.same(merged, there):
+    if properties.same(merged, there) and (actual is not None or not merged):
         return None
     return properties.compose(merged, first)
 
@@ -75,6 +75,8 @@ def undone_value(key: str, actual: str | None, applied: Any) -> tuple[str, str |
     Returns ``("set", text)``, ``("delete", None)``, or None when nothing of ours is left there.
     """
     row = table.row(key)
+    if row.name == "rootfs" and isinstance(applied, Mapping) and actual is not None:
+        return _without(actual, {*applied} - {"volume", "size"})
     if actual is None or row.kept:
         return None
     if key == tags.KEY:
@@ -100,6 +102,13 @@ def undone_value(key: str, actual: str | None, applied: Any) -> tuple[str, str |
     if rest and (not row.whole or set(applied) <= SWITCHES):
         return None if len(rest) == len(there) else ("set", properties.compose(rest, first))
     return _deletion(key) if set(there) & set(applied) else None
+
+
+def _without(actual: str, names: set[str]) -> tuple[str, str] | None:
+    """The root disk without these of its options."""
+    there = properties.parse(actual, "volume")
+    rest = {name: value for name, value in there.items() if name not in names}
+    return ("set", properties.compose(rest, "volume")) if len(rest) < len(there) else None
 
 
 def _is_other_interface(option: str, actual: str, applied: Any) -> bool:

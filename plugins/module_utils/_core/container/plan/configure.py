@@ -89,6 +89,7 @@ def configure(wanted: Wanted, seen: Observation, record: Record, world: World, t
         world.config = first.onto(world.config)
         call = on_container(Kind.CONFIG, wanted.node, wanted.ctid, first.params())
         world.add("configure", "; ".join(first.reasons.values()), call)
+    changes, grown = _grow_first(wanted, world, changes, grown)
     if changes:
         world.differs = bool(grown or to_come)
         world.config = changes.onto(world.config)
@@ -120,9 +121,28 @@ def configure(wanted: Wanted, seen: Observation, record: Record, world: World, t
         world.add("record", "the values to compare with next time", remember)
     for disk, size in grown:
         world.differs = disk != grown[-1][0]
-        call = on_container(Kind.RESIZE, wanted.node, wanted.ctid, {"disk": disk, "size": size})
-        world.add("resize", f"{disk} grows to {size}", call, disrupts=HOT if world.running else NOTHING)
+        _resize(wanted, world, disk, size)
     return waiting
+
+
+def _grow_first(
+    wanted: Wanted, world: World, changes: Changes, grown: list[tuple[str, str]]
+) -> tuple[Changes, list[tuple[str, str]]]:
+    """Grows the disks that change as well, so that what is written, or waits for a restart, has the new size.
+
+    Returns the changes with these sizes, and the disks that are still to grow.
+    """
+    for disk, size in grown:
+        if disk in changes.set:
+            world.differs = True
+            _resize(wanted, world, disk, size)
+            changes = changes.resized(disk, size)
+    return changes, [each for each in grown if each[0] not in changes.set]
+
+
+def _resize(wanted: Wanted, world: World, disk: str, size: str) -> None:
+    call = on_container(Kind.RESIZE, wanted.node, wanted.ctid, {"disk": disk, "size": size})
+    world.add("resize", f"{disk} grows to {size}", call, disrupts=HOT if world.running else NOTHING)
 
 
 def _unaddressed(seen: Observation, record: Record, waiting: Iterable[str]) -> list[str]:

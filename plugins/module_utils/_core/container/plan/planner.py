@@ -18,7 +18,6 @@ from ...pve.fwfile import Firewall
 from .. import ledger, states
 from ..config import creation, growth
 from ..model import RESTART, Entry, Observation, Plan, Record, Step, Wanted, on_container
-from ..wanted_places import DEFAULT_POOL
 from . import clones, configure, guard, instance, recreate, refusals, wayback
 from .basis import Basis
 from .world import World
@@ -231,8 +230,8 @@ def _create_params(wanted: Wanted, name: str) -> dict[str, Any]:
         "unprivileged": int(asked.is_unprivileged),
         **asked.created_with,
     }
-    if asked.pool or asked.size_gb:
-        params["rootfs"] = f"{asked.pool or DEFAULT_POOL}:{asked.rootfs_gb}"
+    if asked.pool or asked.size_gb or asked.rootfs_options:
+        params["rootfs"] = creation.new_rootfs(wanted)
     return params
 
 

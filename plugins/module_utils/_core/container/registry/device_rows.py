@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The options of a container's devices. Which `devN` has which device depends on the node: see hostneeds."""
+"""The options of a container's disks and devices.
+
+Which `mpN` and `devN` has which of them depends on the record and on the node: see mounts and hostneeds.
+"""
 
 from __future__ import annotations
 
@@ -11,8 +14,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from ...pve import forms, properties
-from .codecs import Codec
-from .option import NEW_ONLY, Key, Option
+from .codecs import Codec, Config, Needs
+from .option import HOTPLUG, NEW_ONLY, Key, Option
 
 _PATH = r"^(?!.*(?:^|/)\.\.?(?:/|$))/dev(?:/[A-Za-z0-9_.:+@-]+)+$"
 _DISRUPTS = {"x-phoenix-disrupts": "restart"}
@@ -94,6 +97,97 @@ DEVICE_PASSTHROUGH: dict[str, Any] = {
 }
 
 
+MOUNT_OPTIONS = ("discard", "lazytime", "noatime", "nodev", "noexec", "nosuid")
+# Key of the file -> sub-option of a disk or mount point.
+_FLAGS = {
+    "acl": "acl",
+    "backup": "backup",
+    "quota": "quota",
+    "read_only": "ro",
+    "replicate": "replicate",
+    "shared": "shared",
+}
+OFF = frozenset({"backup", "quota", "ro", "shared"})
+"""The sub-options that mean the same when they are 0 and when they are not there."""
+
+ROOTFS_OPTIONS: dict[str, Any] = {
+    "type": "object",
+    "description": "How the root disk is mounted and copied.",
+    "x-phoenix-effect": "options of rootfs",
+    "additionalProperties": False,
+    "properties": {
+        "acl": {
+            "type": "boolean",
+            "description": "Whether the file system has ACLs.",
+            "x-phoenix-effect": "acl of rootfs",
+            **_DISRUPTS,
+        },
+        "mount_options": {
+            "type": "array",
+            "description": "Options of the mount.",
+            "x-phoenix-effect": "mountoptions of rootfs",
+            **_DISRUPTS,
+            "uniqueItems": True,
+            "minItems": 1,
+            "items": {"type": "string", "description": "One option.", "enum": [*MOUNT_OPTIONS]},
+            "examples": [["noatime", "discard"]],
+        },
+        "quota": {
+            "type": "boolean",
+            "description": "Whether users have quotas; not in unprivileged containers.",
+            "x-phoenix-effect": "quota of rootfs",
+            **_DISRUPTS,
+        },
+        "replicate": {
+            "type": "boolean",
+            "description": "Whether replication jobs copy it; PVE's default is true.",
+            "x-phoenix-effect": "replicate of rootfs",
+            **_DISRUPTS,
+        },
+        "read_only": {
+            "type": "boolean",
+            "description": "Whether the container may only read it; features need to write.",
+            "x-phoenix-effect": "ro of rootfs",
+            **_DISRUPTS,
+        },
+        "shared": {
+            "type": "boolean",
+            "description": "Whether every node of the cluster has it. PVE assumes it and checks nothing.",
+            "x-phoenix-effect": "shared of rootfs",
+            **_DISRUPTS,
+        },
+    },
+    "x-phoenix-expected": 'an object such as {"mount_options": ["noatime"]}',
+}
+
+
+def mount_parts(item: Mapping[str, Any]) -> dict[str, str]:
+    """The sub-options that the keys of a disk or mount point ask for; 0 for a switch that is to be off."""
+    parts = {option: str(int(bool(item[key]))) for key, option in _FLAGS.items() if item.get(key) is not None}
+    if item.get("mount_options"):
+        parts["mountoptions"] = ";".join(map(str, item["mount_options"]))
+    return parts
+
+
+def _rootfs_parts(config: Config, _needs: Needs) -> dict[str, str] | None:
+    return mount_parts(config.get("rootfs_options") or {}) or None
+
+
+def _from_rootfs(value: str) -> dict[str, Any]:
+    """The options of the root disk; its volume and its size have other keys."""
+    parts = properties.parse(value, "volume")
+    found: dict[str, Any] = {key: forms.flag(parts[name]) == "1" for key, name in _FLAGS.items() if name in parts}
+    options = [name for name in parts.get("mountoptions", "").split(";") if name in MOUNT_OPTIONS]
+    if options:
+        found["mount_options"] = options
+    found.pop("backup", None)
+    return {"rootfs_options": found} if found else {}
+
+
+def _bind_of_root(value: str) -> str | None:
+    return f"the bind mount {value.partition(',')[0]}" if value.startswith("/") else None
+
+
 @dataclass(frozen=True)
 class WantedDevice:
     """One entry of `devices`: a device node by its path, or the GPUs of a vendor by the word of their class.
@@ -139,6 +233,29 @@ def _from_pve(value: str) -> dict[str, Any]:
 
 
 ROWS = (
+    Option(
+        "rootfs",
+        "the root disk",
+        (Key("rootfs_options", ROOTFS_OPTIONS),),
+        Codec(_rootfs_parts, _from_rootfs),
+        privilege="VM.Config.Disk",
+        structured=True,
+        kept=True,
+        switches=OFF,
+    ),
+    Option(
+        "mp",
+        "a bind mount (`mount_points`) or a disk (`volumes`)",
+        asked_by="mount_points",
+        applies=NEW_ONLY,
+        privilege="VM.Config.Disk",
+        root_only=_bind_of_root,
+        root_words="bind mounts",
+        structured=True,
+        whole=True,
+        switches=OFF,
+    ),
+    Option("unused", "a disk that is not mounted", applies=HOTPLUG, privilege="VM.Config.Disk", kept=True),
     Option(
         "dev",
         "a device (`devices`), or one that a feature needs (`gpu_assignment`)",

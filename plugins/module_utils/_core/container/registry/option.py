@@ -83,6 +83,7 @@ class Option:
         whole: whether it goes as a whole once nothing of ours is left in it.
         reset: the value that it falls back to, where PVE refuses to delete it.
         kept: whether it stays as it is when its key goes.
+        switches: the sub-options that mean the same when they are 0 and when they are not there.
         at_creation: whether the creation takes it, because it decides how PVE sets the container up.
     """
 
@@ -104,6 +105,7 @@ class Option:
     whole: bool = False
     reset: str | None = None
     kept: bool = False
+    switches: frozenset[str] = frozenset()
     at_creation: bool = False
 
     @property

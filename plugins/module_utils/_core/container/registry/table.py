@@ -14,31 +14,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from . import device_rows, general_rows, netcards, network_rows, system_rows
-from .option import HOTPLUG, NEW_ONLY, VALUE, Option
-
-
-def _bind_of_root(value: str) -> str | None:
-    return f"the bind mount {value.partition(',')[0]}" if value.startswith("/") else None
-
+from .option import VALUE, Option
 
 TABLE = (
     *general_rows.ROWS,
     *system_rows.ROWS,
     *network_rows.ROWS,
-    # These depend on the node and on the record as well: mounts.py and hostneeds.py work them out.
-    Option("rootfs", "the root disk", privilege="VM.Config.Disk", structured=True, kept=True),
-    Option(
-        "mp",
-        "a bind mount (`mount_points`) or a disk (`volumes`)",
-        asked_by="mount_points",
-        applies=NEW_ONLY,
-        privilege="VM.Config.Disk",
-        root_only=_bind_of_root,
-        root_words="bind mounts",
-        structured=True,
-        whole=True,
-    ),
-    Option("unused", "a disk that is not mounted", applies=HOTPLUG, privilege="VM.Config.Disk", kept=True),
     *device_rows.ROWS,
 )
 _BY_NAME = {option.name: option for option in TABLE}

@@ -28,10 +28,16 @@ class WantedOption:
     without: frozenset[str] = frozenset()
 
     def remembered(self) -> Any:
-        """What the last-applied record keeps of it: of a volume only its place, since PVE names and sizes it."""
+        """What the last-applied record keeps of it: not of a volume its name and its size, which are PVE's."""
         if self.source == "volumes" and self.parts is not None:
-            return {"mp": self.parts["mp"]}
+            return {name: value for name, value in self.parts.items() if name not in ("volume", "size")}
         return dict(self.parts) if self.parts is not None else self.text
+
+
+def switched(parts: Mapping[str, str], switches: frozenset[str]) -> tuple[dict[str, str], frozenset[str]]:
+    """The sub-options to set, and the switches that must be off: for these nothing is written where nothing is on."""
+    off = frozenset(name for name, value in parts.items() if name in switches and value == "0")
+    return {name: value for name, value in parts.items() if name not in off}, off
 
 
 def wanted_options(config: Config, needs: Needs) -> dict[str, WantedOption]:
@@ -40,7 +46,8 @@ def wanted_options(config: Config, needs: Needs) -> dict[str, WantedOption]:
     for row in table.TABLE:
         value = row.codec.to_pve(config, needs) if row.codec else None
         if isinstance(value, dict):
-            result[row.option] = WantedOption(row.option, row.source, parts=value)
+            parts, off = switched(value, row.switches)
+            result[row.option] = WantedOption(row.option, row.source, parts=parts, without=off)
         elif value is not None:
             result[row.option] = WantedOption(row.option, row.source, text=value)
     return result

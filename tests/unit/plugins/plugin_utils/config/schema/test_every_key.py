@@ -159,7 +159,24 @@ PLAN: dict[str, tuple[dict[str, Any], Any]] = {
     "mount_points[].host_path": ({"mount_points": [BIND]}, "/srv/b"),
     "mount_points[].container_path": ({"mount_points": [BIND]}, "/b"),
     "mount_points[].read_only": ({"mount_points": [BIND]}, True),
+    "mount_points[].mount_options": ({"mount_points": [BIND]}, ["noexec"]),
+    "mount_points[].replicate": ({"mount_points": [BIND]}, False),
+    "mount_points[].shared": ({"mount_points": [BIND]}, True),
+    "rootfs_options": ({}, {"acl": True}),
+    "rootfs_options.acl": ({"rootfs_options": {"shared": True}}, False),
+    "rootfs_options.mount_options": ({"rootfs_options": {"mount_options": ["noatime"]}}, ["noatime", "discard"]),
+    "rootfs_options.quota": ({"rootfs_options": {"acl": True}}, True),
+    "rootfs_options.read_only": ({"rootfs_options": {"acl": True}}, True),
+    "rootfs_options.replicate": ({"rootfs_options": {"acl": True}}, False),
+    "rootfs_options.shared": ({"rootfs_options": {"acl": True}}, True),
     "volumes": ({}, [DISK]),
+    "volumes[].acl": ({"volumes": [DISK]}, False),
+    "volumes[].backup": ({"volumes": [DISK]}, True),
+    "volumes[].mount_options": ({"volumes": [DISK]}, ["noatime"]),
+    "volumes[].quota": ({"volumes": [DISK]}, True),
+    "volumes[].read_only": ({"volumes": [DISK]}, True),
+    "volumes[].replicate": ({"volumes": [DISK]}, False),
+    "volumes[].shared": ({"volumes": [DISK]}, True),
     "volumes[].name": ({"volumes": [DISK]}, "other"),
     "volumes[].pool": ({"volumes": [DISK]}, "slow"),
     "volumes[].size_gb": ({"volumes": [DISK]}, 16),
@@ -426,9 +443,9 @@ def settled_at(config: dict[str, Any], folder: Path) -> tuple[Wanted, Observatio
         parts = properties.parse(value, "volume")
         if key.startswith("mp") and parts["volume"].rpartition(":")[2].isdigit():
             pool, _colon, size = parts["volume"].partition(":")
-            head[key] = f"{pool}:950/{key}.raw,mp={parts['mp']},size={size}G"
+            head[key] = properties.compose({**parts, "volume": f"{pool}:950/{key}.raw", "size": f"{size}G"}, "volume")
         elif key == "rootfs":
-            head[key] = f"local:950/a.raw,size={parts['size']}"
+            head[key] = properties.compose({**parts, "volume": "local:950/a.raw"}, "volume")
         elif key.startswith("net"):
             head[key] = value if "hwaddr=" in value else f"{value},hwaddr=BC:24:11:00:00:01"
     raw = tuple(Comparison(wanted, ConfFile(), Record()).lines[0])

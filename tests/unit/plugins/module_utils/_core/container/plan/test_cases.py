@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.plan import instance, planner
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.work import Application, Feature
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.pve import fwfile, marker
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.pve.conffile import ConfFile, parse_conf
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.pve.conffile import parse_conf
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.pve.passthrough import Device
 
 CTID = 950
@@ -73,7 +74,7 @@ def planned(case: Mapping[str, Any]) -> Plan:
     exists, running = bool(node.get("config")), node.get("running", "config" in node)
     record = Record()
     if exists and node.get("made_by", "us") == "us":
-        conf = ConfFile(conf.head, conf.raw, conf.snapshots, conf.pending, markers=(marker.line("i1"),))
+        conf = replace(conf, markers=(marker.line("i1"),))
         before = {**case["configuration"], **case.get("earlier", {})}
         before = {key: value for key, value in before.items() if value is not None}
         first = planner.plan(wanted(case, before), Observation(CTID), Record())

@@ -97,6 +97,9 @@ def to_pve(config: dict[str, Any]) -> dict[str, str]:
 def plainest(config: dict[str, Any]) -> dict[str, Any]:
     """A configuration without what says nothing, and with one of the spellings of what has several."""
     found = {key: value for key, value in config.items() if value not in ([], {}, "")}
+    root = {
+        key: value for key, value in found.pop("rootfs_options", {}).items() if value or key in ("acl", "replicate")
+    }
     network = dict(found.pop("network_config", {}))
     inside = network.pop("mac_address", None)
     if inside:
@@ -116,6 +119,7 @@ def plainest(config: dict[str, Any]) -> dict[str, Any]:
     if "networks" in found:
         found["networks"] = [canonical(each) for each in found["networks"]]
     tags = sorted({tag.lower() for text in tags for tag in text.replace(";", " ").split()})
+    found.update({"rootfs_options": root} if root else {})
     return {**found, **({"tags": tags} if tags else {}), **({"pct_options": flags} if flags else {})}
 
 
