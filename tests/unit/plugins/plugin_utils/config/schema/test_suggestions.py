@@ -69,7 +69,7 @@ def takes(root: Mapping[str, Any], path: Pointer, value: Any) -> bool:
     """Whether the schema's types let a value stand at a place, in the form in which files are read."""
     piece = piece_at(root, path)
     assert piece is not None, path
-    read = settled({"key": value}, {"properties": {"key": piece}})
+    read = settled({"key": value}, {"properties": {"key": piece}, "$defs": root.get("$defs", {})})
     if "key" not in read:
         assert EMPTY in piece
         return True
