@@ -10,6 +10,7 @@ from typing import Any
 
 from ansible.errors import AnsibleActionFail, AnsibleError
 
+from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.files.secret_values import revealed
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.container.wanted import templates_of, wanted
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.run.node_action import NodeAction
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.untrusted import own_variables
@@ -34,5 +35,9 @@ class ActionModule(NodeAction):
                 options = {**wanted(own, templates, self._loader, hostvars, in_play), **options}
             except AnsibleError as error:
                 raise AnsibleActionFail(str(error)) from error
+        config = options.get("config")
+        if isinstance(config, dict) and config.get("root_password") and "root_password" not in options:
+            # The option is no_log; the configuration keeps the reference.
+            options["root_password"] = revealed(config["root_password"], self._loader, task_vars)
         result.update(self.run_on_node(options, task_vars))
         return result

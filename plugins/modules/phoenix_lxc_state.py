@@ -90,6 +90,11 @@ options:
     type: list
     elements: int
     default: []
+  root_password:
+    description:
+      - The password of the root of the container, for the call that creates it. O(config) says only that there is one.
+      - Taken from C(root_password) of the configuration unless given.
+    type: str
   release:
     description: Whether to give the container back at the end, although features are still due.
     type: bool
@@ -251,6 +256,7 @@ def argument_spec() -> dict[str, Any]:
     """The module's options."""
     return {
         **WANTED_OPTIONS,
+        "root_password": {"type": "str", "no_log": True},
         "release": {"type": "bool", "default": False},
         "failed": {"type": "bool", "default": False},
         "lock_wait": {"type": "int", "default": 120},
@@ -298,6 +304,7 @@ def act(module: AnsibleModule) -> tuple[dict[str, Any], str | None]:
         lock_wait=module.params["lock_wait"],
         task_timeout=module.params["task_timeout"],
         ready_timeout=module.params["ready_timeout"],
+        password=module.params["root_password"] or "",
         guard=(lambda: None) if module.check_mode else (lambda: leases.check(wanted.ctid, run)),
     )
     if module.params["failed"]:

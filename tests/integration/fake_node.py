@@ -166,6 +166,7 @@ class FakeNode:
         self.fingerprint = hashlib.sha256(ssl.PEM_cert_to_DER_cert(Path(cert).read_text(encoding="ascii"))).hexdigest()
         self.identities: list[int] = []
         self.killed = False
+        self.password = ""
         self._client: local_client.LocalClient | None = None
         self._clients: list[local_client.LocalClient] = []
         self._loop = asyncio.new_event_loop()
@@ -282,6 +283,7 @@ class FakeNode:
         audit = Audit(run, quiet=check, directory=str(self.directory / "log"))
         settings = {"lock_wait": 1.0, "ready_timeout": 2.0, "locks": str(self.directory / "lock"), **options}
         settings.setdefault("turns", str(self.directory / "busy"))
+        settings.setdefault("password", self.password)
         return Executor(observer, self.store, audit, client or self.client, run, **settings)
 
     def check(self, wanted: Wanted) -> Any:

@@ -114,3 +114,17 @@ def test_what_the_node_lacks_is_said_before_anything_is_made(lab: Lab, project: 
     for part in ('does not exist (/var/lib/vz/snippets/hook.sh)', '"Europe/Nowhere"', 'bridge "no" does not exist'):
         assert part in run.output
     assert [request for request in lab.mutations() if json.dumps(request).count('950')] == []
+
+
+def test_the_creation_sets_keys_and_password_and_shows_no_password(lab: Lab, project: Project) -> None:
+    secret, key = 'canary-0ption5', 'ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIKeyOfTheTest ops'
+    project.containers(_950=container(root_password=secret, ssh_public_keys=[key]))
+    check = project.play('--check', '--diff', '-vvv').good()
+    run = project.play('--diff', '-vvv').good()
+    assert lab.guest(950, 'cat /root/.ssh/authorized_keys').strip() == key
+    assert lab.guest(950, 'grep ^root: /etc/shadow').split(':')[1].startswith('$')
+    trails = ''.join(path.read_text() for path in project.logs.rglob('*') if path.is_file())
+    for text in (check.output, run.output, run.results.read_text(), trails):
+        assert secret not in text
+    assert lab.sh(f'grep -rl {secret} /var/lib/phoenix_hypervisor /var/log/phoenix_hypervisor /etc/pve || true') == ''
+    assert project.play().good().changed == 0

@@ -10,6 +10,7 @@ import pytest
 from fake_node import normal, predicted, pve_calls, wanted
 
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.preflight import demands, judgement
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.container.outcome import StepError
 
 # key: (a value, another one, what stays in the config once the key is gone)
 OPTIONS = {
@@ -231,3 +232,44 @@ def test_a_bridge_that_a_further_interface_names_must_exist(node):
     items = [demands.candidate_from({"ctid": 950, "config": config, "plan": plan})]
     found = judgement.judge(items, node.gatherer().gather(items)).findings
     assert ("networks", 0, "bridge") in [finding.path[2:] for finding in found]
+
+
+KEYS = ["ssh-ed25519 AAAAC3 ops", "ssh-rsa AAAAB3 backup"]
+CANARY = "canary-5f1c"
+
+
+def test_the_creation_gets_keys_and_password_and_nothing_else_has_the_password(node, monkeypatch):
+    monkeypatch.setattr(node, "password", CANARY)
+    given = []
+    create = node.backend.create
+
+    async def seen(vmid, config, template, options):
+        given.append(dict(options))
+        await create(vmid, config, template, options)
+
+    monkeypatch.setattr(node.backend, "create", seen)
+    asked = wanted(ssh_public_keys=KEYS, root_password={"phoenix_secret": {"file": "x", "pointer": "/y"}})
+    check = node.apply(asked, check=True)
+    real = node.apply(asked)
+    assert given == [{"password": CANARY, "ssh-public-keys": "\n".join(KEYS)}]
+    assert CANARY not in str(check.first.as_dict()) + str(real.journal)
+    assert not [name for name, (_mode, text) in node.files().items() if CANARY.encode() in text]
+    node.forget_requests()
+    assert node.apply(asked).first.steps == ()
+    assert node.pve.asked == []
+
+
+def test_keys_and_password_of_an_existing_container_are_reported(node, monkeypatch):
+    monkeypatch.setattr(node, "password", CANARY)
+    node.apply(wanted(ssh_public_keys=KEYS))
+    plan = node.apply(wanted(ssh_public_keys=KEYS[:1], root_password=CANARY)).first
+    assert plan.steps == ()
+    assert [note.partition(":")[0] for note in plan.notes] == ["ssh_public_keys", "root_password"]
+    assert all("only when it is recreated" in note for note in plan.notes)
+    assert node.apply(wanted(ssh_public_keys=KEYS[::-1])).first.notes == ()
+
+
+def test_a_run_without_the_password_creates_nothing(node):
+    with pytest.raises(StepError, match="root_password"):
+        node.apply(wanted(root_password={"phoenix_secret": {"file": "x", "pointer": "/y"}}))
+    assert node.mutations() == []

@@ -21,6 +21,9 @@ from .wanted_places import Place, wanted_places
 
 DEFAULT_ROOTFS_GB = 4  # PVE's own default (PVE facts, 'How PVE rewrites what you send')
 FIREWALL = "firewall"
+PASSWORD, SSH_KEYS = "password", "ssh-public-keys"
+HIDDEN = "***"
+"""What a plan has in place of the password: only the call itself gets that."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +50,8 @@ class Desired:
         clone_from: the CTID of its clone source.
         pool: the storage of its root disk.
         size_gb: the size of its root disk in GiB.
+        ssh_keys: the public keys that may log in as its root, written at the creation.
+        has_password: whether its root gets a password at the creation.
         unprivileged: whether it is unprivileged.
         protected: whether PVE protects it.
         is_template: whether it becomes a template once it is complete.
@@ -71,6 +76,8 @@ class Desired:
     clone_from: int | None = None
     pool: Any = None
     size_gb: Any = None
+    ssh_keys: tuple[str, ...] = ()
+    has_password: bool = False
     unprivileged: bool | None = None
     protected: bool | None = None
     is_template: bool = False
@@ -115,6 +122,12 @@ class Desired:
         return {option.key: option.text for option in own if option.text is not None}
 
     @property
+    def access(self) -> dict[str, str]:
+        """The parameters of a creation that let somebody log in, with the password hidden."""
+        keys = {SSH_KEYS: "\n".join(self.ssh_keys)} if self.ssh_keys else {}
+        return {**keys, PASSWORD: HIDDEN} if self.has_password else keys
+
+    @property
     def lines(self) -> list[rawlines.Line]:
         """The raw lines, each once, in their order."""
         return list(dict.fromkeys(line for line in self.written if line is not None))
@@ -133,6 +146,8 @@ def understand(config: Mapping[str, Any], needs: Mapping[str, str] | None = None
         clone_from=None if source is None else int(source),
         pool=config.get("storage_pool"),
         size_gb=config.get("storage_size_gb"),
+        ssh_keys=tuple(str(key) for key in config.get("ssh_public_keys") or ()),
+        has_password=bool(config.get("root_password")),
         unprivileged=_switch(config.get("unprivileged")),
         protected=_switch(config.get("protection")),
         is_template=bool(config.get("is_template")),

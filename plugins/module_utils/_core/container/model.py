@@ -245,7 +245,7 @@ class Record:
             assume_installed=data.get("assume_installed") is True,
             checked_boot=_text(data.get("checked_boot")),
             recreating=recreating,
-            origin=origin if origin and len(origin) == 1 else None,
+            origin=origin if origin and len({"clone_from_ctid", "template"} & set(origin)) == 1 else None,
             guarding=_object(data.get("guarding")),
             volumes=_tied(data.get("volumes")),
             instance=_object(data.get("instance")),

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any, Callable
 
 from ..._core.container.config import firewall_changes
+from ..._core.container.desired import HIDDEN, PASSWORD
 from ..._core.container.model import Entry, Observation, Wanted
 from ..._core.pve.apicalls import FIREWALL, Call, Kind, container_path
 from ..._core.pve.fwfile import Rule, rule_of_answer
@@ -47,8 +48,10 @@ class Calls:
         task_timeout: float,
         check_lease: Callable[[], None],
         folder: str,
+        password: str = "",
     ) -> None:
         self._folder = folder
+        self._password = password  # for the call that creates, and for nothing else
         self._observer = observer
         self._client = client
         self._store = store
@@ -87,6 +90,10 @@ class Calls:
 
     def _make(self, wanted: Wanted, entry: Entry, call: Call, seen: Observation) -> list[str]:
         params = dict(call.params)
+        if params.get(PASSWORD) == HIDDEN:
+            if not self._password:
+                raise PveError(call.what, 0, "the configuration has a root_password, and this run was not given it")
+            params[PASSWORD] = self._password
         if call.kind is Kind.CONFIG and seen.digest:
             params["digest"] = seen.digest  # refused when somebody changed it since we looked
         if call.kind in (Kind.RULE_CHANGE, Kind.RULE_DELETE):

@@ -64,6 +64,7 @@ class Executor:
         locks: str = LOCKS,
         guard: Callable[[], None] = nothing,
         turns: str = FOLDER,
+        password: str = "",
     ) -> None:
         self._locks = locks
         self._guard = guard  # raises when another run has taken the container over
@@ -77,7 +78,7 @@ class Executor:
         self._task_timeout = task_timeout
         self._ready_timeout = ready_timeout
         self._recall = Recall(observer.node, lambda: self.client, store, audit, task_timeout, guard)
-        self._calls = Calls(observer, lambda: self.client, store, lock_wait, task_timeout, guard, turns)
+        self._calls = Calls(observer, lambda: self.client, store, lock_wait, task_timeout, guard, turns, password)
 
     @property
     def client(self) -> Client:

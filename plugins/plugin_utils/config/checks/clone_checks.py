@@ -13,6 +13,21 @@ from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.fleet im
 
 CHECKS = check = Checks()
 
+# What PVE sets when it creates a container, and at no other time.
+_AT_THE_CREATION = ("ssh_public_keys", "root_password")
+
+
+@check
+def access_of_a_clone(subject: Subject) -> Iterator[Finding]:
+    """A clone has the keys and the password of its source."""
+    for container in subject.fleet.containers.values():
+        for key in _AT_THE_CREATION:
+            if container.source is not None and container.config.get(key) and (key,) not in container.inherited:
+                path = container.place(key)
+                got, expected = f"{key} at a clone", "a container that is created from a template"
+                yield subject.at(path, got, expected, "Write it at the source: a clone has what its source has.")
+
+
 _NEEDS_NO_SOURCE = ("defined", "absent")
 
 

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -44,7 +45,15 @@ def origin(wanted: Wanted) -> dict[str, str]:
     """What a container is made from, as its record keeps it: nothing in its config says so later."""
     asked = wanted.desired
     keys = (("clone_from_ctid", asked.clone_from), ("template", asked.template))
-    return next(({key: str(value)} for key, value in keys if value is not None), {})
+    made = next(({key: str(value)} for key, value in keys if value is not None), {})
+    if "template" not in made:
+        return made
+    told = {"ssh_public_keys": _digest(asked.ssh_keys)} if asked.ssh_keys else {}
+    return {**made, **told, **({"root_password": "set"} if asked.has_password else {})}
+
+
+def _digest(keys: tuple[str, ...]) -> str:
+    return hashlib.sha256("\n".join(sorted(keys)).encode()).hexdigest()[:16]
 
 
 def fixed_notes(compared: Comparison) -> list[str]:
@@ -52,6 +61,10 @@ def fixed_notes(compared: Comparison) -> list[str]:
     wanted, conf, record = compared.wanted, compared.conf, compared.record
     notes = []
     made, asked = dict(record.origin or {}), origin(wanted)
+    for key in ("ssh_public_keys", "root_password"):
+        earlier, given = made.pop(key, None), asked.pop(key, None)
+        if made and given and earlier != given:
+            notes.append((key, "a container gets it at its creation, which had another or none"))
     if made and asked and made != asked:
         was, now = ((f"{key} {value}" for key, value in each.items()) for each in (made, asked))
         notes.append((next(iter(asked)), f"it was made from {', '.join(was)}, and {', '.join(now)} is configured"))

@@ -229,6 +229,7 @@ def _create_params(wanted: Wanted, name: str) -> dict[str, Any]:
         "hostname": name,
         "unprivileged": int(asked.is_unprivileged),
         **asked.created_with,
+        **asked.access,
     }
     if asked.pool or asked.size_gb or asked.rootfs_options:
         params["rootfs"] = creation.new_rootfs(wanted)

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from . import device_rows, general_rows, netcards, network_rows, system_rows
-from .option import VALUE, Option
+from .option import LINE, VALUE, Option
 
 TABLE = (
     *general_rows.ROWS,
@@ -45,7 +45,7 @@ def keys() -> dict[str, dict[str, Any]]:
 def unfit_texts() -> dict[str, re.Pattern[str]]:
     """Key -> the pattern of what none of its texts may have, for every key whose texts become values of the config."""
     own = {key.name: key.unfit for option in TABLE for key in option.keys}
-    return {**own, **dict.fromkeys(_ELSEWHERE, VALUE)}
+    return {**own, **dict.fromkeys(_ELSEWHERE, VALUE), "ssh_public_keys": LINE}
 
 
 def from_pve(config: Mapping[str, str]) -> dict[str, Any]:

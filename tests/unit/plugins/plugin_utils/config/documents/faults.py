@@ -270,6 +270,8 @@ KEY_FAULTS = [
     container("network_config ip", "192.0.2.256/24", "Add the prefix length"),
     container("network_config ip", "192.0.2.50/33", "Add the prefix length"),
     container("network_config gw", "192.0.2.1/24", "192.0.2.1", "without prefix length"),
+    container("ssh_public_keys", ["ssh-ed25519 AAAAC3 ops"], "Write it at the source", "created from a template"),
+    container("root_password", "correct horse", "Write it at the source", "created from a template"),
     container("network_config ip6", "2001:db8::50", "Add the prefix length"),
     container("network_config ip6", "2001:db8::1::2/64", "Write one", "an IPv6 address"),
     container("network_config gw6", "2001:db8::1/64", "For example", "without prefix length"),

@@ -45,6 +45,8 @@ CONTAINER_KEYS = {
     "features",
     "application_script",
     "template",
+    "ssh_public_keys",
+    "root_password",
     "storage_pool",
     "storage_size_gb",
     "gpu_assignment",
