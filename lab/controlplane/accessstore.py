@@ -282,6 +282,20 @@ class AccessStore(FakePve):
             lines = [f'{key} {self.apitokens[key]}\n' for key in sorted(self.pve_tokens)]
             self._write('priv/token.cfg', 0o600, ''.join(lines))
 
+    def _sync_pools(self) -> None:
+        """Pools are part of the same file."""
+        super()._sync_pools()
+        if self.access_dir is not None:
+            self._write('user.cfg', 0o640, self._user_cfg())
+
+    async def _pool_create(self, v: Any, user: str) -> None:
+        await super()._pool_create(v, user)
+        self._sync_pools()
+
+    async def _pool_delete(self, v: Any, user: str) -> None:
+        await super()._pool_delete(v, user)
+        self._sync_pools()
+
     def _user_cfg(self) -> str:
         lines = []
         for userid, user in sorted(self.pve_users.items()):
@@ -295,6 +309,12 @@ class AccessStore(FakePve):
             lines.append(f'group:{name}:{",".join(sorted(group["users"]))}:{_text(group["comment"])}:')
         lines.append('')
         lines += [f'role:{name}:{",".join(sorted(privs))}:' for name, privs in sorted(self.pve_roles.items())]
+        lines.append('')
+        for name, guests in sorted(self.pools.items()):
+            meta = self._pool_meta(name)
+            members = ','.join(map(str, sorted(guests)))
+            storages = ','.join(sorted(meta['storage']))
+            lines.append(f'pool:{name}:{_text(meta["comment"] or "")}:{members}:{storages}:')
         lines.append('')
         for (path, kind, who, role), propagate in sorted(self.pve_acl.items()):
             lines.append(f'acl:{propagate}:{path}:{"@" if kind == "group" else ""}{who}:{role}:')
@@ -324,6 +344,9 @@ class AccessStore(FakePve):
                 self.pve_tokens[rest[0]] = {**info, **({'comment': rest[3]} if rest[3] else {})}
             elif kind == 'group':
                 self.pve_groups[rest[0]] = {'comment': rest[2], 'users': set(split_list(rest[1]))}
+            elif kind == 'pool':
+                self.pools[rest[0]] = {int(each) for each in split_list(rest[2])}
+                self.pool_info[rest[0]] = {'comment': rest[1] or None, 'storage': set(split_list(rest[3]))}
             elif kind == 'role':
                 self.pve_roles[rest[0]] = set(split_list(rest[1]))
             elif kind == 'acl':

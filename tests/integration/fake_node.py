@@ -162,6 +162,7 @@ class FakeNode:
             port=0,
         )
         self.pve.time_scale = time_scale
+        self.pve.access_dir = self.pve_dir  # where pools are kept, too
         cert, key, _der = make_cert(str(directory))
         self.fingerprint = hashlib.sha256(ssl.PEM_cert_to_DER_cert(Path(cert).read_text(encoding="ascii"))).hexdigest()
         self.identities: list[int] = []
@@ -205,6 +206,8 @@ class FakeNode:
         self.pve.tasklog.clear()
         self.pve.asked.clear()
         self.pve.requests.clear()
+        self.pve.pools.clear()
+        (self.pve_dir / "user.cfg").unlink(missing_ok=True)
         self.books.clear()
         self.identities.clear()
         self.killed = False

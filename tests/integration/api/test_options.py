@@ -273,3 +273,48 @@ def test_a_run_without_the_password_creates_nothing(node):
     with pytest.raises(StepError, match="root_password"):
         node.apply(wanted(root_password={"phoenix_secret": {"file": "x", "pointer": "/y"}}))
     assert node.mutations() == []
+
+
+@pytest.fixture
+def pools(node):
+    """Two pools."""
+    for name in ("blue", "red"):
+        node.call("POST", "/pools", {"poolid": name})
+
+
+def members(node):
+    """The pools that have the container."""
+    return [name for name, guests in node.pve.pools.items() if 950 in guests]
+
+
+@pytest.mark.usefixtures("pools")
+def test_a_container_is_made_in_its_pool_moves_and_leaves(node):
+    settled(node, wanted(pool="blue"))
+    assert members(node) == ["blue"]
+    made = settled(node, wanted(pool="red"))
+    assert made == [("PUT", "/pools/red", {"vms": "950", "allow-move": "1"})]
+    assert members(node) == ["red"]
+    assert settled(node, wanted()) == [("PUT", "/pools/red", {"vms": "950", "delete": "1"})]
+    assert members(node) == []
+    settled(node, wanted(pool="blue", memory_mb=1024))
+    assert members(node) == ["blue"]
+
+
+@pytest.mark.usefixtures("pools")
+def test_a_pool_that_was_not_set_from_here_stays(node):
+    settled(node, wanted())
+    node.call("PUT", "/pools/red", {"vms": "950"})
+    assert settled(node, wanted()) == []
+    settled(node, wanted(pool="blue"))
+    node.call("PUT", "/pools/red", {"vms": "950", "allow-move": 1})
+    assert settled(node, wanted()) == []
+    assert members(node) == ["red"]
+
+
+@pytest.mark.usefixtures("pools")
+def test_a_pool_that_does_not_exist_is_a_finding(node):
+    asked = wanted(pool="bleu")
+    plan = node.apply(asked, check=True).first.as_dict()
+    items = [demands.candidate_from({"ctid": 950, "config": asked.config, "plan": plan})]
+    found = judgement.judge(items, node.gatherer().gather(items)).findings
+    assert [finding.expected for finding in found if finding.path[2:] == ("pool",)] == ["one of blue, red"]

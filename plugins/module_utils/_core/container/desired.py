@@ -50,6 +50,7 @@ class Desired:
         clone_from: the CTID of its clone source.
         pool: the storage of its root disk.
         size_gb: the size of its root disk in GiB.
+        resource_pool: PVE's resource pool that it is in, empty for an unmanaged one.
         ssh_keys: the public keys that may log in as its root, written at the creation.
         has_password: whether its root gets a password at the creation.
         unprivileged: whether it is unprivileged.
@@ -76,6 +77,7 @@ class Desired:
     clone_from: int | None = None
     pool: Any = None
     size_gb: Any = None
+    resource_pool: str = ""
     ssh_keys: tuple[str, ...] = ()
     has_password: bool = False
     unprivileged: bool | None = None
@@ -146,6 +148,7 @@ def understand(config: Mapping[str, Any], needs: Mapping[str, str] | None = None
         clone_from=None if source is None else int(source),
         pool=config.get("storage_pool"),
         size_gb=config.get("storage_size_gb"),
+        resource_pool=str(config.get("pool") or ""),
         ssh_keys=tuple(str(key) for key in config.get("ssh_public_keys") or ()),
         has_password=bool(config.get("root_password")),
         unprivileged=_switch(config.get("unprivileged")),

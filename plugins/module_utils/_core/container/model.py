@@ -181,6 +181,7 @@ class Observation:
     source_firewall: Firewall = field(default_factory=Firewall)
     datacenter_firewall: bool = True
     linked_clones: tuple[int, ...] = ()
+    pool: str = ""
     past: Past | None = None
     source_replaced: str | None = None
     moved: Moved | None = None

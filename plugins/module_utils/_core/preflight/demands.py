@@ -108,10 +108,11 @@ class Asked:
     version: bool = False
     scripts: frozenset[str] = frozenset()
     zones: bool = False
+    pools: bool = False
 
     def __bool__(self) -> bool:
         named = self.storages or self.bridges or self.folders or self.scripts
-        return bool(named or self.version or self.zones)
+        return bool(named or self.version or self.zones or self.pools)
 
 
 def candidate_from(item: Mapping[str, Any]) -> Candidate:
@@ -173,6 +174,9 @@ def demands(candidates: Iterable[Candidate], heads: Mapping[int, Mapping[str, st
                 found += _clone(candidate, ctid, params, known)
             elif kind is Kind.RESIZE:
                 found += _growth(candidate, params, known)
+            if kind in (Kind.CREATE, Kind.CLONE, Kind.POOL) and candidate.desired.resource_pool:
+                pool = candidate.desired.resource_pool
+                found.append(Demand(optionneeds.POOL, pool, candidate.ctid, candidate.place("pool")))
             if kind in (Kind.CREATE, Kind.CONFIG):
                 found += _options(candidate, params, known)
     return found
@@ -190,6 +194,7 @@ def asked(wanted: Iterable[Demand], heads: Iterable[int] = ()) -> Asked:
         any(item.kind in (DEVICE, optionneeds.OPTION) for item in items),
         frozenset(item.name for item in items if item.kind == optionneeds.SCRIPT),
         any(item.kind == optionneeds.ZONE for item in items),
+        any(item.kind == optionneeds.POOL for item in items),
     )
 
 

@@ -67,6 +67,7 @@ class Facts:
     guests: frozenset[int] = frozenset()
     scripts: Mapping[str, str | None] = field(default_factory=dict)
     zones: frozenset[str] = frozenset()
+    pools: frozenset[str] = frozenset()
     subids: Mapping[str, Sequence[subids.Range]] | None = None
 
 
@@ -198,7 +199,7 @@ class _Judgement:
             self._device(item)
         elif item.kind in optionneeds.KINDS:
             facts = self._facts
-            there = optionneeds.Known(facts.version, facts.scripts, facts.zones)
+            there = optionneeds.Known(facts.version, facts.scripts, facts.zones, facts.pools)
             found = optionneeds.fault(item.kind, item.name, item.detail, facts.node, there)
             if found is not None:
                 self._fault(item, *found)

@@ -15,7 +15,8 @@ from ..container.registry.option import FIRST, has_reached
 OPTION = "option"
 SCRIPT = "script"
 ZONE = "zone"
-KINDS = frozenset({OPTION, SCRIPT, ZONE})
+POOL = "pool"
+KINDS = frozenset({OPTION, SCRIPT, ZONE, POOL})
 
 _NO_ZONES = frozenset({"host", "UTC"})  # what PVE takes besides the names of its list
 
@@ -30,6 +31,7 @@ class Known:
     version: str = ""
     scripts: Mapping[str, str | None] = field(default_factory=dict)
     zones: frozenset[str] = frozenset()
+    pools: frozenset[str] = frozenset()
 
 
 def of(option: str, value: str, parts: Mapping[str, str]) -> Iterator[tuple[str, str, str]]:
@@ -60,6 +62,12 @@ def fault(kind: str, name: str, detail: str, node: str, known: Known) -> tuple[s
             return None
         remedy = "Put the script into the folder snippets of the storage, and make it executable."
         return f'hook script "{name}" {problem} on node {node}', "an executable snippet", remedy
+    if kind == POOL:
+        if name in known.pools:
+            return None
+        expected = f"one of {', '.join(sorted(known.pools))}" if known.pools else "a resource pool"
+        remedy = f"Write an existing pool, or make it: pvesh create /pools --poolid {name}"
+        return f'pool "{name}" does not exist', expected, remedy
     if not known.zones or name in known.zones:
         return None
     return (

@@ -28,6 +28,7 @@ ROLES = {
     "Datastore.AllocateSpace": "PVEDatastoreUser",
     "Datastore.AllocateTemplate": "PVEDatastoreAdmin",
     "SDN.Use": "PVESDNUser",
+    "Pool.Allocate": "PVEPoolAdmin",
 }
 VM_ROLE = "PVEVMAdmin"
 
@@ -88,6 +89,9 @@ def _of_calls(candidate: Candidate) -> Iterator[Need]:
     for kind, ctid, params in candidate.calls():
         if kind in CALL_PRIVILEGES:
             yield Need(f"/vms/{ctid}", CALL_PRIVILEGES[kind], candidate.place())
+        if kind is Kind.POOL:
+            pool = candidate.desired.resource_pool
+            yield from [Need(f"/pool/{pool}", "Pool.Allocate", candidate.place("pool"))] if pool else ()
         if kind is Kind.CLONE:
             yield Need(own, "VM.Allocate", candidate.place())
         if kind is Kind.CONFIG:

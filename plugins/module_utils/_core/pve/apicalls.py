@@ -31,6 +31,7 @@ class Kind(Enum):
     RULE_ADD = "rule_add"
     RULE_CHANGE = "rule_change"
     RULE_DELETE = "rule_delete"
+    POOL = "pool"  # moves a guest into a resource pool, or out of it
     DOWNLOAD = "download"
     DNS = "dns"
     TOKEN = "token"  # makes an API token: its answer has the secret

@@ -18,6 +18,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Callable
 
 from ..._core.container import ledger
+from ..._core.container.config.membership import parse_pools, pool_of
 from ..._core.container.model import Moved, Observation, Record
 from ..._core.container.plan import instance
 from ..._core.errors import KnownError
@@ -91,6 +92,15 @@ def read_firewall(name: str, pve: str = PVE) -> Firewall:
             return parse_file(file.read())
     except FileNotFoundError:
         return Firewall()
+
+
+def read_pools(pve: str = PVE) -> dict[str, frozenset[int]]:
+    """The resource pools of the cluster with their guests."""
+    try:
+        with open(f"{pve}/user.cfg", encoding="utf-8", errors="replace") as file:
+            return parse_pools(file.read())
+    except FileNotFoundError:
+        return {}
 
 
 def existing_ctids(node: str, pve: str = PVE) -> set[int]:
@@ -185,6 +195,7 @@ class Observer:
             "storages": self.storages,
             "firewall": read_firewall(str(ctid), self.pve),
             "datacenter_firewall": self._filters,
+            "pool": pool_of(read_pools(self.pve), ctid),
         }
         if source is not None:
             conf_of_source = read_conf(self.node, source, self.pve)[0]

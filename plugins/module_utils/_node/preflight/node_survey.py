@@ -25,7 +25,7 @@ from ..._core.preflight.demands import Asked, Candidate, asked, demands, heads_n
 from ..._core.preflight.judgement import Facts, Room
 from ..._core.pve.storagecfg import SNIPPETS, TEMPLATES, Storage, parse_storages
 from ..audit import Audit
-from ..container.observe import PVE, node_name, read_conf
+from ..container.observe import PVE, node_name, read_conf, read_pools
 from ..gpu import gpuload
 from ..host.exports import text
 from ..pve.client import Client, PveError
@@ -111,6 +111,7 @@ class Gatherer:
             guests=self._guests({ctid for item in items for ctid in item.outside}),
             scripts={name: self._script_problem(name) for name in sorted(asks.scripts)},
             zones=self._zones() if asks.zones else frozenset(),
+            pools=frozenset(read_pools(self._places.pve)) if asks.pools else frozenset(),
             subids=_subids() if any(subids.needed(item.desired.written) for item in items) else None,
         )
 

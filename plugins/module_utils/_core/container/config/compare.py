@@ -16,12 +16,12 @@ from ...pve.conffile import ConfFile
 from ...pve.fwfile import Firewall
 from ..model import HOT, NOTHING, RESTART, Record, Wanted
 from ..registry.wanted_options import WantedOption
-from . import firewall_changes, hostneeds, mounts, networks, protection
+from . import firewall_changes, hostneeds, membership, mounts, networks, protection
 from .changes import Changes
 from .options import claimed, is_at_once, is_hot, new_value, same_option, shown, undone_value
 
 RAW = "lxc"  # the key under which the record keeps the raw lines that we applied
-ASIDE = frozenset({RAW, firewall_changes.KEY})  # in the record, and no options of the config
+ASIDE = frozenset({RAW, firewall_changes.KEY, membership.KEY})  # in the record, and no options of the config
 
 
 @dataclass(frozen=True)
@@ -104,6 +104,11 @@ class Comparison:
         applied = self.record.applied.get(firewall_changes.KEY)
         return firewall_changes.changes(self.wanted.desired.firewall, there, applied)
 
+    def move(self, there: str) -> membership.Move | None:
+        """What brings the container from its pool into the one that it is to be in, or out of it."""
+        applied = self.record.applied.get(membership.KEY)
+        return membership.move(self.wanted.ctid, self.wanted.desired.resource_pool, there, applied)
+
     @functools.cached_property
     def _judged(self) -> tuple[Changes, Reverts]:
         conf, record, options = self.conf, self.record, self.options
@@ -140,6 +145,8 @@ class Comparison:
         lines = hostneeds.wanted_lines(self.wanted)
         if lines:
             result[RAW] = [list(line) for line in lines]
+        if self.wanted.desired.resource_pool:
+            result[membership.KEY] = self.wanted.desired.resource_pool
         rules = self.wanted.desired.firewall.remembered()
         return {**result, firewall_changes.KEY: rules} if rules else result
 

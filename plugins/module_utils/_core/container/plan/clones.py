@@ -201,6 +201,8 @@ def clone_entries(wanted: Wanted, source: CloneSource, name: str) -> tuple[Entry
     params["full"] = int(not linked)
     if wanted.desired.pool and not linked:
         params["storage"] = wanted.desired.pool
+    if wanted.desired.resource_pool:
+        params["pool"] = wanted.desired.resource_pool
     if snapshot:
         params["snapname"] = snapshot
     clone = on_container(Kind.CLONE, wanted.node, source.ctid, params)

@@ -12,7 +12,7 @@ from typing import Any
 from ...pve.apicalls import Kind
 from ...pve.fwfile import Firewall
 from .. import states
-from ..config import firewall_changes, growth, hostneeds, mounts, options, protection
+from ..config import firewall_changes, growth, hostneeds, membership, mounts, options, protection
 from ..config.changes import Changes
 from ..config.compare import RAW, Comparison, left_waiting
 from ..model import HOT, NOTHING, RESTART, Entry, Observation, Record, Wanted, entry_of, on_container
@@ -20,7 +20,7 @@ from ..registry import addresses
 from .world import World
 
 
-def differs(compared: Comparison, firewall: Firewall) -> bool:
+def differs(compared: Comparison, firewall: Firewall, pool: str) -> bool:
     """Whether the config is other than the desired one."""
     return (
         bool(compared.reverts)
@@ -28,6 +28,7 @@ def differs(compared: Comparison, firewall: Firewall) -> bool:
         or bool(growth.disk_growth(compared)[0])
         or compared.lines != ([], [])
         or bool(compared.firewall(firewall))
+        or compared.move(pool) is not None
     )
 
 
@@ -69,8 +70,13 @@ def configure(wanted: Wanted, seen: Observation, record: Record, world: World, t
     grown = list(growth.disk_growth(compared.after)[0].items())
     add, remove = compared.lines
     filtering = compared.firewall(world.firewall)
+    moving = compared.move(world.pool)
     # The record must not forget what is still to be removed, in case this run is cut off.
-    aside = ((RAW, bool(add or remove)), (firewall_changes.KEY, bool(filtering)))
+    aside = (
+        (RAW, bool(add or remove)),
+        (membership.KEY, moving is not None),
+        (firewall_changes.KEY, bool(filtering)),
+    )
     to_come = {key for key, pending in aside if pending}
     if undone:
         world.differs = bool(changes or grown or to_come)
@@ -96,8 +102,7 @@ def configure(wanted: Wanted, seen: Observation, record: Record, world: World, t
         call = on_container(Kind.CONFIG, wanted.node, wanted.ctid, changes.params())
         remember = _remember(changes, earlier, to_come)
         late = addresses.without_client(changes.set, conf.head) if world.running and seen.boot else []
-        if late:
-            remember = Entry("node", "record", {**remember.params, "dhcp": dict.fromkeys(late, str(seen.boot))})
+        remember = _noting(remember, late, seen)
         world.add("configure", "; ".join(changes.reasons.values()), call, remember, disrupts=changes.disrupts)
         if world.running:
             still = [key for key in _unaddressed(seen, record, ()) if addresses.is_by_dhcp(key, world.config)]
@@ -108,6 +113,10 @@ def configure(wanted: Wanted, seen: Observation, record: Record, world: World, t
         world.differs = bool(grown or to_come)
         _raw_lines(wanted, seen, world, _remember(changes, earlier, to_come), (add, remove))
         waiting = sorted({*waiting, "lxc"}) if world.running else waiting
+    if moving:
+        to_come.remove(membership.KEY)
+        world.differs = bool(grown or to_come)
+        _move(world, moving, _remember(changes, earlier, to_come))
     if filtering:
         world.differs = bool(grown)
         world.firewall = filtering.after
@@ -115,7 +124,7 @@ def configure(wanted: Wanted, seen: Observation, record: Record, world: World, t
         remember = _remember(changes, earlier, set())
         disrupts = HOT if world.running else NOTHING
         world.add("firewall", "; ".join(filtering.reasons), *calls, remember, disrupts=disrupts)
-    elif not (undone or changes or add or remove) and _unrecorded(changes, earlier, world, grown):
+    elif not (undone or changes or add or remove or moving) and _unrecorded(changes, earlier, world, grown):
         world.differs = bool(grown)
         remember = _remember(changes, earlier, set())
         world.add("record", "the values to compare with next time", remember)
@@ -166,6 +175,18 @@ def _remember(changes: Changes, earlier: Record, to_come: set[str]) -> Entry:
     known = changes.volumes or earlier.volumes
     volumes = {"volumes": {name: dict(tied) for name, tied in changes.volumes.items()}} if known else {}
     return Entry("node", "record", {"applied": {**values, **kept}, **volumes})
+
+
+def _noting(remember: Entry, late: list[str], seen: Observation) -> Entry:
+    """The write of the record, with the interfaces that get no address by DHCP before the next start."""
+    if not late:
+        return remember
+    return Entry("node", "record", {**remember.params, "dhcp": dict.fromkeys(late, str(seen.boot))})
+
+
+def _move(world: World, moving: membership.Move, remember: Entry) -> None:
+    world.pool = moving.after
+    world.add("pool", moving.reason, entry_of(moving.call), remember)
 
 
 def _raw_lines(wanted: Wanted, seen: Observation, world: World, remember: Entry, lines: Any) -> None:

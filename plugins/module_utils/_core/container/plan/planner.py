@@ -123,7 +123,7 @@ def _observed(basis: Basis) -> World:
     application = ledger.application_due(wanted.ctid, wanted.application, known)
     if seen.template:
         due, application = [], None  # never entered again: what changed since is reported as stale
-    differs = seen.exists and configure.differs(basis.compared, seen.firewall)
+    differs = seen.exists and configure.differs(basis.compared, seen.firewall, seen.pool)
     return World(
         exists=seen.exists,
         running=seen.running,
@@ -140,6 +140,7 @@ def _observed(basis: Basis) -> World:
         assume_installed=record.assume_installed,
         unfinished=_unfinished(wanted, seen),
         firewall=seen.firewall,
+        pool=seen.pool,
     )
 
 
@@ -206,7 +207,8 @@ def _create(basis: Basis, world: World, target: int) -> None:
     world.config = dict(basis.created.conf.head)
     if source:
         world.firewall = source.firewall  # PVE copies it, and leaves alone what a create finds
-    world.differs = configure.differs(world.compared, world.firewall)
+    world.pool = wanted.desired.resource_pool
+    world.differs = configure.differs(world.compared, world.firewall, world.pool)
     # A clone starts with what its source has applied; what an earlier container of this CTID had is gone with it.
     world.due = ledger.due_features(wanted.features, source.ledger if source else None)
     world.application = ledger.application_due(wanted.ctid, wanted.application, None)
@@ -230,6 +232,7 @@ def _create_params(wanted: Wanted, name: str) -> dict[str, Any]:
         "unprivileged": int(asked.is_unprivileged),
         **asked.created_with,
         **asked.access,
+        **({"pool": asked.resource_pool} if asked.resource_pool else {}),
     }
     if asked.pool or asked.size_gb or asked.rootfs_options:
         params["rootfs"] = creation.new_rootfs(wanted)

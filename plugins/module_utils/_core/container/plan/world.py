@@ -34,6 +34,7 @@ class World:
     assume_installed: bool
     unfinished: bool
     firewall: Firewall
+    pool: str = ""
     steps: list[Step] = field(default_factory=list)
 
     def state(self) -> str:

@@ -89,6 +89,7 @@ PLAN: dict[str, tuple[dict[str, Any], Any]] = {
     "clone_from_ctid": (FROM_900, "901"),
     "clone_from_template_ctid": ({"template": None, "clone_from_template_ctid": "900"}, "901"),
     "template": ({}, "local:vztmpl/other.tar.zst"),
+    "pool": ({}, "production"),
     "ssh_public_keys": ({}, ["ssh-ed25519 AAAAC3 ops"]),
     "root_password": ({}, "correct horse"),
     "memory_mb": ({}, 4096),

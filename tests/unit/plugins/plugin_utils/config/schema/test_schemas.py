@@ -45,6 +45,7 @@ CONTAINER_KEYS = {
     "features",
     "application_script",
     "template",
+    "pool",
     "ssh_public_keys",
     "root_password",
     "storage_pool",
