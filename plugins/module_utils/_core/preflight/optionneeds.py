@@ -66,7 +66,7 @@ def fault(kind: str, name: str, detail: str, node: str, known: Known) -> tuple[s
         if name in known.pools:
             return None
         expected = f"one of {', '.join(sorted(known.pools))}" if known.pools else "a resource pool"
-        remedy = f"Write an existing pool, or make it: pvesh create /pools --poolid {name}"
+        remedy = f"Write an existing pool, or make it: pvesh create /pools --poolid {name}. A storage is storage_pool"
         return f'pool "{name}" does not exist', expected, remedy
     if not known.zones or name in known.zones:
         return None

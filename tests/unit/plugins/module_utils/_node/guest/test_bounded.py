@@ -98,7 +98,7 @@ def test_a_guest_whose_shell_answers_what_it_likes(monkeypatch: pytest.MonkeyPat
 )  # fmt: skip  # laid out to be read
 def test_an_address_is_one_or_nothing(monkeypatch: pytest.MonkeyPatch, address: str, read: str | None) -> None:
     trie = f"  |-- {address}\n     /32 host LOCAL\n"
-    text = f"1 (init) {' '.join(['S'] + ['0'] * 18 + ['77'])}\n\x1e\n{trie}\n\x1e\n"
+    text = f"1 (init) {' '.join(['S'] + ['0'] * 18 + ['77'])}\n\x1e\n{trie}\n\x1e\n\n\x1e\n"
     monkeypatch.setattr(guest, "attach", lambda *_words, **_more: bounded.Answer(0, text.encode(), b""))
     view = guest.look(950, "boot-of-node")
     assert (view.boot, view.address, view.error) == ("boot-of--77", read, None)
