@@ -117,7 +117,7 @@ def test_what_pve_finds_out_at_the_creation_is_no_change(node):
 
 
 def test_a_newer_option_is_a_finding_before_the_run(node, version):
-    """PVE 8 has no entrypoint and no env (PVE facts, '9.2 against 8.4')."""
+    """PVE 8 has no entrypoint and no env (PVE facts, 'Differences between 8.4 and 9.2')."""
     asked = wanted(**{key: values[0] for key, values in NEW_OPTIONS.items()})
     findings = findings_of(node, asked)
     assert [finding.path[2:] for finding in findings] == ([] if version == 9 else [("entrypoint",), ("env",)])
@@ -232,6 +232,17 @@ def test_a_bridge_that_a_further_interface_names_must_exist(node):
     items = [demands.candidate_from({"ctid": 950, "config": config, "plan": plan})]
     found = judgement.judge(items, node.gatherer().gather(items)).findings
     assert ("networks", 0, "bridge") in [finding.path[2:] for finding in found]
+
+
+@pytest.mark.parametrize(("mtu", "fine"), [(1400, True), (1500, True), (1501, False)])
+def test_an_interface_takes_no_larger_packets_than_its_bridge(node, mtu, fine):
+    """PVE refuses it only when the container exists already."""
+    bridge = node.directory / "net" / "vmbr1"
+    (bridge / "bridge").mkdir(parents=True, exist_ok=True)
+    (bridge / "mtu").write_text("1500\n")
+    findings = findings_of(node, wanted(networks=[{**LAN, "name": "lan0", "bridge": "vmbr0"}, {**LAN, "mtu": mtu}]))
+    said = [] if fine else ['mtu 1501 is larger than the 1500 of bridge "vmbr1" on node pve']
+    assert [finding.got for finding in findings if "mtu" in finding.got] == said
 
 
 KEYS = ["ssh-ed25519 AAAAC3 ops", "ssh-rsa AAAAB3 backup"]

@@ -320,7 +320,7 @@ def test_waiting_for_tasks_ends_though_one_has_just_ended() -> None:
 
 
 def test_env_is_one_text_in_the_api_and_a_line_a_pair_in_the_file(lab: Lab) -> None:
-    """PVE facts, '9.2 against 8.4'."""
+    """PVE facts, 'Differences between 8.4 and 9.2'."""
     call(lab, 'POST', LXC, **NEW)
     call(lab, 'PUT', f'{LXC}/950/config', env='A=b\0C=d e', entrypoint='/sbin/init')
     text = (lab.pve.store.conf_dir / '950.conf').read_text()

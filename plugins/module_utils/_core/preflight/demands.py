@@ -109,6 +109,7 @@ class Asked:
     scripts: frozenset[str] = frozenset()
     zones: bool = False
     pools: bool = False
+    mtus: frozenset[str] = frozenset()
 
     def __bool__(self) -> bool:
         named = self.storages or self.bridges or self.folders or self.scripts
@@ -195,6 +196,7 @@ def asked(wanted: Iterable[Demand], heads: Iterable[int] = ()) -> Asked:
         frozenset(item.name for item in items if item.kind == optionneeds.SCRIPT),
         any(item.kind == optionneeds.ZONE for item in items),
         any(item.kind == optionneeds.POOL for item in items),
+        frozenset(item.name for item in items if item.kind == optionneeds.MTU),
     )
 
 

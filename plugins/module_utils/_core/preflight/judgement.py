@@ -68,6 +68,7 @@ class Facts:
     scripts: Mapping[str, str | None] = field(default_factory=dict)
     zones: frozenset[str] = frozenset()
     pools: frozenset[str] = frozenset()
+    mtus: Mapping[str, int] = field(default_factory=dict)
     subids: Mapping[str, Sequence[subids.Range]] | None = None
 
 
@@ -199,7 +200,7 @@ class _Judgement:
             self._device(item)
         elif item.kind in optionneeds.KINDS:
             facts = self._facts
-            there = optionneeds.Known(facts.version, facts.scripts, facts.zones, facts.pools)
+            there = optionneeds.Known(facts.version, facts.scripts, facts.zones, facts.pools, facts.mtus)
             found = optionneeds.fault(item.kind, item.name, item.detail, facts.node, there)
             if found is not None:
                 self._fault(item, *found)

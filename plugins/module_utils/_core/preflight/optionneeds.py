@@ -16,14 +16,15 @@ OPTION = "option"
 SCRIPT = "script"
 ZONE = "zone"
 POOL = "pool"
-KINDS = frozenset({OPTION, SCRIPT, ZONE, POOL})
+MTU = "mtu"
+KINDS = frozenset({OPTION, SCRIPT, ZONE, POOL, MTU})
 
 _NO_ZONES = frozenset({"host", "UTC"})  # what PVE takes besides the names of its list
 
 
 @dataclass(frozen=True)
 class Known:
-    """What the node has: its version, what is wrong with each hook script, the time zones that PVE takes.
+    """What the node has: its version, what is wrong with each hook script, time zones, pools, and MTUs of bridges.
 
     An empty version, a script that is missing here and no zones at all mean that nothing is known.
     """
@@ -32,6 +33,7 @@ class Known:
     scripts: Mapping[str, str | None] = field(default_factory=dict)
     zones: frozenset[str] = frozenset()
     pools: frozenset[str] = frozenset()
+    mtus: Mapping[str, int] = field(default_factory=dict)
 
 
 def of(option: str, value: str, parts: Mapping[str, str]) -> Iterator[tuple[str, str, str]]:
@@ -44,6 +46,8 @@ def of(option: str, value: str, parts: Mapping[str, str]) -> Iterator[tuple[str,
             yield OPTION, name, ".".join(map(str, since))
     if option == "hookscript":
         yield SCRIPT, value, ""
+    elif parts.get("bridge") and parts.get("mtu"):
+        yield MTU, parts["bridge"], parts["mtu"]
     elif option == "timezone" and value not in _NO_ZONES:
         yield ZONE, value, ""
 
@@ -62,6 +66,12 @@ def fault(kind: str, name: str, detail: str, node: str, known: Known) -> tuple[s
             return None
         remedy = "Put the script into the folder snippets of the storage, and make it executable."
         return f'hook script "{name}" {problem} on node {node}', "an executable snippet", remedy
+    if kind == MTU:
+        largest = known.mtus.get(name)
+        if largest is None or not detail.isdigit() or int(detail) <= largest:
+            return None
+        got = f'mtu {detail} is larger than the {largest} of bridge "{name}" on node {node}'
+        return got, f"at most {largest}", "Write a smaller mtu, or raise that of the bridge."
     if kind == POOL:
         if name in known.pools:
             return None

@@ -10,12 +10,14 @@ plane is asked only for what no file tells, so that a run without anything to cr
 
 from __future__ import annotations
 
+import contextlib
 import glob
 import os
 import stat
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Callable
 
 from ..._core.container.model import Entry, Step
@@ -111,6 +113,7 @@ class Gatherer:
             guests=self._guests({ctid for item in items for ctid in item.outside}),
             scripts={name: self._script_problem(name) for name in sorted(asks.scripts)},
             zones=self._zones() if asks.zones else frozenset(),
+            mtus=self._mtus(asks.mtus),
             pools=frozenset(read_pools(self._places.pve)) if asks.pools else frozenset(),
             subids=_subids() if any(subids.needed(item.desired.written) for item in items) else None,
         )
@@ -135,6 +138,14 @@ class Gatherer:
         if not os.path.isfile(path):
             return f"does not exist ({path})"
         return None if os.access(path, os.X_OK) else f"is not executable ({path})"
+
+    def _mtus(self, bridges: Iterable[str]) -> dict[str, int]:
+        """The MTUs of those bridges that are there."""
+        found = {}
+        for name in bridges:
+            with contextlib.suppress(OSError, ValueError):
+                found[name] = int(Path(self._places.network, name, "mtu").read_text(encoding="ascii"))
+        return found
 
     def _zones(self) -> frozenset[str]:
         """The time zones that PVE takes; none where the list can't be read."""

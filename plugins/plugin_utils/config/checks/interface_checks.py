@@ -180,7 +180,7 @@ def interface_of(value: str) -> Address | None:
 
 @check
 def host_managed_addresses(subject: Subject) -> Iterator[Finding]:
-    """The node sets no address by router advertisements (PVE facts, '9.2 against 8.4')."""
+    """The node sets no address by router advertisements (PVE facts, 'Differences between 8.4 and 9.2')."""
     for one in _all(subject):
         if one.keys.get("host_managed") is True and one.text("ip6") == "auto" and one.keys.get("link_down") is not True:
             path = one.place("ip6")

@@ -83,7 +83,7 @@ def words(name: str) -> Codec:
 
 
 def pairs(name: str) -> Codec:
-    """Names with values: to PVE one text with a NUL between the pairs (PVE facts, '9.2 against 8.4')."""
+    """Names with values: to PVE one text, NUL between the pairs (PVE facts, 'Differences between 8.4 and 9.2')."""
 
     def to_pve(config: Config, _needs: Needs) -> str | None:
         return "\0".join(f"{key}={value}" for key, value in sorted((config.get(name) or {}).items())) or None
