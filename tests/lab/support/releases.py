@@ -153,8 +153,11 @@ def certificate(folder: Path, name: str, authority: bool = True, days: int = 30)
     made = Authority(folder / f'{name}.key', folder / f'{name}.pem')
     key = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-keyout', str(made.key)]
     kind = f'basicConstraints=critical,CA:{str(authority).upper()}'
-    own = ['-subj', f'/CN={name}', '-addext', kind, '-days', str(days)]
-    openssl('req', '-x509', *key, *own, '-out', str(made.certificate))
+    request = folder / f'{name}.csr'
+    openssl('req', *key, '-subj', f'/CN={name}', '-addext', kind, '-out', str(request))
+    # In two steps: `req -x509` makes no certificate that has expired already.
+    signed = ['-signkey', str(made.key), '-copy_extensions', 'copy', '-days', str(days), '-out', str(made.certificate)]
+    openssl('x509', '-req', '-in', str(request), *signed)
     return made
 
 
