@@ -36,8 +36,8 @@ DUE = "due"
 class Entry:
     """One mutation, as check mode predicts it and as a real run journals it.
 
-    ``op`` is pve (an API call: ``call``), node (a write in the product's state directory), feature, application or
-    health.
+    ``op`` is pve (an API call: ``call``), node (a write in the product's state directory), folder (one that is made on
+    the node), feature, application or health.
     """
 
     op: str
@@ -322,7 +322,8 @@ class Wanted:
     ``inherited`` names the features that only its sources list; ``recreate`` is the consent to destroy it and make it
     again, ``run`` who says so. ``classes`` are the devices that features of the sources need, ``assignment`` the GPUs,
     None for all; ``devices`` and ``device_error`` follow from both on the node (see hostneeds), None
-    where none is needed, and ``spare`` are the device nodes of the GPUs there that the assignment does not name.
+    where none is needed, and ``spare`` are the device nodes of the GPUs there that the assignment does not name;
+    ``missing`` are the folders with an owner that the node does not have.
     ``guarded``: whether the configuration's guard counts in this run.
     """
 
@@ -344,6 +345,7 @@ class Wanted:
     devices: tuple[Device, ...] | None = None
     device_error: Refusal | None = None
     spare: tuple[str, ...] = ()
+    missing: frozenset[str] = frozenset()
     guarded: bool = True
 
     @classmethod

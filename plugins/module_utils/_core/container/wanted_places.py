@@ -27,6 +27,7 @@ class Place:
     ``key`` is its place in the file, ``slot`` the ``mpN`` that it has or gets. ``exists``: the slot has it already;
     ``detached`` is the volume of an ``unusedN`` that is attached again, ``size`` its size. ``to_come``: PVE allocates
     it with the next start. ``live``: only the running container has it, and a pending change would take it away.
+    ``owner`` is the user and the group, as the container sees them, that a missing folder of the node is made for.
     """
 
     key: str
@@ -43,6 +44,7 @@ class Place:
     size: str = ""
     to_come: bool = False
     live: bool = False
+    owner: tuple[int, int] | None = None
 
     @property
     def keys(self) -> tuple[str, int]:
@@ -73,7 +75,7 @@ def wanted_places(config: Mapping[str, Any]) -> Iterator[Place]:
         options, off = switched(mount_parts(item), OFF)
         parts = {"volume": str(item["host_path"]), "mp": path, **options}
         source = SHARED if item.get("shared_volume") else "mount_points"
-        yield Place(f"mount_points/{index}", source, path, parts, without=off)
+        yield Place(f"mount_points/{index}", source, path, parts, without=off, owner=_owner(item))
     for index, item in enumerate(config.get(VOLUMES) or ()):
         path = forms.path(item["mount_point"])
         pool = str(item.get("pool") or config.get("storage_pool") or DEFAULT_POOL)
@@ -83,3 +85,9 @@ def wanted_places(config: Mapping[str, Any]) -> Iterator[Place]:
         yield Place(
             f"{VOLUMES}/{index}", VOLUMES, path, parts, name=str(item["name"]), size_gb=size, pool=own, without=off
         )
+
+
+def _owner(item: Mapping[str, Any]) -> tuple[int, int] | None:
+    if item.get("owner_uid") is None and item.get("owner_gid") is None:
+        return None
+    return int(item.get("owner_uid") or 0), int(item.get("owner_gid") or 0)

@@ -70,6 +70,11 @@ class Candidate:
                 if entry.get("op") == "conf":
                     yield entry.get("params") or {}
 
+    def made(self) -> set[str]:
+        """The folders of the node that the plan makes."""
+        entries = (entry for step in self.steps for entry in step.get("entries") or ())
+        return {str(entry["params"]["path"]) for entry in entries if entry.get("op") == "folder"}
+
     def place(self, *keys: str | int) -> Path:
         """The path of a key of this container in the containers' file."""
         return ("lxc_configs", str(self.ctid), *keys)
@@ -295,7 +300,9 @@ def _mount(candidate: Candidate, key: str, parts: Mapping[str, str], known: _Kno
             if wanted.source != VOLUMES and wanted.path == forms.path(inside):
                 # A shared volume's stands in the host's file, under the CTID.
                 where = () if wanted.source == SHARED else (*wanted.keys, "host_path")
-                yield Demand(FOLDER, volume, candidate.ctid, candidate.place(*where), key)
+                # What the run makes itself needs the folder around it: nothing else is made, as below a missing mount.
+                needs = volume.rstrip("/").rpartition("/")[0] or "/" if volume in candidate.made() else volume
+                yield Demand(FOLDER, needs, candidate.ctid, candidate.place(*where), key)
     elif match:
         size = int(float(match.group(2)) * GIB)
         known.setdefault(candidate.ctid, {})[key] = (match.group(1), size)

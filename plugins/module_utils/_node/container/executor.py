@@ -16,6 +16,7 @@ from ..._core.container import ledger as ledgers
 from ..._core.container import states
 from ..._core.container.model import Entry, Observation, Plan, Record, Step, Wanted
 from ..._core.container.plan import guard, instance, planner, wayback
+from .. import madefolders
 from ..audit import Audit
 from ..guest import guest
 from ..pve.client import Client, PveError, StaleConfigError, refused
@@ -196,6 +197,8 @@ class Executor:
         self._guard()
         if entry.op == "pve":
             outcome.warnings += self._calls.make(wanted, entry, seen)
+        elif entry.op == "folder":
+            madefolders.make(str(entry.params["path"]), int(entry.params["uid"]), int(entry.params["gid"]))
         elif entry.op == "conf":
             self._edit(wanted, entry, seen)
         elif entry.op == "ledger":

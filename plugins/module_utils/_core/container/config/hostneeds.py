@@ -50,9 +50,13 @@ def since(value: Mapping[str, str]) -> tuple[int, int]:
 
 
 def paths(wanted: Wanted) -> set[str]:
-    """The device nodes that `devices` names: what must be looked up on the node."""
-    own = {device.path for device in wanted.desired.devices if device.path}
+    """The device nodes that `devices` names, and folders with an owner: what must be looked up on the node."""
+    own = {device.path for device in wanted.desired.devices if device.path} | _folders(wanted)
     return own | (paths(wanted.source) if wanted.source is not None else set())
+
+
+def _folders(wanted: Wanted) -> set[str]:
+    return {place.parts["volume"] for place in wanted.desired.places if place.owner is not None}
 
 
 def place_of(desired: Desired, path: str) -> tuple[str | int, ...]:
@@ -87,7 +91,8 @@ def complete(wanted: Wanted, *nodes: devices.Gpus, there: Mapping[str, Node] | N
     application = wanted.application
     if application and changed:
         application = application.on_top_of(changed)
-    completed = replace(wanted, source=source, features=features, application=application)
+    missing = frozenset(_folders(wanted) - there.keys()) if there is not None else frozenset()
+    completed = replace(wanted, source=source, features=features, application=application, missing=missing)
     needed = classes(wanted)
     error = _missing(wanted, there)
     # A device that a manifest names by its path: PVE itself says so when it is missing.

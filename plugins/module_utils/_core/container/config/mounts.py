@@ -12,13 +12,13 @@ the first free one. A volume that exists is never asked for again: PVE would all
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from ...pve import forms, properties
 from ...pve.conffile import ConfFile
-from ..model import Record, Wanted
+from ..model import Entry, Record, Wanted
 from ..refusal import Code, Refusal
 from ..registry.wanted_options import WantedOption
 from ..wanted_places import VOLUMES, Place
@@ -310,6 +310,35 @@ def is_recorded(volumes: Mapping[str, Mapping[str, str]], record: Record) -> boo
         return {name: (known.get("slot", ""), known.get("mp", "")) for name, known in given.items()}
 
     return places(volumes) == places(record.volumes)
+
+
+def folders(mounts: Mounts, set_now: Iterable[str], missing: Iterable[str], conf: ConfFile) -> list[Entry]:
+    """The folders of the node that are made for new bind mounts, with the owner that the container is to see.
+
+    One whose owner the container's user namespace does not have is left to the preflight, which reports it as missing.
+    """
+    lines = [value for key, value in conf.raw if key == "lxc.idmap"]
+    unprivileged = forms.flag(conf.head.get("unprivileged", "0")) == "1"
+    found = []
+    for place in mounts.places:
+        path = place.parts["volume"]
+        if place.owner is None or place.slot not in set_now or path not in missing:
+            continue
+        ids = [_on_node(kind, inside, lines, unprivileged) for kind, inside in zip("ug", place.owner)]
+        if None not in ids:
+            found.append(Entry("folder", f"make {path}", {"path": path, "uid": ids[0], "gid": ids[1]}))
+    return found
+
+
+def _on_node(kind: str, inside: int, lines: Iterable[str], unprivileged: bool) -> int | None:
+    """The number on the node of a user or group of the container: PVE maps 0 to 65535 to what begins at 100000."""
+    if not unprivileged:
+        return inside
+    maps = [words[1:] for words in (line.split() for line in lines) if len(words) == 4 and words[0] in (kind, "b")]
+    for first, host, count in ((int(part) for part in each) for each in maps or [["0", "100000", "65536"]]):
+        if first <= inside < first + count:
+            return host + inside - first
+    return None
 
 
 def other_pools(mounts: Mounts, conf: ConfFile) -> list[tuple[str, str]]:

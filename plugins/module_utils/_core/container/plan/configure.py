@@ -103,7 +103,8 @@ def configure(wanted: Wanted, seen: Observation, record: Record, world: World, t
         remember = _remember(changes, earlier, to_come)
         late = addresses.without_client(changes.set, conf.head) if world.running and seen.boot else []
         remember = _noting(remember, late, seen)
-        world.add("configure", "; ".join(changes.reasons.values()), call, remember, disrupts=changes.disrupts)
+        made = mounts.folders(compared.after.places, changes.set, wanted.missing, conf)
+        world.add("configure", "; ".join(changes.reasons.values()), *made, call, remember, disrupts=changes.disrupts)
         if world.running:
             still = [key for key in _unaddressed(seen, record, ()) if addresses.is_by_dhcp(key, world.config)]
             kept = {*(key for key in waiting if key == "lxc"), *late, *still}

@@ -374,6 +374,18 @@ def test_a_device_that_is_only_read_needs_a_newer_proxmox(version, fine):
         assert '"device_passthrough": "raw"' in findings[0].remedy
 
 
+def test_a_folder_that_the_run_makes_needs_the_folder_around_it():
+    """Not the whole way: below a file system that is not mounted it would lie on the root disk."""
+    mount = {"host_path": "/srv/nas/media", "container_path": "/media", "owner_uid": 1000}
+    made = {"op": "folder", "what": "make /srv/nas/media", "params": {"path": "/srv/nas/media", "uid": 1, "gid": 1}}
+    put = {**DEVICE, "params": {"mp0": "/srv/nas/media,mp=/media"}}
+    one = {"ctid": 950, "config": {**BASE, "mount_points": [mount]}, "plan": {"steps": [{"entries": [made, put]}]}}
+    assert only(judge(one)).got == 'got "/srv/nas", which is not on node pve'
+    assert judge(one, folders=frozenset({"/srv/nas"})).findings == ()
+    without = {**one, "plan": {"steps": [{"entries": [put]}]}}
+    assert only(judge(without, folders=frozenset({"/srv/nas"}))).got.startswith('got "/srv/nas/media"')
+
+
 def test_what_the_hypervisors_play_makes_is_not_made_by_hand():
     """A run limited to containers comes before it: such as the store of models on a new node."""
     mounts = [{"host_path": "/srv/store", "container_path": "/srv/store", "read_only": True}]

@@ -162,6 +162,8 @@ PLAN: dict[str, tuple[dict[str, Any], Any]] = {
     "mount_points[].host_path": ({"mount_points": [BIND]}, "/srv/b"),
     "mount_points[].container_path": ({"mount_points": [BIND]}, "/b"),
     "mount_points[].read_only": ({"mount_points": [BIND]}, True),
+    "mount_points[].owner_uid": ({"mount_points": [BIND]}, 1000),
+    "mount_points[].owner_gid": ({"mount_points": [BIND]}, 1000),
     "mount_points[].mount_options": ({"mount_points": [BIND]}, ["noexec"]),
     "mount_points[].replicate": ({"mount_points": [BIND]}, False),
     "mount_points[].shared": ({"mount_points": [BIND]}, True),

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container import digest
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.config import hostneeds
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.config import hostneeds, mounts
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.config.changes import Changes
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.config.compare import RAW, Comparison
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.model import (
@@ -246,3 +246,26 @@ def test_raw_lines_of_a_device_follow_its_number() -> None:
         [("lxc.cgroup2.devices.allow", "c 188:0 rw")],
     )
     assert hostneeds.source_of(second, add) == "device_passthrough"
+
+
+@pytest.mark.parametrize(
+    ("head", "raw", "expected"),
+    [
+        ({"unprivileged": "1"}, (), (101000, 100005)),
+        ({}, (), (1000, 5)),
+        (
+            {"unprivileged": "1"},
+            (("lxc.idmap", "u 0 100000 1000"), ("lxc.idmap", "u 1000 1000 1"), ("lxc.idmap", "g 0 300000 65536")),
+            (1000, 300005),
+        ),
+        ({"unprivileged": "1"}, (("lxc.idmap", "b 0 100000 100"),), None),
+    ],
+)
+def test_a_folder_is_made_for_the_owner_that_the_container_sees(head: Any, raw: Any, expected: Any) -> None:
+    item = {"host_path": "/srv/a", "container_path": "/a", "owner_uid": 1000, "owner_gid": 5}
+    want = hostneeds.complete(Wanted(950, "pve", {"mount_points": [item]}), there={})
+    conf = ConfFile(head=head, raw=raw)
+    places = Comparison(want, conf, Record()).places
+    made = mounts.folders(places, {"mp0"}, want.missing, conf)
+    assert [(entry.params["uid"], entry.params["gid"]) for entry in made] == ([expected] if expected else [])
+    assert mounts.folders(places, {"mp0"}, (), conf) == []

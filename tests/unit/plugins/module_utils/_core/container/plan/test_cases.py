@@ -104,7 +104,7 @@ def written(plan: Plan) -> list[str]:
     for step in plan.steps:
         lines.append(f"{step.kind} {step.name}".strip())
         for entry in step.entries:
-            if entry.op in ("pve", "conf", "guest") and entry.what != "mark":
+            if entry.op in ("pve", "conf", "guest", "folder") and entry.what != "mark":
                 words = [entry.what, *(f"{key}={value}" for key, value in entry.params.items())]
                 lines.append("  " + " ".join(words))
     return lines
