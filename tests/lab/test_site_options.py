@@ -27,6 +27,7 @@ OPTIONS = {
     'hookscript': 'local:snippets/hook.sh',
     'entrypoint': '/sbin/init',
     'env': {'PLACE': 'the lab', 'EMPTY': ''},
+    'pool': 'blue',
 }
 FIRST = {'name': 'eth0', 'bridge': 'vmbr0', 'ip': 'dhcp', 'ip6': '2001:db8::50/64'}
 LAN = {'name': 'lan1', 'bridge': 'br-lan', 'ip': '10.77.0.50/24', 'mtu': 1400}
@@ -43,6 +44,7 @@ mkdir -p {HOOK.rpartition('/')[0]}
 printf '#!/bin/sh\\necho "$1 $2" >> /run/hook\\n' > {HOOK}
 chmod 755 {HOOK}
 rm -f /run/hook
+grep -qs '^pool:blue:' /etc/pve/user.cfg || pvesh create /pools --poolid blue
 ''')
 
 
@@ -66,6 +68,7 @@ def test_a_fleet_with_every_plain_option_is_settled_after_one_run(lab: Lab, proj
     assert {key: config[key] for key in expected} == expected
 
     # What the guest and the node see of it.
+    assert 'pool:blue::950::' in lab.sh('cat /etc/pve/user.cfg').splitlines()
     assert lab.guest(950, 'tr "\\0" "\\n" < /proc/1/environ').split('\n').count('PLACE=the lab') == 1
     assert 'search example.com corp.example.com' in lab.guest(951, 'cat /etc/resolv.conf')  # no DHCP client there
     assert lab.sh('cat /run/hook').splitlines() == ['950 pre-start', '950 post-start']
@@ -83,7 +86,7 @@ def test_a_fleet_with_every_plain_option_is_settled_after_one_run(lab: Lab, proj
     again = project.play().good()
     assert again.changed == 0
     assert lab.requests() == []
-    FIGURES.append(f'{len(OPTIONS)} plain options and 3 interfaces, one container with IPv6 only: second run 0 calls')
+    FIGURES.append(f'{len(OPTIONS)} options and 3 interfaces, one container with IPv6 only: second run 0 calls')
 
     # Changes of a running container, and the way back.
     changed = {**OPTIONS, 'cpulimit': 1, 'env': {'PLACE': 'here'}, 'tty': 2, 'restart_policy': 'if_needed'}
@@ -97,6 +100,7 @@ def test_a_fleet_with_every_plain_option_is_settled_after_one_run(lab: Lab, proj
     assert '2001:db8:1::52/128' in lab.guest(951, 'ip -o address show eth0')
     project.containers(_950=container(restart_policy='if_needed'), _951=container(name='six', network_config=ONLY_6))
     project.play().good()
+    assert 'pool:blue::::' in lab.sh('cat /etc/pve/user.cfg').splitlines()
     left = {'hookscript', 'env', 'entrypoint', 'timezone', 'cpulimit', 'net1', 'net2', 'startup', 'searchdomain'}
     assert left & set(lab.config(950)) == set()
     assert project.play().good().changed == 0
