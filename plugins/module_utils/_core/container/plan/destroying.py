@@ -2,13 +2,21 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The judgement of a whole list of containers to destroy: one refusal stops all of them, before anything goes."""
+"""The end of a container, and the judgement of a whole list to destroy: one refusal stops all of them, before anything
+goes.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
+
+from ...pve.apicalls import Kind
+from .. import states
+from ..config import growth
+from ..model import RESTART, Entry, Observation, Plan, Record, Step, Wanted, on_container
+from . import recreate
 
 
 @dataclass(frozen=True)
@@ -19,6 +27,24 @@ class Target:
     ctid: int
     text: str
     clones: tuple[int, ...] = ()
+
+
+def absent(wanted: Wanted, seen: Observation, record: Record, state: str) -> Plan:
+    """The plan of a container that is not to be."""
+    steps = []
+    if seen.exists and seen.running:
+        call = on_container(Kind.SHUTDOWN, wanted.node, wanted.ctid, {"forceStop": 1, "timeout": 60})
+        steps.append(Step("stop", "running", (call,), disrupts=RESTART))
+    forget = Entry("node", "forget", {})
+    if seen.exists:
+        volumes = growth.volumes(seen.conf.head)
+        call = on_container(Kind.DESTROY, wanted.node, wanted.ctid, {"purge": 1})
+        calls = (*recreate.unprotect(wanted, seen), call, forget)
+        reason = f"destroys the volumes {', '.join(volumes) or 'none'}"
+        steps.append(Step("destroy", reason, calls, goes_to=states.ABSENT))
+    elif record.ours or record.word or record.creating:
+        steps.append(Step("forget", "no such container any more", (forget,), goes_to=states.ABSENT))
+    return Plan(state=state if seen.exists else states.ABSENT, steps=tuple(steps), final_state=states.ABSENT)
 
 
 def judge(

@@ -16,9 +16,9 @@ from typing import Any
 from ...pve.apicalls import Kind
 from ...pve.fwfile import Firewall
 from .. import ledger, states
-from ..config import creation, growth
+from ..config import creation
 from ..model import RESTART, Entry, Observation, Plan, Record, Step, Wanted, on_container
-from . import clones, configure, guard, instance, recreate, refusals, wayback
+from . import clones, configure, destroying, guard, instance, recreate, refusals, wayback
 from .basis import Basis
 from .world import World
 
@@ -38,7 +38,7 @@ def plan(wanted: Wanted, seen: Observation, record: Record) -> Plan:
         state = _state_of_refused(wanted, seen, record, state)
         return Plan(state=state, refusal=error, final_state=state)
     if wanted.target == states.ABSENT:
-        return _absent(wanted, seen, record, state)
+        return destroying.absent(wanted, seen, record, state)
     if seen.exists and recreate.HOLD_TAG in seen.tags:
         return Plan(state=state, final_state=state, notes=(f"held by the tag {recreate.HOLD_TAG}: left alone",))
     if wayback.is_due(seen, record):
@@ -384,20 +384,3 @@ def _begin(world: World, what: str, operation: str) -> tuple[Entry, ...]:
         return (Entry(operation, what),)
     world.word = states.CUSTOMIZING
     return (Entry("node", "state", {"word": states.CUSTOMIZING}), Entry(operation, what))
-
-
-def _absent(wanted: Wanted, seen: Observation, record: Record, state: str) -> Plan:
-    steps = []
-    if seen.exists and seen.running:
-        call = on_container(Kind.SHUTDOWN, wanted.node, wanted.ctid, {"forceStop": 1, "timeout": 60})
-        steps.append(Step("stop", "running", (call,), disrupts=RESTART))
-    forget = Entry("node", "forget", {})
-    if seen.exists:
-        volumes = growth.volumes(seen.conf.head)
-        call = on_container(Kind.DESTROY, wanted.node, wanted.ctid, {"purge": 1})
-        calls = (*recreate.unprotect(wanted, seen), call, forget)
-        reason = f"destroys the volumes {', '.join(volumes) or 'none'}"
-        steps.append(Step("destroy", reason, calls, goes_to=states.ABSENT))
-    elif record.ours or record.word or record.creating:
-        steps.append(Step("forget", "no such container any more", (forget,), goes_to=states.ABSENT))
-    return Plan(state=state if seen.exists else states.ABSENT, steps=tuple(steps), final_state=states.ABSENT)
