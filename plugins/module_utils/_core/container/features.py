@@ -67,8 +67,9 @@ def duplicate_errors(own: Sequence[str]) -> list[str]:
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """Return the known name that is most like `name`, or an empty text when none is like it."""
-    found = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
+    """Return the known name that `name` is misspelled of, or an empty text when none is as near as that."""
+    # A letter of a short name is a mistake; with two it may be another feature.
+    found = difflib.get_close_matches(name, list(known), n=1, cutoff=0.81)
     return found[0] if found else ""
 
 

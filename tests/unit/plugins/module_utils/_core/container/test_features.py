@@ -55,7 +55,9 @@ def test_duplicates_are_told_once():
 
 def test_nearest():
     assert features.nearest("base_setpu", ["base_setup", "other"]) == "base_setup"
+    assert features.nearest("dokcer", ["docker", "other"]) == "docker"
     assert features.nearest("xyz", ["base_setup"]) == ""
+    assert features.nearest("step_ca", ["step_cli"]) == ""  # an authority is no client
 
 
 def test_needs_of_the_host_side_are_joined():
