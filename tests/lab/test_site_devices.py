@@ -11,6 +11,7 @@ from support.figures import FIGURES
 from support.site import Lab, Project
 
 DATA = {'name': 'data', 'pool': 'local', 'size_gb': 1, 'mount_point': '/data', 'backup': True}
+MEDIA = {'host_path': '/srv/media', 'container_path': '/media', 'owner_uid': 1000, 'owner_gid': 1001}
 LINES = ['lxc.cap.drop:', 'lxc.cap.drop: sys_time sys_module']
 # Made in the test: the lab's node has few devices of its own.
 STICK, TUNER = '/dev/serial/by-id/usb-ACME_Stick-if00', '/dev/dvb0'
@@ -22,6 +23,7 @@ def asked(**changes: object) -> dict[str, object]:
     return {
         'devices': DEVICES,
         'volumes': [{**DATA, 'mount_options': ['noexec', 'nosuid']}],
+        'mount_points': [MEDIA],
         'rootfs_options': {'mount_options': ['noatime']},
         'lxc_options': LINES,
         'restart_policy': 'if_needed',
@@ -37,14 +39,15 @@ def slots(lab: Lab, kind: str) -> dict[str, str]:
 def test_devices_mount_options_and_an_emptied_list(lab: Lab, project: Project) -> None:
     lab.sh(f'mkdir -p /dev/serial/by-id && ln -sf ../../ttyLAB0 {STICK}')
     lab.sh(f'for node in /dev/ttyLAB0 {TUNER}; do test -c $node || mknod -m 600 $node c 1 3; done')
+    lab.sh('rm -rf /srv/media')
     project.containers(_950=asked())
     project.play().good()
     assert slots(lab, 'dev') == {'dev0': f'{STICK},gid=5,mode=0640', 'dev1': TUNER}
-    assert re.fullmatch(
-        r'local:950/[^,]*,mp=/data,backup=1,mountoptions=noexec;nosuid,size=1G', slots(lab, 'mp')['mp0']
-    )
+    volume = next(value for value in slots(lab, 'mp').values() if value.startswith('local:'))
+    assert re.fullmatch(r'local:950/[^,]*,mp=/data,backup=1,mountoptions=noexec;nosuid,size=1G', volume)
     assert re.search(r',mountoptions=noatime,size=', lab.config(950)['rootfs'])
     assert lab.guest(950, f'stat -c "%a %g" {STICK}').split() == ['640', '5']
+    assert lab.guest(950, 'stat -c "%u %g" /media').split() == ['1000', '1001']
     # The list of LXC's own configuration is empty but for these two: mac_admin is back, sys_time is not.
     bounds = int(re.search(r'CapBnd:\s*(\w+)', lab.guest(950, 'cat /proc/1/status')).group(1), 16)
     assert (bounds >> 33 & 1, bounds >> 25 & 1) == (1, 0)
