@@ -143,7 +143,7 @@ def read(ctid: int) -> tuple[dict[str, Any], str]:
     """(ledger, boot) of a running container. An unreadable ledger counts as empty: its features are due again."""
     view = guest.look(ctid, observe.node_boot())
     if view.boot is None:
-        raise guest.GuestError(f"container {ctid} doesn't answer: {view.error or 'is it running?'}")
+        raise guest.GuestError(f"it doesn't answer: {view.error or 'is it running?'}", where=f"container {ctid}")
     try:
         return ledgers.parse(view.ledger_text) if view.ledger_text else ledgers.empty(), view.boot
     except ledgers.LedgerError:

@@ -26,8 +26,8 @@ class KnownError(Exception):
         self.fields = fields
 
     def happened_at(self, where: str) -> None:
-        """Add the place, unless the error has one or its cause names it already."""
-        if not self.where and not re.search(rf"{re.escape(where)}\b", self.why):
+        """Add the place, unless the error has one or its cause begins with it."""
+        if not self.where and not re.match(rf"{re.escape(where)}\b", self.why):
             self.where = where
 
     def __str__(self) -> str:

@@ -155,7 +155,7 @@ def write_ledger(ctid: int, text: str) -> None:
     done = attach(ctid, _WRITE, text)
     if done.code:
         words = guesttext.line(done.stderr, 300)
-        raise GuestError(f"the ledger of container {ctid} can't be written: {words or done.code}")
+        raise GuestError(f"its ledger can't be written: {words or done.code}", where=f"container {ctid}")
 
 
 def is_ready(ctid: int, awaits: str, node_boot: str) -> bool:
@@ -170,4 +170,4 @@ def renew_identity(ctid: int) -> None:
     done = attach(ctid, _IDENTITY, timeout=120.0)
     if done.code:
         words = guesttext.line(done.stderr, 300)
-        raise GuestError(f"the identity of container {ctid} can't be renewed: {words or done.code}")
+        raise GuestError(f"its identity can't be renewed: {words or done.code}", where=f"container {ctid}")

@@ -103,7 +103,8 @@ def test_a_decorator_turns_errors_on_every_call() -> None:
     [
         ("no answer", "container 10: no answer"),
         ("container 10 doesn't answer", "container 10 doesn't answer"),
-        ("run 7 has taken container 10 over", "run 7 has taken container 10 over"),
+        ("run 7 has taken container 10 over", "container 10: run 7 has taken container 10 over"),
+        ("no answer; set it for container 10", "container 10: no answer; set it for container 10"),
         ("container 101 doesn't answer", "container 10: container 101 doesn't answer"),
     ],
 )
