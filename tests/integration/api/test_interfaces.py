@@ -22,17 +22,17 @@ FILE = """auto lo
 iface lo inet loopback
 
 iface eno9 inet manual
-	post-up ethtool -K eno9 tso off
+\tpost-up ethtool -K eno9 tso off
 
 auto vmbr0
 iface vmbr0 inet static
-	address 10.0.0.2/24
-	gateway 10.0.0.1
-	bridge-ports none
-	bridge-stp off
-	bridge-fd 0
-	up ip route add 10.20.0.0/16 via 10.0.0.254
-	post-up iptables -t nat -A POSTROUTING -o vmbr0 -j MASQUERADE
+\taddress 10.0.0.2/24
+\tgateway 10.0.0.1
+\tbridge-ports none
+\tbridge-stp off
+\tbridge-fd 0
+\tup ip route add 10.20.0.0/16 via 10.0.0.254
+\tpost-up iptables -t nat -A POSTROUTING -o vmbr0 -j MASQUERADE
 
 source /etc/network/interfaces.d/*
 """

@@ -121,8 +121,8 @@ def test_each_is_told_once() -> None:
         ({"hwaddr": "52:54:00:AA:00:01", "mac_address": "52:54:00:AA:00:02"}, "/hwaddr"),
         ({"nameserver": "192.0.2.1", "network_config": {"bridge": "a", "nameservers": ["192.0.2.2"]}}, "/nameserver"),
         ({"apparmor_profile": "a", "lxc_options": ["lxc.apparmor.profile: b"]}, "/apparmor_profile"),
-        ({"vllm_model": "a", "vllm_engine_config": {"ModelConfig": {"model": "b"}}}, MODEL := "/vllm_engine_config"),
-        ({"vllm_engine_config": {"ModelConfig": {"seed": 1}, "CacheConfig": {"seed": 2}}}, MODEL),
+        ({"vllm_model": "a", "vllm_engine_config": {"ModelConfig": {"model": "b"}}}, "/vllm_engine_config"),
+        ({"vllm_engine_config": {"ModelConfig": {"seed": 1}, "CacheConfig": {"seed": 2}}}, "/vllm_engine_config"),
     ],
 )
 def test_two_keys_that_contradict_are_one_error(keys: dict[str, Any], pointer: str) -> None:
