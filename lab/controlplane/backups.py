@@ -9,12 +9,13 @@ As recorded from a real node, a plain restore keeps MAC addresses; what only roo
 from __future__ import annotations
 
 import asyncio
+import re
 import subprocess
 from pathlib import Path
 from typing import Any
 
 from fakepve.lxc import parse_mount, parse_size, random_mac
-from fakepve.model import TaskError
+from fakepve.model import PveError, TaskError
 from fakepve.server import FakePve
 
 from . import conffile
@@ -27,16 +28,40 @@ _LEFT_OUT = ('parent', 'template', 'lock', 'digest')
 GIB = 1024**3
 
 
-def _saved(archive: Path) -> dict[str, Any]:
-    """The config in an archive."""
+def _text(archive: Path) -> str:
+    """The text of the config in an archive."""
     done = subprocess.run(['tar', '-xOf', str(archive), CONFIG], capture_output=True, text=True, check=False)
     if done.returncode:
         raise TaskError(f"unable to restore '{archive}' - {CONFIG} is not in it: {done.stderr.strip()}")
-    return conffile.parse(done.stdout).config
+    return done.stdout
+
+
+def _saved(archive: Path) -> dict[str, Any]:
+    """The config in an archive."""
+    return conffile.parse(_text(archive)).config
 
 
 class Backups(FakePve):
     """Part of LabPve."""
+
+    def _routes_labbackups(self) -> list[tuple[str, str, Any]]:
+        return [('GET', '/nodes/{node}/vzdump/extractconfig', self._extract_config)]
+
+    async def _extract_config(self, v: Any, user: str) -> str:
+        """The config in a backup. Its owner's VM.Backup and the storage's space are what PVE asks for."""
+        volume = str(v.get('volume', ''))
+        archive = self.file_of(volume)
+        owner = re.search(r':backup/vzdump-lxc-(\d+)-', volume)
+        if archive is None or owner is None:
+            raise PveError(500, f"unable to parse volume ID '{volume}'")
+        self.require(user, '/storage/' + volume.partition(':')[0], 'Datastore.AllocateSpace')
+        self.require(user, f'/vms/{owner.group(1)}', 'VM.Backup')
+        if not archive.is_file():
+            raise PveError(500, f"volume '{volume}' does not exist")
+        try:
+            return await asyncio.to_thread(_text, archive)
+        except TaskError as error:
+            raise PveError(500, str(error)) from error
 
     async def restore(self, user: str, v: Any, archive: Path) -> str:
         """POST /nodes/{node}/lxc with restore, of a CTID that is free."""
@@ -45,7 +70,12 @@ class Backups(FakePve):
         self._check_vmid_unused(vmid)
         self.require(user, f'/vms/{vmid}', 'VM.Allocate')
         self._check_template(user, v['ostemplate'], True)
-        self._storage_for(v.get('storage') or 'local', user, vmid)
+        given = {key: str(value) for key, value in v.items() if MOUNT.fullmatch(key)}
+        if given:
+            self._check_create_mounts(user, vmid, v.get('storage') or 'local', given)
+        else:
+            self._storage_for(v.get('storage') or 'local', user, vmid)
+        self._check_unprivileged(user, v, await asyncio.to_thread(_saved, archive))
         ct = await self._reserve(node, vmid)
 
         async def body() -> Any:
@@ -53,6 +83,12 @@ class Backups(FakePve):
             return await self._start_steps(ct, user) if v.get('start') else None
 
         return await self.task(node, 'vzrestore', vmid, user, body, vm=ct)
+
+    def _check_unprivileged(self, user: str, v: Any, saved: dict[str, Any]) -> None:
+        """PVE 9 asks for more where an unprivileged container is restored as a privileged one."""
+        loses = bool(saved.get('unprivileged')) and v.get('unprivileged') == 0
+        if self.pve_version >= 9 and loses:
+            self.require(user, '/', 'Sys.Modify')
 
     async def _restore_steps(self, ct: LabCt, user: str, v: Any, archive: Path) -> None:
         made: list[str] = []
@@ -62,8 +98,21 @@ class Backups(FakePve):
             if user != 'root@pam':
                 final.pop('lxc', None)
             for key in [key for key in final if NET.fullmatch(key) and v.get('unique')]:
-                final[key] = rewrite.net({**parse_mount(final[key]), 'hwaddr': random_mac()})
-            for key in [key for key in final if MOUNT.fullmatch(key)]:
+                parts = {**rewrite.net_props(final[key]), 'hwaddr': random_mac()}
+                final[key] = rewrite.net(','.join(f'{name}={x}' for name, x in parts.items()))
+            # What the call has wins over the backup; with one volume in it, no volume of the backup counts.
+            given = {key: value for key, value in v.items() if MOUNT.fullmatch(key)}
+            if given:
+                final = {key: value for key, value in final.items() if not MOUNT.fullmatch(key)}
+                for key in sorted(given, key=lambda key: (key != 'rootfs', key)):
+                    final[key], volids = await self.allocate_mount(ct.vmid, key, str(given[key]))
+                    made += volids
+            if v.get('hostname'):
+                final['hostname'] = v['hostname']
+            if v.get('unprivileged') is not None:
+                final.pop('unprivileged', None)
+                final.update({'unprivileged': 1} if v['unprivileged'] else {})
+            for key in [key for key in final if MOUNT.fullmatch(key) and not given]:
                 mount = parse_mount(final[key])
                 if mount['volume'].startswith('/'):
                     continue
@@ -80,4 +129,6 @@ class Backups(FakePve):
             self._drop(ct)
             raise TaskError(f'unable to restore CT {ct.vmid} - {error}') from error
         ct.config = final
+        if v.get('pool'):
+            self._pool_join(v['pool'], ct.vmid)
         self.save(ct)

@@ -128,7 +128,7 @@ from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container
 )
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.plan import instance, planner
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node import root
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.container import identity, observe
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.container import backups, identity, observe
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.entry import run_module
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.failure import NodeError
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.gpu import driver_files
@@ -242,6 +242,7 @@ def survey(module: AnsibleModule) -> dict[str, Any]:
     for ctid in sorted(planned & seen.keys()):
         try:
             seen[ctid] = identity.recall(client, observer.node, seen[ctid], records[ctid])
+            seen[ctid] = backups.recall(client, observer.node, seen[ctid], wanted[ctid])
         except PveError as error:
             faults[ctid] = observe.failure(error)
     containers = {}

@@ -30,8 +30,8 @@ MOVED_HYPERVISOR_KEYS: Mapping[Pointer, Pointer] = {
 
 CTID = re.compile(r"[1-9][0-9]{2,8}\Z")
 _CTID_KEY = re.compile(r'"([1-9][0-9]{2,8})"\s*:\s*\{')
-# A container that says where it comes from does not inherit the other way to come into being.
-_ORIGINS = ("template", "clone_from_ctid")
+# A container that says where it comes from does not inherit another way to come into being.
+_ORIGINS = ("template", "clone_from_ctid", "restore_from")
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,8 @@
 
 It stands in the inventory source (`policy`), where no JSON file, host variable or fact reaches it. Without a policy
 everything is allowed. With one, a key that is absent restricts nothing, except for those that would undo every other
-restriction: raw lines, hook scripts, devices and privileged containers need their permission in writing.
+restriction: raw lines, hook scripts, devices, privileged containers, and backups, whose config may have all of these,
+need their permission in writing.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ PATTERNS: Mapping[str, str] = {
     "mount_prefixes": "absolute paths, such as /srv/models",
     "features": "full names of features, such as acme.tools.metrics or acme.tools.*",
     "templates": "volumes or paths, such as local:vztmpl/*",
+    "backups": "backups to restore, such as local:backup/vzdump-lxc-900-*",
     "storages": "storages, such as local-zfs",
     "bridges": "bridges, such as vmbr1",
     "devices": "paths of devices, such as /dev/net/tun or /dev/ttyUSB*, and words of GPU vendors",
@@ -36,7 +38,7 @@ PATTERNS: Mapping[str, str] = {
 """The keys with a list of what is allowed, each with what its list holds. `*` stands for any characters."""
 
 # What makes its user root on the node: nothing is allowed unless the policy names it.
-_IN_WRITING = frozenset({"lxc_options", "hookscripts", "devices"})
+_IN_WRITING = frozenset({"lxc_options", "hookscripts", "devices", "backups"})
 
 PRIVILEGED = "privileged"
 APPLICATIONS = "applications"

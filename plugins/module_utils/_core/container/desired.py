@@ -48,6 +48,7 @@ class Desired:
         name: its host name.
         template: what it is created from.
         clone_from: the CTID of its clone source.
+        restore_from: the backup that it is restored from.
         pool: the storage of its root disk.
         size_gb: the size of its root disk in GiB.
         resource_pool: PVE's resource pool that it is in, empty for an unmanaged one.
@@ -75,6 +76,7 @@ class Desired:
     name: str | None = None
     template: Any = None
     clone_from: int | None = None
+    restore_from: str | None = None
     pool: Any = None
     size_gb: Any = None
     resource_pool: str = ""
@@ -146,6 +148,7 @@ def understand(config: Mapping[str, Any], needs: Mapping[str, str] | None = None
         name=str(config["name"]) if config.get("name") else None,
         template=config.get("template"),
         clone_from=None if source is None else int(source),
+        restore_from=str(config["restore_from"]) if config.get("restore_from") else None,
         pool=config.get("storage_pool"),
         size_gb=config.get("storage_size_gb"),
         resource_pool=str(config.get("pool") or ""),

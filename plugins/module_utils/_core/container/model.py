@@ -154,7 +154,8 @@ class Observation:
 
     ``firewall`` may be there before the container is: PVE looks after the file by the CTID alone.
     ``above`` is the clone source, seen in the same way, where this run still has work on it. ``source_replaced`` says
-    why the source is not the container on record, ``past`` is None where PVE's tasks were not asked.
+    why the source is not the container on record, ``past`` is None where PVE's tasks were not asked. ``backup`` is the
+    config in the backup to restore, ``backup_error`` why it can't be read.
     """
 
     ctid: int
@@ -185,6 +186,8 @@ class Observation:
     past: Past | None = None
     source_replaced: str | None = None
     moved: Moved | None = None
+    backup: ConfFile | None = None
+    backup_error: str = ""
 
     @property
     def lock(self) -> str | None:
@@ -246,7 +249,9 @@ class Record:
             assume_installed=data.get("assume_installed") is True,
             checked_boot=_text(data.get("checked_boot")),
             recreating=recreating,
-            origin=origin if origin and len({"clone_from_ctid", "template"} & set(origin)) == 1 else None,
+            origin=origin
+            if origin and len({"clone_from_ctid", "restore_from", "template"} & set(origin)) == 1
+            else None,
             guarding=_object(data.get("guarding")),
             volumes=_tied(data.get("volumes")),
             instance=_object(data.get("instance")),

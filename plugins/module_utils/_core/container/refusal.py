@@ -40,6 +40,8 @@ class Code(Enum):
     SOURCE_INCOMPLETE = "source_incomplete"
     SOURCE_BIND_MOUNT = "source_bind_mount"
     SOURCE_RUNS = "source_runs"
+    BACKUP_UNREADABLE = "backup_unreadable"
+    BACKUP_OF_TEMPLATE = "backup_of_template"
     GUARD_SNAPSHOT_FOREIGN = "guard_snapshot_foreign"
     GUARD_BIND_MOUNT = "guard_bind_mount"
     GUARD_STORAGE = "guard_storage"
@@ -91,6 +93,8 @@ MEANING: dict[Code, tuple[str, str]] = {
     Code.SOURCE_INCOMPLETE: ("the clone source is not complete", "include it in the run"),
     Code.SOURCE_BIND_MOUNT: ("PVE clones no container with a bind mount", "move the mount point to the clones"),
     Code.SOURCE_RUNS: ("the clone source runs, and its storage takes no snapshots", "stop it, or make it a template"),
+    Code.BACKUP_UNREADABLE: ("the config in the backup can't be read", "name an existing backup"),
+    Code.BACKUP_OF_TEMPLATE: ("the backup is one of a template", "restore it by hand, and clone it"),
     Code.GUARD_SNAPSHOT_FOREIGN: (
         "the snapshot of the guard exists without a record",
         "look at it, then delete it by hand",

@@ -15,9 +15,9 @@ from dataclasses import dataclass, field
 from typing import Any, Union
 
 from ..container.config import hostneeds
-from ..container.config.growth import GIB, disk_size
+from ..container.config.growth import GIB, disk_size, disks
 from ..container.desired import Desired, understand
-from ..container.plan.clones import disks
+from ..container.plan.restores import owner
 from ..container.refusal import Refusal
 from ..container.registry import table
 from ..container.wanted_places import DEFAULT_POOL, SHARED, VOLUMES
@@ -32,6 +32,7 @@ Path = tuple[Union[str, int], ...]
 DISK = "disk"
 FREED = "freed"
 TEMPLATE = "template"
+BACKUP = "backup"
 BRIDGE = "bridge"
 FOLDER = "folder"
 DEVICE = "device"
@@ -84,8 +85,8 @@ class Candidate:
 class Demand:
     """One thing that a plan asks of the node. ``size`` is in bytes, for a disk what the volume may grow to.
 
-    ``name`` is a storage, a bridge, a folder, an option, or what optionneeds says; ``detail`` the
-    template's file name, the disk's slot, the device, or the first Proxmox VE that has the option; ``at_least`` names
+    ``name`` is a storage, a bridge, a folder, an option, or what optionneeds says; ``detail`` the template's file name,
+    the CTID of a backup, the disk's slot, the device, or the first Proxmox VE that has the option; ``at_least`` names
     the template whose contents the disk will hold for certain; ``implied`` says that the file names no storage;
     ``since`` is the first Proxmox VE that has a device's option.
     """
@@ -192,7 +193,7 @@ def asked(wanted: Iterable[Demand], heads: Iterable[int] = ()) -> Asked:
     """What to look up on the node for these demands."""
     items = list(wanted)
     return Asked(
-        frozenset(item.name for item in items if item.kind in (DISK, TEMPLATE)),
+        frozenset(item.name for item in items if item.kind in (BACKUP, DISK, TEMPLATE)),
         frozenset((item.name, item.detail) for item in items if item.kind == TEMPLATE),
         frozenset(item.name for item in items if item.kind == BRIDGE),
         frozenset(item.name for item in items if item.kind == FOLDER),
@@ -225,6 +226,10 @@ def _freed(candidate: Candidate, disks_gone: Mapping[str, tuple[str, int]]) -> I
 
 def _creation(candidate: Candidate, params: Mapping[str, Any], known: _Known) -> Iterator[Demand]:
     volume = template_of(params.get("ostemplate"))
+    if params.get("restore"):
+        backup = str(params["ostemplate"])
+        place = candidate.place("restore_from")
+        yield Demand(BACKUP, backup.partition(":")[0], candidate.ctid, place, str(owner(backup) or ""))
     if volume is not None:
         yield Demand(TEMPLATE, volume[0], candidate.ctid, candidate.place("template"), volume[1])
     match = _NEW_VOLUME.match(str(params.get("rootfs", "")).partition(",")[0])
@@ -313,7 +318,7 @@ def _pool_place(candidate: Candidate, inside: str) -> Path:
     for wanted in candidate.desired.places:
         if wanted.source == VOLUMES and wanted.path == forms.path(inside):
             return candidate.place(*wanted.keys, "pool") if wanted.pool else candidate.place("storage_pool")
-    return candidate.place(VOLUMES)
+    return candidate.place("restore_from" if candidate.desired.restore_from else VOLUMES)
 
 
 def _size_place(candidate: Candidate, disk: str) -> Path:

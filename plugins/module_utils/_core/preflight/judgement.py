@@ -19,9 +19,9 @@ from ..container.registry.option import has_reached
 from ..gpu import memory_budget
 from ..pve.apicalls import Call, Kind
 from ..pve.passthrough import DENY_WRITE_SINCE
-from ..pve.storagecfg import ROOTDIR, TEMPLATES, Storage
+from ..pve.storagecfg import BACKUPS, ROOTDIR, TEMPLATES, Storage
 from . import optionneeds, privileges, storageuse, subids
-from .demands import BRIDGE, DEVICE, DISK, FOLDER, FREED, TEMPLATE, Candidate, Demand, Path, demands
+from .demands import BACKUP, BRIDGE, DEVICE, DISK, FOLDER, FREED, TEMPLATE, Candidate, Demand, Path, demands
 from .node_faults import Finding
 
 GIB = 1024**3
@@ -176,6 +176,8 @@ class _Judgement:
         """One thing that a plan asks for."""
         if item.kind == DISK:
             self._storage(item, ROOTDIR)
+        elif item.kind == BACKUP:
+            self._storage(item, BACKUPS)
         elif item.kind == TEMPLATE and self._storage(item, TEMPLATES):
             self._template(item)
         elif item.kind == BRIDGE and item.name not in self._facts.bridges and not self._to_come(item, "bridge"):

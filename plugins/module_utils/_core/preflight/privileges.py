@@ -19,7 +19,7 @@ from ..container.config import hostneeds
 from ..container.registry import table
 from ..pve import properties
 from ..pve.apicalls import FIREWALL, Kind
-from .demands import BRIDGE, DISK, TEMPLATE, Candidate, Demand, Path
+from .demands import BACKUP, BRIDGE, DISK, TEMPLATE, Candidate, Demand, Path
 
 ROOT = "root@pam"
 
@@ -103,7 +103,9 @@ def _of_calls(candidate: Candidate) -> Iterator[Need]:
 
 
 def _of_demand(item: Demand) -> Iterator[Need]:
-    if item.kind in (DISK, TEMPLATE):
+    if item.kind == BACKUP and item.detail:
+        yield Need(f"/vms/{item.detail}", "VM.Backup", item.path)
+    if item.kind in (BACKUP, DISK, TEMPLATE):
         yield Need(f"/storage/{item.name}", "Datastore.AllocateSpace", item.path)
     elif item.kind == BRIDGE:
         yield Need(f"/sdn/zones/localnetwork/{item.name}", "SDN.Use", item.path)

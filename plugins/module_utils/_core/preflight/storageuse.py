@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from ..pve.storagecfg import ROOTDIR, TEMPLATES, Storage
+from ..pve.storagecfg import BACKUPS, ROOTDIR, TEMPLATES, Storage
 
 
 def elsewhere(storage: Storage, node: str) -> bool:
@@ -48,4 +48,5 @@ def problem(storage: Storage, content: str, node: str, room: str | None) -> tupl
 
 def holds(content: str) -> str:
     """Return what a storage with this content is for."""
-    return {ROOTDIR: "containers (rootdir)", TEMPLATES: "container templates (vztmpl)"}.get(content, content)
+    words = {ROOTDIR: "containers (rootdir)", TEMPLATES: "container templates (vztmpl)", BACKUPS: "backups (backup)"}
+    return words.get(content, content)

@@ -16,6 +16,7 @@ _OPTION = re.compile(r"^\s+([a-z][a-z0-9_-]*)(?:\s+(.*\S))?\s*\Z")
 ROOTDIR = "rootdir"
 TEMPLATES = "vztmpl"
 SNIPPETS = "snippets"
+BACKUPS = "backup"
 
 # What a storage without the option 'content' holds, by type (pve-storage's plugins); every other type: images.
 DEFAULT_CONTENT = {

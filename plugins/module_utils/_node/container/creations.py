@@ -25,13 +25,15 @@ def find(client: Client, node: str, wanted: Wanted, record: Record) -> str | Non
     """The worker of a creation whose UPID was not recorded in time: killed between the call and its answer."""
     source = wanted.desired.clone_from
     kind, ident = ("vzclone", source) if source is not None else ("vzcreate", wanted.ctid)
+    if source is None and wanted.desired.restore_from:
+        kind = "vzrestore"
     creating = record.creating or {}
     since, found = float(creating.get("at", 0)), None
     for task in tasks(client, node, {"vmid": ident, "typefilter": kind, "source": "all", "limit": 500}):
         begun = float(task.get("starttime", 0))
         if begun < since - 1 or task.get("upid") == creating.get("after"):
             break
-        if kind == "vzcreate" and begun > since + SENT_WITHIN:  # a clone waits for its turn at its source for hours
+        if kind != "vzclone" and begun > since + SENT_WITHIN:  # a clone waits for its turn at its source for hours
             continue
         found = str(task.get("upid"))
         if "after" not in creating:

@@ -23,7 +23,7 @@ from ..pve.client import Client, PveError, StaleConfigError, refused
 from ..pve.tasks import nothing, with_lock_wait
 from ..store import Store, StoreError
 from ..waiting import CLOCK, Deadline, until
-from . import identity, recording
+from . import backups, identity, recording
 from .calls import Calls
 from .conf_edit import LOCKS, edit_raw_lines
 from .observe import Observer, conf_path, read_conf
@@ -101,6 +101,7 @@ class Executor:
         seen = self._observer.observe(wanted.ctid, ident, record, source_record=source_record, clones=clones)
         seen = replace(seen, later_task=self._recall.later.get(wanted.ctid))
         seen = identity.recall(lambda: self.client, self._observer.node, seen, record)
+        seen = backups.recall(lambda: self.client, self._observer.node, seen, wanted)
         if wanted.source is not None:
             above, record_above = self.look(wanted.source)
             seen = planner.below(seen, above, planner.plan(wanted.source, above, record_above))

@@ -19,13 +19,16 @@ _AT_THE_CREATION = ("ssh_public_keys", "root_password")
 
 @check
 def access_of_a_clone(subject: Subject) -> Iterator[Finding]:
-    """A clone has the keys and the password of its source."""
+    """A clone has the keys and the password of its source, a restored container those of its backup."""
     for container in subject.fleet.containers.values():
-        for key in _AT_THE_CREATION:
-            if container.source is not None and container.config.get(key) and (key,) not in container.inherited:
-                path = container.place(key)
-                got, expected = f"{key} at a clone", "a container that is created from a template"
-                yield subject.at(path, got, expected, "Write it at the source: a clone has what its source has.")
+        cloned, restored = container.source is not None, "restore_from" in container.config
+        for key in _AT_THE_CREATION if cloned or restored else ():
+            if container.config.get(key) and (key,) not in container.inherited:
+                path, expected = container.place(key), "a container that is created from a template"
+                got = f"{key} at a clone" if cloned else f"{key} beside restore_from"
+                remedy = "Write it at the source: a clone has what its source has."
+                remedy = remedy if cloned else "Remove it: a restored container has what its backup has."
+                yield subject.at(path, got, expected, remedy)
 
 
 _NEEDS_NO_SOURCE = ("defined", "absent")

@@ -152,6 +152,30 @@ def gateways(subject: Subject) -> Iterator[Finding]:
                 yield subject.at(path, subject.show(path, gateway), fault, f"Correct {key} or {gateway_key}.")
 
 
+@check
+def one_default_gateway(subject: Subject) -> Iterator[Finding]:
+    """One interface of a container has the default gateway of an IP version.
+
+    PVE takes two of them, and writes two default routes into the guest: the second one fails to come up, or which of
+    both counts is left to chance. An interface whose link is down has none, nor has one without a static address.
+    """
+    for container in subject.fleet.containers.values():
+        first: dict[str, Interface] = {}
+        for one in interfaces(container) if not container.absent else ():
+            for address, key in FAMILIES:
+                gateway, value = one.text(key), one.text(address)
+                if gateway is None or value in forms.ADDRESS_WORDS or one.keys.get("link_down") is True:
+                    continue
+                if not one.is_first and _gateway_fault(value, gateway) is not None:
+                    continue  # another finding
+                other = first.setdefault(key, one)
+                if other is not one:
+                    path, where = one.place(key), "/".join(map(str, other.path))
+                    got, expected = subject.show(path, gateway), f"one {key} in a container ({where} has it already)"
+                    remedy = "Remove it here, and set routes to other networks inside the container."
+                    yield subject.at(path, got, expected, remedy)
+
+
 def _gateway_fault(value: str | None, gateway: str) -> str | None:
     """What a gateway should have been, None for a good one."""
     if value is None or value in forms.ADDRESS_WORDS:

@@ -61,7 +61,7 @@ def one_address(subject: Subject) -> Iterator[Finding]:
 
 @check
 def network_has_bridge(subject: Subject) -> Iterator[Finding]:
-    """A network interface names its bridge, unless it has its clone source's."""
+    """A network interface names its bridge, unless it has that of its clone source or backup."""
     for ctid, container in subject.fleet.containers.items():
         network = container.config.get("network_config")
         if isinstance(network, dict) and "bridge" not in network and not _has_source_bridge(subject.fleet, ctid):
@@ -131,7 +131,9 @@ def gateway_in_subnet(subject: Subject) -> Iterator[Finding]:
 
 
 def _has_source_bridge(fleet: Fleet, ctid: str) -> bool:
-    """Whether a clone's interface has a bridge from its source: one of the file says it, or is not in the file."""
+    """Whether the interface has the bridge of its origin: a source of the file says it, or the file has no origin."""
+    if "restore_from" in fleet.containers[ctid].config:
+        return True
     if fleet.containers[ctid].source is None:
         return False
     return not fleet.has_all_sources(ctid) or any(_network(one).get("bridge") for one in fleet.ancestors(ctid))

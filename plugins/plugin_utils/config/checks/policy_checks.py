@@ -134,6 +134,7 @@ class _Container:
         network = config.get("network_config")
         found: list[tuple[str, Pointer, Any]] = [
             ("templates", ("template",), config.get("template")),
+            ("backups", ("restore_from",), config.get("restore_from")),
             ("hookscripts", ("hookscript",), config.get("hookscript")),
             ("storages", ("storage_pool",), config.get("storage_pool")),
             ("bridges", ("network_config", "bridge"), network.get("bridge") if isinstance(network, Mapping) else None),
@@ -157,6 +158,13 @@ class _Container:
             remedy = self._policy.remedy(PRIVILEGED, "Set unprivileged to true")
             path = container.place("unprivileged")
             yield self._subject.at(path, self._subject.show(path, container.config["unprivileged"]), expected, remedy)
+        elif "restore_from" in container.config and container.config.get("unprivileged") is not True:
+            remedy = self._policy.remedy(PRIVILEGED, "Set unprivileged to true")
+            path = container.place("restore_from")
+            got = (
+                self._subject.show(path, container.config["restore_from"]) + ", which decides whether it is privileged"
+            )
+            yield self._subject.at(path, got, expected, remedy)
         elif container.source is not None and container.source not in self._subject.fleet.containers:
             remedy = self._policy.remedy(PRIVILEGED, "Add the source to the file")
             path = container.place("clone_from_ctid")

@@ -59,16 +59,18 @@ CHECKS = check = Checks()
 
 @check
 def has_origin(subject: Subject) -> Iterator[Finding]:
-    """Each container is created from a template or cloned: one of the two is named."""
+    """Each container is created from a template, cloned or restored: one of the three is named."""
     for ctid, container in subject.fleet.containers.items():
-        template, source = "template" in container.config, "clone_from_ctid" in container.config
-        if not template and not source and not container.absent:
-            yield subject.at(
-                ("lxc_configs", ctid),
-                "neither template nor clone_from_ctid",
-                "one of template and clone_from_ctid",
-                "Add clone_from_ctid, or a template such as local:vztmpl/FILE.",
-            )
+        if container.absent:
+            continue
+        named = [key for key in ("template", "clone_from_ctid", "restore_from") if key in container.config]
+        expected = "one of template, clone_from_ctid and restore_from"
+        if not named:
+            remedy = "Add clone_from_ctid, a template such as local:vztmpl/FILE, or a backup in restore_from."
+            yield subject.at(("lxc_configs", ctid), "no template, clone_from_ctid or restore_from", expected, remedy)
+        elif "restore_from" in named and len(named) > 1:
+            path, remedy = container.place("restore_from"), "Remove all but one of them."
+            yield subject.at(path, f"restore_from beside {named[0]}", expected, remedy)
 
 
 @check

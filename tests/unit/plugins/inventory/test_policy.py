@@ -62,6 +62,7 @@ REPOSITORY = {"repositories": [{"name": "x", "uri": "http://apt.example.org/debi
 ENDPOINT = {"model_store": {"path": "/srv/models", "endpoint": "https://hub.example.org", "models": []}}
 RUNFILE = {"nvidia": {"runfile_url": "https://mirror.example.org/NVIDIA-Linux-x86_64-580.1.run"}}
 NVIDIA = "phoenix.hypervisor.nvidia"
+RESTORED = {"template": None, "restore_from": "local:backup/vzdump-lxc-950-2026_11_23-18_32_10.tar.zst"}
 
 REFUSED: list[tuple[str, Any, dict[str, Any], dict[str, Any], str]] = [
     ("a raw line", {"lxc_options": ["lxc.cgroup2.*"]}, {"lxc_options": ["lxc.apparmor.profile: unconfined"]}, {},
@@ -108,6 +109,10 @@ REFUSED: list[tuple[str, Any, dict[str, Any], dict[str, Any], str]] = [
      "/lxc_configs/950/health_check"),
     ("a template", {"templates": ["local:vztmpl/*"]}, {"template": "/root/evil.tar.zst"}, {},
      "/lxc_configs/950/template"),
+    ("a backup", {"backups": ["local:backup/vzdump-lxc-9??-*"], "privileged": True}, RESTORED, {},
+     "/lxc_configs/950/restore_from"),
+    ("a backup, by default", {"privileged": True}, RESTORED, {}, "/lxc_configs/950/restore_from"),
+    ("a backup that may be privileged", {"backups": ["local:backup/*"]}, RESTORED, {}, "/lxc_configs/950/restore_from"),
     ("a storage", {"storages": ["local"]}, {"storage_pool": "tank"}, {}, "/lxc_configs/950/storage_pool"),
     ("a volume's storage", {"storages": ["local"]}, VOLUME, {}, "/lxc_configs/950/volumes/0/pool"),
     ("a bridge", {"bridges": ["vmbr1"]}, {"network_config": {"bridge": "vmbr0"}}, {},
@@ -155,6 +160,7 @@ def test_what_it_forbids_is_an_error(
 ALLOWED: list[tuple[str, Any, dict[str, Any], dict[str, Any]]] = [
     ("a raw line", {"lxc_options": ["lxc.cgroup2.*"]}, {"lxc_options": ["lxc.cgroup2.devices.allow = a"]}, {}),
     ("a hook script", {"hookscripts": ["local:snippets/*"]}, {"hookscript": "local:snippets/b.sh"}, {}),
+    ("a backup", {"backups": ["local:backup/vzdump-lxc-950-*"]}, {**RESTORED, "unprivileged": True}, {}),
     ("a line without a value", {"lxc_options": ["lxc.cap.drop", "lxc.mount.*"], "mount_prefixes": ["/srv"]},
      {"lxc_options": ["lxc.cap.drop:", "lxc.mount.entry:"]}, {}),
     ("a folder", {"mount_prefixes": ["/srv/models/"]}, GOOD_MOUNT, {}),

@@ -128,7 +128,7 @@ class Comparison:
             if key not in changes.delete:
                 changes.put(key, None, hostneeds.SOURCE)
         if protection.is_inherited(record) and protection.is_on(actual) and protection.KEY not in options:
-            changes.put(protection.KEY, None, "clone_from_ctid")
+            changes.put(protection.KEY, None, next(iter(record.origin or ())))
         made = Changes(
             set=changes.set,
             delete=tuple(sorted(changes.delete)),

@@ -19,8 +19,8 @@ from . import mounts
 from .compare import Comparison
 from .growth import recreation
 
-# What a clone does not take over from its source's config.
-_NOT_COPIED = re.compile(r"(lock|template|parent|snaptime|snapstate|unused\d+)\Z")
+# What a clone or a restored container does not take over from the config that it is made from.
+NOT_COPIED = re.compile(r"(lock|template|parent|snaptime|snapstate|unused\d+)\Z")
 
 
 def fixed_error(wanted: Wanted, actual: Mapping[str, str]) -> Refusal | None:
@@ -44,7 +44,7 @@ def fixed_error(wanted: Wanted, actual: Mapping[str, str]) -> Refusal | None:
 def origin(wanted: Wanted) -> dict[str, str]:
     """What a container is made from, as its record keeps it: nothing in its config says so later."""
     asked = wanted.desired
-    keys = (("clone_from_ctid", asked.clone_from), ("template", asked.template))
+    keys = (("clone_from_ctid", asked.clone_from), ("restore_from", asked.restore_from), ("template", asked.template))
     made = next(({key: str(value)} for key, value in keys if value is not None), {})
     if "template" not in made:
         return made
@@ -93,7 +93,7 @@ def created_config(wanted: Wanted, source: Mapping[str, str] | None) -> dict[str
     name = wanted.desired.called(wanted.ctid)
     pool = wanted.desired.pool
     if source is not None:
-        copied = {key: _copied(key, value, pool) for key, value in source.items() if not _NOT_COPIED.match(key)}
+        copied = {key: _copied(key, value, pool) for key, value in source.items() if not NOT_COPIED.match(key)}
         return {**copied, "hostname": name}
     disk = {"volume": f"{pool or DEFAULT_POOL}:new", "size": f"{wanted.desired.rootfs_gb}G"}
     return {
@@ -106,11 +106,35 @@ def created_config(wanted: Wanted, source: Mapping[str, str] | None) -> dict[str
     }
 
 
+def with_another_mac(key: str, value: str) -> str:
+    """One option of a copy: PVE draws the MAC address of a card."""
+    if key.rstrip("0123456789") != "net":
+        return value
+    return properties.compose({**properties.parse(value), "hwaddr": "MAC"})
+
+
+def create_params(wanted: Wanted) -> dict[str, Any]:
+    """The parameters of a creation from a template."""
+    asked = wanted.desired
+    params: dict[str, Any] = {
+        "vmid": wanted.ctid,
+        "ostemplate": asked.template,
+        "hostname": asked.called(wanted.ctid),
+        "unprivileged": int(asked.is_unprivileged),
+        **asked.created_with,
+        **asked.access,
+        **({"pool": asked.resource_pool} if asked.resource_pool else {}),
+    }
+    if asked.pool or asked.size_gb or asked.rootfs_options:
+        params["rootfs"] = new_rootfs(wanted)
+    return params
+
+
 def _copied(key: str, value: str, pool: Any) -> str:
     """One option of a clone: a card with another MAC, a disk that has another name and may lie elsewhere."""
     kind = key.rstrip("0123456789")
     if kind == "net":
-        return properties.compose({**properties.parse(value), "hwaddr": "MAC"})
+        return with_another_mac(key, value)
     parts = properties.parse(value, "volume")
     if kind not in ("rootfs", "mp") or parts.get("volume", "/").startswith("/"):
         return value

@@ -74,13 +74,13 @@ def _too_small(source: str, size_gb: Any, disk: str, there: int, otherwise: str)
     )
 
 
-def clone_too_small(created: Comparison, source: int) -> Refusal | None:
-    """Why a clone's disks can't be as the file says: the source's, which are copied, are larger. None when they can."""
+def copy_too_small(created: Comparison, origin: str, otherwise: str) -> Refusal | None:
+    """Why the disks can't be as the file says: those that they are copied from are larger. None when they can."""
     copied = created.conf.head
     for disk, (size_gb, key) in _sizes(created).items():
         there = disk_size(copied, disk)
         if there is not None and int(size_gb) * GIB < there:
-            return _too_small(key, size_gb, f"{disk} of its source {source}", there, "clone from another")
+            return _too_small(key, size_gb, f"{disk} of {origin}", there, otherwise)
     return None
 
 
@@ -88,6 +88,11 @@ def recreation(wanted: Wanted, actual: Mapping[str, str]) -> str:
     """What recreates a container, and what that destroys, as a remedy."""
     gone = ", ".join(volumes(actual)) or "none"
     return f"name {wanted.ctid} in phoenix_recreate_ctids: that destroys its volumes ({gone}) and recreates it"
+
+
+def disks(head: Mapping[str, str]) -> list[str]:
+    """The keys of the root disk and of the mount points."""
+    return [key for key in sorted(head) if key == "rootfs" or key.rstrip("0123456789") == "mp"]
 
 
 def volumes(config: Mapping[str, str]) -> list[str]:

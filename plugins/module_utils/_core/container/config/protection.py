@@ -33,8 +33,8 @@ def is_given_up(wanted: Wanted) -> bool:
 
 
 def is_inherited(record: Record) -> bool:
-    """Whether what protects the container is what its clone source has: nothing was configured since it was made."""
-    return "clone_from_ctid" in (record.origin or {}) and not record.applied
+    """Whether what protects the container is what its origin has: nothing was configured since it was made."""
+    return bool({"clone_from_ctid", "restore_from"} & set(record.origin or {})) and not record.applied
 
 
 def drives(changes: Changes) -> list[str]:

@@ -12,7 +12,7 @@ from ...pve.conffile import ConfFile
 from ..config import creation
 from ..config.compare import Comparison
 from ..model import Observation, Record, Wanted
-from . import clones
+from . import clones, restores
 
 
 class Basis:
@@ -33,7 +33,8 @@ class Basis:
 
     @functools.cached_property
     def created(self) -> Comparison:
-        """The container that a create or a clone makes, compared with what is wanted."""
+        """The container that a create, a clone or a restore makes, compared with what is wanted."""
         head, raw = clones.copied(self.wanted, self.source) if self.source else (None, ())
-        made = ConfFile(head=creation.created_config(self.wanted, head), raw=raw)
+        made = restores.restored(self.wanted, self.seen.backup)
+        made = made or ConfFile(head=creation.created_config(self.wanted, head), raw=raw)
         return Comparison(self.wanted, made, Record(origin=creation.origin(self.wanted)))

@@ -17,8 +17,10 @@ from ...pve.fwfile import Firewall
 from .. import ledger, states
 from ..config import creation, growth
 from ..config.compare import Comparison, left_waiting
+from ..config.growth import disks
 from ..model import Entry, Observation, Record, Wanted, on_container
 from ..refusal import Code, Refusal
+from . import restores
 
 # Storage types whose volumes can be cloned without copying, and those that can take a snapshot of a container's
 # volume (PVE facts, 'Clones'; pve-storage's plugins).
@@ -70,11 +72,6 @@ class CloneSource:
         return self.template and self.volumes_on(LINKABLE) and (all(bases) or not any(bases))
 
 
-def disks(head: Mapping[str, str]) -> list[str]:
-    """The keys of the root disk and of the mount points."""
-    return [key for key in sorted(head) if key == "rootfs" or key.rstrip("0123456789") == "mp"]
-
-
 def source_ctid(wanted: Wanted) -> int | None:
     """The CTID that the container is cloned from, or None."""
     return wanted.desired.clone_from
@@ -120,7 +117,8 @@ def _predict(wanted: Wanted, seen: Observation) -> CloneSource:
     else:
         from_above, raw_above = copied(wanted, above) if above else (None, ())
         record = Record(origin=creation.origin(wanted))
-        conf = ConfFile(head=creation.created_config(wanted, from_above), raw=raw_above)
+        conf = restores.restored(wanted, seen.above.backup if seen.above else None)
+        conf = conf or ConfFile(head=creation.created_config(wanted, from_above), raw=raw_above)
     filtered = seen.source_firewall if there is not None or above is None else above.firewall
     live = there is not None and seen.source_running
     compared = Comparison(wanted, conf, record, live)
@@ -246,4 +244,4 @@ def refusal(wanted: Wanted, seen: Observation, source: CloneSource | None, creat
             f"{', '.join(sorted(SNAPSHOTS))}",
             _KEY,
         )
-    return growth.clone_too_small(created, source.ctid)
+    return growth.copy_too_small(created, f"its source {source.ctid}", "clone from another")

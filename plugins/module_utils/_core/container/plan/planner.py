@@ -11,14 +11,13 @@ decides. Pure: no I/O, no clock.
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
 
 from ...pve.apicalls import Kind
 from ...pve.fwfile import Firewall
 from .. import ledger, states
 from ..config import creation
 from ..model import RESTART, Entry, Observation, Plan, Record, Step, Wanted, on_container
-from . import clones, configure, destroying, guard, instance, recreate, refusals, wayback
+from . import clones, configure, destroying, guard, instance, recreate, refusals, restores, wayback
 from .basis import Basis
 from .world import World
 
@@ -199,8 +198,11 @@ def _create(basis: Basis, world: World, target: int) -> None:
     if source is not None:
         calls = clones.clone_entries(wanted, source, name)
         reason = f"no container {wanted.ctid}; cloned from {source.ctid}"
+    elif wanted.desired.restore_from and seen.backup is not None:
+        calls = (restores.call(wanted, seen.backup, name),)
+        reason = f"no container {wanted.ctid}; restored from {wanted.desired.restore_from}"
     else:
-        calls = (on_container(Kind.CREATE, wanted.node, wanted.ctid, _create_params(wanted, name)),)
+        calls = (on_container(Kind.CREATE, wanted.node, wanted.ctid, creation.create_params(wanted)),)
         reason = f"no container {wanted.ctid}; created from {wanted.desired.template}"
     world.exists, world.template = True, False
     world.compared = basis.created
@@ -212,31 +214,15 @@ def _create(basis: Basis, world: World, target: int) -> None:
     # A clone starts with what its source has applied; what an earlier container of this CTID had is gone with it.
     world.due = ledger.due_features(wanted.features, source.ledger if source else None)
     world.application = ledger.application_due(wanted.ctid, wanted.application, None)
-    world.identity = source is not None
+    world.identity = _is_copy(wanted)
     # The identity is decided before the call, so that what the call made can be proved to be ours after a kill.
     begun = {"creating": True, "instance": instance.NEW}
     intent = Entry("node", "record", {**begun, **recreate.intent(wanted, record)})
-    done = _made(wanted, source is not None)
+    done = _made(wanted)
     world.word = None
     differs, world.differs = world.differs, True  # after a create the state is 'created', whatever is left to configure
     world.add("clone" if source else "create", reason, intent, *calls, MARK, done)
     world.differs = differs
-
-
-def _create_params(wanted: Wanted, name: str) -> dict[str, Any]:
-    asked = wanted.desired
-    params: dict[str, Any] = {
-        "vmid": wanted.ctid,
-        "ostemplate": asked.template,
-        "hostname": name,
-        "unprivileged": int(asked.is_unprivileged),
-        **asked.created_with,
-        **asked.access,
-        **({"pool": asked.resource_pool} if asked.resource_pool else {}),
-    }
-    if asked.pool or asked.size_gb or asked.rootfs_options:
-        params["rootfs"] = creation.new_rootfs(wanted)
-    return params
 
 
 def _resume_create(wanted: Wanted, seen: Observation, world: World) -> None:
@@ -252,12 +238,17 @@ def _resume_create(wanted: Wanted, seen: Observation, world: World) -> None:
         forget = Entry("node", "record", {"creating": None})
         world.add("clean-up", "an earlier creation was interrupted", unlock, call, forget)
     else:
-        world.identity = clones.source_ctid(wanted) is not None
-        done = _made(wanted, world.identity)
+        world.identity = _is_copy(wanted)
+        done = _made(wanted)
         world.add("adopt", "an earlier run created it and was cut off before it could say so", MARK, done)
 
 
-def _made(wanted: Wanted, cloned: bool) -> Entry:
+def _is_copy(wanted: Wanted) -> bool:
+    """Whether the new container has the host keys and the machine-id of another one."""
+    return clones.source_ctid(wanted) is not None or restores.is_copy(wanted)
+
+
+def _made(wanted: Wanted) -> Entry:
     """The write of the record of a container that a run has made."""
     values = {
         "creating": None,
@@ -267,7 +258,7 @@ def _made(wanted: Wanted, cloned: bool) -> Entry:
         "origin": creation.origin(wanted),
         "instance": instance.SEEN,
     }
-    return Entry("node", "record", {**values, "identity": "due"} if cloned else values)
+    return Entry("node", "record", {**values, "identity": "due"} if _is_copy(wanted) else values)
 
 
 def _mark(seen: Observation, record: Record, world: World, target: int) -> None:
@@ -354,12 +345,12 @@ def _assume_installed(wanted: Wanted, world: World) -> None:
 
 
 def _identity(world: World) -> None:
-    """A running clone gets an identity of its own: host keys, machine-id."""
+    """A running copy gets an identity of its own: host keys, machine-id."""
     if world.identity and world.running:
         world.identity = False
         renew = Entry("guest", "renew identity")
         done = Entry("node", "record", {"identity": None})
-        world.add("identity", "a clone has its source's host keys and machine-id", renew, done)
+        world.add("identity", "a copy has the host keys and the machine-id of its original", renew, done)
 
 
 def _finish(wanted: Wanted, world: World, target: int) -> None:

@@ -58,6 +58,8 @@ _REMAINS = (
     "source_volumes",
     "source_firewall",
     "above",
+    "backup",
+    "backup_error",
     "storages",
     "datacenter_firewall",
 )

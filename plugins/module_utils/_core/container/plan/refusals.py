@@ -13,7 +13,7 @@ from ..config import creation, growth, protection
 from ..config.compare import Comparison
 from ..model import Observation, Record, Wanted
 from ..refusal import Code, Refusal
-from . import clones, instance
+from . import clones, instance, restores
 from .basis import Basis
 
 
@@ -169,9 +169,13 @@ def _create(basis: Basis) -> Refusal | None:
         return None
     if clones.source_ctid(wanted) is not None:
         return clones.refusal(wanted, basis.seen, basis.source, basis.created)
+    if wanted.desired.restore_from:
+        return restores.refusal(wanted, basis.seen, basis.created)
     if wanted.desired.template:
         return None
-    got = f"container {wanted.ctid} doesn't exist, and its configuration has neither 'template' nor 'clone_from_ctid'"
+    got = (
+        f"container {wanted.ctid} doesn't exist, and its configuration has no template, clone_from_ctid or restore_from"
+    )
     return Refusal(Code.NO_ORIGIN, got, "add one of them")
 
 

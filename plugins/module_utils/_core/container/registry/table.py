@@ -25,7 +25,7 @@ TABLE = (
 _BY_NAME = {option.name: option for option in TABLE}
 _OTHER = Option("", "an option that no key asks for")
 # Keys whose texts become values of a container's config, and whose options depend on more than the file.
-_ELSEWHERE = ("storage_pool", "volumes", "mount_points", "template")
+_ELSEWHERE = ("storage_pool", "volumes", "mount_points", "template", "restore_from")
 
 
 def row(option: str) -> Option:

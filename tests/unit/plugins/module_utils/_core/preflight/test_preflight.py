@@ -68,11 +68,12 @@ NETWORK = {"name": "eth0", "bridge": "vmbr0", "ip": "dhcp"}
 BASE = {"name": "web", "template": TEMPLATE, "storage_pool": "tank", "storage_size_gb": 8, "network_config": NETWORK}
 
 
-def item(ctid=950, conf=None, record=None, source=None, **config):
+def item(ctid=950, conf=None, record=None, source=None, backup=None, **config):
     """A container as the run hands it to the preflight: with the plan that the planner makes for it."""
     merged = {key: value for key, value in {**BASE, **config}.items() if value is not None}
     head = parse_conf(conf) if conf is not None else None
     seen = Observation(ctid, exists=head is not None, **({"conf": head} if head else {}), source=source)
+    seen = replace(seen, backup=parse_conf(backup) if backup else None)
     plan = planner.plan(Wanted(ctid, "pve", merged), seen, record or Record(ours=head is not None))
     return {"ctid": ctid, "config": merged, "plan": plan.as_dict()}
 
@@ -132,7 +133,7 @@ FAULTS = [
         "mkdir -p '/srv/model'",
         None,
     ),
-    ({"template": None}, "", "neither 'template' nor 'clone_from_ctid'", "Add one of them", None),
+    ({"template": None}, "", "has no template, clone_from_ctid or restore_from", "Add one of them", None),
     ({"clone_from_ctid": 920, "template": None}, "clone_from_ctid", "not on node pve", "--limit lineage_950", None),
 ]
 
@@ -207,6 +208,21 @@ class TestRoom:
         heads = {950: parse_conf(conf).head}
         assert "112 GiB" in only(judge(grows, heads=heads)).got
         assert judge(grows, heads=heads, rooms={**ROOMS, "thick": Room(112 * GIB)}).findings == ()
+
+    def test_a_restore_counts_as_its_backup_and_needs_a_storage_for_backups(self):
+        saved = "hostname: web\nrootfs: gone:x,size=80G\nmp0: gone:y,mp=/data,size=40G\nunprivileged: 1\n"
+        volume = "local:backup/vzdump-lxc-950-2026_11_23-18_32_10.tar.zst"
+        asked = {"template": None, "storage_pool": "thick", "storage_size_gb": None, "network_config": None}
+        restored = item(backup=saved, restore_from=volume, **asked)
+        found = only(judge(restored))
+        assert "120 GiB" in found.got
+        assert judge(restored, rooms={**ROOMS, "thick": Room(120 * GIB)}).findings == ()
+        elsewhere = item(backup=saved, restore_from=volume.replace("local", "share"), **asked)
+        found = only(judge(elsewhere, rooms={**ROOMS, "thick": Room(120 * GIB)}))
+        assert found.pointer == "/lxc_configs/950/restore_from"
+        assert "a storage for backups (backup)" in found.expected
+        missing = only(judge(item(restore_from=volume, **asked)))
+        assert "can't read the config in the backup" in missing.got
 
     def test_a_full_clone_counts_as_its_source_and_a_linked_one_does_not(self):
         source = parse_conf("hostname: base\ntemplate: 1\nrootfs: thick:base-920-disk-0,size=80G\nunprivileged: 1\n")

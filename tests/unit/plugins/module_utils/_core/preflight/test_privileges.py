@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.model import Entry, on_container
@@ -46,6 +48,8 @@ FACTS = Facts(
     bridges=frozenset({"vmbr0"}),
     credential=TOKEN,
 )
+BACKUP = "nas:backup/vzdump-lxc-920-2026_11_23-18_32_10.tar.zst"
+RESTORE = plan(call(Kind.CREATE, {"vmid": 950, "ostemplate": BACKUP, "restore": 1, "rootfs": "tank:8"}))
 # What PVE facts, 'Other', names as needed by a service account.
 GRANTED = {
     "/vms": dict.fromkeys(
@@ -171,3 +175,14 @@ def test_each_call_needs_its_privilege(kind, ctid, params, where, privilege):
 
 def test_an_empty_plan_needs_nothing():
     assert privileges.needs([Candidate(950)], []) == []
+
+
+def test_a_restore_reads_the_backup_of_another_container():
+    storages = parse_storages("nfs: nas\n\tserver x\n\texport /x\n\tcontent backup\n\nzfspool: tank\n\tpool tank\n")
+    facts = replace(FACTS, storages=storages, rooms={"nas": Room(1), "tank": Room(1 << 40)}, permissions=GRANTED)
+    lacking = {finding.got for finding in judgement.judge([RESTORE], facts).findings}
+    assert lacking == {
+        f"{TOKEN} has no VM.Backup on /vms/920",
+        f"{TOKEN} has no Datastore.AllocateSpace on /storage/nas",
+    }
+    assert privileges.role_for("VM.Backup") == "PVEVMAdmin"

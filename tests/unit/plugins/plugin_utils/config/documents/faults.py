@@ -10,6 +10,7 @@ findings that it names: one, or those of `also` with it.
 from __future__ import annotations
 
 import copy
+import dataclasses
 import json
 from dataclasses import dataclass
 from typing import Any
@@ -42,6 +43,7 @@ GOOD_HOST: dict[str, Any] = {
 }
 
 REMOVE = object()
+BACKUP = "local:backup/vzdump-lxc-950-2026_11_23-18_32_10.tar.zst"
 
 
 @dataclass(frozen=True)
@@ -81,6 +83,7 @@ def dump(document: Any) -> bytes:
 
 
 CARD = {"name": "eth1", "bridge": "vmbr1"}
+SECOND_GATEWAY = {"name": "eth1", "bridge": "vmbr1", "ip6": "2001:db8::5/64", "gw6": "fe80::1"}
 
 
 def container(key: str, value: Any, remedy: str, expected: str = "", at: str | None = None, **more: Any) -> Fault:
@@ -88,6 +91,12 @@ def container(key: str, value: Any, remedy: str, expected: str = "", at: str | N
     pointer = "/lxc_configs/950/" + key.replace(" ", "/") if at is None else at
     name = "{}={}".format(key.replace(" ", "."), "removed" if value is REMOVE else json.dumps(value)[:100])
     return Fault(name, pointer, remedy, expected, dump(set_path(GOOD, "lxc_configs 950 " + key, value)), **more)
+
+
+def restore(value: str, remedy: str) -> Fault:
+    """Container 950, which is a clone, with restore_from set to something that is no backup."""
+    fault = container("restore_from", value, remedy, "STORAGE:backup/")
+    return dataclasses.replace(fault, also=(fault.at,))
 
 
 def cards(networks: list[Any], remedy: str, at: str) -> Fault:
@@ -251,7 +260,11 @@ KEY_FAULTS = [
     container("clone_from_ctid", "0900", 'Write "900"', "a CTID"),
     container("clone_from_ctid", 99, "not lower than 100"),
     container("clone_from_ctid", "950", "from a template", "a chain"),
-    container("clone_from_ctid", REMOVE, "Add clone_from_ctid, or a template", at="/lxc_configs/950"),
+    container("clone_from_ctid", REMOVE, "Add clone_from_ctid, a template", at="/lxc_configs/950"),
+    container("restore_from", BACKUP, "Remove all but one", "one of template, clone_from_ctid and restore_from"),
+    restore("local:vztmpl/debian-12.tar.zst", "pvesm list STORAGE --content backup"),
+    restore("local:backup/vzdump-qemu-950-2026_11_23-18_32_10.vma", "Name it as"),
+    restore("pbs:backup/ct/950/yesterday", "Name it as"),
     container("application_script", "../x.sh", "searched folders"),
     container("application_script", "/root/x.sh", "searched folders"),
     container("application_script", "a b.sh", "searched folders"),
@@ -286,6 +299,8 @@ KEY_FAULTS = [
     cards([{**CARD, "ip": "10.1.0.5/24", "gw": "10.2.0.1"}], "Correct ip", "0/gw"),
     cards([{**CARD, "ip6": "2001:db8::5/64", "gw6": "2001:db8:1::1"}], "or gw6", "0/gw6"),
     cards([{**CARD, "ip": "10.1.0.5/32", "gw": "10.1.0.5"}], "Correct ip", "0/gw"),
+    cards([{**CARD, "ip": "10.1.0.5/24", "gw": "10.1.0.1"}], "Remove it here", "0/gw"),
+    cards([SECOND_GATEWAY, {**SECOND_GATEWAY, "name": "eth2", "ip6": "2001:db8:1::5/64"}], "Remove it here", "1/gw6"),
     cards([{**CARD, "ip6": "auto", "host_managed": True}], "remove host_managed", "0/ip6"),
     container("network_config brigde", "vmbr1", "Rename it to bridge", nearest="bridge"),
     container("mac_address", "01:23:45:67:89:A1", "multicast"),

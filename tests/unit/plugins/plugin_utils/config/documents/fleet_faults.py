@@ -435,6 +435,17 @@ FINE: dict[str, dict[str, Any]] = {
         "/lxc_defaults": {},
         "900 network_config": {"bridge": "vmbr0", "ip": "dhcp"},
     },
+    "a second gateway of the other version, and one of a link that is down": {
+        "950 networks": [
+            {"name": "eth1", "bridge": "vmbr1", "ip6": "2001:db8::5/64", "gw6": "2001:db8::1"},
+            {"name": "eth2", "bridge": "vmbr2", "ip": "10.1.0.5/24", "gw": "10.1.0.1", "link_down": True},
+        ],
+    },
+    "a container that is restored, with the bridge of its backup": {
+        "/lxc_defaults": {"template": "local:vztmpl/debian-12.tar.zst"},
+        "900 network_config": {"bridge": "vmbr0", "ip": "dhcp"},
+        "951": {"name": "again", "restore_from": "pbs:backup/ct/900/2026-11-23T18:32:10Z", "network_config": {}},
+    },
     "a clone of what is only on the node": {"/lxc_defaults": {}, "950 clone_from_ctid": 777},
     "a GPU shared in turns": {
         "900 vllm_gpu_memory_utilization": 0.9,

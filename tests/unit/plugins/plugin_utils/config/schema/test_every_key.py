@@ -79,6 +79,7 @@ NODE = devices.Gpus(
     {**DEVICES, "/dev/nvidia0": (195, 0), "/dev/nvidia1": (195, 1)},
 )
 THERE = {"/dev/net/tun": hostneeds.Node((10, 200)), "/dev/fuse": hostneeds.Node((10, 229))}
+FROM_BACKUP = {"template": None, "restore_from": "local:backup/vzdump-lxc-900-2026_11_23-18_32_10.tar.zst"}
 FROM_900 = {"template": None, "clone_from_ctid": "900"}
 
 PLAN: dict[str, tuple[dict[str, Any], Any]] = {
@@ -89,6 +90,7 @@ PLAN: dict[str, tuple[dict[str, Any], Any]] = {
     "clone_from_ctid": (FROM_900, "901"),
     "clone_from_template_ctid": ({"template": None, "clone_from_template_ctid": "900"}, "901"),
     "template": ({}, "local:vztmpl/other.tar.zst"),
+    "restore_from": (FROM_BACKUP, "local:backup/vzdump-lxc-900-2026_11_24-18_32_10.tar.zst"),
     "pool": ({}, "production"),
     "ssh_public_keys": ({}, ["ssh-ed25519 AAAAC3 ops"]),
     "root_password": ({}, "correct horse"),

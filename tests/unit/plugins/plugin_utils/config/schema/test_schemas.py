@@ -41,6 +41,7 @@ TOP_KEYS = {
 CONTAINER_KEYS = {
     *table.keys(),  # those of the registry of options
     "clone_from_ctid",
+    "restore_from",
     "clone_from_template_ctid",
     "features",
     "application_script",

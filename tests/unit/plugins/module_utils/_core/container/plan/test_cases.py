@@ -41,7 +41,8 @@ TOP = {
     "earlier",
     "plan",
 }
-NODE = {"config", "running", "made_by", "features", "application", "firewall", "source", "source_running", "storages"}
+NODE = {"config", "running", "made_by", "features", "application", "firewall"}
+NODE |= {"source", "source_running", "storages", "backup"}
 PLAN = {"state", "ends", "steps", "refused", "waiting", "notes", "disrupts"}
 
 
@@ -94,6 +95,7 @@ def planned(case: Mapping[str, Any]) -> Plan:
         source_running=node.get("source_running", False),
         source_word="completed" if "source" in node else None,
         storages=node.get("storages", {}),
+        backup=parse_conf(node["backup"]) if "backup" in node else None,
     )
     return planner.plan(wanted(case, case["configuration"]), seen, record)
 
