@@ -117,8 +117,8 @@ def _predict(wanted: Wanted, seen: Observation) -> CloneSource:
     else:
         from_above, raw_above = copied(wanted, above) if above else (None, ())
         record = Record(origin=creation.origin(wanted))
-        conf = restores.restored(wanted, seen.above.backup if seen.above else None)
-        conf = conf or ConfFile(head=creation.created_config(wanted, from_above), raw=raw_above)
+        again = restores.restored(wanted, seen.above.backup if seen.above else None)
+        conf = again or ConfFile(head=creation.created_config(wanted, from_above), raw=raw_above)
     filtered = seen.source_firewall if there is not None or above is None else above.firewall
     live = there is not None and seen.source_running
     compared = Comparison(wanted, conf, record, live)
