@@ -72,6 +72,7 @@ def test_a_backup_of_another_container_becomes_one_of_its_own(node):
         "rootfs": "tank:8",
         "mp0": "tank:2,backup=1,mp=/data",
     }
+    assert "mp1" not in create[2]
     conf = node.conf(950)
     assert "memory: 1024" in conf
     assert "hostname: web" in conf

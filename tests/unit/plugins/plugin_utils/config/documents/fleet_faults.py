@@ -22,6 +22,7 @@ from ansible_collections.phoenix.hypervisor.tests.unit.plugins.plugin_utils.conf
 BIND = [{"host_path": "/srv/models", "container_path": "/models"}]
 DISK = {"name": "data", "pool": "local-zfs", "size_gb": 8, "mount_point": "/data"}
 SECOND = {"name": "web", "template": "local:vztmpl/a.tar.zst", "network_config": {"ip": "192.0.2.51/24"}}
+DHCP = {"network_config": {"ip": "dhcp"}}
 THIRD = {"name": "third", "clone_from_ctid": "950", "network_config": {"ip": "dhcp"}}
 
 
@@ -444,7 +445,7 @@ FINE: dict[str, dict[str, Any]] = {
     "a container that is restored, with the bridge of its backup": {
         "/lxc_defaults": {"template": "local:vztmpl/debian-12.tar.zst"},
         "900 network_config": {"bridge": "vmbr0", "ip": "dhcp"},
-        "951": {"name": "again", "restore_from": "pbs:backup/ct/900/2026-11-23T18:32:10Z", "network_config": {}},
+        "951": {"name": "again", "restore_from": "pbs:backup/ct/900/2026-11-23T18:32:10Z", **DHCP},
     },
     "a clone of what is only on the node": {"/lxc_defaults": {}, "950 clone_from_ctid": 777},
     "a GPU shared in turns": {
