@@ -183,3 +183,29 @@ def test_a_run_that_is_killed_at_any_call_is_resumed(node, at, after):
     assert len([call for call in node.mutations() if call[:2] == ("POST", "/nodes/pve/lxc")]) == 1
     settled = node.apply(want)
     assert settled.first.steps == ()
+
+
+def test_a_clone_of_a_container_that_is_still_to_be_restored_is_predicted(node):
+    source = asked(backup(node))
+    clone = wanted(951, name="second", template=None, clone_from_ctid="950", storage_pool=None, storage_size_gb=None)
+    check = node.check(dataclasses.replace(clone, source=source))
+    assert check.first.error is None
+    node.drive(source)
+    node.call("POST", "/nodes/pve/lxc/950/status/stop")
+    running = [entry for entry in predicted(check) if "snapshot" not in entry["what"]]
+    journal, outcome = node.drive(clone)
+    assert outcome.last.state == "completed", outcome.last.error
+    assert [entry["what"] for entry in journal if entry["op"] == "pve"] == [
+        entry["what"] for entry in running if entry["op"] == "pve"
+    ]
+    assert "lxc.cap.drop: mknod" in node.conf(951)
+    assert "subvol-951-disk-1" in node.conf(951)
+
+
+def test_another_backup_in_the_file_is_reported_and_not_restored(node):
+    node.drive(asked(backup(node)))
+    node.forget_requests()
+    other = node.check(asked("local:backup/vzdump-lxc-900-2026_11_24-18_32_10.tar")).first
+    assert other.steps == ()
+    assert any("it was made from restore_from local:backup/vzdump-lxc-900-2026_11_23" in note for note in other.notes)
+    assert node.pve.asked == []
