@@ -153,7 +153,7 @@ class Lifecycle(FakePve):
             self._ct_check_lock(ct)
 
         early()
-        if ct.ha_managed and not v.get('purge'):
+        if (ct.ha_managed or self.ha_has(vmid)) and not v.get('purge'):
             words = f'unable to remove CT {vmid} - used in HA resources and purge parameter not set.'
             raise PveError(500, words)
         if ct.status == 'running' and not v.get('force'):
@@ -174,6 +174,8 @@ class Lifecycle(FakePve):
             await self.free_all(ct)
             if v.get('destroy-unreferenced-disks'):
                 await self.free_unreferenced(vmid)
+            if v.get('purge'):
+                self.ha_removed(f'ct:{vmid}')
             self._drop(ct)
             return f'purging CT {vmid} from related configurations..' if v.get('purge') else None
 
@@ -190,7 +192,7 @@ class Lifecycle(FakePve):
                 await self._start_steps(ct, user)
             else:
                 await self._halt(ct, self.shutdown_default_timeout, True)
-            ct.ha_state = state
+            self.ha_reached(ct, state)
 
         async def body() -> None:
             if self.time_scale:

@@ -14,7 +14,7 @@ from typing import Any
 from fakepve.lxc import mount_type, parse_mount
 from fakepve.server import FakePve, ok
 
-_EMPTY = ('/cluster/ha/resources', '/cluster/backup', '/cluster/sdn/vnets', '/nodes/{node}/aplinfo')
+_EMPTY = ('/cluster/backup', '/cluster/sdn/vnets', '/nodes/{node}/aplinfo')
 _EMPTY_DIGEST = hashlib.sha1(b'').hexdigest()
 
 

@@ -19,6 +19,7 @@ from .confstore import ConfStore
 from .copies import Copies
 from .firewallfiles import FirewallFiles
 from .guests import GuestFiles
+from .hamanager import HaManager
 from .lifecycle import Lifecycle
 from .networkstore import NetworkStore
 from .nodeinfo import NodeInfo
@@ -51,6 +52,7 @@ class LabPve(
     Access,
     Worker,
     Record,
+    HaManager,
     Lifecycle,
     Backups,
     Copies,
@@ -105,4 +107,5 @@ class LabPve(
             if path is not None:
                 path.parent.mkdir(parents=True, exist_ok=True)
         await self.sync()
+        self.load_ha()
         await super().start(certfile, keyfile)

@@ -84,6 +84,9 @@ containers:
     ha:
       description: Whether the HA manager of the cluster manages it.
       type: bool
+    ha_ours:
+      description: Whether a run set its entry in the HA manager.
+      type: bool
     linked_clones:
       description: The containers whose volumes live on its own. Looked for only when it is to be destroyed.
       type: list
@@ -118,6 +121,7 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.config import availability
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.config.growth import unsaved, volumes
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.model import (
     WANTED_OPTIONS,
@@ -257,6 +261,7 @@ def survey(module: AnsibleModule) -> dict[str, Any]:
                 **described,
                 "linked_clones": list(all_clones.get(ctid, seen[ctid].linked_clones)),
                 "ha": ctid in managed,
+                "ha_ours": availability.KEY in records[ctid].applied,
             }
         except Exception as error:  # noqa: BLE001 - as above: the others are planned for
             faults[ctid] = observe.failure(error)

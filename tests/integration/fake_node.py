@@ -194,7 +194,7 @@ class FakeNode:
         self.run(self.pve.settled())
         for path in self.conf_dir.glob("*.conf"):
             path.unlink()
-        for name in ("state", "log", "run", "busy", "pve/firewall"):
+        for name in ("state", "log", "run", "busy", "pve/firewall", "pve/ha"):
             shutil.rmtree(self.directory / name, ignore_errors=True)  # not there the first time
         for kept in (self.backend.running, self.backend.volumes, self.backend.snapshots, self.backend.failures):
             kept.clear()

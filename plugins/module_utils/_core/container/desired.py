@@ -52,6 +52,7 @@ class Desired:
         pool: the storage of its root disk.
         size_gb: the size of its root disk in GiB.
         resource_pool: PVE's resource pool that it is in, empty for an unmanaged one.
+        ha: the settings of its entry in the HA manager, None for an unmanaged one.
         ssh_keys: the public keys that may log in as its root, written at the creation.
         has_password: whether its root gets a password at the creation.
         unprivileged: whether it is unprivileged.
@@ -80,6 +81,7 @@ class Desired:
     pool: Any = None
     size_gb: Any = None
     resource_pool: str = ""
+    ha: Mapping[str, str] | None = None
     ssh_keys: tuple[str, ...] = ()
     has_password: bool = False
     unprivileged: bool | None = None
@@ -152,6 +154,7 @@ def understand(config: Mapping[str, Any], needs: Mapping[str, str] | None = None
         pool=config.get("storage_pool"),
         size_gb=config.get("storage_size_gb"),
         resource_pool=str(config.get("pool") or ""),
+        ha=wanted_entry(config.get("ha")),
         ssh_keys=tuple(str(key) for key in config.get("ssh_public_keys") or ()),
         has_password=bool(config.get("root_password")),
         unprivileged=_switch(config.get("unprivileged")),
@@ -183,6 +186,13 @@ def wanted_firewall(section: Mapping[str, Any]) -> WantedFirewall:
             continue
         rules.setdefault(rule.key, rule)
     return WantedFirewall(_switch(section.get("enabled")), tuple(rules.values()))
+
+
+def wanted_entry(section: Any) -> Mapping[str, str] | None:
+    """A section ``ha`` -> the settings that it asks for; None where the file has none."""
+    if not isinstance(section, Mapping):
+        return None
+    return {name: str(int(value)) if isinstance(value, bool) else str(value) for name, value in section.items()}
 
 
 def _switch(value: Any) -> bool | None:

@@ -183,6 +183,8 @@ class Observation:
     datacenter_firewall: bool = True
     linked_clones: tuple[int, ...] = ()
     pool: str = ""
+    ha: Mapping[str, str] | None = None
+    ha_rules: bool = False
     past: Past | None = None
     source_replaced: str | None = None
     moved: Moved | None = None

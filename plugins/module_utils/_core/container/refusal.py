@@ -49,6 +49,8 @@ class Code(Enum):
     RECREATE_TARGET = "recreate_target"
     DESTROY_UNCONFIRMED = "destroy_unconfirmed"
     LINKED_CLONES = "linked_clones"
+    HA_CONFLICT = "ha_conflict"
+    HA_FOREIGN = "ha_foreign"
 
 
 # Code -> (what it means, what to do), for the troubleshooting page.
@@ -105,6 +107,11 @@ MEANING: dict[Code, tuple[str, str]] = {
     Code.RECREATE_TARGET: ("the target state would leave the container destroyed", "use the playbook `destroy`"),
     Code.DESTROY_UNCONFIRMED: ("the destruction is not confirmed", "confirm it with the exact list of CTIDs"),
     Code.LINKED_CLONES: ("linked clones live on the container's volumes", "destroy those first"),
+    Code.HA_CONFLICT: ("what `ha` asks of the HA manager keeps the run from its end", "change `ha` or `target_state`"),
+    Code.HA_FOREIGN: (
+        "the container to recreate is managed by HA, and its configuration has no `ha`",
+        "add `ha`, or take the container out of HA",
+    ),
 }
 
 

@@ -115,11 +115,12 @@ class Asked:
     scripts: frozenset[str] = frozenset()
     zones: bool = False
     pools: bool = False
+    ha_groups: bool = False
     mtus: frozenset[str] = frozenset()
 
     def __bool__(self) -> bool:
         named = self.storages or self.bridges or self.folders or self.scripts
-        return bool(named or self.version or self.zones or self.pools)
+        return bool(named or self.version or self.zones or self.pools or self.ha_groups)
 
 
 def candidate_from(item: Mapping[str, Any]) -> Candidate:
@@ -184,6 +185,9 @@ def demands(candidates: Iterable[Candidate], heads: Mapping[int, Mapping[str, st
             if kind in (Kind.CREATE, Kind.CLONE, Kind.POOL) and candidate.desired.resource_pool:
                 pool = candidate.desired.resource_pool
                 found.append(Demand(optionneeds.POOL, pool, candidate.ctid, candidate.place("pool")))
+            if kind is Kind.HA:
+                for need, name, detail, setting in optionneeds.of_ha(ctid, params):
+                    found.append(Demand(need, name, ctid, candidate.place("ha", setting), detail))
             if kind in (Kind.CREATE, Kind.CONFIG):
                 found += _options(candidate, params, known)
     return found
@@ -198,10 +202,11 @@ def asked(wanted: Iterable[Demand], heads: Iterable[int] = ()) -> Asked:
         frozenset(item.name for item in items if item.kind == BRIDGE),
         frozenset(item.name for item in items if item.kind == FOLDER),
         frozenset(heads),
-        any(item.kind in (DEVICE, optionneeds.OPTION) for item in items),
+        any(item.kind in (DEVICE, optionneeds.OPTION, optionneeds.HA_GROUP) for item in items),
         frozenset(item.name for item in items if item.kind == optionneeds.SCRIPT),
         any(item.kind == optionneeds.ZONE for item in items),
         any(item.kind == optionneeds.POOL for item in items),
+        any(item.kind == optionneeds.HA_GROUP for item in items),
         frozenset(item.name for item in items if item.kind == optionneeds.MTU),
     )
 

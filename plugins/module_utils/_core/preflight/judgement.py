@@ -69,6 +69,7 @@ class Facts:
     zones: frozenset[str] = frozenset()
     pools: frozenset[str] = frozenset()
     mtus: Mapping[str, int] = field(default_factory=dict)
+    ha_groups: frozenset[str] = frozenset()
     subids: Mapping[str, Sequence[subids.Range]] | None = None
 
 
@@ -202,7 +203,9 @@ class _Judgement:
             self._device(item)
         elif item.kind in optionneeds.KINDS:
             facts = self._facts
-            there = optionneeds.Known(facts.version, facts.scripts, facts.zones, facts.pools, facts.mtus)
+            there = optionneeds.Known(
+                facts.version, facts.scripts, facts.zones, facts.pools, facts.mtus, facts.ha_groups
+            )
             found = optionneeds.fault(item.kind, item.name, item.detail, facts.node, there)
             if found is not None:
                 self._fault(item, *found)

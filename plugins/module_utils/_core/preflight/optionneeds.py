@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
+from ..container.config import availability
 from ..container.registry import table
 from ..container.registry.option import FIRST, has_reached
 
@@ -17,14 +19,15 @@ SCRIPT = "script"
 ZONE = "zone"
 POOL = "pool"
 MTU = "mtu"
-KINDS = frozenset({OPTION, SCRIPT, ZONE, POOL, MTU})
+HA_GROUP = "ha_group"
+KINDS = frozenset({OPTION, SCRIPT, ZONE, POOL, MTU, HA_GROUP})
 
 _NO_ZONES = frozenset({"host", "UTC"})  # what PVE takes besides the names of its list
 
 
 @dataclass(frozen=True)
 class Known:
-    """What the node has: its version, what is wrong with each hook script, time zones, pools, and MTUs of bridges.
+    """What the node has: its version, faults of hook scripts, time zones, pools, MTUs of bridges and HA groups.
 
     An empty version, a script that is missing here and no zones at all mean that nothing is known.
     """
@@ -34,6 +37,7 @@ class Known:
     zones: frozenset[str] = frozenset()
     pools: frozenset[str] = frozenset()
     mtus: Mapping[str, int] = field(default_factory=dict)
+    ha_groups: frozenset[str] = frozenset()
 
 
 def of(option: str, value: str, parts: Mapping[str, str]) -> Iterator[tuple[str, str, str]]:
@@ -50,6 +54,14 @@ def of(option: str, value: str, parts: Mapping[str, str]) -> Iterator[tuple[str,
         yield MTU, parts["bridge"], parts["mtu"]
     elif option == "timezone" and value not in _NO_ZONES:
         yield ZONE, value, ""
+
+
+def of_ha(ctid: int, settings: Mapping[str, Any]) -> Iterator[tuple[str, str, str, str]]:
+    """(kind, name, detail, setting) of each need of an entry in the HA manager."""
+    if availability.FAILBACK in settings:
+        yield OPTION, f"{availability.KEY}.{availability.FAILBACK}", "9.0", availability.FAILBACK
+    if settings.get(availability.GROUP):
+        yield HA_GROUP, str(settings[availability.GROUP]), str(ctid), availability.GROUP
 
 
 def fault(kind: str, name: str, detail: str, node: str, known: Known) -> tuple[str, str, str] | None:
@@ -78,6 +90,8 @@ def fault(kind: str, name: str, detail: str, node: str, known: Known) -> tuple[s
         expected = f"one of {', '.join(sorted(known.pools))}" if known.pools else "a resource pool"
         remedy = f"Write an existing pool, or make it: pvesh create /pools --poolid {name}. A storage is storage_pool"
         return f'pool "{name}" does not exist', expected, remedy
+    if kind == HA_GROUP:
+        return _group_fault(name, detail, node, known)
     if not known.zones or name in known.zones:
         return None
     return (
@@ -85,3 +99,16 @@ def fault(kind: str, name: str, detail: str, node: str, known: Known) -> tuple[s
         "a zone of /usr/share/zoneinfo/zone.tab, UTC or host",
         "Write a name such as Europe/Berlin.",
     )
+
+
+def _group_fault(name: str, ctid: str, node: str, known: Known) -> tuple[str, str, str] | None:
+    if has_reached(known.version, (9, 0)):
+        got = f'HA group "{name}": node {node} has Proxmox VE {known.version}, which has rules in place of HA groups'
+        rule = f"ha-manager rules add node-affinity {name} --resources ct:{ctid} --nodes {node}"
+        remedy = f"Remove the key, and make a rule once the container is managed: {rule}"
+        return got, "no group on Proxmox VE 9 and later", remedy
+    if name in known.ha_groups:
+        return None
+    expected = f"one of {', '.join(sorted(known.ha_groups))}" if known.ha_groups else "an HA group"
+    remedy = f"Write an existing group, or make it: ha-manager groupadd {name} --nodes {node}"
+    return f'HA group "{name}" does not exist', expected, remedy

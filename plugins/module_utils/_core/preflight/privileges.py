@@ -29,6 +29,7 @@ ROLES = {
     "Datastore.AllocateTemplate": "PVEDatastoreAdmin",
     "SDN.Use": "PVESDNUser",
     "Pool.Allocate": "PVEPoolAdmin",
+    "Sys.Console": "PVESysAdmin",
 }
 VM_ROLE = "PVEVMAdmin"
 
@@ -92,6 +93,8 @@ def _of_calls(candidate: Candidate) -> Iterator[Need]:
         if kind is Kind.POOL:
             pool = candidate.desired.resource_pool
             yield from [Need(f"/pool/{pool}", "Pool.Allocate", candidate.place("pool"))] if pool else ()
+        if kind is Kind.HA:
+            yield Need("/", "Sys.Console", candidate.place(*(() if candidate.desired.ha is None else ("ha",))))
         if kind is Kind.CLONE:
             yield Need(own, "VM.Allocate", candidate.place())
         if kind is Kind.CONFIG:

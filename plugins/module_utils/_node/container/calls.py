@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any, Callable
 
-from ..._core.container.config import firewall_changes
+from ..._core.container.config import availability, firewall_changes
 from ..._core.container.desired import HIDDEN, PASSWORD
 from ..._core.container.model import Entry, Observation, Wanted
 from ..._core.pve.apicalls import FIREWALL, Call, Kind, container_path
@@ -177,6 +177,8 @@ class Calls:
                 warnings += self._await_nested_start(wanted, call, answer)
             if handed_to_ha(answer):
                 self._await_ha(wanted, call, running=call.kind is Kind.START)
+        if availability.halts(call):
+            self._await_ha(wanted, call, running=False)
         if call.kind is Kind.TEMPLATE:
             self._await_template(wanted)
             self._store.update_record(wanted.ctid, ledger=seen.ledger)  # nobody can look into a template

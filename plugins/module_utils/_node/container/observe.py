@@ -18,6 +18,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Callable
 
 from ..._core.container import ledger
+from ..._core.container.config.availability import parse_groups, parse_resources, parse_rules
 from ..._core.container.config.membership import parse_pools, pool_of
 from ..._core.container.model import Moved, Observation, Record
 from ..._core.container.plan import instance
@@ -31,7 +32,6 @@ PVE = "/etc/pve"
 SOCKETS = "/proc/net/unix"
 BOOT_ID = "/proc/sys/kernel/random/boot_id"
 _SOCKET = re.compile(r"@/var/lib/lxc/(\d+)/command\Z")
-_HA_CONTAINER = re.compile(r"^ct:[ \t]*([0-9]+)[ \t]*$", re.MULTILINE)
 _STORAGE = re.compile(r"^([a-z][a-z0-9]*):\s*(\S+)\s*\Z")
 WORKERS = 8
 
@@ -134,12 +134,26 @@ def taken_elsewhere(node: str, ctid: int, pve: str = PVE) -> tuple[str | None, M
 
 
 def ha_ctids(pve: str = PVE) -> frozenset[int]:
-    """CTIDs of the containers that the HA manager manages (``ct: 950`` begins a section of its resources)."""
+    """CTIDs of the containers that the HA manager manages."""
+    return frozenset(read_ha(pve))
+
+
+def read_ha(pve: str = PVE) -> dict[int, dict[str, str]]:
+    """The entries of all containers among the resources of the HA manager."""
+    return parse_resources(_read_ha_file("resources", pve))
+
+
+def ha_groups(pve: str = PVE) -> frozenset[str]:
+    """The HA groups of the cluster."""
+    return parse_groups(_read_ha_file("groups", pve))
+
+
+def _read_ha_file(name: str, pve: str) -> str:
     try:
-        with open(f"{pve}/ha/resources.cfg", encoding="utf-8", errors="replace") as file:
-            return frozenset(int(found) for found in _HA_CONTAINER.findall(file.read()))
-    except OSError:
-        return frozenset()
+        with open(f"{pve}/ha/{name}.cfg", encoding="utf-8", errors="replace") as file:
+            return file.read()
+    except FileNotFoundError:
+        return ""
 
 
 def linked_clones(ctid: int, pve: str = PVE) -> tuple[int, ...]:
@@ -196,6 +210,8 @@ class Observer:
             "firewall": read_firewall(str(ctid), self.pve),
             "datacenter_firewall": self._filters,
             "pool": pool_of(read_pools(self.pve), ctid),
+            "ha": read_ha(self.pve).get(ctid),
+            "ha_rules": ctid in parse_rules(_read_ha_file("rules", self.pve)),
         }
         if source is not None:
             conf_of_source = read_conf(self.node, source, self.pve)[0]

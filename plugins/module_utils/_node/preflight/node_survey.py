@@ -27,7 +27,7 @@ from ..._core.preflight.demands import Asked, Candidate, asked, demands, heads_n
 from ..._core.preflight.judgement import Facts, Room
 from ..._core.pve.storagecfg import SNIPPETS, TEMPLATES, Storage, parse_storages
 from ..audit import Audit
-from ..container.observe import PVE, node_name, read_conf, read_pools
+from ..container.observe import PVE, ha_groups, node_name, read_conf, read_pools
 from ..gpu import gpuload
 from ..host.exports import text
 from ..pve.client import Client, PveError
@@ -113,6 +113,7 @@ class Gatherer:
             guests=self._guests({ctid for item in items for ctid in item.outside}),
             scripts={name: self._script_problem(name) for name in sorted(asks.scripts)},
             zones=self._zones() if asks.zones else frozenset(),
+            ha_groups=ha_groups(self._places.pve) if asks.ha_groups else frozenset(),
             mtus=self._mtus(asks.mtus),
             pools=frozenset(read_pools(self._places.pve)) if asks.pools else frozenset(),
             subids=_subids() if any(subids.needed(item.desired.written) for item in items) else None,

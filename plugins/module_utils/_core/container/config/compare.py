@@ -16,12 +16,13 @@ from ...pve.conffile import ConfFile
 from ...pve.fwfile import Firewall
 from ..model import HOT, NOTHING, RESTART, Record, Wanted
 from ..registry.wanted_options import WantedOption
-from . import firewall_changes, hostneeds, membership, mounts, networks, protection
+from . import availability, firewall_changes, hostneeds, membership, mounts, networks, protection
 from .changes import Changes
 from .options import claimed, is_at_once, is_hot, new_value, same_option, shown, undone_value
 
 RAW = "lxc"  # the key under which the record keeps the raw lines that we applied
-ASIDE = frozenset({RAW, firewall_changes.KEY, membership.KEY})  # in the record, and no options of the config
+# In the record, and no options of the config.
+ASIDE = frozenset({RAW, firewall_changes.KEY, membership.KEY, availability.KEY})
 
 
 @dataclass(frozen=True)
@@ -109,6 +110,11 @@ class Comparison:
         applied = self.record.applied.get(membership.KEY)
         return membership.move(self.wanted.ctid, self.wanted.desired.resource_pool, there, applied)
 
+    def managing(self, there: Mapping[str, str] | None) -> availability.Managing | None:
+        """What brings the HA manager's entry of the container to what is asked, or takes it out of HA."""
+        applied = self.record.applied.get(availability.KEY)
+        return availability.change(self.wanted.ctid, self.wanted.desired.ha, there, applied)
+
     @functools.cached_property
     def _judged(self) -> tuple[Changes, Reverts]:
         conf, record, options = self.conf, self.record, self.options
@@ -147,6 +153,8 @@ class Comparison:
             result[RAW] = [list(line) for line in lines]
         if self.wanted.desired.resource_pool:
             result[membership.KEY] = self.wanted.desired.resource_pool
+        if self.wanted.desired.ha is not None:
+            result[availability.KEY] = dict(self.wanted.desired.ha)
         rules = self.wanted.desired.firewall.remembered()
         return {**result, firewall_changes.KEY: rules} if rules else result
 

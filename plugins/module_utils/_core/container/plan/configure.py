@@ -12,7 +12,7 @@ from typing import Any
 from ...pve.apicalls import Kind
 from ...pve.fwfile import Firewall
 from .. import states
-from ..config import firewall_changes, growth, hostneeds, membership, mounts, options, protection
+from ..config import availability, firewall_changes, growth, hostneeds, membership, mounts, options, protection
 from ..config.changes import Changes
 from ..config.compare import RAW, Comparison, left_waiting
 from ..model import HOT, NOTHING, RESTART, Entry, Observation, Record, Wanted, entry_of, on_container
@@ -71,6 +71,7 @@ def configure(wanted: Wanted, seen: Observation, record: Record, world: World, t
     add, remove = compared.lines
     filtering = compared.firewall(world.firewall)
     moving = compared.move(world.pool)
+    managing = compared.managing(world.ha)
     # The record must not forget what is still to be removed, in case this run is cut off.
     aside = (
         (RAW, bool(add or remove)),
@@ -78,6 +79,7 @@ def configure(wanted: Wanted, seen: Observation, record: Record, world: World, t
         (firewall_changes.KEY, bool(filtering)),
     )
     to_come = {key for key, pending in aside if pending}
+    later = {availability.KEY} if managing else set()
     if undone:
         world.differs = bool(changes or grown or to_come)
         world.config = conf.merged()
@@ -86,7 +88,7 @@ def configure(wanted: Wanted, seen: Observation, record: Record, world: World, t
         claim = Entry("node", "record", {"applied": dict(undone.after(earlier).applied)})
         # The values are remembered with the last step that makes them so.
         own = (claim,) if undone.claims else ()
-        known = own if changes else (_remember(changes, earlier, to_come),)
+        known = own if changes else (_remember(changes, earlier, to_come | later),)
         world.add("configure", "; ".join(undone.reasons.values()), call, *known)
         waiting = [key for key in waiting if key not in undone.reasons]
     *before, changes = protection.in_order(changes, conf.merged(), earlier)
@@ -100,7 +102,7 @@ def configure(wanted: Wanted, seen: Observation, record: Record, world: World, t
         world.differs = bool(grown or to_come)
         world.config = changes.onto(world.config)
         call = on_container(Kind.CONFIG, wanted.node, wanted.ctid, changes.params())
-        remember = _remember(changes, earlier, to_come)
+        remember = _remember(changes, earlier, to_come | later)
         late = addresses.without_client(changes.set, conf.head) if world.running and seen.boot else []
         remember = _noting(remember, late, seen)
         made = mounts.folders(compared.after.places, changes.set, wanted.missing, conf)
@@ -112,26 +114,27 @@ def configure(wanted: Wanted, seen: Observation, record: Record, world: World, t
     if add or remove:
         to_come.remove(RAW)
         world.differs = bool(grown or to_come)
-        _raw_lines(wanted, seen, world, _remember(changes, earlier, to_come), (add, remove))
+        _raw_lines(wanted, seen, world, _remember(changes, earlier, to_come | later), (add, remove))
         waiting = sorted({*waiting, "lxc"}) if world.running else waiting
     if moving:
         to_come.remove(membership.KEY)
         world.differs = bool(grown or to_come)
-        _move(world, moving, _remember(changes, earlier, to_come))
+        _move(world, moving, _remember(changes, earlier, to_come | later))
     if filtering:
         world.differs = bool(grown)
         world.firewall = filtering.after
         calls = (entry_of(call.on(wanted.node, wanted.ctid)) for call in filtering.calls)
-        remember = _remember(changes, earlier, set())
+        remember = _remember(changes, earlier, later)
         disrupts = HOT if world.running else NOTHING
         world.add("firewall", "; ".join(filtering.reasons), *calls, remember, disrupts=disrupts)
-    elif not (undone or changes or add or remove or moving) and _unrecorded(changes, earlier, world, grown):
+    elif not (undone or changes or add or remove or moving or managing) and _unrecorded(changes, earlier, world, grown):
         world.differs = bool(grown)
         remember = _remember(changes, earlier, set())
         world.add("record", "the values to compare with next time", remember)
     for disk, size in grown:
         world.differs = disk != grown[-1][0]
         _resize(wanted, world, disk, size)
+    _plan_managing(world, managing, _remember(changes, earlier, set()))
     return waiting
 
 
@@ -188,6 +191,27 @@ def _noting(remember: Entry, late: list[str], seen: Observation) -> Entry:
 def _move(world: World, moving: membership.Move, remember: Entry) -> None:
     world.pool = moving.after
     world.add("pool", moving.reason, entry_of(moving.call), remember)
+
+
+def _plan_managing(world: World, managing: availability.Managing | None, remember: Entry) -> None:
+    world.managing = (managing, remember) if managing else None
+    if managing and not managing.is_new:
+        manage(world)
+
+
+def manage(world: World) -> None:
+    """Adds the change of the HA manager's entry, unless it was added before.
+
+    A container comes into HA once it runs: its first start needs no HA manager, which would take its time for it.
+    """
+    if world.managing is None:
+        return
+    (managing, remember), world.managing = world.managing, None
+    world.ha = managing.after
+    disrupts = NOTHING
+    if world.running and availability.halts(managing.call):
+        world.running, disrupts = False, RESTART
+    world.add("ha", managing.reason, entry_of(managing.call), remember, disrupts=disrupts)
 
 
 def _raw_lines(wanted: Wanted, seen: Observation, world: World, remember: Entry, lines: Any) -> None:

@@ -99,7 +99,7 @@ def _refusal(ctid: int, node: str, seen: Mapping[str, Any]) -> str | None:
         return str(planned)
     if not seen.get("exists"):
         return None
-    if seen.get("ha"):
+    if seen.get("ha") and not seen.get("ha_ours"):
         return (
             f"container {ctid} is managed by HA, which may start or move it meanwhile; take it out first "
             f"(ha-manager remove ct:{ctid})"

@@ -16,12 +16,12 @@ from typing import Any
 
 from ...pve import properties
 from ...pve.conffile import ConfFile
-from ..config import firewall_changes, membership
+from ..config import availability, firewall_changes, membership
 from ..model import Observation, Past, Record
 
 NEW = "new"  # in an entry: draw an id and note it
 SEEN = "seen"  # in an entry: note what the container is recognized by, as it is now
-_ASIDE = frozenset({"lxc", firewall_changes.KEY, membership.KEY})
+_ASIDE = frozenset({"lxc", firewall_changes.KEY, membership.KEY, availability.KEY})
 _ENOUGH = 3  # applied values that are all not in force mean another container
 
 

@@ -48,6 +48,7 @@ def plan(wanted: Wanted, seen: Observation, record: Record) -> Plan:
     _create(basis, world, target)
     waiting = configure.configure(wanted, seen, record, world, target)
     waiting = _start(wanted, world, target, waiting)
+    configure.manage(world)
     _identity(world)
     _assume_installed(wanted, world)
     health = _customize(wanted, seen, record, world, target)
@@ -140,6 +141,7 @@ def _observed(basis: Basis) -> World:
         unfinished=_unfinished(wanted, seen),
         firewall=seen.firewall,
         pool=seen.pool,
+        ha=seen.ha,
     )
 
 
@@ -229,7 +231,7 @@ def _resume_create(wanted: Wanted, seen: Observation, world: World) -> None:
     """An earlier run began to create this container. ``seen.creating`` says how that went."""
     if seen.creating == "failed":
         world.exists = world.running = False
-        world.firewall = Firewall()  # PVE removes it with the container
+        world.firewall, world.ha = Firewall(), None  # PVE removes them with the container
         # The API refuses to destroy what is locked; only the node's own command takes the dead creation's lock away.
         unlock = Entry("pct", f"unlock {wanted.ctid}")
         # Until its end a creation's config names no volume: those must be found by the CTID in their names.

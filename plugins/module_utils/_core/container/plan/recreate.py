@@ -15,9 +15,9 @@ from dataclasses import replace
 
 from ...pve.apicalls import Kind
 from .. import states
-from ..config import creation, growth, protection
+from ..config import availability, creation, growth, protection
 from ..config.compare import Comparison
-from ..model import RECREATE, Entry, Observation, Record, Step, Wanted, on_container
+from ..model import RECREATE, Entry, Observation, Record, Step, Wanted, entry_of, on_container
 from ..refusal import Code, Refusal
 from . import refusals
 from .world import World
@@ -98,6 +98,10 @@ def refusal(wanted: Wanted, seen: Observation, record: Record) -> Refusal | None
     if states.rank(wanted.target) < states.rank(states.CREATED):
         got = f"{what} its target state {wanted.target} would leave it destroyed"
         return Refusal(Code.RECREATE_TARGET, got, "use the playbook destroy for that")
+    if seen.ha is not None and wanted.desired.ha is None and availability.KEY not in record.applied:
+        got = f"{what} it is managed by HA, whose entry was not set from here"
+        remedy = f"add ha to its configuration, or take it out of HA (ha-manager remove ct:{wanted.ctid})"
+        return Refusal(Code.HA_FOREIGN, got, remedy)
     return refusals.indestructible(wanted, seen)
 
 
@@ -106,12 +110,17 @@ def destroy(wanted: Wanted, seen: Observation, record: Record) -> tuple[tuple[St
     begin = Entry("node", "record", {"recreating": DESTROYING})
     begins = () if stage(record) == DESTROYING else (begin,)
     steps: list[Step] = []
+    if seen.ha is not None:
+        # First: PVE destroys nothing that HA manages, and the HA manager would go on starting and stopping it.
+        leave = entry_of(availability.removal(wanted.ctid, keep_rules=seen.ha_rules))
+        steps.append(Step("ha", "managed by HA; it is to be recreated", (*begins, leave)))
+        begins = ()
     if seen.running:
         halt = on_container(Kind.SHUTDOWN, wanted.node, wanted.ctid, {"forceStop": 1, "timeout": 60})
         steps.append(Step("stop", "running; it is to be recreated", (*begins, halt), disrupts=RECREATE))
         begins = ()
     volumes = ", ".join(growth.volumes(seen.conf.head)) or "none"
-    # Not purged: backup jobs, replication and HA are meant for the CTID and go on with the new container.
+    # Not purged: backup jobs and replication are meant for the CTID and go on with the new container.
     call = on_container(Kind.DESTROY, wanted.node, wanted.ctid)
     forget = Entry("node", "record", {"recreating": CREATING, **dict.fromkeys(FORGOTTEN)})
     word = Entry("node", "state", {"word": states.DEFINED})

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from .. import ledger, states
-from ..config import creation, growth, protection
+from ..config import availability, creation, growth, protection
 from ..config.compare import Comparison
 from ..model import Observation, Record, Wanted
 from ..refusal import Code, Refusal
@@ -26,6 +26,9 @@ def refusal(basis: Basis) -> Refusal | None:
         return _elsewhere(wanted, seen, record)
     if wanted.desired.unfit:
         return wanted.desired.unfit
+    managed = _managed(wanted)
+    if managed:
+        return managed
     if wanted.device_error and states.rank(wanted.target) >= states.rank(states.CONFIGURED):
         return wanted.device_error
     if not seen.exists:
@@ -54,6 +57,16 @@ def refusal(basis: Basis) -> Refusal | None:
         or _mounts(basis.compared)
         or _protected(basis.compared)
     )
+
+
+def _managed(wanted: Wanted) -> Refusal | None:
+    """Why the HA manager would keep the container from the state that it is to reach."""
+    runs = states.rank(wanted.target) >= states.rank(states.RUNNING)
+    found = availability.conflict(wanted.desired.ha, runs, wanted.desired.is_template)
+    if found is None:
+        return None
+    key, got, remedy = found
+    return Refusal(Code.HA_CONFLICT, got, remedy, key=key)
 
 
 def _elsewhere(wanted: Wanted, seen: Observation, record: Record) -> Refusal:

@@ -6,11 +6,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from ...pve.fwfile import Firewall
 from .. import states
+from ..config.availability import Managing
 from ..config.compare import Comparison
 from ..model import Entry, Step
 
@@ -35,6 +37,8 @@ class World:
     unfinished: bool
     firewall: Firewall
     pool: str = ""
+    ha: Mapping[str, str] | None = None
+    managing: tuple[Managing, Entry] | None = None
     steps: list[Step] = field(default_factory=list)
 
     def state(self) -> str:

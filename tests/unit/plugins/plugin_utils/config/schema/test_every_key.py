@@ -92,6 +92,13 @@ PLAN: dict[str, tuple[dict[str, Any], Any]] = {
     "template": ({}, "local:vztmpl/other.tar.zst"),
     "restore_from": (FROM_BACKUP, "local:backup/vzdump-lxc-900-2026_11_24-18_32_10.tar.zst"),
     "pool": ({}, "production"),
+    "ha": ({}, {}),
+    "ha.state": ({"ha": {}}, "ignored"),
+    "ha.group": ({"ha": {}}, "main"),
+    "ha.failback": ({"ha": {}}, False),
+    "ha.max_restart": ({"ha": {}}, 2),
+    "ha.max_relocate": ({"ha": {}}, 2),
+    "ha.comment": ({"ha": {}}, "critical"),
     "ssh_public_keys": ({}, ["ssh-ed25519 AAAAC3 ops"]),
     "root_password": ({}, "correct horse"),
     "memory_mb": ({}, 4096),
@@ -465,7 +472,8 @@ def settled_at(config: dict[str, Any], folder: Path) -> tuple[Wanted, Observatio
     )
     book = {"version": 1, "features": features, "application": done}
     conf = ConfFile(head=head, raw=raw, markers=(marker.line("i1"),))
-    seen = Observation(950, exists=True, running=True, conf=conf, boot="1", ledger=book, firewall=walls)
+    ours = {"firewall": walls, "ha": wanted.desired.ha}
+    seen = Observation(950, exists=True, running=True, conf=conf, boot="1", ledger=book, **ours)
     known = {"id": "i1", "at": 1, **instance.evidence(conf)}
     volumes = mounts.completed(changes.volumes, conf)
     origin = creation.origin(wanted)

@@ -47,6 +47,7 @@ CONTAINER_KEYS = {
     "application_script",
     "template",
     "pool",
+    "ha",
     "ssh_public_keys",
     "root_password",
     "storage_pool",

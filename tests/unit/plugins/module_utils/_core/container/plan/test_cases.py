@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import yaml
 
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.config import hostneeds
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.config import availability, hostneeds
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.model import (
     Observation,
     Plan,
@@ -41,7 +41,7 @@ TOP = {
     "earlier",
     "plan",
 }
-NODE = {"config", "running", "made_by", "features", "application", "firewall"}
+NODE = {"config", "running", "made_by", "features", "application", "firewall", "ha"}
 NODE |= {"source", "source_running", "storages", "backup"}
 PLAN = {"state", "ends", "steps", "refused", "waiting", "notes", "disrupts"}
 
@@ -90,6 +90,7 @@ def planned(case: Mapping[str, Any]) -> Plan:
         conf=conf,
         boot="b1" if running else None,
         ledger=ledger_of(case, node) if exists else None,
+        ha=availability.parse_resources(node.get("ha", "")).get(CTID),
         firewall=fwfile.parse_file(node.get("firewall", "")),
         source=parse_conf(node["source"]) if "source" in node else None,
         source_running=node.get("source_running", False),

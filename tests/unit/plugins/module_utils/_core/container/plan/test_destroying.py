@@ -39,6 +39,10 @@ def test_each_refusal(seen, words):
     assert words in why
 
 
+def test_a_container_that_a_run_put_into_ha_goes_with_its_entry():
+    assert refusals({"ha": True, "ha_ours": True}) == []
+
+
 def test_one_refusal_among_many_is_enough_and_all_are_told():
     nodes = {"pve": {"950": OURS, "951": {**OURS, "ha": True}, "952": GONE}}
     _targets, why = judge([950, 951, 952], nodes, {})
