@@ -6,10 +6,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import functools
+from types import SimpleNamespace
 
 import pytest
-from fake_node import normal, predicted, pve_calls, wanted
+from fake_node import Cut, normal, predicted, pve_calls, wanted
 
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.preflight import demands, judgement, privileges
 
@@ -125,6 +128,50 @@ def test_a_state_against_the_target_state_is_refused(node, state):
 
 def test_a_template_is_not_for_ha(node):
     assert "remove ha, or is_template" in node.apply(wanted(ha={}, is_template=True)).first.error
+
+
+def cut_at(node, asked, path, after):
+    """A run that is killed at its first call of a path: before it is sent, or before its answer."""
+
+    def request(client, method, called, params=None):
+        if called != path or method == "GET":
+            return client.request(method, called, params)
+        if after:
+            client.request(method, called, params)
+        raise Cut
+
+    def connect():
+        client = node.connect()
+        return SimpleNamespace(request=functools.partial(request, client))
+
+    with contextlib.suppress(Cut):
+        node.apply(asked, client=connect)
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+def test_a_run_that_is_killed_at_the_entry_is_resumed(node, after):
+    cut_at(node, wanted(ha={"max_restart": 2}), ENTRIES, after)
+    node.apply(wanted(ha={"max_restart": 2}))
+    assert entry(node)["max_restart"] == "2"
+    node.forget_requests()
+    cut_at(node, wanted(), ENTRY, after)
+    node.apply(wanted())
+    assert entry(node) is None
+    node.forget_requests()
+    assert settled(node, wanted()) == []
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+def test_a_recreation_that_is_killed_on_its_way_out_of_ha_is_resumed(node, after):
+    asked = wanted(ha={"max_restart": 2})
+    settled(node, asked)
+    again = dataclasses.replace(asked, recreate=True, run="second")
+    cut_at(node, again, ENTRY, after)
+    node.apply(again)
+    assert len([call for call in node.mutations() if call[:2] == ("POST", "/nodes/pve/lxc")]) == 1
+    assert entry(node)["max_restart"] == "2"
+    node.forget_requests()
+    assert settled(node, asked) == []
 
 
 def test_a_container_of_ha_is_recreated_and_is_in_ha_again(node):

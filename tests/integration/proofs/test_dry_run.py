@@ -86,6 +86,8 @@ def fleets(draw: Any) -> list[Member]:
             own["is_template"] = True
         elif kind == "snapshot" and own.get("storage_pool") == "tank":
             own["template_snapshot_name"] = "golden"
+        if kind == "plain" and draw(st.booleans()):
+            own["ha"] = draw(st.sampled_from([{}, {"max_restart": 2}, {"state": "ignored"}]))
         there = draw(st.booleans()) and (source is None or source.earlier is not None)
         members.append(
             Member(
