@@ -12,7 +12,7 @@ import re
 import tarfile
 
 import pytest
-from fake_node import Cut, wanted
+from fake_node import Cut, pve_calls, wanted
 from test_executor import Cutting, predicted
 
 NET = {"name": "eth0", "bridge": "vmbr0", "ip": "dhcp"}
@@ -187,17 +187,16 @@ def test_a_run_that_is_killed_at_any_call_is_resumed(node, at, after):
 
 def test_a_clone_of_a_container_that_is_still_to_be_restored_is_predicted(node):
     source = asked(backup(node))
-    clone = wanted(951, name="second", template=None, clone_from_ctid="950", storage_pool=None, storage_size_gb=None)
+    bare = {"template": None, "storage_pool": None, "storage_size_gb": None}
+    clone = wanted(951, name="second", clone_from_ctid="950", cores=2, **bare)  # cores as the backup has
     check = node.check(dataclasses.replace(clone, source=source))
     assert check.first.error is None
     node.drive(source)
     node.call("POST", "/nodes/pve/lxc/950/status/stop")
-    running = [entry for entry in predicted(check) if "snapshot" not in entry["what"]]
     journal, outcome = node.drive(clone)
     assert outcome.last.state == "completed", outcome.last.error
-    assert [entry["what"] for entry in journal if entry["op"] == "pve"] == [
-        entry["what"] for entry in running if entry["op"] == "pve"
-    ]
+    calls = [call for call in pve_calls(predicted(check)) if "snapshot" not in call[1]]
+    assert [call[:2] for call in pve_calls(journal)] == [call[:2] for call in calls]
     assert "lxc.cap.drop: mknod" in node.conf(951)
     assert "subvol-951-disk-1" in node.conf(951)
 
