@@ -10,10 +10,14 @@ import contextlib
 import dataclasses
 import re
 import tarfile
+from types import SimpleNamespace
 
 import pytest
 from fake_node import Cut, pve_calls, wanted
 from test_executor import Cutting, predicted
+
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.container.observe import Observer
+from ansible_collections.phoenix.hypervisor.plugins.modules import phoenix_lxc_info
 
 NET = {"name": "eth0", "bridge": "vmbr0", "ip": "dhcp"}
 SAVED = """\
@@ -208,3 +212,22 @@ def test_another_backup_in_the_file_is_reported_and_not_restored(node):
     assert other.steps == ()
     assert any("it was made from restore_from local:backup/vzdump-lxc-900-2026_11_23" in note for note in other.notes)
     assert node.pve.asked == []
+
+
+def test_the_plan_of_many_reads_the_backup_where_the_container_is_to_be_made(node, monkeypatch):
+    seen_by = Observer(str(node.pve_dir), running=lambda: set(node.backend.running))
+    monkeypatch.setattr(phoenix_lxc_info.observe, "Observer", lambda: seen_by)
+    monkeypatch.setattr(phoenix_lxc_info, "Store", lambda: node.store)
+    monkeypatch.setattr(phoenix_lxc_info, "open_client", node.connect)
+    want = asked(backup(node))
+    module = SimpleNamespace(params={"containers": [{"ctid": 950, "config": want.config}], "ctids": None})
+
+    def planned():
+        found = phoenix_lxc_info.survey(module)["containers"]["950"]
+        return [step["reason"] for step in found["plan"]["steps"]], found
+
+    reasons, _found = planned()
+    assert reasons[0] == f"no container 950; restored from {want.desired.restore_from}"
+    (node.directory / "vz" / "dump" / want.desired.restore_from.rpartition("/")[2]).unlink()
+    _reasons, found = planned()
+    assert found["plan"]["refusal"]["code"] == "backup_unreadable"
