@@ -18,6 +18,7 @@ from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.preflight
 
 ENTRIES = "/cluster/ha/resources"
 ENTRY = f"{ENTRIES}/ct:950"
+START = ("POST", "/nodes/pve/lxc/950/status/start")
 
 
 def settled(node, asked):
@@ -27,7 +28,12 @@ def settled(node, asked):
     outcome = node.apply(asked)
     assert outcome.last.error is None
     made = node.mutations()
-    assert normal(made) == normal(pve_calls(predicted(check.first)))
+    calls = pve_calls(predicted(check.first))
+    # Once its entry says so, the HA manager may have started it before the run looks again.
+    faster = (
+        [call for call in calls if call[:2] != START] if any(call[:2] == ("PUT", ENTRY) for call in calls) else calls
+    )
+    assert normal(made) in (normal(calls), normal(faster))
     node.forget_requests()
     assert node.apply(asked).first.steps == ()
     assert node.pve.asked == []
@@ -76,7 +82,8 @@ def test_a_container_of_ha_that_was_stopped_by_hand_starts_through_ha(node):
     node.call("POST", "/nodes/pve/lxc/950/status/stop")
     assert 950 not in node.backend.running
     made = settled(node, wanted(ha={"state": "started"}))
-    assert made == [("PUT", ENTRY, {"state": "started"}), ("POST", "/nodes/pve/lxc/950/status/start", {})]
+    assert made[0] == ("PUT", ENTRY, {"state": "started"})
+    assert made[1:] in ([], [(*START, {})])
     assert entry(node) == {"state": "started"}
     assert 950 in node.backend.running
 
