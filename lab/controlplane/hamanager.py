@@ -6,15 +6,18 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from pathlib import Path
 from typing import Any
 
-from fakepve.model import PveError
+from fakepve.model import PveError, TaskError
 from fakepve.server import FakePve
 
 from .guests import LabCt
 
 _SETTINGS = ('state', 'group', 'failback', 'max_restart', 'max_relocate', 'comment')
+_LOOKS = 50  # at most
+_CALM = 3  # looks that find nothing to do
 _ENTRIES = '/cluster/ha/resources'
 _UNKNOWN = 'property is not defined in schema and the schema does not allow additional properties'
 
@@ -156,8 +159,8 @@ class HaManager(FakePve):
         if rules != self._ha_sections('rules'):
             self._ha_write('rules', rules)
 
-    def ha_reached(self, ct: LabCt, state: str) -> None:
-        """What a start or a stop has asked for becomes the state of the entry."""
+    def ha_asked(self, ct: LabCt, state: str) -> None:
+        """What a start or a stop asks for is the state of the entry at once."""
         ct.ha_state = state
         known = self._ha_sections('resources')
         sid = f'ct:{ct.vmid}'
@@ -171,19 +174,28 @@ class HaManager(FakePve):
         return state
 
     async def _ha_act(self, ct: LabCt, entry: dict[str, str], user: str) -> None:
-        """The manager sees the entry ha_delay later, and starts or stops the container as that says."""
+        """The manager sees the entry ha_delay later, and starts or stops the container as that says.
+
+        It looks again until nothing is left to do: a start that is under way may end after its first look.
+        """
         state = self._ha_follow(ct, entry)
+        runs, timeout = state == 'started', self.shutdown_default_timeout
 
         async def act() -> None:
-            await self.pause(self.ha_delay)
-            sid = f'ct:{ct.vmid}'
-            now = self._ha_sections('resources').get(sid)
-            if now is None or now.get('state', 'started') != state or self._ha_guest(sid) is not ct:
-                return
-            if state == 'started' and ct.status != 'running':
-                await self._start_steps(ct, user)
-            elif state in ('stopped', 'disabled') and ct.status == 'running':
-                await self._halt(ct, self.shutdown_default_timeout, True)
+            calm = 0
+            for _look in range(_LOOKS):
+                await self.pause(self.ha_delay)
+                sid = f'ct:{ct.vmid}'
+                now = self._ha_sections('resources').get(sid)
+                if now is None or now.get('state', 'started') != state or self._ha_guest(sid) is not ct:
+                    return
+                calm += 1
+                if (ct.status == 'running') != runs and state in ('started', 'stopped', 'disabled'):
+                    calm = 0
+                    with contextlib.suppress(PveError, TaskError):  # something else has its lock: the next look
+                        await (self._start_steps(ct, user) if runs else self._halt(ct, timeout, True))
+                elif calm == _CALM:
+                    return
 
         if self.time_scale:
             later = asyncio.ensure_future(act())

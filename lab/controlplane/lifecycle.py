@@ -188,13 +188,15 @@ class Lifecycle(FakePve):
 
         async def act() -> None:
             await self.pause(self.ha_delay)
+            if ct.ha_state != state:
+                return  # somebody has asked for another one since
             if state == 'started':
                 await self._start_steps(ct, user)
             else:
                 await self._halt(ct, self.shutdown_default_timeout, True)
-            self.ha_reached(ct, state)
 
         async def body() -> None:
+            self.ha_asked(ct, state)
             if self.time_scale:
                 later = asyncio.ensure_future(act())
                 self._running.add(later)
