@@ -64,7 +64,7 @@ def test_devices_mount_options_and_an_emptied_list(lab: Lab, project: Project) -
     assert project.play().good().changed == 0
     assert lab.mutations() == []
 
-    # A device that is not there stops the run before anything.
+    # A missing device stops the run before anything is touched.
     project.containers(_950=asked(devices=[{'path': TUNER}, {'path': '/dev/ttyUSB9'}]))
     run = project.play()
     assert run.rc != 0

@@ -82,7 +82,7 @@ def test_the_files_are_read_for_those_that_need_them_only(monkeypatch: pytest.Mo
 
 
 def test_the_devices_that_are_asked_for(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """By their numbers; links are followed, as PVE does, and what is no device is told from what is missing."""
+    """By their numbers; links are followed, as PVE does. A path that is no device and a missing one are two errors."""
     (root / "dev/serial").mkdir()
     (root / "dev/serial/stick").symlink_to("../ttyUSB0")
     for name in ("ttyUSB0", "sdb", "plain"):
