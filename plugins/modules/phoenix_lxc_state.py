@@ -71,7 +71,7 @@ options:
   adopt:
     description:
       - What to do with a container that exists but is not one that this collection created or adopted.
-      - V(no) refuses, V(record) assumes that the listed features are installed, V(reapply) runs them.
+      - V(no) refuses, V(record) assumes that the listed features are installed, V(reapply) runs them, whatever the ledger inside says.
     type: str
     choices: ['no', record, reapply]
     default: 'no'

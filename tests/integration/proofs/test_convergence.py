@@ -82,6 +82,11 @@ def stored_plainly(config: dict[str, Any], merged: dict[str, str]) -> list[str]:
     return wrong
 
 
+def worked(journal: list[dict[str, Any]]) -> list[tuple[str, str, Any]]:
+    """What a journal says of the work inside the container."""
+    return [(each["op"], each["what"], each["params"]) for each in journal if each["op"] in ("feature", "ledger")]
+
+
 def kept(before: ConfFile, after: ConfFile, config: dict[str, Any], earlier: dict[str, Any]) -> None:
     """Nothing of anybody else is lost."""
     was, now = before.merged(), after.merged()
@@ -148,6 +153,9 @@ def test_one_apply_converges(node, _round, config, actual, before, features, app
     assert outcome.last.error is None
     assert (outcome.last.steps, outcome.last.state) == ((), "completed")
     assert normal(node.mutations()) == normal(pve_calls(journal)) == normal(pve_calls(predicted(check.first)))
+    if actual and adoption != "ours":
+        COUNTS["pairs that are taken over, as the dry run says"] += 1
+        assert worked(journal) == worked(predicted(check.first))
     after = parse_conf(node.conf(CTID))
     assert after.instance == node.store.load(CTID).instance["id"]
     assert stored_plainly(config, after.merged()) == []

@@ -226,6 +226,7 @@ class Record:
     raw_boot: str | None = None
     identity_due: bool = False
     assume_installed: bool = False
+    forget_ledger: bool = False
     checked_boot: str | None = None
     recreating: Mapping[str, Any] | None = None
     origin: Mapping[str, Any] | None = None
@@ -249,6 +250,7 @@ class Record:
             raw_boot=_text(data.get("raw_boot")),
             identity_due=data.get("identity") == DUE,
             assume_installed=data.get("assume_installed") is True,
+            forget_ledger=data.get("forget_ledger") is True,
             checked_boot=_text(data.get("checked_boot")),
             recreating=recreating,
             origin=origin
@@ -271,6 +273,7 @@ class Record:
             "raw_boot": self.raw_boot,
             "identity": DUE if self.identity_due else None,
             "assume_installed": self.assume_installed or None,
+            "forget_ledger": self.forget_ledger or None,
             "checked_boot": self.checked_boot,
             "recreating": self.recreating,
             "origin": self.origin,

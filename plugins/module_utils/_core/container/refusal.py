@@ -65,7 +65,7 @@ MEANING: dict[Code, tuple[str, str]] = {
         "look at it, then destroy it by hand or set `phoenix_adopt`",
     ),
     Code.CTID_TAKEN: ("another guest of the cluster has the CTID", "choose another CTID"),
-    Code.MOVED: ("the container moved to another node", "set `node`, and `phoenix_adopt: reapply` there"),
+    Code.MOVED: ("the container moved to another node", "set `node`, and `phoenix_adopt: record` there"),
     Code.FOREIGN_CONTAINER: (
         "the container was not created by this collection, or is another one than the record's",
         "choose another CTID, or set `phoenix_adopt`",

@@ -204,7 +204,7 @@ class Executor:
             self._edit(wanted, entry, seen)
         elif entry.op == "ledger":
             self._ensure_ours(wanted)
-            self._assume_installed(wanted, entry, seen)
+            self._settle_ledger(wanted, entry, seen)
         elif entry.op == "guest":
             self._ensure_ours(wanted)
             guest.renew_identity(wanted.ctid)
@@ -252,17 +252,21 @@ class Executor:
         self._step(wanted, wayback.step(wanted, record), plan.state, seen, outcome)
         return "What was there before the change is back (guard: rollback)", outcome.journal
 
-    def _assume_installed(self, wanted: Wanted, entry: Entry, seen: Observation) -> None:
-        """Write a ledger that has the named features, and the application, as applied."""
+    def _settle_ledger(self, wanted: Wanted, entry: Entry, seen: Observation) -> None:
+        """Write a ledger that has the named features, and the application, as applied, or none of them."""
         stamp = {"status": ledgers.APPLIED, "run": self._run, "at": time.strftime("%Y-%m-%dT%H:%M:%S%z")}
         book = dict(seen.ledger or ledgers.empty())
+        names, forget = entry.params["features"], entry.what == "forget"
+        kept = {name: value for name, value in book["features"].items() if name not in names}
         assumed = {
             feature.name: {**stamp, "digest": feature.digest, "components": dict(feature.components)}
             for feature in wanted.features
-            if feature.name in entry.params["features"]
+            if feature.name in names
         }
-        book["features"] = {**book["features"], **assumed}
-        if wanted.application:
+        book["features"] = kept if forget else {**kept, **assumed}
+        if forget:
+            book["application"] = None
+        elif wanted.application:
             own = {"name": wanted.application.name or None, "digest": wanted.application.digest}
             book["application"] = {**stamp, **own, "ctid": wanted.ctid, "boot": seen.boot}
         guest.write_ledger(wanted.ctid, ledgers.dump(book))

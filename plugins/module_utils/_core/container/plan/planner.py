@@ -50,7 +50,7 @@ def plan(wanted: Wanted, seen: Observation, record: Record) -> Plan:
     waiting = _start(wanted, world, target, waiting)
     configure.manage(world)
     _identity(world)
-    _assume_installed(wanted, world)
+    _settle_ledger(wanted, world)
     health = _customize(wanted, seen, record, world, target)
     _finish(wanted, world, target)
     if not world.steps and (world.word or states.DEFINED) != world.state():
@@ -119,6 +119,10 @@ def _back(wanted: Wanted, seen: Observation, record: Record, state: str) -> Plan
 def _observed(basis: Basis) -> World:
     wanted, seen, record = basis.wanted, basis.seen, basis.record
     known = seen.ledger if seen.ledger is not None else record.ledger if not seen.running else None
+    # What the ledger of a container that is taken over says is known only while it runs. So it decides nothing.
+    forget_ledger = record.forget_ledger or (_is_adopted(wanted, seen, record) and wanted.adopt == "reapply")
+    if forget_ledger:
+        known = None
     due = ledger.due_features(wanted.features, known)
     application = ledger.application_due(wanted.ctid, wanted.application, known)
     if seen.template:
@@ -138,6 +142,7 @@ def _observed(basis: Basis) -> World:
         target=states.rank(wanted.target),
         identity=record.identity_due,
         assume_installed=record.assume_installed,
+        forget_ledger=forget_ledger,
         unfinished=_unfinished(wanted, seen),
         firewall=seen.firewall,
         pool=seen.pool,
@@ -171,8 +176,13 @@ def _notes(basis: Basis) -> list[str]:
     return notes
 
 
+def _is_adopted(wanted: Wanted, seen: Observation, record: Record) -> bool:
+    """Whether the plan takes over a container that is not ours."""
+    return seen.exists and not record.ours and not seen.creating and wanted.adopt in ("record", "reapply")
+
+
 def _adopt(wanted: Wanted, seen: Observation, record: Record, world: World) -> None:
-    if seen.exists and not record.ours and not seen.creating:
+    if _is_adopted(wanted, seen, record):
         world.assume_installed = wanted.adopt == "record"
         # Of a container that was here before it nothing is remembered.
         forgotten = dict.fromkeys((*recreate.FORGOTTEN, "recreating"))
@@ -181,6 +191,7 @@ def _adopt(wanted: Wanted, seen: Observation, record: Record, world: World) -> N
             "ours": True,
             "instance": instance.SEEN,
             **({"assume_installed": True} if world.assume_installed else {}),
+            **({"forget_ledger": True} if world.forget_ledger else {}),
         }
         world.add("adopt", f"phoenix_adopt: {wanted.adopt}", intent, MARK, Entry("node", "record", values))
 
@@ -334,16 +345,21 @@ def _unfinished(wanted: Wanted, seen: Observation) -> bool:
     return bool(snapshot) and str(snapshot) not in seen.conf.snapshots
 
 
-def _assume_installed(wanted: Wanted, world: World) -> None:
-    """An adopted container whose listed features are assumed to be installed gets a ledger that says so."""
-    if not world.assume_installed or not world.running:
+def _settle_ledger(wanted: Wanted, world: World) -> None:
+    """The ledger of an adopted container: it gets the listed features as installed, or loses them so that they run."""
+    if not world.running or not (world.assume_installed or world.forget_ledger):
         return
-    world.assume_installed = False
-    names = [item["name"] for item in world.due]
-    world.due, world.application = [], None
-    note = Entry("ledger", "assume installed", {"features": names, "application": bool(wanted.application)})
-    done = Entry("node", "record", {"assume_installed": None})
-    world.add("assume", f"phoenix_adopt: record; assumed to be installed: {', '.join(names) or 'nothing'}", note, done)
+    names = [feature.name for feature in wanted.features]
+    about = {"features": names, "application": bool(wanted.application)}
+    if world.assume_installed:
+        world.assume_installed, world.due, world.application = False, [], None
+        why = f"phoenix_adopt: record; assumed to be installed: {', '.join(names) or 'nothing'}"
+        done = Entry("node", "record", {"assume_installed": None})
+        world.add("assume", why, Entry("ledger", "assume installed", about), done)
+    else:
+        world.forget_ledger = False
+        why = "phoenix_adopt: reapply; the listed features run, whatever the ledger inside says"
+        world.add("forget", why, Entry("ledger", "forget", about), Entry("node", "record", {"forget_ledger": None}))
 
 
 def _identity(world: World) -> None:

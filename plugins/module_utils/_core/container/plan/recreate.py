@@ -33,6 +33,7 @@ FORGOTTEN = (
     "ledger",
     "identity",
     "assume_installed",
+    "forget_ledger",
     "checked_boot",
     "raw_boot",
     "creating",

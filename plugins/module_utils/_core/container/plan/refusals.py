@@ -88,7 +88,7 @@ def _elsewhere(wanted: Wanted, seen: Observation, record: Record) -> Refusal:
         Code.MOVED if same else Code.CTID_TAKEN,
         f"{what}. Nothing is created on node {wanted.node}",
         f"To manage it where it is, set node to {other.node!r} in its configuration, and take it over there with "
-        "phoenix_adopt: 'reapply', which repeats nothing that the ledger inside it has",
+        "phoenix_adopt: 'record', which repeats none of its features",
         joint=". ",
     )
 

@@ -34,6 +34,7 @@ class World:
     target: int
     identity: bool
     assume_installed: bool
+    forget_ledger: bool
     unfinished: bool
     firewall: Firewall
     pool: str = ""

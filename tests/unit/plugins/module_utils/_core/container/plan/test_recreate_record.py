@@ -22,6 +22,7 @@ FULL = Record(
     raw_boot="b1",
     identity_due=True,
     assume_installed=True,
+    forget_ledger=True,
     checked_boot="b2",
     recreating={"stage": "done", "run": "r"},
     origin={"template": "t"},
