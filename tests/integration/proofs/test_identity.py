@@ -210,6 +210,25 @@ def test_adoption_takes_it_over_as_the_dry_run_says(node, adopt):
     assert (outcome.last.error, node.conf(CTID)) == (None, None)
 
 
+@pytest.mark.parametrize("adopt", ["record", "reapply"])
+@pytest.mark.parametrize("running", [False, True])
+def test_a_ledger_inside_changes_nothing_that_the_dry_run_of_an_adoption_says(node, adopt, running):
+    """That of a stopped container is not known before it runs."""
+    settled(node)
+    made_again(node)
+    node.books[CTID] = {**ledger.empty(), "features": {"one": {"status": "applied", "digest": "d1"}}}
+    if running:
+        node.call("POST", f"{OURS}/status/start")
+    want = dataclasses.replace(wanted(), adopt=adopt)
+    check = node.check(want)
+    journal, outcome = node.drive(want)
+    assert outcome.last.state == "completed", outcome.last.error
+    assert journal == predicted(check.first)
+    assert sorted(node.books[CTID]["features"]) == ["one", "two"]
+    begun = [entry["what"] for entry in journal if entry["op"] == "feature" and entry["what"].startswith("begin")]
+    assert begun == (["begin one", "begin two"] if adopt == "reapply" else [])
+
+
 # --------------------------------------------------------------------------------------------- what ours goes through
 def started_again(node: FakeNode) -> None:
     stop(node)
