@@ -12,7 +12,9 @@ from typing import Any
 from ansible.errors import AnsibleConnectionFailure, AnsibleError
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container import features as core_features
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.applied import (
+    features as core_features,
+)
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.gpu import vendors
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.gpu.servers import Server
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.preflight import subids

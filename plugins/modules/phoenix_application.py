@@ -199,7 +199,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container import environment as core
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.applied import environment as core
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.entry import run_module
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.failure import NodeError, about, failing
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.guest import application_run as node

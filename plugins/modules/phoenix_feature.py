@@ -124,12 +124,13 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container import ledger as ledgers
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container import states
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.applied import ledger as ledgers
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.plan import guard
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.audit import Audit
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.container import identity, observe
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.container.conf import observe
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.container.lease import Leases
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.container.past import identity
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.entry import run_module
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.failure import about
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.guest import featurecheck, guest, guestnetwork

@@ -121,7 +121,7 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.config import availability
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.cluster import availability
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.config.growth import unsaved, volumes
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.model import (
     WANTED_OPTIONS,
@@ -132,7 +132,8 @@ from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container
 )
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.plan import instance, planner
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node import root
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.container import backups, identity, observe
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.container.conf import backups, observe
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.container.past import identity
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.entry import run_module
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.failure import NodeError
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.gpu import driver_files

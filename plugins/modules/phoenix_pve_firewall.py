@@ -74,7 +74,7 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.host import node_firewall, sections, self_revert
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.container.observe import PVE, node_name
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.container.conf.observe import PVE, node_name
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.entry import run_module
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.failure import failing
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.host import claimed, fwread, guarded, session

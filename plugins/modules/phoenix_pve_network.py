@@ -74,7 +74,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.host import interfaces, sections, self_revert
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.pve.apicalls import Kind
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.container.observe import node_name
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.container.conf.observe import node_name
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.entry import run_module
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.failure import NodeError, failing
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.host import claimed, guarded, session

@@ -117,7 +117,8 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.host import ownership, sections, share_plan
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.host import ownership, sections
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.host.storage import share_plan
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.entry import run_module
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.failure import NodeError, failing
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.host import claimed

@@ -39,12 +39,12 @@ from controlplane.pve import LabPve, local_storage
 from controlplane.wire import bare_path
 from fakepve.certs import make_cert
 
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container import ledger as ledgers
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.applied import ledger as ledgers
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.applied.work import Feature
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.model import Wanted
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.work import Feature
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.audit import Audit
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.container.conf.observe import Observer
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.container.executor import Executor
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.container.observe import Observer
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.guest import guest
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.preflight.node_survey import Gatherer, Places
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.pve import local_client

@@ -12,8 +12,8 @@ from typing import Any
 
 from ansible.parsing.dataloader import DataLoader
 
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container import digest as core_digest
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container import environment as core
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.applied import digest as core_digest
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.applied import environment as core
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.variables import runvariables
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.features.contained import folder_of, is_below
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.features.role_digests import effective_value

@@ -12,7 +12,9 @@ from typing import Any
 from ansible.errors import AnsibleError
 from ansible.parsing.dataloader import DataLoader
 
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container import features as core_features
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.applied import (
+    features as core_features,
+)
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.variables import runvariables
 
 from ..features import feature_errors, manifests

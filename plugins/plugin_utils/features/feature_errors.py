@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container import features as core
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.applied import features as core
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.run import controller
 
 MANIFEST = "meta/phoenix_feature"

@@ -21,8 +21,8 @@ from ansible import constants
 from ansible.errors import AnsibleError
 from ansible.parsing.dataloader import DataLoader
 
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container import digest as core_digest
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container import features as core
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.applied import digest as core_digest
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.applied import features as core
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.gpu import vendors
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.gpu.servers import Server
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.features import role_digests

@@ -15,7 +15,7 @@ from typing import Any
 from ansible.parsing.dataloader import DataLoader
 from ansible.parsing.vault import VaultHelper
 
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.digest import files_hash
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.applied.digest import files_hash
 
 _NO_EFFECT_FOLDERS = frozenset({"docs", "tests", "molecule", "__pycache__"})
 _NO_EFFECT_NAMES = ("README", "LICENSE", "CHANGELOG", "COPYING")

@@ -17,9 +17,9 @@ import fake_node
 import pytest
 from fake_node import Cut, normal, pve_calls, wanted
 
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.work import Feature
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.container import creations
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.applied.work import Feature
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.container.outcome import StepError
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.container.past import creations
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.pve import local_client
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.pve.client import PveError
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.store import Store

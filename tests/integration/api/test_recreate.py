@@ -14,8 +14,8 @@ import pytest
 from fake_node import Cut, normal, pve_calls, wanted
 from test_executor import Cutting, predicted
 
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.work import Feature
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.container import observe
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.applied.work import Feature
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.container.conf import observe
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.store import Store
 
 NET = {"name": "eth0", "bridge": "vmbr0", "ip": "dhcp"}

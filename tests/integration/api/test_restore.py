@@ -16,7 +16,7 @@ import pytest
 from fake_node import Cut, pve_calls, wanted
 from test_executor import Cutting, predicted
 
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.container.observe import Observer
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.container.conf.observe import Observer
 from ansible_collections.phoenix.hypervisor.plugins.modules import phoenix_lxc_info
 
 NET = {"name": "eth0", "bridge": "vmbr0", "ip": "dhcp"}

@@ -12,8 +12,8 @@ import pytest
 from fake_node import FakeNode
 from fakepve.storage import TYPES as PLUGINS
 
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.host import pve_storage
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.host.storage_types import (
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.host.storage import pve_storage
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.host.storage.storage_types import (
     FLAGS,
     LISTS,
     TYPES,

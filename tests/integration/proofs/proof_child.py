@@ -23,9 +23,10 @@ from typing import Any
 
 from ansible.module_utils.testing import patch_module_args
 
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container import ledger
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.applied import ledger
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node import audit, store
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.container import conf_edit, lease, observe
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.container import lease
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.container.conf import conf_edit, observe
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.guest import application_run, bounded, guest
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.pve import local_client
 from ansible_collections.phoenix.hypervisor.plugins.modules import (

@@ -12,7 +12,7 @@ from typing import Any
 from fake_node import TEMPLATE
 from hypothesis import strategies as st
 
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.work import Feature
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.applied.work import Feature
 
 FEATURES = (
     Feature("one", "d1", needs={"features": {"nesting": True}}),

@@ -9,10 +9,11 @@ from __future__ import annotations
 import fake_node  # noqa: F401  # pylint: disable=unused-import  # finds the collection
 
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core import auditline
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container import desired, environment
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container import desired
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.applied import environment
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.applied.work import Application
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.model import Observation, Record
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.plan import planner
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.work import Application
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.pve import conffile, properties, rawlines
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node import audit, store, waiting
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.container import executor, lease

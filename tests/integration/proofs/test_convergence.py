@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from proof_counts import COUNTS, LONG, number, rounds
 from proof_states import FEATURES, adoptions, applied_features, configs, confs
 
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container import ledger
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.applied import ledger
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.config import mounts
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.config.compare import Comparison
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.model import Record, Wanted

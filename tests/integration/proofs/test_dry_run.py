@@ -19,8 +19,11 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from proof_counts import COUNTS, LONG, number
 
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.applied.work import (
+    Application,
+    Feature,
+)
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.model import Wanted
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.work import Application, Feature
 
 FLEETS = number("FLEETS", 24, 1000)
 NAMES = ("base", "docker", "gpu", "serve")

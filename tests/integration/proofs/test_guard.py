@@ -12,8 +12,11 @@ from typing import Any
 import pytest
 from fake_node import TEMPLATE, FakeNode, normal, predicted, pve_calls
 
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.applied.work import (
+    Application,
+    Feature,
+)
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.model import Wanted
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.work import Application, Feature
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.container.outcome import StepError
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.pve import tasks
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.pve.client import PveError

@@ -17,11 +17,11 @@ import pytest
 from fake_node import TEMPLATE, FakeNode, normal, predicted, pve_calls
 from proof_counts import COUNTS
 
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container import ledger
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.applied import ledger
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.applied.work import Feature
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.model import Wanted
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.work import Feature
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.container import identity
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.container.outcome import StepError
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.container.past import identity
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.pve import local_client
 
 CTID, OTHER = 950, 960

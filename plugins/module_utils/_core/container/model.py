@@ -16,11 +16,11 @@ from ..pve.apicalls import Call, Kind, container_call
 from ..pve.conffile import ConfFile
 from ..pve.fwfile import Firewall
 from ..pve.passthrough import Device
-from . import ledger as ledgers
 from . import states
+from .applied import ledger as ledgers
+from .applied.work import Application, Feature, features_of
 from .desired import Desired, understand
 from .refusal import Refusal
-from .work import Application, Feature, features_of
 
 # What a step disrupts, in rising order. 'impossible' is reported, never tried.
 NOTHING = "nothing"

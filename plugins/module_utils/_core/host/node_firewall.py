@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote
 
-from ..container.config import firewall_changes
+from ..container.cluster import firewall_changes
 from ..container.desired import wanted_firewall
 from ..pve import canonical
 from ..pve.apicalls import Call, Calls, Kind, show

@@ -17,7 +17,7 @@ from typing import Any, Union
 from ..container.config import hostneeds
 from ..container.config.growth import GIB, disk_size, disks
 from ..container.desired import Desired, understand
-from ..container.plan.restores import owner
+from ..container.origin.restores import owner
 from ..container.refusal import Refusal
 from ..container.registry import table
 from ..container.wanted_places import DEFAULT_POOL, SHARED, VOLUMES

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..container.config import availability
+from ..container.cluster import availability
 from ..container.registry import table
 from ..container.registry.option import FIRST, has_reached
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any, Callable
 
-from ..._core.container.config import availability, firewall_changes
+from ..._core.container.cluster import availability, firewall_changes
 from ..._core.container.desired import HIDDEN, PASSWORD
 from ..._core.container.model import Entry, Observation, Wanted
 from ..._core.pve.apicalls import FIREWALL, Call, Kind, container_path
@@ -26,8 +26,9 @@ from ..pve.client import (
 from ..pve.tasks import handed_to_ha, is_upid, started, wait_task, with_lock_wait
 from ..store import Store
 from ..waiting import Deadline, looks, never
-from . import creations, identity, turns
-from .observe import Observer, read_conf
+from . import turns
+from .conf.observe import Observer, read_conf
+from .past import creations, identity
 
 # The refusals which say that the goal of a call has been reached already.
 ALREADY: dict[Kind, type[PveError]] = {Kind.START: AlreadyRunningError, Kind.SHUTDOWN: NotRunningError}

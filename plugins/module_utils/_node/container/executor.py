@@ -12,8 +12,8 @@ import time
 from dataclasses import replace
 from typing import Any, Callable
 
-from ..._core.container import ledger as ledgers
 from ..._core.container import states
+from ..._core.container.applied import ledger as ledgers
 from ..._core.container.model import Entry, Observation, Plan, Record, Step, Wanted
 from ..._core.container.plan import guard, instance, planner, wayback
 from .. import madefolders
@@ -23,12 +23,13 @@ from ..pve.client import Client, PveError, StaleConfigError, refused
 from ..pve.tasks import nothing, with_lock_wait
 from ..store import Store, StoreError
 from ..waiting import CLOCK, Deadline, until
-from . import backups, identity, recording
 from .calls import Calls
-from .conf_edit import LOCKS, edit_raw_lines
-from .observe import Observer, conf_path, read_conf
+from .conf import backups
+from .conf.conf_edit import LOCKS, edit_raw_lines
+from .conf.observe import Observer, conf_path, read_conf
 from .outcome import Outcome, StepError
-from .recall import Recall
+from .past import identity, recording
+from .past.recall import Recall
 from .turns import FOLDER
 
 MAX_STEPS = 40

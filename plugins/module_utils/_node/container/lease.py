@@ -29,7 +29,8 @@ from ..failure import NodeError
 from ..guest.leftovers import Leftovers
 from ..store import ROOT, lock_file, private_directory, read_private, remove, write_atomic
 from ..waiting import Deadline, looks
-from . import observe, turns
+from . import turns
+from .conf import observe
 
 STALE_AFTER = 120.0
 BUSY = "/run/phoenix_hypervisor"

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from ..._core.gpu.devices import Gpus
 from ..._core.gpu.memory_budget import Load, cards, container_of
 from ..._core.pve.conffile import ConfFile
-from ..container import observe
+from ..container.conf import observe
 from . import driver_files
 
 TIMEOUT = 30  # seconds: a driver may initialize each GPU first

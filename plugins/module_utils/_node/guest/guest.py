@@ -14,7 +14,7 @@ import re
 from dataclasses import dataclass
 
 from ..._core import guesttext
-from ..._core.container import ledger
+from ..._core.container.applied import ledger
 from ..._core.container.registry import addresses
 from ..failure import NodeError
 from . import bounded

@@ -11,7 +11,7 @@ import re
 import stat
 import subprocess
 
-from ..._core.host import zpools
+from ..._core.host.storage import zpools
 from ..failure import NodeError
 
 SYS = "/sys/class/block"

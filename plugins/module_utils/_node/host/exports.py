@@ -11,7 +11,7 @@ import os
 import pwd
 import stat
 
-from ..._core.host import share_plan
+from ..._core.host.storage import share_plan
 
 SMB_CONF = "/etc/samba/smb.conf"
 

@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 from ..._core.host.node_firewall import CLUSTER, Seen
 from ..._core.pve import canonical
-from ..container.observe import PVE
+from ..container.conf.observe import PVE
 from ..pve.client import Client
 
 

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..._core.pve.words.faults import ended_well
-from ..container.observe import node_name
+from ..container.conf.observe import node_name
 from ..pve.pvesh import open_client
 from ..pve.tasks import log_tail, task_path
 from . import session

@@ -14,8 +14,9 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ..._core.host import ownership, sections, share_plan
+from ..._core.host import ownership, sections
 from ..._core.host.declared_roles import TRACES
+from ..._core.host.storage import share_plan
 from ..store import lock_file, private_directory, read_private, write_atomic
 from . import revert_timer
 from .exports import text

@@ -12,7 +12,7 @@ import os
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ..._core.host.model_files import Model, ModelError, ModelFile
+from ..._core.host.storage.model_files import Model, ModelError, ModelFile
 from ..waiting import CLOCK
 from .hub import Source, TransferError
 

@@ -22,7 +22,7 @@ import urllib.request
 from collections.abc import Iterator
 from typing import Any, Protocol
 
-from ..._core.host.model_files import Model, ModelError, ModelFile, file_name_error, parse_listing
+from ..._core.host.storage.model_files import Model, ModelError, ModelFile, file_name_error, parse_listing
 from ..failure import NodeError
 
 TIMEOUT = 60  # seconds without a byte

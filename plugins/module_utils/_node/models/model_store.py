@@ -23,7 +23,7 @@ from dataclasses import dataclass, replace
 from itertools import repeat
 from typing import Any
 
-from ..._core.host.model_files import Model, ModelError, ModelFile, chosen, due, human, manifest, recorded
+from ..._core.host.storage.model_files import Model, ModelError, ModelFile, chosen, due, human, manifest, recorded
 from ..store import StoreError, read_private, write_atomic
 from ..waiting import Deadline, retry, try_lock, until
 from .download import Download

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 
-from ..container.observe import PVE
+from ..container.conf.observe import PVE
 
 _BRIDGE = re.compile(r"^net\d+:.*?\bbridge=([^,\s]+)", re.MULTILINE)
 # Ports that PVE makes for guests: containers, virtual machines, and their firewall's bridges.

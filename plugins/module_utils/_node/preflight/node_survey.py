@@ -27,7 +27,7 @@ from ..._core.preflight.demands import Asked, Candidate, asked, demands, heads_n
 from ..._core.preflight.judgement import Facts, Room
 from ..._core.pve.storagecfg import SNIPPETS, TEMPLATES, Storage, parse_storages
 from ..audit import Audit
-from ..container.observe import PVE, ha_groups, node_name, read_conf, read_pools
+from ..container.conf.observe import PVE, ha_groups, node_name, read_conf, read_pools
 from ..gpu import gpuload
 from ..host.exports import text
 from ..pve.client import Client, PveError

@@ -16,12 +16,14 @@ from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.checks i
     clone_checks,
     device_checks,
     download_checks,
-    firewall_checks,
     gpu_checks,
-    interface_checks,
     mount_checks,
-    network_checks,
     storage_checks,
+)
+from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.checks.network import (
+    firewall_checks,
+    interface_checks,
+    network_checks,
 )
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.checks.subject import CHECKS, Check, Subject
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.documents import contradictions

@@ -13,8 +13,8 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.host import share_plan
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.host.declared_roles import TRACES
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.host.storage import share_plan
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.system import sudoers
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.host import (
     hostinterfaces,

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.host.storage_types import SECRETS
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.host.storage.storage_types import SECRETS
 
 LEVELS = {
     "single": "stripe",

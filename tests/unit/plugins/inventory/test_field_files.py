@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 import ansible_collections.phoenix.hypervisor as collection
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container import environment
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.applied import environment
 from ansible_collections.phoenix.hypervisor.tests.unit.plugins.plugin_utils.config.documents import test_field_keys
 
 SOURCE = """

@@ -14,7 +14,7 @@ from ansible.parsing.dataloader import DataLoader
 from ansible.plugins.loader import lookup_loader
 from ansible.template import Templar
 
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.digest import explain
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.applied.digest import explain
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.features import manifests
 
 NAME = "phoenix.hypervisor.contained_file"

@@ -14,9 +14,10 @@ from typing import Any
 from ...pve import rawlines
 from ...pve.conffile import ConfFile
 from ...pve.fwfile import Firewall
+from ..cluster import availability, firewall_changes, membership
 from ..model import HOT, NOTHING, RESTART, Record, Wanted
 from ..registry.wanted_options import WantedOption
-from . import availability, firewall_changes, hostneeds, membership, mounts, networks, protection
+from . import hostneeds, mounts, networks, protection
 from .changes import Changes
 from .options import claimed, is_at_once, is_hot, new_value, same_option, shown, undone_value
 

@@ -19,13 +19,13 @@ from ...gpu.vendor import Vendor
 from ...pve import forms, passthrough, properties, rawlines
 from ...pve.conffile import ConfFile
 from ...pve.passthrough import Device
+from ..applied.work import Feature
 from ..desired import Desired
 from ..model import Wanted
 from ..refusal import Code, Refusal
 from ..registry import table
 from ..registry.device_rows import WantedDevice
 from ..registry.wanted_options import WantedOption
-from ..work import Feature
 
 SOURCE = "gpu_assignment"
 OWN = "devices"

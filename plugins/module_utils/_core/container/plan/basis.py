@@ -9,10 +9,9 @@ from __future__ import annotations
 import functools
 
 from ...pve.conffile import ConfFile
-from ..config import creation
 from ..config.compare import Comparison
 from ..model import Observation, Record, Wanted
-from . import clones, restores
+from ..origin import clones, creation, restores
 
 
 class Basis:

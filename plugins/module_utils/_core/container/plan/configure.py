@@ -12,7 +12,8 @@ from typing import Any
 from ...pve.apicalls import Kind
 from ...pve.fwfile import Firewall
 from .. import states
-from ..config import availability, firewall_changes, growth, hostneeds, membership, mounts, options, protection
+from ..cluster import availability, firewall_changes, membership
+from ..config import growth, hostneeds, mounts, options, protection
 from ..config.changes import Changes
 from ..config.compare import RAW, Comparison, left_waiting
 from ..model import HOT, NOTHING, RESTART, Entry, Observation, Record, Wanted, entry_of, on_container

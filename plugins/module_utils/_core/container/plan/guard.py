@@ -17,8 +17,8 @@ from ...pve.apicalls import Kind
 from .. import states
 from ..config import growth
 from ..model import Entry, Observation, Plan, Record, Step, Wanted, on_container
+from ..origin import clones
 from ..refusal import Code, Refusal
-from . import clones
 from .world import World
 
 SNAPSHOT = "phoenix-guard"

@@ -16,7 +16,7 @@ from typing import Any
 
 from ...pve import properties
 from ...pve.conffile import ConfFile
-from ..config import availability, firewall_changes, membership
+from ..cluster import availability, firewall_changes, membership
 from ..model import Observation, Past, Record
 
 NEW = "new"  # in an entry: draw an id and note it

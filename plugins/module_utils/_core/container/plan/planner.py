@@ -14,10 +14,11 @@ import dataclasses
 
 from ...pve.apicalls import Kind
 from ...pve.fwfile import Firewall
-from .. import ledger, states
-from ..config import creation
+from .. import states
+from ..applied import ledger
 from ..model import RESTART, Entry, Observation, Plan, Record, Step, Wanted, on_container
-from . import clones, configure, destroying, guard, instance, recreate, refusals, restores, wayback
+from ..origin import clones, creation, restores
+from . import configure, destroying, guard, instance, recreate, refusals, wayback
 from .basis import Basis
 from .world import World
 

@@ -15,9 +15,11 @@ from dataclasses import replace
 
 from ...pve.apicalls import Kind
 from .. import states
-from ..config import availability, creation, growth, protection
+from ..cluster import availability
+from ..config import growth, protection
 from ..config.compare import Comparison
 from ..model import RECREATE, Entry, Observation, Record, Step, Wanted, entry_of, on_container
+from ..origin import creation
 from ..refusal import Code, Refusal
 from . import refusals
 from .world import World

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from .. import ledger, states
-from ..config import availability, creation, growth, protection
+from .. import states
+from ..applied import ledger
+from ..cluster import availability
+from ..config import growth, protection
 from ..config.compare import Comparison
 from ..model import Observation, Record, Wanted
+from ..origin import clones, creation, restores
 from ..refusal import Code, Refusal
-from . import clones, instance, restores
+from . import instance
 from .basis import Basis
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from ...pve.fwfile import Firewall
 from .. import states
-from ..config.availability import Managing
+from ..cluster.availability import Managing
 from ..config.compare import Comparison
 from ..model import Entry, Step
 

@@ -10,7 +10,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.pve import canonical
-from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.checks.firewall_checks import rules_faults
+from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.checks.network.firewall_checks import (
+    rules_faults,
+)
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.checks.subject import Checks, Subject
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.finding import Finding, Pointer, show
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.host.hostinterfaces import kind, words

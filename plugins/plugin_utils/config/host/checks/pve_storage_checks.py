@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.host.storage_types import (
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.host.storage.storage_types import (
     ALL,
     SECRETS,
     TYPES,

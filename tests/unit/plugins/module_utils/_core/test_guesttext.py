@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core import guesttext
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container import ledger
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.applied import ledger
 
 
 @pytest.mark.parametrize(

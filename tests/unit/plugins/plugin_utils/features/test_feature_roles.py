@@ -14,7 +14,7 @@ from ansible.parsing.dataloader import DataLoader
 from ansible.parsing.vault import VaultSecret
 from ansible.template import Templar
 
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.digest import explain
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.applied.digest import explain
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.features import manifests
 
 KEY = b"key"

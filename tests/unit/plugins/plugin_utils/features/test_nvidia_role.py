@@ -11,9 +11,9 @@ import pytest
 from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar
 
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.applied.work import features_of
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.config import hostneeds
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.model import Wanted
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.work import features_of
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.gpu import devices
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.container.wanted import wanted
 

@@ -14,10 +14,10 @@ from dataclasses import dataclass, replace
 
 import pytest
 
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.applied.work import Feature
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.config import hostneeds
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.config.compare import Comparison
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.model import Record, Wanted
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.work import Feature
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.gpu import devices as gpus
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.pve.conffile import ConfFile
 

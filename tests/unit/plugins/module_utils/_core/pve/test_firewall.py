@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.config import firewall_changes
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.cluster import firewall_changes
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.desired import understand
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.pve import fwfile
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.pve.apicalls import Kind

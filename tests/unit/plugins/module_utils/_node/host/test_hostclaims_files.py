@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.host import ownership, share_plan
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.host import ownership
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.host.storage import share_plan
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.host import revert_timer, section_records
 
 ROW = {'path': '/srv/a', 'client': '*', 'options': ['ro']}

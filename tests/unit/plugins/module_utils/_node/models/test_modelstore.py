@@ -14,7 +14,10 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.host.model_files import Model, ModelError
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.host.storage.model_files import (
+    Model,
+    ModelError,
+)
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node import waiting
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.models import model_store
 from ansible_collections.phoenix.hypervisor.plugins.modules import phoenix_model_store

@@ -10,7 +10,7 @@ import json
 
 import pytest
 
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.container import observe
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.container.conf import observe
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.guest import guest
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.pve import tasks
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.pve.client import (

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.host.storage_types import TYPES
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.host.storage.storage_types import TYPES
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.documents.validation import Source, validate
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.files.schema_files import load_schema
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.host.hostshape import host_config

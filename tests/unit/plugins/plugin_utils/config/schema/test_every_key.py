@@ -16,19 +16,19 @@ from typing import Any
 import pytest
 from ansible.parsing.dataloader import DataLoader
 
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.config import (
-    creation,
-    hostneeds,
-    mounts,
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.applied.work import (
+    Application,
+    features_of,
 )
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.config import hostneeds, mounts
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.config.compare import Comparison
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.model import (
     Observation,
     Record,
     Wanted,
 )
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.origin import creation
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.plan import instance, planner
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.work import Application, features_of
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.gpu import devices
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.pve import marker, properties
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.pve.conffile import ConfFile

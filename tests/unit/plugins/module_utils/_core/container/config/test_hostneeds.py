@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container import digest
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.applied import digest
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.applied.work import Feature
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.config import hostneeds, mounts
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.config.changes import Changes
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.config.compare import RAW, Comparison
@@ -20,7 +21,6 @@ from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container
     Wanted,
 )
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.plan import planner
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.work import Feature
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.gpu import devices, vendors
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.pve.conffile import ConfFile
 

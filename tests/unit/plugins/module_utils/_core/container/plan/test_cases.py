@@ -14,7 +14,12 @@ from typing import Any
 import pytest
 import yaml
 
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.config import availability, hostneeds
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.applied.work import (
+    Application,
+    Feature,
+)
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.cluster import availability
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.config import hostneeds
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.model import (
     Observation,
     Plan,
@@ -22,7 +27,6 @@ from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container
     Wanted,
 )
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.plan import instance, planner
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.work import Application, Feature
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.pve import fwfile, marker
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.pve.conffile import parse_conf
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.pve.passthrough import Device

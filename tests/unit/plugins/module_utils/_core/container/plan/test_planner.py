@@ -10,14 +10,18 @@ import dataclasses
 
 import pytest
 
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container import ledger, states, summary
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container import states, summary
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.applied import ledger
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.applied.work import (
+    Application,
+    Feature,
+)
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.model import (
     Observation,
     Record,
     Wanted,
 )
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.plan import instance, planner
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.work import Application, Feature
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.pve import marker
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.pve.conffile import ConfFile
 

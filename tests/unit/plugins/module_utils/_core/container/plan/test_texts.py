@@ -13,7 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container import ledger, states
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container import states
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.applied import ledger
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.pve import conffile, properties
 
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
-from ..pve.apicalls import Calls, show, words
+from ...pve.apicalls import Calls, show, words
 from .storage_types import FLAGS, LISTS, PAIRS, SECRETS, TYPES, StorageType, option, pairs
 
 _HIDDEN = tuple(option(key) for key in SECRETS)

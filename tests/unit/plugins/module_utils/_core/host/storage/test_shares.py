@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.host import share_plan
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.host.credentials.nthash import md4, nt_hash
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.host.share_plan import Folder
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.host.storage import share_plan
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.host.storage.share_plan import Folder
 
 EXPORT = {"path": "/srv/a", "clients": ["10.0.0.0/8"], "options": ["rw"]}
 SHARE = {"name": "work", "path": "/srv/a", "options": {"read only": "no"}}

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container import features
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.applied import features
 
 NAMES = st.lists(st.sampled_from(list("abcdef")), max_size=6)
 

@@ -15,8 +15,8 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from ..errors import KnownError
-from ..guesttext import clean, is_deeper
+from ...errors import KnownError
+from ...guesttext import clean, is_deeper
 from .digest import explain
 from .work import Application, Feature, Work
 

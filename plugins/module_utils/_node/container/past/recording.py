@@ -11,9 +11,9 @@ import uuid
 from collections.abc import Mapping
 from typing import Any
 
-from ..._core.container.config import mounts
-from ..._core.container.plan import instance
-from ..._core.pve.conffile import ConfFile
+from ...._core.container.config import mounts
+from ...._core.container.plan import instance
+from ...._core.pve.conffile import ConfFile
 
 
 def values(

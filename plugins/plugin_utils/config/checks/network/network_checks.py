@@ -10,7 +10,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.pve import forms
-from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.checks.interface_checks import is_reachable
+from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.checks.network.interface_checks import (
+    is_reachable,
+)
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.checks.subject import Checks, Subject
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.finding import Finding, Pointer
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.fleet import Container, Fleet

@@ -16,7 +16,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from .declared_roles import TRACES
+from ..declared_roles import TRACES
 
 EXPORTS = TRACES["nfs"]
 # The exports that exportfs read last.

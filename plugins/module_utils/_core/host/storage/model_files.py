@@ -16,7 +16,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ..errors import KnownError
+from ...errors import KnownError
 
 # Weights in other formats than safetensors: taken only where a model has no others, or where `include` names them.
 OTHER_FORMATS = (

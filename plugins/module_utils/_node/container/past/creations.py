@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..._core.container.model import Record, Wanted
-from ..pve.client import Client
-from ..pve.tasks import started
+from ...._core.container.model import Record, Wanted
+from ...pve.client import Client
+from ...pve.tasks import started
 
 # A create is sent within this time, in seconds, of the intent on record; what began later is foreign.
 SENT_WITHIN = 600

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container import digest
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.work import (
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.applied import digest
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.applied.work import (
     Application,
     Feature,
     features_of,

@@ -14,10 +14,10 @@ import os
 from collections.abc import Iterable
 from itertools import repeat
 
-from ..._core.pve import rawlines
-from ..._core.pve.conffile import parse_conf
-from ..pve.client import LockedError, StaleConfigError, refused
-from ..waiting import Deadline, try_lock, until
+from ...._core.pve import rawlines
+from ...._core.pve.conffile import parse_conf
+from ...pve.client import LockedError, StaleConfigError, refused
+from ...waiting import Deadline, try_lock, until
 
 CHANGED = "detected modified configuration - file changed by other user? Try again."  # as PVE says it
 LOCKS = "/run/lock/lxc"

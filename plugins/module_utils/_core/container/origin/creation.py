@@ -12,12 +12,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from ...pve import properties
+from ..config import mounts
+from ..config.compare import Comparison
+from ..config.growth import recreation
 from ..model import Wanted
 from ..refusal import Code, Refusal
 from ..wanted_places import DEFAULT_POOL
-from . import mounts
-from .compare import Comparison
-from .growth import recreation
 
 # What a clone or a restored container does not take over from the config that it is made from.
 NOT_COPIED = re.compile(r"(lock|template|parent|snaptime|snapstate|unused\d+)\Z")

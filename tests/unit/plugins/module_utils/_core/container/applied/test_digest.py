@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container import digest
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.applied import digest
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text() | st.floats(allow_nan=False, allow_infinity=False),

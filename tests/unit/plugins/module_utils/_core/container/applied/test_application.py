@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container import environment
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.applied import environment
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.registry import addresses
 
 

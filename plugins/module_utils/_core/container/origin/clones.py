@@ -14,13 +14,14 @@ from ...pve import properties
 from ...pve.apicalls import Kind
 from ...pve.conffile import ConfFile
 from ...pve.fwfile import Firewall
-from .. import ledger, states
-from ..config import creation, growth
+from .. import states
+from ..applied import ledger
+from ..config import growth
 from ..config.compare import Comparison, left_waiting
 from ..config.growth import disks
 from ..model import Entry, Observation, Record, Wanted, on_container
 from ..refusal import Code, Refusal
-from . import restores
+from . import creation, restores
 
 # Storage types whose volumes can be cloned without copying, and those that can take a snapshot of a container's
 # volume (PVE facts, 'Clones'; pve-storage's plugins).

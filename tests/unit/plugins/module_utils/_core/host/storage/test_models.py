@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.host import model_files
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.host.model_files import (
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.host.storage import model_files
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.host.storage.model_files import (
     Model,
     ModelError,
     ModelFile,

@@ -11,17 +11,17 @@ from dataclasses import replace
 from datetime import datetime, timezone
 from typing import Callable
 
-from ..._core.container.model import Observation, Past, Record
-from ..._core.container.plan import instance
-from ..._core.pve import marker
-from ..._core.pve.words.faults import ended_well
-from ..failure import NodeError
-from ..pve.client import Client, PveError, StaleConfigError
-from ..pve.tasks import started, task_path
-from ..store import Store
+from ...._core.container.model import Observation, Past, Record
+from ...._core.container.plan import instance
+from ...._core.pve import marker
+from ...._core.pve.words.faults import ended_well
+from ...failure import NodeError
+from ...pve.client import Client, PveError, StaleConfigError
+from ...pve.tasks import started, task_path
+from ...store import Store
+from ..conf.conf_edit import CHANGED, edit_raw_lines
+from ..conf.observe import PVE, conf_path, read_conf
 from . import creations, recording
-from .conf_edit import CHANGED, edit_raw_lines
-from .observe import PVE, conf_path, read_conf
 
 LIMIT = 200  # of PVE's tasks of one CTID
 

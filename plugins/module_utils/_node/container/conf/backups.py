@@ -10,10 +10,10 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Callable
 
-from ..._core.container import states
-from ..._core.container.model import Observation, Wanted
-from ..._core.pve.conffile import parse_conf
-from ..pve.client import Client, PveError
+from ...._core.container import states
+from ...._core.container.model import Observation, Wanted
+from ...._core.pve.conffile import parse_conf
+from ...pve.client import Client, PveError
 
 
 def recall(client: Callable[[], Client], node: str, seen: Observation, wanted: Wanted) -> Observation:

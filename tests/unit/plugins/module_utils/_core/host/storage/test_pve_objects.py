@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.host import pve_access, pve_storage
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.host import pve_access
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.host.storage import pve_storage
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.pve.apicalls import Calls
 
 DIR = {"storage": "iso", "type": "dir", "path": "/srv/iso", "content": ["vztmpl", "iso"]}

@@ -9,7 +9,12 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.host.zpools import Disk, Survey, groups, survey
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.host.storage.zpools import (
+    Disk,
+    Survey,
+    groups,
+    survey,
+)
 
 OPENZFS = """  pool: tank
  state: ONLINE

@@ -17,12 +17,13 @@ from typing import Any
 from ...pve import forms, properties
 from ...pve.apicalls import Kind
 from ...pve.conffile import ConfFile
-from ..config import creation, growth
+from ..config import growth
 from ..config.compare import Comparison
 from ..desired import DEFAULT_ROOTFS_GB
 from ..model import Entry, Observation, Wanted, on_container
 from ..refusal import Code, Refusal
 from ..wanted_places import DEFAULT_POOL, VOLUMES
+from . import creation
 
 KEY = "restore_from"
 # The container of a backup stands in its name: vzdump's file, or the group of a backup server.
