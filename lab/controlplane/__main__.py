@@ -12,10 +12,10 @@ import signal
 from pathlib import Path
 from typing import Any
 
-from . import certificates
-from .lxc_backend import LxcBackend
+from .api import certificates
+from .api.rootsocket import RootSocket
+from .lxc.lxc_backend import LxcBackend
 from .pve import LabPve, local_storage
-from .rootsocket import RootSocket
 
 SETTINGS = Path('/etc/phoenix-lab.json')
 PVE = Path('/etc/pve')

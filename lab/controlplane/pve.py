@@ -10,23 +10,23 @@ from typing import Any
 
 from fakepve.server import PORT, FakePve
 
-from .access import Access
-from .accessstore import AccessStore
-from .backend import Backend
-from .backups import Backups
-from .configs import Configs
-from .confstore import ConfStore
-from .copies import Copies
-from .firewallfiles import FirewallFiles
-from .guests import GuestFiles
-from .hamanager import HaManager
-from .lifecycle import Lifecycle
-from .networkstore import NetworkStore
-from .nodeinfo import NodeInfo
-from .record import Record
-from .storagestore import StorageStore
-from .wire import Wire
-from .worker import Worker
+from .api.access import Access
+from .api.accessstore import AccessStore
+from .api.nodeinfo import NodeInfo
+from .api.record import Record
+from .api.wire import Wire
+from .api.worker import Worker
+from .containers.backups import Backups
+from .containers.configs import Configs
+from .containers.confstore import ConfStore
+from .containers.copies import Copies
+from .containers.guests import GuestFiles
+from .containers.hamanager import HaManager
+from .containers.lifecycle import Lifecycle
+from .lxc.backend import Backend
+from .node.firewallfiles import FirewallFiles
+from .node.networkstore import NetworkStore
+from .node.storagestore import StorageStore
 
 # What GET /version answers.
 VERSIONS = {8: ('8.4.21', '8.4', '2606ac850d46da29'), 9: ('9.2.1', '9.2', 'c1689ccb1065a83b')}

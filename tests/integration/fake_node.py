@@ -34,9 +34,9 @@ if importlib.util.find_spec("ansible_collections") is None:
 
 pytest.importorskip("fakepve", reason="needs the PyPI package fakepve")
 
-from controlplane.backend import NullBackend
+from controlplane.api.wire import bare_path
+from controlplane.lxc.backend import NullBackend
 from controlplane.pve import LabPve, local_storage
-from controlplane.wire import bare_path
 from fakepve.certs import make_cert
 
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.applied import ledger as ledgers

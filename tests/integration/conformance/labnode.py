@@ -18,7 +18,7 @@ import urllib.parse
 from pathlib import Path
 from typing import Any
 
-from controlplane.backend import NullBackend
+from controlplane.lxc.backend import NullBackend
 from controlplane.pve import LabPve, local_storage
 from fakepve.certs import make_cert
 

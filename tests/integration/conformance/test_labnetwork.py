@@ -6,9 +6,9 @@
 from __future__ import annotations
 
 import pytest
-from controlplane.firewallfiles import parse as parse_firewall
-from controlplane.interfaces import parse, render
-from controlplane.nodefilter import compile_rules
+from controlplane.node.firewallfiles import parse as parse_firewall
+from controlplane.node.interfaces import parse, render
+from controlplane.node.nodefilter import compile_rules
 
 FILE = '''auto lo
 iface lo inet loopback

@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from controlplane import conffile
-from controlplane.rootsocket import RootSocket
-from controlplane.worker import Worker
+from controlplane.api.rootsocket import RootSocket
+from controlplane.api.worker import Worker
+from controlplane.containers import conffile
 from labnode import TEMPLATE, Lab
 
 LXC = '/nodes/pve/lxc'

@@ -14,8 +14,8 @@ from fakepve.lxc import MOUNT_KEY, mount_type, parse_mount, parse_size, to_base
 from fakepve.model import PveError, TaskError
 from fakepve.server import FakePve
 
-from . import values as rewrite
-from .guests import LabCt
+from ..containers import values as rewrite
+from ..containers.guests import LabCt
 
 _FILES = {
     'vztmpl': ('template/cache', ('.tar.gz', '.tar.xz', '.tar.zst', '.tar.bz2')),

@@ -11,9 +11,9 @@ from typing import Any
 from fakepve.lxc import FASTPLUG, HOT_DELETE, mount_type, option_exists, parse_mount
 from fakepve.model import PveError, TaskError
 
+from ..node.storages import Storages
 from . import values as rewrite
 from .guests import LabCt
-from .storages import Storages
 from .values import DEVICE, MOUNT, NET, NEW_DISK, UNUSED
 
 STALE = 'detected modified configuration - file changed by other user? Try again.'

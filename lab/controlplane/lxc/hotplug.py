@@ -59,7 +59,7 @@ async def apply(vmid: int, key: str, old: Any, new: Any, pid: int | None) -> Non
 
 def _running_config(vmid: int) -> dict[str, Any]:
     """The limits of a guest that an earlier control plane started, from the file that PVE keeps."""
-    from . import conffile
+    from ..containers import conffile
 
     path = Path(f'/etc/pve/lxc/{vmid}.conf')
     return dict(conffile.parse(path.read_text()).config) if path.exists() else {}

@@ -21,7 +21,7 @@ from typing import Any
 
 import aiohttp
 
-from .pve import LabPve
+from ..pve import LabPve
 from .record import SOURCE_HEADER
 
 # name -> what its other keys are. Times are PVE seconds.

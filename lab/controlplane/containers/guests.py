@@ -13,9 +13,9 @@ from fakepve.lxc import FakeCt
 from fakepve.model import TaskError
 from fakepve.server import FakePve
 
+from ..lxc.backend import Backend
 from . import conffile
 from . import values as rewrite
-from .backend import Backend
 from .confstore import ConfStore
 
 
