@@ -135,7 +135,7 @@ class ActionModule(ActionBase):
 
     def _completed(self, options: dict[str, Any], node: str, task_vars: dict[str, Any]) -> dict[str, Any]:
         """The module's options with what the controller alone knows."""
-        if any("gpu" in item for item in options["containers"]):
+        if any("servers" in item for item in options["containers"]):
             mine = {item["ctid"] for item in options["containers"]}
             options.setdefault("neighbors", self._neighbors(node, mine, task_vars["hostvars"]))
         options.setdefault("coming", sorted(set(coming(self._hypervisor(node, task_vars)))))
@@ -191,7 +191,7 @@ class ActionModule(ActionBase):
             return {}
         servers = [server.to_json() for server in speaking]
         classes = sorted(vendor.device_class for vendor in needed)
-        return {"gpu": {"assignment": assigned, "classes": classes, "servers": servers}}
+        return {"assignment": assigned, "classes": classes, "servers": servers}
 
     def _neighbors(self, node: str, mine: Container[Any], hostvars: Mapping[str, Any]) -> list[dict[str, Any]]:
         """The other containers of the file on this node that say what they take of their GPUs' memory."""

@@ -6,19 +6,28 @@
 
 from __future__ import annotations
 
-
-class ModuleDocFragment:
-    """Who works on the container, as the action plugins pass it to the modules."""
-
-    DOCUMENTATION = r"""
+_RUN = r"""
 options:
   run:
     description: Who this run is. Filled in by the action plugin.
     type: dict
     default: {}
+"""
+
+
+class ModuleDocFragment:
+    """Who works on the container, as the action plugins pass it to the modules."""
+
+    # For modules that take no lease but write into the audit trail.
+    RUN = _RUN
+
+    DOCUMENTATION = (
+        _RUN
+        + r"""
   dead_runs:
     description: Runs that this controller knows to be gone. Filled in by the action plugin.
     type: list
     elements: str
     default: []
 """
+    )

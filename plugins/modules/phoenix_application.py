@@ -16,8 +16,11 @@ description:
   - Runs inside the container, over the connection P(phoenix.hypervisor.pct#connection).
   - The caller decides whether the script is due. P(phoenix.hypervisor.phoenix_feature#module) manages the ledger.
   - A script continues when its run is killed. The next run waits for it and adopts its result.
+  - For a host of the inventory plugin, O(ctid) is by default the variable C(phoenix_ctid).
   - The script's output goes to C(/var/log/phoenix_hypervisor/application.log) in the container.
 author: Phoenix Hypervisor contributors (@phoenix-hypervisor)
+extends_documentation_fragment:
+  - phoenix.hypervisor.wanted_container.ctid
 requirements:
   - Python 3.9 or later in the container
   - root
@@ -50,10 +53,6 @@ options:
         it.
       - Without an attempt, a result counts as noted when it was reported.
     type: str
-  ctid:
-    description: The container's id. By default the variable C(phoenix_ctid).
-    type: int
-    required: true
   container:
     description: The container's name. By default the variable C(phoenix_name).
     type: str
@@ -92,7 +91,7 @@ options:
         type: int
         default: 3
       interval:
-        description: Seconds between two attempts.
+        description: Seconds from one attempt to the next.
         type: float
         default: 10
       timeout:

@@ -17,6 +17,7 @@ description:
 author: Phoenix Hypervisor contributors (@phoenix-hypervisor)
 extends_documentation_fragment:
   - phoenix.hypervisor.attributes
+  - phoenix.hypervisor.repeated
 options:
   name:
     description: The name of the source, and of its file.
@@ -53,10 +54,6 @@ options:
     description: How often an attempt to fetch the key is repeated, after O(delay) seconds.
     type: int
     default: 3
-  delay:
-    description: Seconds between two attempts.
-    type: int
-    default: 5
 """
 
 EXAMPLES = r"""

@@ -19,11 +19,8 @@ author: Phoenix Hypervisor contributors (@phoenix-hypervisor)
 extends_documentation_fragment:
   - phoenix.hypervisor.attributes
   - phoenix.hypervisor.lease
+  - phoenix.hypervisor.wanted_container.ctid
 options:
-  ctid:
-    description: The container's id.
-    type: int
-    required: true
   operation:
     description:
       - V(ask) returns the ledger and changes nothing.
@@ -126,10 +123,11 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container import states
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.applied import ledger as ledgers
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.model import WANTED_OPTIONS
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.plan import guard
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.audit import Audit
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.container.conf import observe
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.container.lease import Leases
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.container.lease import LEASE_OPTIONS, Leases
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.container.past import identity
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.entry import run_module
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.failure import about
@@ -296,7 +294,7 @@ def main() -> None:
     """Module entry point."""
     run_module(
         {
-            "ctid": {"type": "int", "required": True},
+            "ctid": WANTED_OPTIONS["ctid"],
             "operation": {"type": "str", "choices": OPERATIONS, "default": "ask"},
             "kind": {"type": "str", "choices": ["feature", "application", "health"], "default": "feature"},
             "name": {"type": "str"},
@@ -312,8 +310,7 @@ def main() -> None:
             "network": {"type": "bool", "default": False},
             "output": {"type": "str"},
             "error": {"type": "str"},
-            "run": {"type": "dict", "default": {}},
-            "dead_runs": {"type": "list", "elements": "str", "default": []},
+            **LEASE_OPTIONS,
         },
         work,
     )

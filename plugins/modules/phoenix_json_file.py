@@ -27,9 +27,7 @@ options:
     type: dict
     required: true
   validate:
-    description:
-      - A command that ends with 0 when the new file is fine, with C(%s) in the place of its path. The file is written
-        only then. Not run in check mode.
+    description: How the new file is checked first, as O(phoenix.hypervisor.phoenix_files#module:files[].validate).
     type: str
   reference:
     description: A file that the program which reads O(path) writes at its start, such as F(/run/example.pid).

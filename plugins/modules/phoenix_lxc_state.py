@@ -19,77 +19,8 @@ author: Phoenix Hypervisor contributors (@phoenix-hypervisor)
 extends_documentation_fragment:
   - phoenix.hypervisor.attributes
   - phoenix.hypervisor.lease
+  - phoenix.hypervisor.wanted_container
 options:
-  ctid:
-    description: The container's id, from 100 to 999999999.
-    type: int
-    required: true
-  state:
-    description:
-      - Where to stop. The first six are the states of the way up; nothing is ever rolled back to reach one of them.
-      - V(absent) destroys the container and needs O(confirm).
-    type: str
-    choices: [defined, created, configured, running, customizing, completed, absent]
-    default: completed
-  config:
-    description: The container's configuration, with the keys of C(phoenix_lxc_configs.json).
-    type: dict
-    default: {}
-  features:
-    description:
-      - The features to be applied inside the container, lowest first, as the action plugin completes them.
-      - Each has at least C(name) and C(digest).
-    type: list
-    elements: dict
-    default: []
-  application:
-    description: The application to be run after the features, with C(name), C(digest) and C(health).
-    type: dict
-  source:
-    description:
-      - The clone source, with the same keys as this module's options, when the same run still has work on it.
-      - Only a plan in check mode can use it, a real run needs the source itself.
-    type: dict
-  inherited:
-    description: The names of features that only the container's clone sources list.
-    type: list
-    elements: str
-    default: []
-  classes:
-    description: Classes of devices that the container's features need, those of its clone sources included.
-    type: list
-    elements: str
-    default: []
-  assignment:
-    description:
-      - "The GPUs that the container sees: V(none), or indices, PCI addresses or UUIDs with commas between them."
-      - Without it all of the node's. It matters only with the class of a GPU vendor.
-    type: str
-  clone_snapshot:
-    description: The snapshot of the clone source to clone from, if it has it.
-    type: str
-  adopt:
-    description:
-      - What to do with a container that exists but is not one that this collection created or adopted.
-      - V(no) refuses, V(record) assumes that the listed features are installed, V(reapply) runs them, whatever the ledger inside says.
-    type: str
-    choices: ['no', record, reapply]
-    default: 'no'
-  confirm:
-    description: The CTIDs that may be destroyed. O(ctid) must be among them for O(state=absent).
-    type: list
-    elements: int
-    default: []
-  recreate:
-    description:
-      - The containers that are to be destroyed and recreated. When O(ctid) is among them and the container exists,
-        it is destroyed with all its volumes first, whether or not anything is to change.
-      - Refused for containers that are not ours, protected, held, or the source of linked clones.
-      - What was cut off goes on and destroys nothing twice. The run that has recreated a container doesn't do it again,
-        another run that names it does.
-    type: list
-    elements: int
-    default: []
   root_password:
     description:
       - The password of the root of the container, for the call that creates it. O(config) says only that there is one.
@@ -243,7 +174,7 @@ from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.audit import Audit
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.container.conf.observe import Observer
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.container.executor import Executor
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.container.lease import Leases
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.container.lease import LEASE_OPTIONS, Leases
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.container.outcome import on_container, report
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.entry import run_module
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.failure import NodeError
@@ -262,8 +193,7 @@ def argument_spec() -> dict[str, Any]:
         "lock_wait": {"type": "int", "default": 120},
         "task_timeout": {"type": "int", "default": 3600},
         "ready_timeout": {"type": "int", "default": 60},
-        "run": {"type": "dict", "default": {}},
-        "dead_runs": {"type": "list", "elements": "str", "default": []},
+        **LEASE_OPTIONS,
     }
 
 

@@ -93,7 +93,7 @@ from typing import IO, Any
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.urls import open_url
 
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.container.lease import Leases
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.container.lease import LEASE_OPTIONS, Leases
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.entry import run_module
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.failure import NodeError, failing
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.guest import cachedfile
@@ -170,8 +170,7 @@ def main() -> None:
             "ctid": {"type": "int"},
             "dest": {"type": "path"},
             "timeout": {"type": "int", "default": 600},
-            "run": {"type": "dict", "default": {}},
-            "dead_runs": {"type": "list", "elements": "str", "default": []},
+            **LEASE_OPTIONS,
         },
         work,
         required_together=[("ctid", "dest")],

@@ -19,6 +19,7 @@ description:
 author: Phoenix Hypervisor contributors (@phoenix-hypervisor)
 extends_documentation_fragment:
   - phoenix.hypervisor.attributes
+  - phoenix.hypervisor.repeated
 options:
   name:
     description:
@@ -57,10 +58,6 @@ options:
     description: How often a failed installation is tried again, after O(delay) seconds.
     type: int
     default: 3
-  delay:
-    description: Seconds between two attempts.
-    type: int
-    default: 5
   install_recommends:
     description: Whether recommended packages are installed too. By default the package manager decides.
     type: bool

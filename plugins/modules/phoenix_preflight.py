@@ -30,24 +30,30 @@ description:
 author: Phoenix Hypervisor contributors (@phoenix-hypervisor)
 extends_documentation_fragment:
   - phoenix.hypervisor.attributes
+  - phoenix.hypervisor.lease.run
+  - phoenix.hypervisor.wanted_container.candidates
 options:
-  containers:
-    description:
-      - The containers that the run would work on, in its order, each with C(ctid), C(config) and C(plan) as
-        M(phoenix.hypervisor.phoenix_lxc_info) returns it.
-      - One may have C(outside), the guests that it depends on and that the file does not have. A missing one is a
-        warning.
-      - The action plugin completes it from O(ignore:hosts), inventory names of containers that have been observed.
-    type: list
-    elements: dict
-    default: []
   downloads:
     description:
-      - Templates to fetch, each with C(storage) and C(template). Nothing is checked then.
+      - Templates to fetch. Nothing is checked then.
       - One that fails does not stop the others; the module then fails with RV(problems).
     type: list
     elements: dict
     default: []
+    suboptions:
+      storage:
+        description: The storage to download to.
+        type: str
+        required: true
+      template:
+        description: The file name of the template in PVE's appliance index.
+        type: str
+        required: true
+      ctids:
+        description: The containers that need it.
+        type: list
+        elements: int
+        default: []
   coming:
     description:
       - Names of storages, bridges and folders that the hypervisor's configuration makes. In check mode they need not
@@ -57,13 +63,19 @@ options:
     elements: str
     default: []
   neighbors:
-    description:
-      - Containers of the file that the run leaves alone, each with C(ctid) and the C(share) of its GPUs' memory that it
-        says it takes.
-      - Filled in by the action plugin.
+    description: Containers of the file that the run leaves alone. Filled in by the action plugin.
     type: list
     elements: dict
     default: []
+    suboptions:
+      ctid:
+        description: CTID of such a container.
+        type: int
+        required: true
+      share:
+        description: The share of its GPUs' memory that it takes according to the file, the sum of its servers.
+        type: float
+        required: true
   credential:
     description:
       - The user or API token (C(user@realm!name)) whose privileges are checked for what the run does.
@@ -74,10 +86,6 @@ options:
     description: How long one download may take, in seconds.
     type: int
     default: 3600
-  run:
-    description: Who this run is. Filled in by the action plugin.
-    type: dict
-    default: {}
 seealso:
   - module: phoenix.hypervisor.phoenix_lxc_info
   - module: phoenix.hypervisor.phoenix_lxc_state
@@ -169,8 +177,12 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container import summary
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.model import Plan
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.preflight import judgement, node_faults
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.preflight.demands import candidate_from
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.preflight.candidates import (
+    CANDIDATE_OPTIONS,
+    Candidate,
+)
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.audit import Audit
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.container.lease import LEASE_OPTIONS
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.entry import run_module
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.failure import NodeError
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.preflight.node_survey import Downloads, Gatherer
@@ -180,8 +192,8 @@ from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.pve.pvesh
 
 def check(module: AnsibleModule, gatherer: Gatherer) -> dict[str, Any]:
     """Judge the plans. Raises NodeError with the report when something is wrong."""
-    candidates = [candidate_from(item) for item in module.params["containers"]]
-    shares = {int(item["ctid"]): item.get("share") for item in module.params["neighbors"]}
+    candidates = [Candidate.from_options(item) for item in module.params["containers"]]
+    shares = {item["ctid"]: item["share"] for item in module.params["neighbors"]}
     facts = gatherer.gather(candidates, module.params["coming"], module.params["credential"], shares)
     verdict = judgement.judge(candidates, facts, module.check_mode)
     for warning in verdict.warnings:
@@ -201,8 +213,7 @@ def check(module: AnsibleModule, gatherer: Gatherer) -> dict[str, Any]:
 def fetch(module: AnsibleModule, gatherer: Gatherer) -> dict[str, Any]:
     """Download what is named; in check mode return the calls."""
     steps = [
-        judgement.download(gatherer.node, str(item["storage"]), str(item["template"]))
-        for item in module.params["downloads"]
+        judgement.download(gatherer.node, item["storage"], item["template"]) for item in module.params["downloads"]
     ]
     plan = Plan(state="", steps=tuple(steps))
     journal = [entry.as_dict() for step in steps for entry in step.entries]
@@ -235,21 +246,26 @@ def work(module: AnsibleModule) -> dict[str, Any]:
     return fetch(module, gatherer) if module.params["downloads"] else check(module, gatherer)
 
 
+def argument_spec() -> dict[str, Any]:
+    """The module's options."""
+    required = {"type": "str", "required": True}
+    ctids = {"type": "list", "elements": "int", "default": []}
+    download = {"storage": required, "template": required, "ctids": ctids}
+    neighbor = {"ctid": {"type": "int", "required": True}, "share": {"type": "float", "required": True}}
+    return {
+        "containers": {"type": "list", "elements": "dict", "options": CANDIDATE_OPTIONS, "default": []},
+        "downloads": {"type": "list", "elements": "dict", "options": download, "default": []},
+        "coming": {"type": "list", "elements": "str", "default": []},
+        "neighbors": {"type": "list", "elements": "dict", "options": neighbor, "default": []},
+        "credential": {"type": "str", "default": "root@pam"},
+        "task_timeout": {"type": "int", "default": 3600},
+        "run": LEASE_OPTIONS["run"],
+    }
+
+
 def main() -> None:
     """Module entry point."""
-    run_module(
-        {
-            "containers": {"type": "list", "elements": "dict", "default": []},
-            "downloads": {"type": "list", "elements": "dict", "default": []},
-            "coming": {"type": "list", "elements": "str", "default": []},
-            "neighbors": {"type": "list", "elements": "dict", "default": []},
-            "credential": {"type": "str", "default": "root@pam"},
-            "task_timeout": {"type": "int", "default": 3600},
-            "run": {"type": "dict", "default": {}},
-        },
-        work,
-        mutually_exclusive=[("containers", "downloads")],
-    )
+    run_module(argument_spec(), work, mutually_exclusive=[("containers", "downloads")])
 
 
 if __name__ == "__main__":

@@ -14,7 +14,8 @@ from types import SimpleNamespace
 import pytest
 from fake_node import Cut, normal, predicted, pve_calls, wanted
 
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.preflight import demands, judgement, privileges
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.preflight import judgement, privileges
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.preflight.candidates import Candidate
 
 ENTRIES = "/cluster/ha/resources"
 ENTRY = f"{ENTRIES}/ct:950"
@@ -49,7 +50,7 @@ def entry(node):
 def findings(node, asked):
     """What the preflight says of a run: (path, what was expected, what to do)."""
     plan = node.apply(asked, check=True).first.as_dict()
-    items = [demands.candidate_from({"ctid": 950, "config": asked.config, "plan": plan})]
+    items = [Candidate.from_options({"ctid": 950, "config": asked.config, "plan": plan})]
     found = judgement.judge(items, node.gatherer().gather(items)).findings
     return [(finding.path[2:], finding.expected, finding.remedy) for finding in found if "ha" in finding.path]
 
@@ -260,7 +261,7 @@ def test_failback_is_for_version_9(node, version):
 def test_it_needs_a_privilege_for_the_whole_cluster(node):
     asked = wanted(ha={})
     plan = node.apply(asked, check=True).first.as_dict()
-    items = [demands.candidate_from({"ctid": 950, "config": asked.config, "plan": plan})]
+    items = [Candidate.from_options({"ctid": 950, "config": asked.config, "plan": plan})]
     needs = [need for need in privileges.needs(items, ()) if need.where == "/"]
     assert [(need.privilege, need.path[2:]) for need in needs] == [("Sys.Console", ("ha",))]
     assert "--roles PVESysAdmin" in privileges.grant("ops@pve!run", "/", ["Sys.Console"])

@@ -9,7 +9,8 @@ from __future__ import annotations
 import pytest
 from fake_node import normal, predicted, pve_calls, wanted
 
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.preflight import demands, judgement
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.preflight import judgement
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.preflight.candidates import Candidate
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.container.outcome import StepError
 
 # key: (a value, another one, what stays in the config once the key is gone)
@@ -129,7 +130,7 @@ def test_a_newer_option_is_a_finding_before_the_run(node, version):
 def findings_of(node, asked):
     """What the preflight finds in options."""
     plan = node.apply(asked, check=True).first.as_dict()
-    items = [demands.candidate_from({"ctid": 950, "config": asked.config, "plan": plan})]
+    items = [Candidate.from_options({"ctid": 950, "config": asked.config, "plan": plan})]
     found = judgement.judge(items, node.gatherer().gather(items)).findings
     return [finding for finding in found if finding.path[2:] in [*((key,) for key in ALL), ("networks", 1)]]
 
@@ -229,7 +230,7 @@ def test_an_interface_that_the_node_manages_needs_pve_9(node, version):
 def test_a_bridge_that_a_further_interface_names_must_exist(node):
     plan = node.apply(wanted(network_config=NET, networks=[LAN]), check=True).first.as_dict()
     config = wanted(network_config=NET, networks=[LAN]).config
-    items = [demands.candidate_from({"ctid": 950, "config": config, "plan": plan})]
+    items = [Candidate.from_options({"ctid": 950, "config": config, "plan": plan})]
     found = judgement.judge(items, node.gatherer().gather(items)).findings
     assert ("networks", 0, "bridge") in [finding.path[2:] for finding in found]
 
@@ -326,6 +327,6 @@ def test_a_pool_that_was_not_set_from_here_stays(node):
 def test_a_pool_that_does_not_exist_is_a_finding(node):
     asked = wanted(pool="bleu")
     plan = node.apply(asked, check=True).first.as_dict()
-    items = [demands.candidate_from({"ctid": 950, "config": asked.config, "plan": plan})]
+    items = [Candidate.from_options({"ctid": 950, "config": asked.config, "plan": plan})]
     found = judgement.judge(items, node.gatherer().gather(items)).findings
     assert [finding.expected for finding in found if finding.path[2:] == ("pool",)] == ["one of blue, red"]

@@ -19,7 +19,7 @@ from fakepve.model import TaskError
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.plan import planner
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.gpu import devices
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.preflight import judgement
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.preflight.demands import candidate_from
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.preflight.candidates import Candidate
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.pve import storagecfg
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.audit import Audit
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.preflight.node_survey import Downloads
@@ -92,7 +92,7 @@ def candidates(node, *containers):
     found = []
     for one in containers:
         plan = planner.plan(one, *executor.look(one))
-        found.append(candidate_from({"ctid": one.ctid, "config": one.config, "plan": plan.as_dict()}))
+        found.append(Candidate.from_options({"ctid": one.ctid, "config": one.config, "plan": plan.as_dict()}))
     return found
 
 
@@ -122,7 +122,7 @@ def test_a_settled_container_costs_nothing(node):
     one = wanted(**ALL)
     node.apply(one)
     node.forget_requests()
-    assert candidates(node, one)[0].steps == ()
+    assert candidates(node, one)[0].mutations == ()
     assert judged(node, one) == judgement.Verdict()
     assert asked(node) == []
 

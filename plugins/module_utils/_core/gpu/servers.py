@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, Optional
 
 
@@ -30,6 +30,16 @@ class Settings:
         """Return the settings of a valid manifest's ``server``."""
         keys, named = (tuple((item.get(name) or {}).items()) for name in ("keys", "named"))
         return cls(tuple(item.get("objects") or ()), keys, named, str(item.get("others") or ""))
+
+
+# A server as a module's option, in the form of Ansible's argument_spec.
+SERVER_OPTIONS: Mapping[str, Mapping[str, Any]] = {
+    "name": {"type": "str", "required": True},
+    "memory_share": {"type": "str", "default": ""},
+    "default_memory_share": {"type": "float"},
+    "ranks": {"type": "str", "default": ""},
+    "model": {"type": "str", "default": ""},
+}
 
 
 @dataclass(frozen=True)
@@ -64,13 +74,12 @@ class Server:
 
     @classmethod
     def from_json(cls, item: Mapping[str, Any]) -> Server:
-        """Return what ``to_json`` made a mapping of."""
-        names = [name for name in cls.__dataclass_fields__ if name != "settings"]
-        return cls(**{name: item[name] for name in names if name in item})
+        """Return a server from SERVER_OPTIONS."""
+        return cls(**{name: item[name] for name in SERVER_OPTIONS if name in item})
 
     def to_json(self) -> dict[str, Any]:
         """Return it as a module's option."""
-        return {name: value for name, value in asdict(self).items() if name != "settings"}
+        return {name: getattr(self, name) for name in SERVER_OPTIONS}
 
     def speaks_of_gpus(self, config: Mapping[str, Any]) -> bool:
         """Return whether a container's configuration has one of its keys."""

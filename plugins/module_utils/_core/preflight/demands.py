@@ -12,22 +12,17 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Union
+from typing import Any
 
 from ..container.config import hostneeds
 from ..container.config.growth import GIB, disk_size, disks
-from ..container.desired import Desired, understand
 from ..container.origin.restores import owner
-from ..container.refusal import Refusal
 from ..container.registry import table
 from ..container.wanted_places import DEFAULT_POOL, SHARED, VOLUMES
-from ..gpu import memory_budget
-from ..gpu.servers import Server
 from ..pve import forms, properties
 from ..pve.apicalls import Kind
 from . import optionneeds
-
-Path = tuple[Union[str, int], ...]
+from .candidates import Candidate, Path
 
 DISK = "disk"
 FREED = "freed"
@@ -40,45 +35,6 @@ DEVICE = "device"
 PVE_DEFAULT_SIZE = 4 * GIB
 _NEW_VOLUME = re.compile(r"^([A-Za-z][A-Za-z0-9._-]*):(\d+(?:\.\d+)?)\Z")
 _TEMPLATE = re.compile(r"^([A-Za-z][A-Za-z0-9._-]*):vztmpl/(.+)\Z")
-
-
-@dataclass(frozen=True)
-class Candidate:
-    """A container that this run will work on: what it asks for and its plan, as Plan.as_dict() has it.
-
-    ``claims`` are what its servers take of the node's GPUs afterwards. ``outside`` are the guests that it depends on
-    and that the file does not have.
-    """
-
-    ctid: int
-    desired: Desired = field(default_factory=Desired)
-    steps: tuple[Mapping[str, Any], ...] = ()
-    refusal: Refusal | None = None
-    claims: tuple[memory_budget.Claim, ...] = ()
-    outside: tuple[int, ...] = ()
-
-    def calls(self) -> Iterator[tuple[Kind, int, Mapping[str, Any]]]:
-        """(kind, container, parameters) of every call to PVE that the plan makes."""
-        for step in self.steps:
-            for entry in step.get("entries") or ():
-                if entry.get("op") == "pve":
-                    yield Kind(entry["kind"]), int(entry["ctid"]), entry.get("params") or {}
-
-    def edits(self) -> Iterator[Mapping[str, Any]]:
-        """What the plan writes into the container's config file itself."""
-        for step in self.steps:
-            for entry in step.get("entries") or ():
-                if entry.get("op") == "conf":
-                    yield entry.get("params") or {}
-
-    def made(self) -> set[str]:
-        """The folders of the node that the plan makes."""
-        entries = (entry for step in self.steps for entry in step.get("entries") or ())
-        return {str(entry["params"]["path"]) for entry in entries if entry.get("op") == "folder"}
-
-    def place(self, *keys: str | int) -> Path:
-        """The path of a key of this container in the containers' file."""
-        return ("lxc_configs", str(self.ctid), *keys)
 
 
 @dataclass(frozen=True)
@@ -121,30 +77,6 @@ class Asked:
     def __bool__(self) -> bool:
         named = self.storages or self.bridges or self.folders or self.scripts
         return bool(named or self.version or self.zones or self.pools or self.ha_groups)
-
-
-def candidate_from(item: Mapping[str, Any]) -> Candidate:
-    """One element of the module's ``containers``: ctid, config, and plan as phoenix_lxc_info returns it.
-
-    One that needs GPUs has ``gpu``, too: its ``assignment``, ``classes`` of devices, and ``servers``. One that depends
-    on guests that the file does not have has ``outside``, their CTIDs.
-    """
-    plan, config, gpu = item.get("plan") or {}, item.get("config") or {}, item.get("gpu")
-    refused, ctid = plan.get("refusal"), int(item["ctid"])
-    ends = str(plan.get("final_state") or "")
-    claims: tuple[memory_budget.Claim, ...] = ()
-    if gpu:
-        servers = [Server.from_json(server) for server in gpu.get("servers") or ()]
-        classes = gpu.get("classes") or ()
-        claims = memory_budget.claims(ctid, config, gpu.get("assignment"), ends, servers, classes)
-    return Candidate(
-        ctid,
-        understand(config),
-        tuple(plan.get("steps") or ()),
-        Refusal.from_json(refused) if refused else None,
-        claims,
-        tuple(int(each) for each in item.get("outside") or ()),
-    )
 
 
 def template_of(volume: Any) -> tuple[str, str] | None:

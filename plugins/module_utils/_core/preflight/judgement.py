@@ -21,7 +21,8 @@ from ..pve.apicalls import Call, Kind
 from ..pve.passthrough import DENY_WRITE_SINCE
 from ..pve.storagecfg import BACKUPS, ROOTDIR, TEMPLATES, Storage
 from . import optionneeds, privileges, storageuse, subids
-from .demands import BACKUP, BRIDGE, DEVICE, DISK, FOLDER, FREED, TEMPLATE, Candidate, Demand, Path, demands
+from .candidates import Candidate, Path
+from .demands import BACKUP, BRIDGE, DEVICE, DISK, FOLDER, FREED, TEMPLATE, Demand, demands
 from .node_faults import Finding
 
 GIB = 1024**3

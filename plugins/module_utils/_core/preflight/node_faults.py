@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from .demands import Path
+from .candidates import Path
 
 LIMIT = 200  # findings that a report shows; the count at its end is of all
 

@@ -19,7 +19,8 @@ from ..container.config import hostneeds
 from ..container.registry import table
 from ..pve import properties
 from ..pve.apicalls import FIREWALL, Kind
-from .demands import BACKUP, BRIDGE, DISK, TEMPLATE, Candidate, Demand, Path
+from .candidates import Candidate, Path
+from .demands import BACKUP, BRIDGE, DISK, TEMPLATE, Demand
 
 ROOT = "root@pam"
 

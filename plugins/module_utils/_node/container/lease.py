@@ -34,6 +34,11 @@ from .conf import observe
 
 STALE_AFTER = 120.0
 BUSY = "/run/phoenix_hypervisor"
+# The options of the modules that take it, in the form of Ansible's argument_spec.
+LEASE_OPTIONS: Mapping[str, Mapping[str, Any]] = {
+    "run": {"type": "dict", "default": {}},
+    "dead_runs": {"type": "list", "elements": "str", "default": []},
+}
 
 
 class LeaseHeldError(NodeError):

@@ -23,7 +23,8 @@ from typing import Any, Callable
 from ..._core.container.model import Entry, Step
 from ..._core.gpu.memory_budget import Load
 from ..._core.preflight import privileges, subids
-from ..._core.preflight.demands import Asked, Candidate, asked, demands, heads_needed
+from ..._core.preflight.candidates import Candidate
+from ..._core.preflight.demands import Asked, asked, demands, heads_needed
 from ..._core.preflight.judgement import Facts, Room
 from ..._core.pve.storagecfg import SNIPPETS, TEMPLATES, Storage, parse_storages
 from ..audit import Audit

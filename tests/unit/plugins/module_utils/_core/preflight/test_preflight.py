@@ -19,7 +19,7 @@ from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.gpu import devices, memory_budget
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.gpu.servers import Server
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.preflight import judgement, node_faults
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.preflight.demands import candidate_from
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.preflight.candidates import Candidate
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.preflight.judgement import Facts, Room
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.pve.conffile import parse_conf
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.pve.storagecfg import parse_storages
@@ -79,7 +79,7 @@ def item(ctid=950, conf=None, record=None, source=None, backup=None, **config):
 
 
 def judge(*items, check=False, **changed):
-    return judgement.judge([candidate_from(one) for one in items], replace(FACTS, **changed), check)
+    return judgement.judge([Candidate.from_options(one) for one in items], replace(FACTS, **changed), check)
 
 
 def only(verdict):
@@ -413,7 +413,7 @@ def test_what_the_hypervisors_play_makes_is_not_made_by_hand():
 def test_what_is_started_on_a_gpu_is_judged_with_its_key():
     """The report has it among the others; a node whose GPUs were not looked at is not judged."""
     server = Server("one", memory_share="vllm_gpu_memory_utilization")
-    claimed = {**item(vllm_gpu_memory_utilization=0.7), "gpu": {"assignment": None, "servers": [server.to_json()]}}
+    claimed = {**item(vllm_gpu_memory_utilization=0.7), "assignment": None, "servers": [server.to_json()]}
     node = devices.Gpus(version="1", gpus=(devices.Gpu("0000:01:00.0", 0, "GPU-1"),))
     load = memory_budget.Load(node, {951: frozenset({0})})
     finding = only(judge(claimed, loads=(load,), shares={951: 0.5}))

@@ -12,10 +12,7 @@ import pytest
 
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.model import Entry, on_container
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.preflight import judgement, privileges
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.preflight.demands import (
-    Candidate,
-    candidate_from,
-)
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.preflight.candidates import Candidate
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.preflight.judgement import Facts, Room
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.pve.apicalls import Kind
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.pve.storagecfg import parse_storages
@@ -32,7 +29,7 @@ def call(kind, params=None, ctid=950):
 
 def plan(*made):
     entries = [entry.as_dict() for entry in made]
-    return candidate_from({"ctid": 950, "config": {}, "plan": {"steps": [{"entries": entries}]}})
+    return Candidate.from_options({"ctid": 950, "config": {}, "plan": {"steps": [{"entries": entries}]}})
 
 
 CREATION = plan(

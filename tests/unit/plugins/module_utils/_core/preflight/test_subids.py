@@ -9,7 +9,7 @@ import pytest
 
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.desired import understand
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.preflight import subids
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.preflight.demands import Candidate
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.preflight.candidates import Candidate
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.preflight.judgement import Facts, judge
 
 CONFIG = {

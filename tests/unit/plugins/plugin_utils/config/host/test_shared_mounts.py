@@ -18,6 +18,7 @@ from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container
     on_container,
 )
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.preflight import judgement
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.preflight.candidates import Candidate, Mutation
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.pve.apicalls import Kind
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.pve.conffile import ConfFile
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.documents.validation import (
@@ -165,7 +166,7 @@ def test_what_has_another_shape_is_only_an_error_of_the_schema(volumes: Any) -> 
 def test_a_folder_that_is_missing_is_made_by_the_hosts_playbook() -> None:
     config = judge({"certs": CERTS}).fleet.containers["950"].config
     call = on_container(Kind.CONFIG, "pve", 950, {"mp0": "/srv/certs,mp=/etc/ssl/shared"}).as_dict()
-    item = judgement.Candidate(950, understand(config), ({"entries": [call]},))
+    item = Candidate(950, understand(config), (Mutation.from_json(call, "call"),))
     facts = judgement.Facts("pve", coming=frozenset({"/srv/certs"}), heads={950: {}})
     (found,) = judgement.judge([item], facts).findings
     assert (found.pointer, found.got) == ("/lxc_configs/950", 'got "/srv/certs", which is not on node pve')

@@ -1,0 +1,157 @@
+# Copyright (c) 2026, Phoenix Hypervisor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The options that describe a wanted container, wherever modules have them: as options, or in a list of containers."""
+
+from __future__ import annotations
+
+import json
+import typing as t
+
+import yaml
+
+OPTIONS: dict[str, t.Any] = yaml.safe_load(r"""
+ctid:
+  description: The container's id, from 100 to 999999999.
+  type: int
+  required: true
+state:
+  description:
+    - Where to stop. The first six are the states of the way up; nothing is ever rolled back to reach one of them.
+    - V(absent) destroys the container and needs O(confirm).
+  type: str
+  choices: [defined, created, configured, running, customizing, completed, absent]
+  default: completed
+config:
+  description: The container's configuration, with the keys of C(phoenix_lxc_configs.json).
+  type: dict
+  default: {}
+features:
+  description:
+    - The features to be applied inside the container, lowest first, as the action plugin completes them.
+    - Each has at least C(name) and C(digest).
+  type: list
+  elements: dict
+  default: []
+application:
+  description: The application to be run after the features, with C(name), C(digest) and C(health).
+  type: dict
+source:
+  description:
+    - The clone source, with the same keys as this module's options, when the same run still has work on it.
+    - Only a plan in check mode can use it, a real run needs the source itself.
+  type: dict
+inherited:
+  description: The names of features that only the container's clone sources list.
+  type: list
+  elements: str
+  default: []
+classes:
+  description: Classes of devices that the container's features need, those of its clone sources included.
+  type: list
+  elements: str
+  default: []
+assignment:
+  description:
+    - "The GPUs that the container sees: V(none), or indices, PCI addresses or UUIDs with commas between them."
+    - Without it all of the node's. It matters only with the class of a GPU vendor.
+  type: str
+clone_snapshot:
+  description: The snapshot of the clone source to clone from, if it has it.
+  type: str
+adopt:
+  description:
+    - What to do with a container that exists but is not one that this collection created or adopted.
+    - V(no) refuses, V(record) assumes that the listed features are installed, V(reapply) runs them, whatever the
+      ledger inside says.
+  type: str
+  choices: ['no', record, reapply]
+  default: 'no'
+confirm:
+  description: The CTIDs that may be destroyed. O(ctid) must be among them for O(state=absent).
+  type: list
+  elements: int
+  default: []
+recreate:
+  description:
+    - The containers that are to be destroyed and recreated. When O(ctid) is among them and the container exists,
+      it is destroyed with all its volumes first, whether or not anything is to change.
+    - Refused for containers that are not ours, protected, held, or the source of linked clones.
+    - An interrupted recreation continues and destroys nothing twice. The run that has recreated a container does not
+      do it again; another run that names it does.
+  type: list
+  elements: int
+  default: []
+""")
+
+# What the preflight needs of a container beside some of these.
+PREFLIGHT_OPTIONS: dict[str, t.Any] = yaml.safe_load(r"""
+plan:
+  description: Its plan, as RV(phoenix.hypervisor.phoenix_lxc_info#module:containers) has it.
+  type: dict
+  required: true
+servers:
+  description:
+    - What the manifests of its features declare of servers that take memory of GPUs, each with the container's keys
+      that say how much. An empty key is one that the server does not have.
+  type: list
+  elements: dict
+  default: []
+  suboptions:
+    name:
+      description: The name of the server.
+      type: str
+      required: true
+    memory_share:
+      description: The key with the part of each GPU's memory that it takes, from 0 to 1.
+      type: str
+      default: ""
+    default_memory_share:
+      description: The part that it takes with a model but without that key.
+      type: float
+    ranks:
+      description: The key with the number of GPUs that it needs at the same time.
+      type: str
+      default: ""
+    model:
+      description: The key with the model that it serves.
+      type: str
+      default: ""
+outside:
+  description: The guests that it depends on and that the file does not have. A missing one is a warning.
+  type: list
+  elements: int
+  default: []
+""")
+
+
+def _documentation(options: dict[str, t.Any]) -> str:
+    """The text of a fragment: JSON is YAML, and quicker to read."""
+    return json.dumps({"options": options})
+
+
+class ModuleDocFragment:
+    """All options, the CTID alone, and those of the preflight's containers."""
+
+    DOCUMENTATION: str = _documentation(OPTIONS)
+
+    CTID: str = _documentation({"ctid": OPTIONS["ctid"]})
+
+    CANDIDATES: str = _documentation(
+        {
+            "containers": {
+                "description": [
+                    "The containers that the run would work on, in its order.",
+                    "The action plugin makes it from O(ignore:hosts), the inventory names of observed containers.",
+                ],
+                "type": "list",
+                "elements": "dict",
+                "default": [],
+                "suboptions": {
+                    **{name: OPTIONS[name] for name in ("ctid", "config", "classes", "assignment")},
+                    **PREFLIGHT_OPTIONS,
+                },
+            }
+        }
+    )
