@@ -6,19 +6,13 @@
 from __future__ import annotations
 
 import json
-import re
 from dataclasses import dataclass
 from typing import Any, Union
 
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core import secretwords
+
 Pointer = tuple[Union[str, int], ...]  # noqa: UP007 - evaluated when imported, by Python 3.9 as well
 
-_SECRET_KEY = re.compile(r"pass(word|phrase|wd)?|secret|token|credential|private_key|api_?key|_hash\Z", re.IGNORECASE)
-_SECRET_VALUE = re.compile(
-    r"^(?:hf_[A-Za-z0-9]{8,}|PVEAPIToken=.*|\$[0-9a-z]{1,2}\$.*|-----BEGIN .*|\$ANSIBLE_VAULT.*"
-    r"|.*(?:api[-_]?key|token|passw(?:or)?d|secret)[\"']?\s*[=:\s]\s*\S"
-    r"|[^!\s]+@[^!\s]+![^=\s]+=.*|[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})",
-    re.IGNORECASE | re.DOTALL,
-)
 _SHOWN = 60  # characters of a faulty value that a report shows
 
 
@@ -73,9 +67,9 @@ def to_pointer(path: Pointer) -> str:
 
 def is_secret(path: Pointer, value: Any) -> bool:
     """Whether a value must not be shown: its key or its shape says that it is a secret."""
-    if any(isinstance(part, str) and _SECRET_KEY.search(part) for part in path):
-        return True
-    return isinstance(value, str) and bool(_SECRET_VALUE.match(value))
+    return any(isinstance(part, str) and secretwords.is_secret_name(part) for part in path) or (
+        secretwords.is_secret_value(value)
+    )
 
 
 def show(path: Pointer, value: Any, hidden: bool = False) -> str:

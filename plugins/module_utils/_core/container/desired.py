@@ -21,6 +21,8 @@ from .wanted_places import Place, wanted_places
 
 DEFAULT_ROOTFS_GB = 4  # PVE's own default (PVE facts, 'How PVE rewrites what you send')
 FIREWALL = "firewall"
+EXISTING = "existing"
+"""In place of a template: no run creates the container."""
 PASSWORD, SSH_KEYS = "password", "ssh-public-keys"
 HIDDEN = "***"
 """What a plan has in place of the password: only the call itself gets that."""
@@ -46,7 +48,7 @@ class Desired:
     Attributes:
         keys: the keys that the file has.
         name: its host name.
-        template: what it is created from.
+        template: what it is created from; None for EXISTING, too.
         clone_from: the CTID of its clone source.
         restore_from: the backup that it is restored from.
         pool: the storage of its root disk.
@@ -148,7 +150,7 @@ def understand(config: Mapping[str, Any], needs: Mapping[str, str] | None = None
     return Desired(
         keys=frozenset(config),
         name=str(config["name"]) if config.get("name") else None,
-        template=config.get("template"),
+        template=None if config.get("template") == EXISTING else config.get("template"),
         clone_from=None if source is None else int(source),
         restore_from=str(config["restore_from"]) if config.get("restore_from") else None,
         pool=config.get("storage_pool"),

@@ -14,6 +14,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.desired import EXISTING
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.checks import download_addresses
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.checks.gpu_checks import gpus
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.checks.subject import Check, Subject
@@ -133,7 +134,7 @@ class _Container:
         config = self._container.config
         network = config.get("network_config")
         found: list[tuple[str, Pointer, Any]] = [
-            ("templates", ("template",), config.get("template")),
+            ("templates", ("template",), None if config.get("template") == EXISTING else config.get("template")),
             ("backups", ("restore_from",), config.get("restore_from")),
             ("hookscripts", ("hookscript",), config.get("hookscript")),
             ("storages", ("storage_pool",), config.get("storage_pool")),

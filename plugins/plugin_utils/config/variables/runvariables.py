@@ -87,6 +87,27 @@ TABLE: tuple[RunVariable, ...] = (
         runvalues.ctids,
     ),
     RunVariable(
+        "phoenix_import_ctids",
+        "CTIDs",
+        "all of the nodes",
+        "For `import`: the containers to import.",
+        runvalues.ctids,
+    ),
+    RunVariable(
+        "phoenix_import_to",
+        "folder",
+        "`imported`",
+        "For `import`: the folder of the controller for both files. A relative one begins at the working directory.",
+        runvalues.text,
+    ),
+    RunVariable(
+        "phoenix_import_overwrite",
+        "true or false",
+        "`false`",
+        "For `import`: whether to replace files that exist with other content.",
+        runvalues.flag,
+    ),
+    RunVariable(
         "phoenix_missing_node",
         "word",
         "`fail`",

@@ -13,6 +13,7 @@ from ..applied import ledger
 from ..cluster import availability
 from ..config import growth, protection
 from ..config.compare import Comparison
+from ..desired import EXISTING
 from ..model import Observation, Record, Wanted
 from ..origin import clones, creation, restores
 from ..refusal import Code, Refusal
@@ -192,6 +193,9 @@ def _create(basis: Basis) -> Refusal | None:
     got = (
         f"container {wanted.ctid} doesn't exist, and its configuration has no template, clone_from_ctid or restore_from"
     )
+    if wanted.config.get("template") == EXISTING:
+        got = f'container {wanted.ctid} doesn\'t exist, and its configuration has "{EXISTING}" in place of a template'
+        return Refusal(Code.NO_ORIGIN, got, "name the template that it is to be created from", "template")
     return Refusal(Code.NO_ORIGIN, got, "add one of them")
 
 

@@ -169,17 +169,20 @@ def mount_parts(item: Mapping[str, Any]) -> dict[str, str]:
     return parts
 
 
+def mount_keys(parts: Mapping[str, str]) -> dict[str, Any]:
+    """The keys of a disk or mount point that ask for these sub-options: the other direction."""
+    found: dict[str, Any] = {key: forms.flag(parts[name]) == "1" for key, name in _FLAGS.items() if name in parts}
+    options = [name for name in parts.get("mountoptions", "").split(";") if name in MOUNT_OPTIONS]
+    return {**found, "mount_options": options} if options else found
+
+
 def _rootfs_parts(config: Config, _needs: Needs) -> dict[str, str] | None:
     return mount_parts(config.get("rootfs_options") or {}) or None
 
 
 def _from_rootfs(value: str) -> dict[str, Any]:
     """The options of the root disk; its volume and its size have other keys."""
-    parts = properties.parse(value, "volume")
-    found: dict[str, Any] = {key: forms.flag(parts[name]) == "1" for key, name in _FLAGS.items() if name in parts}
-    options = [name for name in parts.get("mountoptions", "").split(";") if name in MOUNT_OPTIONS]
-    if options:
-        found["mount_options"] = options
+    found = mount_keys(properties.parse(value, "volume"))
     found.pop("backup", None)
     return {"rootfs_options": found} if found else {}
 
