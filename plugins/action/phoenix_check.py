@@ -13,11 +13,14 @@ from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
 from ansible.utils.vars import load_extra_vars
 
+from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.finding import show
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.variables import runvariables
+from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.plan import plan_file, this_run
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.run import controller
 
 # Variables that are no run variables, and whose names are close to one.
-_OTHERS = ("phoenix_application",)
+# The last one is an artifact, which AWX hands to the next job of a workflow.
+_OTHERS = ("phoenix_application", "phoenix_plan")
 _NO_INVENTORY = (
     "the inventory has neither nodes nor containers of phoenix.hypervisor. Name the inventory source, for example "
     "-i inventory/phoenix.yml; it is a YAML file with the line 'plugin: phoenix.hypervisor.phoenix'"
@@ -74,9 +77,27 @@ class ActionModule(ActionBase):
         if found:
             return {}, found
         read = {name: runvariables.value_of(name, value) for name, value in values.items()}
+        found = _unreported(read)
         return {
             name: value for name, value in read.items() if value is not None and not runvariables.BY_NAME[name].secret
         }, found
+
+
+def _unreported(values: Mapping[str, Any]) -> list[runvariables.RunVariableError]:
+    """Why the plan that the run is asked for could not be gathered or written at its end."""
+    found = []
+    path, asked = values.get("phoenix_plan_file"), values.get("phoenix_fail_on_changes")
+    if (path or asked) and this_run.gathered() is None:
+        name = "phoenix_plan_file" if path else "phoenix_fail_on_changes"
+        got = "a run without the callback phoenix.hypervisor.phoenix_plan"
+        remedy = "Add it to callbacks_enabled in ansible.cfg, or to ANSIBLE_CALLBACKS_ENABLED."
+        found.append(runvariables.RunVariableError(name, got, "the callback to be enabled", remedy))
+    problem = plan_file.problem(path) if path else ""
+    if problem:
+        remedy = "Name a file in an existing folder that this user may write to."
+        got = f"{show(('phoenix_plan_file',), path)} ({problem})"
+        found.append(runvariables.RunVariableError("phoenix_plan_file", got, "a file that can be written", remedy))
+    return found
 
 
 def _unknown(values: Mapping[str, Any], containers: set[str]) -> list[runvariables.RunVariableError]:

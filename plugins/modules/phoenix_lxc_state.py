@@ -71,6 +71,11 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+ctid:
+  description: The CTID.
+  returned: always
+  type: int
+  sample: 950
 state:
   description: The container's effective state afterwards; in check mode the state that a real run reaches.
   returned: always

@@ -274,7 +274,7 @@ class Project:
         env = {name: value for name, value in os.environ.items() if not name.startswith('ANSIBLE_')}
         env.update(
             ANSIBLE_CALLBACK_PLUGINS=str(CHECKOUT / 'tests' / 'lab' / 'support' / 'callback'),
-            ANSIBLE_CALLBACKS_ENABLED='lab_results,phoenix.hypervisor.phoenix_log',
+            ANSIBLE_CALLBACKS_ENABLED='lab_results,phoenix.hypervisor.phoenix_log,phoenix.hypervisor.phoenix_plan',
             ANSIBLE_COLLECTIONS_PATH=os.pathsep.join([str(CHECKOUT / 'collections'), *shared_collections()]),
             ANSIBLE_NOCOLOR='1',
             LAB_RESULTS=str(self.results),

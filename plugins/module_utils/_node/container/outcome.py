@@ -81,6 +81,7 @@ def report(wanted: Wanted, outcome: Outcome, check: bool) -> dict[str, Any]:
     by_name = {feature.name: feature.to_json() for feature in wanted.features}
     return {
         "changed": bool(journal),
+        "ctid": wanted.ctid,
         "state": shown.final_state if check else shown.state,
         "previous_state": outcome.first.state,
         "plan": outcome.first.as_dict(),

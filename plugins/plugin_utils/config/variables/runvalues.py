@@ -16,6 +16,7 @@ CTID = re.compile(r"[1-9][0-9]{2,8}\Z", re.ASCII)
 CREDENTIAL = re.compile(r"[^\s:/!@]+@[A-Za-z][A-Za-z0-9._-]*(?:![A-Za-z][A-Za-z0-9._-]+)?\Z", re.ASCII)
 COLLECTION = re.compile(r"[a-z_][a-z0-9_]*\.[a-z_][a-z0-9_]*\Z", re.ASCII)
 SECONDS = re.compile(r"[0-9]{1,9}\Z", re.ASCII)
+MODE = re.compile(r"0?[67][0-7]{2}\Z", re.ASCII)
 PATH = re.compile(r"/[^\0]*\Z", re.DOTALL)
 FLAGS = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
 ADOPT = ("no", "record", "reapply")
@@ -75,6 +76,20 @@ def flag(value: Any) -> bool:
     if found is None:
         raise ValueError("true or false")
     return found
+
+
+def file(value: Any) -> str:
+    """A path of the controller, relative ones from where the run was started."""
+    if isinstance(value, str) and "\0" not in value:
+        return value.strip()
+    raise ValueError("a path of the controller, such as plan.json")
+
+
+def mode(value: Any) -> int:
+    """A file's mode as octal digits; its owner must be able to read and write it."""
+    if isinstance(value, str) and MODE.match(value.strip()):
+        return int(value.strip(), 8)
+    raise ValueError("octal digits in quotes, such as '0640'")
 
 
 def items(value: Any, valid: Callable[[str], bool], expected: str) -> list[str]:

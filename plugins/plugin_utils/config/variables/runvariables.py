@@ -108,6 +108,28 @@ TABLE: tuple[RunVariable, ...] = (
         runvalues.flag,
     ),
     RunVariable(
+        "phoenix_plan_file",
+        "path",
+        "none",
+        "File on the controller that the run writes: a plan in check mode, else a journal in the same form.",
+        runvalues.file,
+    ),
+    RunVariable(
+        "phoenix_plan_mode",
+        "text",
+        "`0600`",
+        "Mode of that file, as octal digits in quotes.",
+        runvalues.mode,
+    ),
+    RunVariable("phoenix_journal_file", "path", "", "For `compare`: the journal of the real run.", runvalues.file),
+    RunVariable(
+        "phoenix_fail_on_changes",
+        "true or false",
+        "`false`",
+        "Whether the run fails at its end when something is due in check mode, or was changed in a real run.",
+        runvalues.flag,
+    ),
+    RunVariable(
         "phoenix_missing_node",
         "word",
         "`fail`",

@@ -200,6 +200,7 @@ TABLE: tuple[SharedFact, ...] = (
     _play("phoenix_host_roles", "list of text", "Host roles for which the host's file has a key", "hypervisor"),
     _play("phoenix_host_sections", "list of text", "Sections of the host's file that undo what left it", "hypervisor"),
     _play("phoenix_driver_roles", "list of text", "Host roles that install a GPU driver", "hypervisor"),
+    _play("phoenix_part_of_site", "true or false", "Set where `site` reports at its own end", "site"),
     _play("phoenix_fault", "text", "Why this container is not touched; empty without a fault", "tasks/container"),
     _play("phoenix_seen", "dictionary", "What its node has observed of this container", "tasks/container"),
     _play(
@@ -223,6 +224,15 @@ TABLE: tuple[SharedFact, ...] = (
     _result("phoenix_application_begun", "the begin of the application, with its attempt", "tasks/application"),
     _result("phoenix_application_result", "`phoenix_application`", "tasks/application"),
     _result("phoenix_host_claims", "`phoenix_host_claims`: what this and other inventories set", "hypervisor"),
+    SharedFact(
+        "phoenix_plan",
+        Kind.RESULT,
+        "dictionary",
+        "Plan or journal of the run, a statistic that AWX shows as an artifact",
+        ("plugins/action/phoenix_plan_report.py",),
+        for_people=True,
+    ),
+    _result("phoenix_compared", "`phoenix_plan_compare`", "compare"),
     _result("phoenix_checked", "`phoenix_check`", "destroy", "import"),
     _result("phoenix_found", "looking for the containers to destroy on every node", "destroy"),
     _result("phoenix_doomed", "`phoenix_destroy_plan`: what is destroyed", "destroy"),

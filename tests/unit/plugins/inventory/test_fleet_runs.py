@@ -190,3 +190,12 @@ def test_destroy_wants_ctids(site: Path, value: str):
     assert rc == 2, output
     assert "phoenix_destroy" in output
     assert time.monotonic() - started < 60
+
+
+@pytest.mark.parametrize("name", ["phoenix_plan_file=plan.json", "phoenix_fail_on_changes=true"])
+def test_a_plan_that_nobody_gathers_is_no_success(site: Path, name: str):
+    rc, output = playbook(site, "containers", "--check", "-e", name)
+    assert rc == 2, output
+    assert "the callback phoenix.hypervisor.phoenix_plan" in output
+    assert "callbacks_enabled" in output
+    assert "Observe" not in output
