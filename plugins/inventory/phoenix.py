@@ -10,12 +10,18 @@ name: phoenix
 short_description: Make hosts and groups of the containers in phoenix_lxc_configs.json
 version_added: 0.1.0
 author: Phoenix Hypervisor contributors (@phoenix-hypervisor)
+extends_documentation_fragment: constructed
 description:
   - Turns C(phoenix_lxc_configs.json) and C(hypervisor_config.json) into hosts, groups and variables.
   - Every container is a host named by its CTID, so that C(--limit 950) works. Every node is a host in the group
     C(hypervisors).
-  - Groups are C(hypervisors), C(containers), C(templates), C(feature_NAME), and C(lineage_CTID) with the
-    container and all that it is cloned from.
+  - Groups are C(hypervisors), C(containers), C(templates), C(feature_NAME), C(lineage_CTID) with the container and all
+    that it is cloned from, C(node_NAME), C(tag_TAG) and C(name_NAME).
+  - A container also has a group of its own name, so that C(--limit web) works. There is none where another group or
+    host has that name, or where the names of two containers would become the same group.
+  - In the names of groups, underscores replace what Ansible does not allow there, so that C(web-1) is C(name_web_1).
+  - Further variables and groups of the containers come from O(compose), O(groups) and O(keyed_groups). They cannot
+    add a host to a group that this plugin makes, and cannot set the variables that it sets.
   - Each clone source comes before its clones.
   - The plugin never fails, because Ansible treats a failing inventory as an empty one and continues. For a faulty
     file it shows a report, sets C(phoenix_config_errors) and C(phoenix_config_report) for all hosts, and still makes
@@ -165,6 +171,12 @@ nodes:
     ansible_host: 192.0.2.10
     ansible_user: root
 
+keyed_groups:
+  - key: phoenix_config.cores
+    prefix: cores
+compose:
+  backup_name: phoenix_node ~ "-" ~ phoenix_name
+
 # The authors of the JSON files get containers, not the node
 # policy:
 #   mount_prefixes: [/srv/models, /srv/exchange]
@@ -178,6 +190,7 @@ nodes:
 #     ansible_connection: local
 """
 
+import os
 import re
 import traceback
 from collections.abc import Mapping
@@ -188,6 +201,8 @@ from ansible.inventory.manager import split_host_pattern
 from ansible.plugins.inventory import BaseInventoryPlugin
 from ansible.template import trust_as_template
 
+from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.documents.source import RESERVED
+from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.files.composing import Composing
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.files.configuration import (
     Chosen,
     Configuration,
@@ -243,7 +258,7 @@ def reach(variables: Mapping[str, Any]) -> dict[str, Any]:
     return {key: variables[key] for key in _HOW_TO_REACH if key in variables}
 
 
-class InventoryModule(BaseInventoryPlugin):
+class InventoryModule(BaseInventoryPlugin, Composing):
     """Reads the inventory source and both configuration files; see DOCUMENTATION."""
 
     NAME = "phoenix.hypervisor.phoenix"
@@ -276,6 +291,8 @@ class InventoryModule(BaseInventoryPlugin):
 
         self._emit_nodes(configuration)
         self._emit_containers(configuration)
+        if not configuration.findings:
+            configuration.findings += self.construct(configuration.fleet.order(), os.path.basename(path))
         if configuration.findings:
             self._emit_for_report(configuration)
         self._emit_report(configuration)
@@ -334,7 +351,7 @@ class InventoryModule(BaseInventoryPlugin):
             # All of them, also where a job of AWX has only a slice of the hosts.
             own = [ctid for ctid, one in fleet.containers.items() if (one.text("node") or only) == name]
             self._set(name, "phoenix_node_ctids", sorted(map(int, own)))
-        for group, members in groups(fleet).items():
+        for group, members in groups(fleet, only, {*nodes, *RESERVED}).items():
             name = self.inventory.add_group(group)
             for ctid in members:
                 self.inventory.add_child(name, ctid)

@@ -11,7 +11,7 @@ Whether the file is right is the job of `validation`.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
@@ -189,10 +189,25 @@ def group_name(prefix: str, name: str) -> str:
     return prefix + "_" + re.sub(r"[^A-Za-z0-9_]", "_", name)
 
 
-def groups(fleet: Fleet) -> dict[str, list[str]]:
-    """The groups and their CTIDs: `containers`, `templates`, `feature_<name>`, `lineage_<ctid>`."""
+def safe_name(name: str) -> str:
+    """A valid Ansible group name without a prefix, as Ansible's own replacement makes it."""
+    return re.sub(r"^[0-9]|[^A-Za-z0-9_]", "_", name, flags=re.ASCII)
+
+
+def groups(fleet: Fleet, only_node: str = "", taken: Collection[str] = ()) -> dict[str, list[str]]:
+    """The groups and their CTIDs.
+
+    `containers`, `templates`, `feature_<name>`, `lineage_<ctid>`, `node_<name>`, `tag_<tag>`, `name_<name>`, and one
+    that is called as a container is, where no other group or host has that name.
+
+    Args:
+        fleet: the containers.
+        only_node: the node of the containers that name none.
+        taken: the names of the other hosts and groups.
+    """
     order = fleet.order()
     result: dict[str, list[str]] = {"containers": list(order), "templates": []}
+    names: dict[str, set[str]] = {}  # name of a group -> the host names that become it
     for ctid in order:
         container = fleet.containers[ctid]
         if container.config.get("is_template") is True:
@@ -200,6 +215,19 @@ def groups(fleet: Fleet) -> dict[str, list[str]]:
         for feature in dict.fromkeys(container.features):
             result.setdefault(group_name("feature", feature), []).append(ctid)
         result[group_name("lineage", ctid)] = list(fleet.lineage(ctid))
+        name = container.name or "CT" + ctid
+        names.setdefault(safe_name(name), set()).add(name)
+        others = [group_name("name", name)]
+        if container.text("node") or only_node:
+            others.append(group_name("node", container.text("node") or only_node))
+        tags = container.config.get("tags")
+        others += [group_name("tag", tag) for tag in tags if isinstance(tag, str)] if isinstance(tags, list) else []
+        for group in dict.fromkeys(others):
+            result.setdefault(group, []).append(ctid)
+    for group, meant in names.items():
+        # Never a group of two containers whose names differ, which a limit to one of them would select.
+        if len(meant) == 1 and group not in result and group not in taken and group not in fleet.containers:
+            result[group] = result[group_name("name", next(iter(meant)))]
     return result
 
 

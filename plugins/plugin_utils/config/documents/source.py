@@ -14,7 +14,17 @@ from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.host.owne
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.finding import Finding, Pointer, show
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.fleet import CTID
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.policy import policy_faults
+from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.variables.sharedfacts import BY_NAME, IDENTITY
 
+# Those of Ansible's constructed inventories; Ansible itself checks the values inside.
+CONSTRUCTED = {
+    "strict": (bool, "true or false"),
+    "compose": (Mapping, "variables with their expressions"),
+    "groups": (Mapping, "groups with their conditions"),
+    "keyed_groups": (list, "a list of objects, each with key"),
+    "leading_separator": (bool, "true or false"),
+    "use_extra_vars": (bool, "true or false"),
+}
 KEYS = (
     "plugin",
     "lxc_config",
@@ -24,6 +34,7 @@ KEYS = (
     "feature_collections",
     "policy",
     "inventory_id",
+    *CONSTRUCTED,
 )
 RESERVED = ("all", "ungrouped", "hypervisors", "containers", "templates", "localhost")
 PLUGIN = "phoenix.hypervisor.phoenix"
@@ -73,6 +84,24 @@ class SourceChecker:
             for path, got, expected, remedy, near in policy_faults(data["policy"]):
                 yield self._at(path, got, expected, remedy, near)
         yield from self._id(data)
+        yield from self._constructed(data)
+
+    def _constructed(self, data: Mapping[Any, Any]) -> Iterator[Finding]:
+        for key, (kind, expected) in CONSTRUCTED.items():
+            if key in data and not isinstance(data[key], kind):
+                remedy = "See: ansible-doc -t inventory phoenix.hypervisor.phoenix"
+                yield self._at((key,), show((), data[key]), expected, remedy)
+        for position, item in enumerate(data["keyed_groups"] if isinstance(data.get("keyed_groups"), list) else ()):
+            if not isinstance(item, Mapping) or not isinstance(item.get("key"), str):
+                remedy = "Write an item such as {key: phoenix_config.cores, prefix: cores}."
+                yield self._at(("keyed_groups", str(position)), show((), item), "an object with key", remedy)
+        compose = data.get("compose")
+        for name in compose if isinstance(compose, Mapping) else ():
+            if not isinstance(name, str) or not _VARIABLE.match(name):
+                yield self._at(("compose", str(name)), show((), str(name)), "the name of a variable", "Rename it.")
+            elif name in IDENTITY or name in BY_NAME:
+                expected = "a variable that this plugin does not set"
+                yield self._at(("compose", name), show((), name), expected, "Give the variable another name.")
 
     def _id(self, data: Mapping[Any, Any]) -> Iterator[Finding]:
         given = data.get("inventory_id")

@@ -496,3 +496,78 @@ def test_feature_collections_of_the_source(site: Path):
     assert read(site).vars("950")["phoenix_feature_collections"] == ["acme.tools"]
     (site / "phoenix.yml").write_text(SOURCE + "feature_collections: [acme]\n")
     assert "a list of collections" in read(site).errors[0]
+
+
+@pytest.fixture
+def named(site: Path) -> Path:
+    """Containers whose names, nodes and tags become groups."""
+    document = json.loads((site / "lxc.json").read_text())
+    plain = {"template": "local:vztmpl/a.tar.zst", "network_config": {"bridge": "vmbr0", "ip": "dhcp"}, "node": "pve"}
+    document["lxc_configs"]["950"].update(node="pve", tags=["Blue.green", "x"], cores=4)
+    document["lxc_configs"]["920"].update(node="pve", tags=["x"])
+    names = {"951": "web-1", "952": "a-b", "953": "a.b", "954": "templates", "955": "pve", "956": "feature-metrics"}
+    for ctid, name in names.items():
+        document["lxc_configs"][ctid] = {"name": name, **plain}
+    (site / "lxc.json").write_text(json.dumps(document))
+    return site
+
+
+def test_groups_by_node_tag_and_name(named: Path):
+    inventory = read(named)
+    assert inventory.errors == []
+    assert sorted(inventory.group("node_pve")) == ["920", "950", "951", "952", "953", "954", "955", "956"]
+    assert inventory.group("tag_x") == ["920", "950"]
+    assert inventory.group("tag_Blue_green") == ["950"]
+    assert inventory.group("name_web") == inventory.group("web") == ["950"]
+    assert inventory.group("name_web_1") == inventory.group("web_1") == ["951"]
+
+
+def test_no_group_of_its_name_for_a_name_that_means_something_else(named: Path):
+    inventory = read(named)
+    assert inventory.group("name_a_b") == ["952", "953"]
+    assert "a_b" not in inventory.manager.groups
+    assert inventory.group("templates") == ["920"]
+    assert inventory.group("hypervisors") == ["pve"]
+    assert "pve" not in inventory.manager.groups
+    assert inventory.group("feature_metrics") == ["950"]
+    assert inventory.group("name_feature_metrics") == ["956"]
+
+
+def test_composed_variables_and_groups(named: Path):
+    with (named / "phoenix.yml").open("a") as stream:
+        stream.write(
+            "compose: {label: phoenix_node ~ '-' ~ phoenix_name}\n"
+            "groups: {big one: phoenix_config.cores is defined}\n"
+            "keyed_groups:\n"
+            "  - {key: phoenix_config.tags, prefix: is}\n"
+            "  - {key: phoenix_config.cores | string, prefix: cores}\n"
+        )
+    inventory = read(named)
+    assert inventory.errors == []
+    assert inventory.vars("950")["label"] == "pve-web"
+    assert inventory.group("big_one") == ["950"]
+    assert inventory.group("is_Blue_green") == ["950"]
+    assert inventory.group("cores_4") == ["950"]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("compose: [a]", "got a list, expected variables with their expressions"),
+        ("compose: {phoenix_ctid: '950'}", "expected a variable that this plugin does not set"),
+        ("keyed_groups: [web]", "expected an object with key"),
+        ("strict: maybe", "expected true or false"),
+        ("strict: true\ncompose: {label: phoenix_none}", "Could not set label for host 920"),
+        ("keyed_groups: [{key: phoenix_config.tags, prefix: '', separator: ''}]", "920 in group web"),
+        ("groups: {hypervisors: true}", "in group hypervisors, expected groups that this plugin does not make"),
+        ("keyed_groups: [{key: phoenix_name, prefix: n, parent_group: hypervisors}]", "n_base, n_web"),
+    ],
+)
+def test_a_composition_that_fails_is_an_error_of_the_source(site: Path, text: str, words: str):
+    document = json.loads((site / "lxc.json").read_text())
+    document["lxc_configs"]["920"]["tags"] = document["lxc_configs"]["950"]["tags"] = ["web"]
+    (site / "lxc.json").write_text(json.dumps(document))
+    with (site / "phoenix.yml").open("a") as stream:
+        stream.write(f"{text}\n")
+    inventory = read(site)
+    assert any(words in error for error in inventory.errors), inventory.errors
