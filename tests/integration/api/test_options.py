@@ -11,6 +11,7 @@ from fake_node import normal, predicted, pve_calls, wanted
 
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.preflight import judgement
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.preflight.candidates import Candidate
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.pve.conffile import parse_conf
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.container.outcome import StepError
 
 # key: (a value, another one, what stays in the config once the key is gone)
@@ -127,12 +128,13 @@ def test_a_newer_option_is_a_finding_before_the_run(node, version):
         assert finding.expected == "Proxmox VE 9.1 or later"
 
 
-def findings_of(node, asked):
-    """What the preflight finds in options."""
+def findings_of(node, asked, *more):
+    """What the preflight finds in options, and in further keys."""
     plan = node.apply(asked, check=True).first.as_dict()
     items = [Candidate.from_options({"ctid": 950, "config": asked.config, "plan": plan})]
     found = judgement.judge(items, node.gatherer().gather(items)).findings
-    return [finding for finding in found if finding.path[2:] in [*((key,) for key in ALL), ("networks", 1)]]
+    keys = [*((key,) for key in ALL), ("networks", 1)]
+    return [finding for finding in found if finding.path[2:] in keys or {*finding.path[2:3]} & {*more}]
 
 
 @pytest.mark.parametrize(
@@ -225,6 +227,41 @@ def test_an_interface_that_the_node_manages_needs_pve_9(node, version):
     if version == 9:
         settled(node, wanted(network_config=NET, networks=[managed]))
         assert "host-managed=1" in cards(node)["net1"]
+
+
+@pytest.mark.parametrize(
+    ("key", "slot", "text"),
+    [
+        ("mount_points", "mp0", "idmap=passthrough"),
+        ("volumes", "mp0", "idmap=u:1000:1000:1;g:1000:1000:1,keepattrs=1"),
+        ("rootfs_options", "rootfs", "idmap=u:0:5:1"),
+    ],
+)
+def test_numbers_of_users_on_a_disk_need_pve_9(node, version, key, slot, text):
+    node.directory.joinpath("srv").mkdir(exist_ok=True)
+    asked = {
+        "mount_points": [{"host_path": str(node.directory / "srv"), "container_path": "/a", "id_map": "passthrough"}],
+        "volumes": [
+            {
+                "name": "data",
+                "pool": "tank",
+                "size_gb": 1,
+                "mount_point": "/a",
+                "id_map": "u:1000:1000:1;g:1000:1000:1",
+                "keep_attributes": True,
+            }
+        ],
+        "rootfs_options": {"id_map": "u:0:5:1"},
+    }[key]
+    findings = findings_of(node, wanted(**{key: asked}), key)
+    named = [finding.path[2] for finding in findings if "9.2" in finding.expected]
+    assert set(named) == ({key} if version == 8 else set())
+    if version == 9:
+        settled(node, wanted(**{key: asked}))
+        assert text in parse_conf(node.conf(950)).head[slot]
+        plain = {**asked, "id_map": None} if key == "rootfs_options" else [{**asked[0], "id_map": None}]
+        settled(node, wanted(**{key: plain}))
+        assert "idmap" not in parse_conf(node.conf(950)).merged()[slot]
 
 
 def test_a_bridge_that_a_further_interface_names_must_exist(node):

@@ -324,18 +324,23 @@ def folders(mounts: Mounts, set_now: Iterable[str], missing: Iterable[str], conf
         path = place.parts["volume"]
         if place.owner is None or place.slot not in set_now or path not in missing:
             continue
-        ids = [_on_node(kind, inside, lines, unprivileged) for kind, inside in zip("ug", place.owner)]
+        own = place.parts.get("idmap", "")
+        ids = [_on_node(kind, inside, lines, unprivileged, own) for kind, inside in zip("ug", place.owner)]
         if None not in ids:
             found.append(Entry("folder", f"make {path}", {"path": path, "uid": ids[0], "gid": ids[1]}))
     return found
 
 
-def _on_node(kind: str, inside: int, lines: Iterable[str], unprivileged: bool) -> int | None:
-    """The number on the node of a user or group of the container: PVE maps 0 to 65535 to what begins at 100000."""
-    if not unprivileged:
+def _on_node(kind: str, inside: int, lines: Iterable[str], unprivileged: bool, own: str = "") -> int | None:
+    """The number on the node of a user or group of the container: PVE maps 0 to 65535 to what begins at 100000.
+
+    ``own`` is the idmap of the mount point, which comes before that of the container.
+    """
+    if not unprivileged or own == "passthrough":
         return inside
     maps = [words[1:] for words in (line.split() for line in lines) if len(words) == 4 and words[0] in (kind, "b")]
-    for first, host, count in ((int(part) for part in each) for each in maps or [["0", "100000", "65536"]]):
+    before = [each.split(":")[1:] for each in own.split(";") if each.startswith(f"{kind}:")]
+    for first, host, count in ((int(part) for part in each) for each in before + (maps or [["0", "100000", "65536"]])):
         if first <= inside < first + count:
             return host + inside - first
     return None

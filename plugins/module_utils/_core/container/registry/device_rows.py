@@ -97,17 +97,32 @@ DEVICE_PASSTHROUGH: dict[str, Any] = {
 }
 
 
+ID_MAP: dict[str, Any] = {
+    "type": "string",
+    "description": "Numbers of users and groups on the disk for numbers in the container, for this disk alone: "
+    "`u` or `g`, the first number in the container, the first on the disk, and how many; several joined by `;`. "
+    "`passthrough`: the same numbers on both sides. For unprivileged containers. It needs PVE 9.2.",
+    "x-phoenix-effect": "idmap of the disk",
+    **_DISRUPTS,
+    "pattern": r"^(?:passthrough|[ug]:[0-9]{1,10}:[0-9]{1,10}:[1-9][0-9]{0,9}"
+    r"(?:;[ug]:[0-9]{1,10}:[0-9]{1,10}:[1-9][0-9]{0,9})*)$",
+    "examples": ["u:1000:1000:1;g:1000:1000:1"],
+    "x-phoenix-expected": "passthrough, or TYPE:CONTAINER:DISK:COUNT such as u:1000:1000:1;g:1000:1000:1",
+    "x-phoenix-synonyms": ["idmap"],
+}
+
 MOUNT_OPTIONS = ("discard", "lazytime", "noatime", "nodev", "noexec", "nosuid")
 # Key of the file -> sub-option of a disk or mount point.
 _FLAGS = {
     "acl": "acl",
     "backup": "backup",
+    "keep_attributes": "keepattrs",
     "quota": "quota",
     "read_only": "ro",
     "replicate": "replicate",
     "shared": "shared",
 }
-OFF = frozenset({"backup", "quota", "ro", "shared"})
+OFF = frozenset({"backup", "keepattrs", "quota", "ro", "shared"})
 """The sub-options that mean the same when they are 0 and when they are not there."""
 
 ROOTFS_OPTIONS: dict[str, Any] = {
@@ -122,6 +137,7 @@ ROOTFS_OPTIONS: dict[str, Any] = {
             "x-phoenix-effect": "acl of rootfs",
             **_DISRUPTS,
         },
+        "id_map": {**ID_MAP, "x-phoenix-effect": "idmap of rootfs"},
         "mount_options": {
             "type": "array",
             "description": "Options of the mount.",
@@ -166,6 +182,8 @@ def mount_parts(item: Mapping[str, Any]) -> dict[str, str]:
     parts = {option: str(int(bool(item[key]))) for key, option in _FLAGS.items() if item.get(key) is not None}
     if item.get("mount_options"):
         parts["mountoptions"] = ";".join(map(str, item["mount_options"]))
+    if item.get("id_map"):
+        parts["idmap"] = str(item["id_map"])
     return parts
 
 
@@ -173,6 +191,8 @@ def mount_keys(parts: Mapping[str, str]) -> dict[str, Any]:
     """The keys of a disk or mount point that ask for these sub-options: the other direction."""
     found: dict[str, Any] = {key: forms.flag(parts[name]) == "1" for key, name in _FLAGS.items() if name in parts}
     options = [name for name in parts.get("mountoptions", "").split(";") if name in MOUNT_OPTIONS]
+    if parts.get("idmap"):
+        found["id_map"] = parts["idmap"]
     return {**found, "mount_options": options} if options else found
 
 
@@ -183,7 +203,8 @@ def _rootfs_parts(config: Config, _needs: Needs) -> dict[str, str] | None:
 def _from_rootfs(value: str) -> dict[str, Any]:
     """The options of the root disk; its volume and its size have other keys."""
     found = mount_keys(properties.parse(value, "volume"))
-    found.pop("backup", None)
+    for name in ("backup", "keep_attributes"):
+        found.pop(name, None)
     return {"rootfs_options": found} if found else {}
 
 
@@ -242,6 +263,7 @@ ROWS = (
         (Key("rootfs_options", ROOTFS_OPTIONS),),
         Codec(_rootfs_parts, _from_rootfs),
         privilege="VM.Config.Disk",
+        parts_since={"idmap": (9, 2)},
         structured=True,
         kept=True,
         switches=OFF,
@@ -254,6 +276,7 @@ ROWS = (
         privilege="VM.Config.Disk",
         root_only=_bind_of_root,
         root_words="bind mounts",
+        parts_since={"idmap": (9, 2), "keepattrs": (9, 2)},
         structured=True,
         whole=True,
         switches=OFF,

@@ -269,3 +269,14 @@ def test_a_folder_is_made_for_the_owner_that_the_container_sees(head: Any, raw: 
     made = mounts.folders(places, {"mp0"}, want.missing, conf)
     assert [(entry.params["uid"], entry.params["gid"]) for entry in made] == ([expected] if expected else [])
     assert mounts.folders(places, {"mp0"}, (), conf) == []
+
+
+@pytest.mark.parametrize(
+    ("id_map", "expected"), [("passthrough", (1000, 5)), ("u:1000:33:1", (33, 100005)), ("g:0:500:10", (101000, 505))]
+)
+def test_the_mapping_of_the_mount_point_comes_first(id_map: str, expected: tuple[int, int]) -> None:
+    item = {"host_path": "/srv/a", "container_path": "/a", "owner_uid": 1000, "owner_gid": 5, "id_map": id_map}
+    want = hostneeds.complete(Wanted(950, "pve", {"mount_points": [item]}), there={})
+    conf = ConfFile(head={"unprivileged": "1"})
+    made = mounts.folders(Comparison(want, conf, Record()).places, {"mp0"}, want.missing, conf)
+    assert [(entry.params["uid"], entry.params["gid"]) for entry in made] == [expected]
