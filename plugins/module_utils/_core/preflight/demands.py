@@ -221,7 +221,10 @@ def _options(candidate: Candidate, params: Mapping[str, Any], known: _Known) -> 
             yield Demand(DEVICE, key, candidate.ctid, place, path, since=hostneeds.since(parts))
         source = table.row(key).source
         place = candidate.place(*((source,) if source in candidate.desired.keys else ()))
-        place = _interface_place(candidate, key, parts) if kind == "net" else place
+        if kind == "net":
+            place = _interface_place(candidate, key, parts)
+        elif kind == "mp":
+            place = _mount_place(candidate, parts.get("mp", ""))
         for need, name, detail in optionneeds.of(key, str(params[key]), parts):
             yield Demand(need, name, candidate.ctid, place, detail)
 
@@ -249,6 +252,12 @@ def _mount(candidate: Candidate, key: str, parts: Mapping[str, str], known: _Kno
         size = int(float(match.group(2)) * GIB)
         known.setdefault(candidate.ctid, {})[key] = (match.group(1), size)
         yield Demand(DISK, match.group(1), candidate.ctid, _pool_place(candidate, inside), key, size)
+
+
+def _mount_place(candidate: Candidate, inside: str) -> Path:
+    """Where a mount point stands in the file; a shared volume's stands in the host's file, under the CTID."""
+    found = [each for each in candidate.desired.places if each.path == forms.path(inside) and each.source != SHARED]
+    return candidate.place(*(found[0].keys if found else ()))
 
 
 def _pool_place(candidate: Candidate, inside: str) -> Path:
