@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import Any
 
@@ -266,9 +267,21 @@ class Configs(Storages):
 
     # ----------------------------------------------------------------- checks
     def _check_bridge(self, user: str, net: str) -> None:
-        bridge = rewrite.net_props(net).get('bridge')
+        props = rewrite.net_props(net)
+        bridge = props.get('bridge')
         if bridge:
-            self.require(user, '/sdn/zones/localnetwork/' + bridge, 'SDN.Use')
+            place = f'/sdn/zones/{self._vnets().get(bridge, "localnetwork")}/{bridge}'
+            vlans = ';'.join(props[key] for key in ('tag', 'trunks') if props.get(key))
+            for where in [f'{place}/{vlan}' for vlan in vlans.split(';')] if vlans else [place]:
+                self.require(user, where, 'SDN.Use')
+
+    def _vnets(self) -> dict[str, str]:
+        """The virtual networks in force, each with its zone."""
+        path = self.access_dir / 'sdn' / '.running-config' if self.access_dir else None
+        if path is None or not path.exists():
+            return {}
+        ids = json.loads(path.read_text()).get('vnets', {}).get('ids', {})
+        return {name: entry['zone'] for name, entry in ids.items()}
 
     @staticmethod
     def new_disk(value: Any) -> tuple[str, float] | None:

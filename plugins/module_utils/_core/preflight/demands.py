@@ -42,7 +42,7 @@ class Demand:
     """One thing that a plan asks of the node. ``size`` is in bytes, for a disk what the volume may grow to.
 
     ``name`` is a storage, a bridge, a folder, an option, or what optionneeds says; ``detail`` the template's file name,
-    the CTID of a backup, the disk's slot, the device, or the first Proxmox VE that has the option; ``at_least`` names
+    the CTID of a backup, the disk's slot, the device, the VLANs of a bridge, or the first Proxmox VE that has the option; ``at_least`` names
     the template whose contents the disk will hold for certain; ``implied`` says that the file names no storage;
     ``since`` is the first Proxmox VE that has a device's option.
     """
@@ -212,7 +212,9 @@ def _options(candidate: Candidate, params: Mapping[str, Any], known: _Known) -> 
         kind = key.rstrip("0123456789") if key[-1:].isdigit() else ""
         parts = properties.parse(str(params[key]), properties.default_key(key))
         if kind == "net" and parts.get("bridge"):
-            yield Demand(BRIDGE, parts["bridge"], candidate.ctid, _interface_place(candidate, key, parts, "bridge"))
+            place = _interface_place(candidate, key, parts, "bridge")
+            vlans = ";".join(each for each in (parts.get("tag"), parts.get("trunks")) if each)
+            yield Demand(BRIDGE, parts["bridge"], candidate.ctid, place, vlans)
         elif kind == "mp":
             yield from _mount(candidate, key, parts, known)
         elif kind == "dev":

@@ -44,6 +44,7 @@ class Facts:
     listed; ``appliances`` is PVE's appliance index, None when it wasn't needed or can't be read. ``coming`` names the
     storages, bridges and folders that the hypervisor's configuration makes: in check mode they need not exist yet.
     ``scripts`` says what is wrong with each hook script, None for nothing; ``zones`` are the time zones that PVE takes.
+    ``vnets`` are the virtual networks that are in force, each with its zone.
     ``loads`` are what is on the GPUs, by vendor, none where nothing is to be started on one; ``shares`` is what the
     containers of the file that this run leaves alone say that they take. ``guests`` are those of the cluster, as far as
     containers depend on them and the file does not have them.
@@ -56,6 +57,7 @@ class Facts:
     appliances: frozenset[str] | None = None
     appliances_problem: str = ""
     bridges: frozenset[str] = frozenset()
+    vnets: Mapping[str, str] = field(default_factory=dict)
     folders: frozenset[str] = frozenset()
     heads: Mapping[int, Mapping[str, str]] = field(default_factory=dict)
     ours_to_be: frozenset[int] = frozenset()
@@ -340,9 +342,9 @@ class _Judgement:
             for (name, _file), items in self._downloads.items()
             for item in items
         ]
-        needs = privileges.needs(candidates, wanted) + [need for _ctid, need in loads]
+        needs = privileges.needs(candidates, wanted, facts.vnets) + [need for _ctid, need in loads]
         for need, names in privileges.missing(facts.permissions, needs):
-            ctids = privileges.asking(need.where, names, candidates, wanted)
+            ctids = privileges.asking(need, names, candidates, wanted, facts.vnets)
             ctids += [ctid for ctid, other in loads if other.where == need.where and other.privilege in names]
             self._findings.append(
                 Finding(

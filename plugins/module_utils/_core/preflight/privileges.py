@@ -33,6 +33,7 @@ ROLES = {
     "Sys.Console": "PVESysAdmin",
 }
 VM_ROLE = "PVEVMAdmin"
+OWN_ZONE = "localnetwork"  # of the bridges that are no virtual network of the SDN
 
 # What a call needs on the container that it acts on.
 CALL_PRIVILEGES: Mapping[Kind, str] = {
@@ -60,28 +61,39 @@ class Need:
     path: Path
 
 
-def needs(candidates: Iterable[Candidate], wanted: Iterable[Demand]) -> list[Need]:
-    """All privileges that the plans' calls and what they ask of the node need, each once."""
+def needs(candidates: Iterable[Candidate], wanted: Iterable[Demand], vnets: Mapping[str, str]) -> list[Need]:
+    """All privileges that the plans' calls and what they ask of the node need, each once.
+
+    ``vnets`` are the virtual networks of the cluster: name -> zone. Other bridges are in the zone of the node's own.
+    """
     found: dict[tuple[str, str], Need] = {}
     for candidate in candidates:
         for need in _of_calls(candidate):
             found.setdefault((need.where, need.privilege), need)
     for item in wanted:
-        for need in _of_demand(item):
+        for need in _of_demand(item, vnets):
             found.setdefault((need.where, need.privilege), need)
     return list(found.values())
 
 
-def asking(where: str, names: Iterable[str], candidates: Iterable[Candidate], wanted: Iterable[Demand]) -> list[int]:
+def asking(
+    lacking: Need,
+    names: Iterable[str],
+    candidates: Iterable[Candidate],
+    wanted: Iterable[Demand],
+    vnets: Mapping[str, str],
+) -> list[int]:
     """The containers that need one of these privileges on one of PVE's access paths."""
-    missing_there = {(where, name) for name in names}
+    missing_there = {(lacking.where, name) for name in names}
     found = [
         candidate.ctid
         for candidate in candidates
         if any((need.where, need.privilege) in missing_there for need in _of_calls(candidate))
     ]
     found += [
-        item.ctid for item in wanted if any((need.where, need.privilege) in missing_there for need in _of_demand(item))
+        item.ctid
+        for item in wanted
+        if any((need.where, need.privilege) in missing_there for need in _of_demand(item, vnets))
     ]
     return found
 
@@ -106,13 +118,16 @@ def _of_calls(candidate: Candidate) -> Iterator[Need]:
                     yield Need(own, table.row(key).privilege, candidate.place())
 
 
-def _of_demand(item: Demand) -> Iterator[Need]:
+def _of_demand(item: Demand, vnets: Mapping[str, str]) -> Iterator[Need]:
     if item.kind == BACKUP and item.detail:
         yield Need(f"/vms/{item.detail}", "VM.Backup", item.path)
     if item.kind in (BACKUP, DISK, TEMPLATE):
         yield Need(f"/storage/{item.name}", "Datastore.AllocateSpace", item.path)
     elif item.kind == BRIDGE:
-        yield Need(f"/sdn/zones/localnetwork/{item.name}", "SDN.Use", item.path)
+        bridge = f"/sdn/zones/{vnets.get(item.name, OWN_ZONE)}/{item.name}"
+        vlans = [vlan for vlan in item.detail.split(";") if vlan]
+        for where in [f"{bridge}/{vlan}" for vlan in vlans] or [bridge]:
+            yield Need(where, "SDN.Use", item.path)
 
 
 def download_need(storage: str, path: Path) -> Need:
@@ -152,7 +167,7 @@ def role_for(privilege: str) -> str:
 def grant(credential: str, where: str, privileges: Iterable[str]) -> str:
     """The ``pveum`` command that grants what lacks. A token needs it for itself and for its user.
 
-    Roles for bridges are given for the whole zone of the node's own bridges, as PVE's documentation does.
+    Roles for bridges are given for their whole zone, as PVE's documentation does.
     """
     roles = sorted({role_for(privilege) for privilege in privileges})
     user, _separator, _name = credential.partition("!")

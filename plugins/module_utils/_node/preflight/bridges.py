@@ -2,10 +2,11 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Which bridges of the node guests use: by their configurations, running or not, and by the ports that are there."""
+"""Bridges of the node: the guests that use them, and the zones of those that are virtual networks of the SDN."""
 
 from __future__ import annotations
 
+import json
 import os
 import re
 
@@ -35,3 +36,14 @@ def used(pve: str = PVE, net: str = "/sys/class/net") -> dict[str, list[str]]:
             if match and not any(guest.endswith(f" {match.group(1)}") for guest in known):
                 found.setdefault(bridge, set()).add(f"guest {match.group(1)}")
     return {bridge: sorted(guests) for bridge, guests in found.items()}
+
+
+def vnets(pve: str = PVE) -> dict[str, str]:
+    """Virtual network -> zone, as they are in force; none where the cluster has no SDN."""
+    try:
+        with open(f"{pve}/sdn/.running-config", encoding="utf-8", errors="replace") as file:
+            running = json.load(file)
+        ids = running["vnets"]["ids"]
+        return {str(name): str(entry["zone"]) for name, entry in ids.items()}
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):
+        return {}  # PVE, too, takes a file that it cannot read as one without networks

@@ -34,6 +34,7 @@ from ..host.exports import text
 from ..pve.client import Client, PveError
 from ..pve.tasks import is_upid, log_tail, wait_task
 from ..store import Store
+from .bridges import vnets
 
 NETWORK = "/sys/class/net"
 ZONES = "/usr/share/zoneinfo/zone.tab"
@@ -100,6 +101,7 @@ class Gatherer:
             appliances=appliances,
             appliances_problem=problem,
             bridges=self._bridges() if asks.bridges else frozenset(),
+            vnets=vnets(self._places.pve) if asks.bridges else {},
             folders=frozenset(path for path in asks.folders if os.path.exists(path)),
             heads=heads,
             ours_to_be=frozenset(

@@ -166,12 +166,12 @@ def test_who_is_granted(credential, who):
     ],
 )
 def test_each_call_needs_its_privilege(kind, ctid, params, where, privilege):
-    found = {(need.where, need.privilege) for need in privileges.needs([plan(call(kind, params, ctid))], [])}
+    found = {(need.where, need.privilege) for need in privileges.needs([plan(call(kind, params, ctid))], [], {})}
     assert (where, privilege) in found
 
 
 def test_an_empty_plan_needs_nothing():
-    assert privileges.needs([Candidate(950)], []) == []
+    assert privileges.needs([Candidate(950)], [], {}) == []
 
 
 def test_a_restore_reads_the_backup_of_another_container():
