@@ -11,7 +11,8 @@ import json
 import pytest
 from fake_node import predicted, pve_calls, wanted
 
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.preflight import demands, judgement
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.preflight import judgement
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.preflight.candidates import Candidate
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.pve import local_client
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.pve.client import PveError
 
@@ -46,7 +47,7 @@ def card(vlans):
 def lacking(node, asked):
     """What the preflight says that the user lacks: (where, the command that grants it)."""
     plan = node.apply(asked, check=True).first.as_dict()
-    items = [demands.candidate_from({"ctid": 950, "config": asked.config, "plan": plan})]
+    items = [Candidate.from_options({"ctid": 950, "config": asked.config, "plan": plan})]
     found = judgement.judge(items, node.gatherer().gather(items, credential=USER)).findings
     return [(each.got.rpartition(" ")[2], each.remedy) for each in found if "SDN.Use" in each.got]
 

@@ -42,8 +42,9 @@ class Demand:
     """One thing that a plan asks of the node. ``size`` is in bytes, for a disk what the volume may grow to.
 
     ``name`` is a storage, a bridge, a folder, an option, or what optionneeds says; ``detail`` the template's file name,
-    the CTID of a backup, the disk's slot, the device, the VLANs of a bridge, or the first Proxmox VE that has the option; ``at_least`` names
-    the template whose contents the disk will hold for certain; ``implied`` says that the file names no storage;
+    the CTID of a backup, the disk's slot, the device, the VLANs of a bridge, or the first Proxmox VE that has the
+    option; ``at_least`` names the template whose contents the disk will hold for certain; ``implied`` says that the
+    file names no storage;
     ``since`` is the first Proxmox VE that has a device's option.
     """
 

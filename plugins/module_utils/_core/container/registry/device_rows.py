@@ -99,9 +99,8 @@ DEVICE_PASSTHROUGH: dict[str, Any] = {
 
 ID_MAP: dict[str, Any] = {
     "type": "string",
-    "description": "Numbers of users and groups on the disk for numbers in the container, for this disk alone: "
-    "`u` or `g`, the first number in the container, the first on the disk, and how many; several joined by `;`. "
-    "`passthrough`: the same numbers on both sides. For unprivileged containers. It needs PVE 9.2.",
+    "description": "Users and groups of the container and those on the disk, such as `u:1000:1000:1`; `passthrough` "
+    "keeps all numbers. It needs PVE 9.2.",
     "x-phoenix-effect": "idmap of the disk",
     **_DISRUPTS,
     "pattern": r"^(?:passthrough|[ug]:[0-9]{1,10}:[0-9]{1,10}:[1-9][0-9]{0,9}"
