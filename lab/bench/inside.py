@@ -28,24 +28,21 @@ def good(project: Project, playbook: str) -> None:
 
 def inventory(lab: Lab, connection: str) -> str:
     """An inventory with the container as its one host."""
-    variables = lab.variables
+    login = lab.login
     common = {
-        'ansible_host': variables['PHOENIX_LAB_NODE_IP'],
+        'ansible_host': login['ansible_host'],
         'ansible_user': 'root',
         'ansible_connection': connection,
         'ansible_python_interpreter': '/usr/bin/python3',
     }
-    key, hosts = variables['PHOENIX_LAB_SSH_KEY'], variables['PHOENIX_LAB_KNOWN_HOSTS']
-    own = (
-        {
-            'phoenix_ctid': 952,
-            'phoenix_node': 'pve',
-            'ansible_ssh_private_key_file': key,
-            'ansible_ssh_common_args': f'-o UserKnownHostsFile={hosts} -o IdentitiesOnly=yes',
+    own: dict[str, object] = {**login, 'phoenix_ctid': 952, 'phoenix_node': lab.variables['PHOENIX_LAB_NODE']}
+    if not connection.startswith('phoenix'):
+        key = login.get('ansible_ssh_private_key_file')
+        own = {
+            'proxmox_vmid': 952,
+            'ansible_host_key_checking': False,
+            **({'ansible_private_key_file': key} if key else {}),
         }
-        if connection.startswith('phoenix')
-        else {'proxmox_vmid': 952, 'ansible_private_key_file': key, 'ansible_host_key_checking': False}
-    )
     return json.dumps({'all': {'hosts': {'inside': {**common, **own}}}})
 
 

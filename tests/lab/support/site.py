@@ -69,6 +69,26 @@ class Lab:
         lines = self.run('env').splitlines()
         self.variables = dict(line.removeprefix('export ').split('=', 1) for line in lines)
 
+    @property
+    def login(self) -> dict[str, str]:
+        """Ansible's variables for the node, as an inventory source has them."""
+        known_hosts = self.variables['PHOENIX_LAB_KNOWN_HOSTS']
+        return {
+            'ansible_host': self.variables['PHOENIX_LAB_NODE_IP'],
+            'ansible_user': 'root',
+            'ansible_ssh_private_key_file': self.variables['PHOENIX_LAB_SSH_KEY'],
+            'ansible_ssh_common_args': f'-o UserKnownHostsFile={known_hosts} -o IdentitiesOnly=yes',
+        }
+
+    def node_seconds(self) -> float:
+        """CPU seconds that the node and its guests have taken so far."""
+        place = f'lxc.payload.phoenix-lab-{self.instance}'
+        first = Path('/sys/fs/cgroup/cpuacct', place, 'cpuacct.usage')
+        if first.exists():
+            return int(first.read_text(encoding='ascii')) / 1e9
+        figures = Path('/sys/fs/cgroup', place, 'cpu.stat').read_text(encoding='ascii').split()
+        return int(figures[figures.index('usage_usec') + 1]) / 1e6
+
     def has_template(self, volume: str) -> bool:
         """Whether the node's storage has it."""
         return volume.rpartition('/')[2] in self.sh('ls /var/lib/vz/template/cache')
@@ -209,19 +229,11 @@ class Project:
         self.lab = lab
         self.folder = folder
         self.count = 0
-        variables = lab.variables
-        known_hosts = variables['PHOENIX_LAB_KNOWN_HOSTS']
-        node = {
-            'ansible_host': variables['PHOENIX_LAB_NODE_IP'],
-            'ansible_user': 'root',
-            'ansible_ssh_private_key_file': variables['PHOENIX_LAB_SSH_KEY'],
-            'ansible_ssh_common_args': f'-o UserKnownHostsFile={known_hosts} -o IdentitiesOnly=yes',
-        }
         source = {
             'plugin': 'phoenix.hypervisor.phoenix',
             'lxc_config': 'phoenix_lxc_configs.json',
             'hypervisor_config': 'hypervisor_config.json',
-            'nodes': {variables['PHOENIX_LAB_NODE']: node},
+            'nodes': {lab.variables['PHOENIX_LAB_NODE']: lab.login},
         }
         self.inventory.write_text(json.dumps(source), encoding='utf-8')  # JSON is YAML
         self.write('hypervisor_config.json', '{}')

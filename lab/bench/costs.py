@@ -1,0 +1,70 @@
+# Copyright (c) 2026, Phoenix Hypervisor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a piece of work costs: wall time, and the CPU time of the controller and of the node."""
+
+from __future__ import annotations
+
+import resource
+import statistics
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+Act = Callable[[], object]
+NodeSeconds = Callable[[], float]
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Seconds of one piece of work, each the median of its rounds."""
+
+    wall: float
+    controller: float
+    """CPU time of the processes started here, user and system."""
+    node: float
+    """CPU time of the node with its guests, user and system."""
+
+    @property
+    def cpu(self) -> float:
+        """CPU time on both sides."""
+        return self.controller + self.node
+
+    def __str__(self) -> str:
+        return f'{self.wall:.1f} s, CPU {self.controller:.1f} + {self.node:.1f} s'
+
+    def minus(self, other: Cost) -> Cost:
+        """What this took beyond the other one, at least a millisecond of each."""
+        pairs = ((self.wall, other.wall), (self.controller, other.controller), (self.node, other.node))
+        return Cost(*(max(mine - its, 0.001) for mine, its in pairs))
+
+
+def _children() -> float:
+    """CPU seconds of the processes that this one has started and waited for."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def measured(act: Act, node: NodeSeconds) -> Cost:
+    """The cost of one call."""
+    wall, controller, guest = time.monotonic(), _children(), node()
+    act()
+    return Cost(time.monotonic() - wall, _children() - controller, node() - guest)
+
+
+def alternating(acts: Mapping[str, Act], node: NodeSeconds, rounds: int = 3) -> dict[str, Cost]:
+    """The medians of all acts, which take turns: what slows the machine for a while slows each of them."""
+    taken: dict[str, list[Cost]] = {name: [] for name in acts}
+    for _round in range(rounds):
+        for name, act in acts.items():
+            taken[name].append(measured(act, node))
+    return {name: median(costs) for name, costs in taken.items()}
+
+
+def median(costs: list[Cost]) -> Cost:
+    """The median of each kind of seconds."""
+    return Cost(
+        statistics.median(cost.wall for cost in costs),
+        statistics.median(cost.controller for cost in costs),
+        statistics.median(cost.node for cost in costs),
+    )
