@@ -12,6 +12,7 @@ from ansible.errors import AnsibleConnectionFailure, AnsibleError
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.container.wanted import templates_of, wanted
+from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.kept import payloads
 
 NAME = "phoenix.hypervisor.phoenix_lxc_info"
 
@@ -78,7 +79,8 @@ class ActionModule(ActionBase):
         """The module's answer; of a node that can't be observed, why."""
         node = str(self._task.delegate_to)
         try:
-            answer = self._execute_module(module_name=NAME, module_args=options, task_vars=task_vars)
+            with payloads.kept(NAME):
+                answer = self._execute_module(module_name=NAME, module_args=options, task_vars=task_vars)
         except AnsibleConnectionFailure as error:
             return {"changed": False, "lost": f"node {node} is unreachable: {_words(error)}"}
         if answer.get("unreachable"):

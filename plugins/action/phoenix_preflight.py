@@ -29,6 +29,7 @@ from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.container.wante
 )
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.features import manifests
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.features.manifests import container_needs
+from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.kept import payloads
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.run.run_identity import run_identity
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.untrusted import own_variables
 
@@ -145,7 +146,8 @@ class ActionModule(ActionBase):
         """The module's answer; a node that is lost meanwhile is a failed one."""
         options["run"] = run_identity()
         try:
-            answer = self._execute_module(module_name=NAME, module_args=options, task_vars=task_vars)
+            with payloads.kept(NAME):
+                answer = self._execute_module(module_name=NAME, module_args=options, task_vars=task_vars)
         except AnsibleConnectionFailure as error:
             answer = {"failed": True, "msg": f"it is unreachable: {error}"}
         if answer.pop("unreachable", False):

@@ -25,6 +25,7 @@ from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.applied import features as core
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.gpu import vendors
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.gpu.servers import Server
+from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.schema.known import key_of
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.features import role_digests
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.features.contained import (
     folder_of,
@@ -37,6 +38,7 @@ from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.features.featur
     FeatureLacksError,
     UnknownFeatureError,
 )
+from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.kept.valid import KeptKnown
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.run import controller
 
 HOME = "phoenix.hypervisor"
@@ -278,12 +280,19 @@ def _manifest(loader: DataLoader, name: str, path: str, required: bool) -> dict[
         return {}
     manifest = role_digests.load_yaml(loader, file)
     manifest = {} if manifest is None else manifest
-    errors = sorted(_validator().iter_errors(manifest), key=lambda error: [str(part) for part in error.absolute_path])
-    if errors:
-        raise FeatureError([f"feature {name}: {file}: {_schema_text(error)}" for error in errors])
-    faults = [*_unknown_words(manifest.get("container") or {}), *_faulty_keys(name, manifest.get("keys") or {})]
+    known, key = KeptKnown(), key_of("manifest", name, manifest, _schema())
+    is_known = bool(key) and known.has(key)
+    if not is_known:
+        errors = _validator().iter_errors(manifest)
+        if errors := sorted(errors, key=lambda error: [str(part) for part in error.absolute_path]):
+            raise FeatureError([f"feature {name}: {file}: {_schema_text(error)}" for error in errors])
+    faults = [*_unknown_words(manifest.get("container") or {})]
+    if not is_known:
+        faults += _faulty_keys(name, manifest.get("keys") or {})
     if faults:
         raise FeatureError([f"feature {name}: {file}: {text}" for text in faults])
+    if key and not is_known:
+        known.add(key)
     return manifest
 
 
@@ -312,6 +321,13 @@ def _faulty_keys(name: str, keys: Mapping[str, Any]) -> Iterator[str]:
 
 
 @functools.cache
+def _schema() -> Any:
+    """Return the JSON Schema of manifests."""
+    with open(os.path.join(os.path.dirname(__file__), "schemas", "phoenix_feature.json"), encoding="utf-8") as file:
+        return json.load(file)
+
+
+@functools.cache
 def _validator() -> Any:
     """Return the validator of manifests. jsonschema is loaded only here: it takes 0.1 s."""
     try:
@@ -319,8 +335,7 @@ def _validator() -> Any:
     except ImportError as error:
         text = "features' manifests are checked with the Python package jsonschema, which is missing on the controller"
         raise FeatureError([text]) from error
-    with open(os.path.join(os.path.dirname(__file__), "schemas", "phoenix_feature.json"), encoding="utf-8") as file:
-        return jsonschema.Draft202012Validator(json.load(file))
+    return jsonschema.Draft202012Validator(_schema())
 
 
 @functools.cache

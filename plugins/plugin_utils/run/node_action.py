@@ -12,6 +12,7 @@ from typing import Any
 from ansible.errors import AnsibleConnectionFailure
 from ansible.plugins.action import ActionBase
 
+from ..kept import payloads
 from ..untrusted import own_variables
 from . import lineage
 from .run_identity import run_identity, run_is_alive
@@ -29,7 +30,10 @@ class NodeAction(ActionBase):
         name = self._task.action
         arguments = {**options, "run": run_identity()}
         try:
-            result: dict[str, Any] = self._execute_module(module_name=name, module_args=arguments, task_vars=task_vars)
+            with payloads.kept(name):
+                result: dict[str, Any] = self._execute_module(
+                    module_name=name, module_args=arguments, task_vars=task_vars
+                )
         except AnsibleConnectionFailure:
             lineage.hint(str(task_vars.get("inventory_hostname", "")))  # for the containers that are cloned from it
             raise

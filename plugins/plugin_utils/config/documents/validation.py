@@ -59,6 +59,7 @@ from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.old_file
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.old_files.lenient import settled
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.old_files.spellings import old_spellings
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.schema.explain import Explainer
+from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.schema.known import NOTHING, Known, key_of
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.schema.schemajudge import (
     MISSING_LIBRARY,
     SchemaJudge,
@@ -136,6 +137,7 @@ def validate(
     nodes: tuple[str, ...] | None = None,
     further_checks: Iterable[Check] = (),
     servers_of: ServersOf = no_servers,
+    known: Known = NOTHING,
 ) -> Outcome:
     """Judge both files.
 
@@ -145,6 +147,7 @@ def validate(
         nodes: names of the nodes that the inventory source knows; None skips what concerns them.
         further_checks: checks that the caller adds, such as those that look at files.
         servers_of: the servers that the features of a fleet bring, as their manifests declare them.
+        known: the documents that are known to be valid.
     """
     sources = [lxc] + ([hypervisor] if hypervisor is not None else [])
     read = prepared(lxc.text.value, lxc.schema, servers_of)
@@ -154,7 +157,7 @@ def validate(
     found: list[Finding] = []
     for source, value in zip(sources, (read.document, host_document), strict=False):  # one or both
         found += _text_findings(source)
-        found += _schema_findings(source, value, source is lxc)
+        found += _schema_findings(source, value, source is lxc, known)
     found += _conflicts(lxc, read.reading.conflicts)
     host_spellings = old_spellings(hypervisor.schema) if hypervisor is not None else {}
     host, host_deprecations = load_hypervisor(host_document, host_spellings)
@@ -207,8 +210,12 @@ def _text_findings(source: Source) -> Iterator[Finding]:
         yield Finding(source.file, error.path, error.got, error.expected, error.remedy, None, error.line, error.column)
 
 
-def _schema_findings(source: Source, value: Any, first: bool) -> Iterator[Finding]:
+def _schema_findings(source: Source, value: Any, first: bool, known: Known) -> Iterator[Finding]:
     if not source.text.readable:
+        return
+    # A hash of what is encrypted would let a reader of the hash guess at it.
+    key = "" if source.hidden else key_of(value, source.schema)
+    if key and known.has(key):
         return
     if not library_present():
         if not first:
@@ -222,7 +229,11 @@ def _schema_findings(source: Source, value: Any, first: bool) -> Iterator[Findin
             remedy,
         )
         return
-    yield from SchemaJudge(source.schema).findings(value, Explainer(source.file, source.hidden, source.schema))
+    judge = SchemaJudge(source.schema)
+    found = list(judge.findings(value, Explainer(source.file, source.hidden, source.schema)))
+    if key and not found:
+        known.add(key)
+    yield from found
 
 
 def _warnings(source: Source, told: Iterable[Deprecation | Notice], moves: misplaced.Moves) -> list[str]:

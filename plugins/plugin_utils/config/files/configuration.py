@@ -48,6 +48,7 @@ from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.features.featur
 )
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.features.feature_policy import feature_policy
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.features.manifests import search_places
+from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.kept.valid import KeptKnown
 
 APPLICATION_FOLDERS = (".", "applications", "bin")
 """Where application scripts are searched for by default, from the folder of the containers' file."""
@@ -146,7 +147,9 @@ class ConfigurationReader:
         further = [application_scripts, *feature_checks(search), key_check(search)]
         if policy is not None:
             further += [*policy_checks(policy), *feature_policy(policy, search)]
-        outcome = validate(lxc, host, tuple(result.nodes), further, lambda fleet: servers_of(fleet, search))
+        outcome = validate(
+            lxc, host, tuple(result.nodes), further, lambda fleet: servers_of(fleet, search), KeptKnown()
+        )
         result.fleet = _without_secrets(outcome.fleet, lxc)
         if host is not None:
             result.hypervisor = redacted(outcome.hypervisor, HOST, host.schema, host.hidden)

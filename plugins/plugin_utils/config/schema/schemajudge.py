@@ -19,22 +19,12 @@ from typing import Any
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.finding import Finding, Pointer
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.schema.explain import Explainer
 
-# Ignored: jsonschema carries no types, and where it isn't installed mypy has nothing to complain of.
-try:
-    from jsonschema import Draft202012Validator  # type: ignore[import-untyped, unused-ignore]  # see above
-    from jsonschema.exceptions import ValidationError  # type: ignore[import-untyped, unused-ignore]  # see above
-    from jsonschema.validators import extend  # type: ignore[import-untyped, unused-ignore]  # see above
-except ImportError:  # reported as a finding: the configuration can't be judged without it
-    Draft202012Validator = None
-    ValidationError = None
-    extend = None
-
 MISSING_LIBRARY = "pip install jsonschema"
 
 
 def library_present() -> bool:
     """Whether jsonschema is installed for this Python."""
-    return Draft202012Validator is not None
+    return _library() is not None
 
 
 class SchemaJudge:
@@ -104,8 +94,18 @@ class _Piece:
 
 
 @cache
+def _library() -> Any:
+    """The library, loaded only where a document must be judged: that takes as long as all of the judging."""
+    try:
+        import jsonschema  # type: ignore[import-untyped, unused-ignore]  # it carries no types, and may be missing
+    except ImportError:  # reported as a finding: the configuration can't be judged without it
+        return None
+    return jsonschema
+
+
+@cache
 def _validator_class() -> Any:
-    return extend(Draft202012Validator, {"pattern": _pattern})
+    return _library().validators.extend(_library().Draft202012Validator, {"pattern": _pattern})
 
 
 @cache
@@ -116,4 +116,4 @@ def _compiled(pattern: str) -> Pattern[str]:
 
 def _pattern(validator: Any, pattern: str, instance: Any, schema: Any) -> Iterator[Any]:
     if isinstance(instance, str) and _compiled(pattern).search(instance) is None:
-        yield ValidationError(f"{instance!r} does not match {pattern!r}")
+        yield _library().ValidationError(f"{instance!r} does not match {pattern!r}")

@@ -182,7 +182,7 @@ def test_both_dialects_of_the_hypervisor_configuration():
 
 
 def test_without_jsonschema_one_clean_error(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(schemajudge, "Draft202012Validator", None)
+    monkeypatch.setattr(schemajudge, "_library", lambda: None)
     found = judge(dump(GOOD), dump(GOOD_HOST)).findings
     assert len(found) == 1
     assert "pip install jsonschema" in found[0].remedy

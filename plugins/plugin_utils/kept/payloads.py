@@ -1,0 +1,113 @@
+# Copyright (c) 2026, Phoenix Hypervisor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The packed modules of this collection, from an earlier run.
+
+Ansible packs a module with all that it imports once in a run, in a folder of the run: for a module that plans that
+takes longer than everything else that a settled run does. The packed file is kept under a hash of all that went into
+it, and laid into the next run's folder, where Ansible finds it as if it had packed it itself.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import hashlib
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import ansible
+from ansible import constants
+from ansible.plugins.loader import module_utils_loader
+from ansible.release import __version__ as core_version
+
+from . import files
+
+KIND = "modules"
+_PREFIX = "phoenix.hypervisor."
+_HOME = os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
+_OURS = os.path.join(_HOME, "plugins", "module_utils")
+_CORE = os.path.dirname(os.path.abspath(ansible.__file__))
+
+
+@contextmanager
+def kept(module: str) -> Iterator[None]:
+    """Execute a module of this collection within: with its packed file from an earlier run, or keeping this one's.
+
+    ``module``: its full name, such as ``phoenix.hypervisor.phoenix_lxc_info``.
+    """
+    if not module.startswith(_PREFIX):
+        yield
+        return
+    name = module[len(_PREFIX) :]
+    qualified = f"ansible_collections.{_PREFIX}plugins.modules.{name}"
+    path = os.path.join(constants.DEFAULT_LOCAL_TMP, "ansiballz_cache", f"{qualified}-{_compression()}-none")
+    if os.path.exists(path):
+        yield
+        return
+    key = _key(name)
+    found = files.read(KIND, key) if key else None
+    if found is not None and found[:32] == hashlib.sha256(found[32:]).digest():
+        _lay(path, found[32:])
+        yield
+        return
+    try:
+        yield
+    finally:
+        # Whatever the module answered: it was packed before it ran.
+        with contextlib.suppress(OSError):
+            if key:
+                with open(path, "rb") as file:
+                    packed = file.read()
+                files.write(KIND, key, hashlib.sha256(packed).digest() + packed)
+
+
+def _lay(path: str, packed: bytes) -> None:
+    """Put a packed file where Ansible looks for it. Without it Ansible packs the module again."""
+    with contextlib.suppress(OSError):
+        os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+        own = f"{path}-kept-{os.getpid()}"
+        with open(own, "wb") as file:
+            file.write(packed)
+        os.rename(own, path)
+
+
+def _compression() -> str:
+    return str(constants.config.get_config_value("DEFAULT_MODULE_COMPRESSION"))
+
+
+def _key(name: str) -> str:
+    """Return a hash of a module, of all that it could import, and of what packs it; an empty text for none."""
+    shared = _shared()
+    if not shared:
+        return ""
+    try:
+        with open(os.path.join(_HOME, "plugins", "modules", f"{name}.py"), "rb") as file:
+            return hashlib.sha256(f"{name} {_compression()} {shared} ".encode() + file.read()).hexdigest()
+    except OSError:
+        return ""
+
+
+@functools.cache
+def _shared() -> str:
+    """Return the part of the hash that all modules have; an empty text where something else could go into them."""
+    own = os.path.join(_CORE, "module_utils")
+    if any(path != own and os.path.isdir(path) for path in module_utils_loader.print_paths().split(os.pathsep)):
+        return ""
+    found = hashlib.sha256(f"{core_version} {sys.version} {_CORE} {_HOME} ".encode())
+    try:
+        for path in [os.path.join(_CORE, "executor", "module_common.py"), *_sources(own), *_sources(_OURS)]:
+            with open(path, "rb") as file:
+                found.update(path.encode() + hashlib.sha256(file.read()).digest())
+    except OSError:
+        return ""
+    return found.hexdigest()
+
+
+def _sources(folder: str) -> Iterator[str]:
+    for place, folders, names in os.walk(folder):
+        folders[:] = sorted(item for item in folders if item != "__pycache__")
+        yield from (os.path.join(place, name) for name in sorted(names) if name.endswith(".py"))

@@ -1,0 +1,67 @@
+# Copyright (c) 2026, Phoenix Hypervisor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Documents that an earlier run found to be valid under their schema, so that jsonschema need not be loaded for them.
+
+Only the fact is kept, under a hash of all that decided it: the document, the schema, the code that judges, the release
+of this collection, of jsonschema and of Python.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import importlib.metadata
+import os
+import sys
+from collections.abc import Iterator
+
+from ..config.schema.known import Known
+from . import files
+
+KIND = "valid"
+_HOME = os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
+_CODE = ("plugins/plugin_utils/config/schema", "plugins/plugin_utils/features/manifests.py")
+_RELEASE = ("MANIFEST.json", "galaxy.yml")
+
+
+class KeptKnown(Known):
+    """Keeps it on the controller's disk."""
+
+    def has(self, key: str) -> bool:
+        """Return whether a document of this key was valid."""
+        return files.read(KIND, self._name(key)) is not None
+
+    def add(self, key: str) -> None:
+        """Remember that it was."""
+        if stamp():
+            files.write(KIND, self._name(key), b"")
+
+    @staticmethod
+    def _name(key: str) -> str:
+        return hashlib.sha256(f"{stamp()} {key}".encode()).hexdigest() if stamp() else ""
+
+
+@functools.cache
+def stamp() -> str:
+    """Return a hash of what judges; an empty text when that is not known, and then nothing is kept."""
+    try:
+        release = importlib.metadata.version("jsonschema")
+        found = hashlib.sha256(f"{release} {sys.version}".encode())
+        for path in _sources():
+            with open(path, "rb") as file:
+                found.update(hashlib.sha256(file.read()).digest())
+    except (importlib.metadata.PackageNotFoundError, OSError):
+        return ""
+    return found.hexdigest()
+
+
+def _sources() -> Iterator[str]:
+    yield from (path for name in _RELEASE if os.path.exists(path := os.path.join(_HOME, name)))
+    for name in _CODE:
+        path = os.path.join(_HOME, name)
+        if os.path.isdir(path):
+            yield from (os.path.join(path, entry) for entry in sorted(os.listdir(path)) if entry.endswith(".py"))
+        else:
+            yield path

@@ -1,0 +1,80 @@
+# Copyright (c) 2026, Phoenix Hypervisor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A packed module of an earlier run is used while nothing that went into it has changed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from ansible import constants
+
+from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.kept import files, payloads
+
+MODULE = "phoenix.hypervisor.phoenix_lxc_info"
+NAME = "ansible_collections.phoenix.hypervisor.plugins.modules.phoenix_lxc_info-ZIP_DEFLATED-none"
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("ANSIBLE_HOME", str(tmp_path / "home"))
+    monkeypatch.setattr(payloads.module_utils_loader, "print_paths", lambda: str(Path(payloads._CORE, "module_utils")))
+    files.folder.cache_clear()
+    payloads._shared.cache_clear()
+    return tmp_path
+
+
+def a_run(folder: Path, monkeypatch: pytest.MonkeyPatch, packs: bytes = b"packed") -> bytes | None:
+    """Execute the module in a run of its own, which packs it unless it is there; what was found before."""
+    monkeypatch.setattr(constants, "DEFAULT_LOCAL_TMP", str(folder))
+    place = folder / "ansiballz_cache" / NAME
+    with payloads.kept(MODULE):
+        found = place.read_bytes() if place.exists() else None
+        if found is None:
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.write_bytes(packs)
+    return found
+
+
+def test_the_next_run_finds_it(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert a_run(home / "1", monkeypatch) is None
+    assert a_run(home / "2", monkeypatch) == b"packed"
+    assert a_run(home / "2", monkeypatch) == b"packed"
+
+
+@pytest.mark.parametrize("what", ["module", "own", "core", "release", "folder", "content"])
+def test_a_change_packs_it_again(what: str, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    own, core, modules = home / "own", home / "core", home / "collection" / "plugins" / "modules"
+    for folder in (own, core / "module_utils", core / "executor", modules):
+        folder.mkdir(parents=True)
+        (folder / "one.py").write_text("x = 1\n", encoding="utf-8")
+    (core / "executor" / "module_common.py").write_text("", encoding="utf-8")
+    (modules / "phoenix_lxc_info.py").write_text("", encoding="utf-8")
+    monkeypatch.setattr(payloads, "_HOME", str(home / "collection"))
+    monkeypatch.setattr(payloads, "_OURS", str(own))
+    monkeypatch.setattr(payloads, "_CORE", str(core))
+    monkeypatch.setattr(payloads.module_utils_loader, "print_paths", lambda: str(core / "module_utils"))
+    a_run(home / "1", monkeypatch)
+    payloads._shared.cache_clear()
+    if what == "module":
+        (modules / "phoenix_lxc_info.py").write_text("y = 2\n", encoding="utf-8")
+    elif what == "own":
+        (own / "one.py").write_text("y = 2\n", encoding="utf-8")
+    elif what == "core":
+        (core / "module_utils" / "one.py").write_text("y = 2\n", encoding="utf-8")
+    elif what == "release":
+        monkeypatch.setattr(payloads, "core_version", "99.0")
+    elif what == "folder":
+        monkeypatch.setattr(payloads.module_utils_loader, "print_paths", lambda: f"{core / 'module_utils'}:{own}")
+    else:
+        (kept,) = (home / "home" / "phoenix_hypervisor" / "modules").iterdir()
+        kept.write_bytes(kept.read_bytes()[:-1])
+    assert a_run(home / "2", monkeypatch) is None
+
+
+def test_a_module_of_another_name_form_runs_as_ever(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(constants, "DEFAULT_LOCAL_TMP", str(home))
+    with payloads.kept("phoenix_lxc_info"):
+        pass
+    assert not (home / "home" / "phoenix_hypervisor").exists()

@@ -1,0 +1,91 @@
+# Copyright (c) 2026, Phoenix Hypervisor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What was valid once is not judged again, and whatever decides it makes it unknown."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.documents.validation import Source, validate
+from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.files.schema_files import load_schema
+from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.json.jsontext import parse
+from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.schema import schemajudge
+from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.schema.known import Known, key_of
+from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.kept import files, valid
+
+KIND = "phoenix_lxc_configs"
+GOOD = {"lxc_configs": {"950": {"name": "a", "template": "local:vztmpl/a.tar.zst"}}}
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("ANSIBLE_HOME", str(tmp_path))
+    files.folder.cache_clear()
+    valid.stamp.cache_clear()
+    return tmp_path / "phoenix_hypervisor" / "valid"
+
+
+def judged(document: Any, known: Known, hidden: bool = False, schema: Any = None) -> int:
+    text = parse(json.dumps(document).encode())
+    source = Source("lxc.json", text, schema or load_schema(KIND), hidden)
+    return len(validate(source, None, known=known).findings)
+
+
+def no_judge(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(schemajudge, "_library", lambda: pytest.fail("jsonschema is loaded"))
+
+
+def test_a_valid_file_is_judged_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert judged(GOOD, valid.KeptKnown()) == 0
+    no_judge(monkeypatch)
+    assert judged(GOOD, valid.KeptKnown()) == 0
+
+
+def test_a_changed_file_is_judged(monkeypatch: pytest.MonkeyPatch) -> None:
+    judged(GOOD, valid.KeptKnown())
+    bad = {"lxc_configs": {"950": {**GOOD["lxc_configs"]["950"], "memory_mb": "much"}}}
+    for _turn in range(2):
+        assert judged(bad, valid.KeptKnown()) == 1
+
+
+def test_a_changed_schema_is_asked() -> None:
+    judged(GOOD, valid.KeptKnown())
+    schema = {**load_schema(KIND), "required": ["more"]}
+    assert judged(GOOD, valid.KeptKnown(), schema=schema) == 1
+
+
+@pytest.mark.parametrize("what", ["library", "python", "code"])
+def test_another_release_knows_nothing(what: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    valid.KeptKnown().add("key")
+    assert valid.KeptKnown().has("key")
+    valid.stamp.cache_clear()
+    if what == "library":
+        monkeypatch.setattr(valid.importlib.metadata, "version", lambda _name: "99.0")
+    elif what == "python":
+        monkeypatch.setattr(valid.sys, "version", "another")
+    else:
+        changed = tmp_path / "galaxy.yml"
+        changed.write_text("version: 99.0.0", encoding="utf-8")
+        own = list(valid._sources())
+        monkeypatch.setattr(valid, "_sources", lambda: [*own, str(changed)])
+    assert not valid.KeptKnown().has("key")
+
+
+def test_the_release_and_the_code_that_judges_are_in_the_hash() -> None:
+    names = {Path(path).name for path in valid._sources()}
+    assert {"galaxy.yml", "schemajudge.py", "manifests.py"} <= names or {"MANIFEST.json", "schemajudge.py"} <= names
+
+
+def test_nothing_of_an_encrypted_file_is_kept(home: Path) -> None:
+    assert judged(GOOD, valid.KeptKnown(), hidden=True) == 0
+    assert not home.exists() or list(home.iterdir()) == []
+
+
+def test_keys_differ_where_values_are_equal_to_python() -> None:
+    assert len({key_of(value) for value in (1, 1.0, True, "1", [1], None)}) == 6
+    assert key_of(object()) == ""
