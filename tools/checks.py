@@ -42,7 +42,11 @@ LIFECYCLE = (
 VLLM = 'test_vllm.py'
 # Those of `hosts`: what is set up on the node itself, by pattern.
 HOSTS = ('test_host*.py', 'test_model_store.py', 'test_nvidia.py')
-PLUGINS = 'ansible_collections.phoenix.hypervisor.plugins'
+COLLECTION = 'ansible_collections.phoenix.hypervisor'
+PLUGINS = f'{COLLECTION}.plugins'
+ON_THE_NODE = ('module_utils', 'modules')
+OF_ANSIBLE = ('action', 'callback', 'connection', 'doc_fragments', 'filter', 'inventory', 'lookup')
+ON_THE_CONTROLLER = ('plugin_utils', *OF_ANSIBLE)
 # The oldest Python that ansible-core runs with on a controller.
 OF_THE_CONTROLLER = ('--python-version', '3.11')
 
@@ -149,7 +153,7 @@ def lint(toolchain: Toolchain) -> list[Check]:
         return Check(f'{name} ({toolchain.label})', list(command), tree, env)
 
     def mypy(what: str, *options: str, path: Sequence[Path] = ()) -> Check:
-        """Types of everything that is no entry point of Ansible. Strict; pyproject.toml has the exceptions."""
+        """Types of everything but the tests themselves. Strict; pyproject.toml has the exceptions."""
         cache = str(CACHE / f'mypy-{toolchain.series.name}')
         one = check(f'mypy on {what}', 'mypy', '--config-file', 'pyproject.toml', '--cache-dir', cache, *options)
         one.env = {**env, 'MYPYPATH': os.pathsep.join(map(str, (tree.parents[2], *path)))}
@@ -158,9 +162,10 @@ def lint(toolchain: Toolchain) -> list[Check]:
     return [
         check('ruff check', 'ruff', 'check', '--no-cache', '.'),
         check('ruff format', 'ruff', 'format', '--no-cache', '--check', '.'),
-        mypy('module_utils', '-p', f'{PLUGINS}.module_utils'),
-        mypy('plugin_utils', *OF_THE_CONTROLLER, '-p', f'{PLUGINS}.plugin_utils'),
+        mypy('what runs on the node', *packages(ON_THE_NODE)),
+        mypy('what runs on the controller', *OF_THE_CONTROLLER, *packages(ON_THE_CONTROLLER)),
         mypy('tools and lab', *OF_THE_CONTROLLER, 'tools', 'lab', path=(tree / 'tools', tree / 'lab')),
+        mypy('the parts of tests', *OF_THE_CONTROLLER, *parts_of_tests(tree), path=parts_path(tree)),
         check('docs are up to date', 'python', 'tools/docs.py', '--check'),
         check('antsibull-changelog lint', 'antsibull-changelog', 'lint'),
         check(
@@ -169,6 +174,28 @@ def lint(toolchain: Toolchain) -> list[Check]:
         ),
         check('ansible-lint', 'ansible-lint', '--offline', '--nocolor', '-q'),
     ]
+
+
+def packages(folders: Sequence[str]) -> list[str]:
+    """Folders of `plugins` as mypy's options."""
+    return [word for folder in folders for word in ('-p', f'{PLUGINS}.{folder}')]
+
+
+def parts_of_tests(tree: Path) -> list[str]:
+    """What tests import from beside themselves, as mypy's options: neither tests nor fixtures."""
+    found = ['-p', 'support']
+    for folder, package in (('tests/integration', ''), ('tests/unit', f'{COLLECTION}.')):
+        for path in sorted((tree / folder).rglob('*.py')):
+            if not path.name.startswith('test_') and path.name != 'conftest.py':
+                name = package + '.'.join(path.relative_to(tree).with_suffix('').parts) if package else path.stem
+                found += ['-m', name]
+    return found
+
+
+def parts_path(tree: Path) -> list[Path]:
+    """Where pytest finds them: the folders of the tests, which have no packages."""
+    integration = sorted({path.parent for path in (tree / 'tests' / 'integration').rglob('*.py')})
+    return [tree / 'lab', tree / 'tools', tree / 'tests' / 'lab', *integration]
 
 
 def sanity(toolchain: Toolchain) -> list[Check]:

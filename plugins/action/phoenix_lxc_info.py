@@ -58,11 +58,11 @@ class ActionModule(ActionBase):
         lost = observed.get("lost", "")
         by_ctid = observed.get("containers", {})
         for host in mine:
-            error = by_ctid.get(host, {}).get("error")
+            why = by_ctid.get(host, {}).get("error")
             if lost:
                 faults[host] = f"Container {host} is not touched: {lost}"
-            elif error:
-                faults[host] = f"Container {host} is not touched: it can't be observed on node {node} ({error})"
+            elif why:
+                faults[host] = f"Container {host} is not touched: it can't be observed on node {node} ({why})"
         result["ansible_facts"] = {
             "phoenix_due": [host for host in mine if host in faults or by_ctid.get(host, {}).get("due")],
             "phoenix_faults": faults,

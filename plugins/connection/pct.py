@@ -176,7 +176,7 @@ class _NoInput(bytes):
 class Connection(SSHConnection):
     """The ssh plugin's connection to the node, with every command carried on into a container."""
 
-    transport = "phoenix.hypervisor.pct"  # type: ignore[assignment]  # a literal there
+    transport = "phoenix.hypervisor.pct"
     has_pipelining = True
 
     _addressing_node = False
@@ -204,7 +204,7 @@ class Connection(SSHConnection):
             )
         return answer.stdout
 
-    def put_file(self, in_path: str, out_path: str) -> None:  # type: ignore[override]  # its result is unused
+    def put_file(self, in_path: str, out_path: str) -> None:
         """Copy a file of the controller into the container, without holding it in memory."""
         source = to_bytes(in_path, errors="surrogate_or_strict")
         display.vvv(f"PUT {in_path} TO {out_path}", host=self._container())
@@ -212,7 +212,7 @@ class Connection(SSHConnection):
             raise AnsibleFileNotFound(f"file or module does not exist: {to_native(in_path)}")
         self._transfer(put_command(out_path), b"<", source, f"failed to transfer file {in_path} to {out_path}")
 
-    def fetch_file(self, in_path: str, out_path: str) -> None:  # type: ignore[override]  # its result is unused
+    def fetch_file(self, in_path: str, out_path: str) -> None:
         """Copy a file of the container to the controller, without holding it in memory.
 
         An existing file is replaced only when all has arrived.

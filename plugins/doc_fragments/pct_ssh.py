@@ -32,7 +32,9 @@ def _without_versions(value: t.Any) -> t.Any:
 
 
 def _options_of(documentation: str) -> dict[str, t.Any]:
-    return _without_versions(yaml.load(documentation, Loader=_Loader)["options"])  # noqa: S506 - it is a safe loader
+    documented = yaml.load(documentation, Loader=_Loader)  # noqa: S506 - it is a safe loader
+    options: dict[str, t.Any] = _without_versions(documented["options"])
+    return options
 
 
 def _options() -> dict[str, t.Any]:

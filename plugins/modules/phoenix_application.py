@@ -299,7 +299,7 @@ def health_failure(health: Mapping[str, Any]) -> str:
 @failing(kinds=(OSError, ValueError))
 def act(params: Mapping[str, Any]) -> tuple[dict[str, Any], str]:
     """Run what there is to run. Returns (result, message of a failure or an empty text)."""
-    result = {"changed": False}
+    result: dict[str, Any] = {"changed": False}
     environment = environment_of(params)
     node.write_atomically(PATHS.config, json.dumps(params["config"], indent=2, sort_keys=True).encode() + b"\n", 0o600)
     if params["script"]:

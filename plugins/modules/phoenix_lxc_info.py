@@ -175,7 +175,7 @@ def describe(wanted: Wanted, seen: Observation, record: Record, plan: Plan | Non
     # A template or a stopped container shows what was cached of its ledger.
     seen, record = instance.settle(seen, record)
     entries = (seen.ledger or record.ledger or {}).get("features", {})
-    result = {
+    result: dict[str, Any] = {
         "exists": seen.exists,
         "ours": record.ours,
         "replaced": record.replaced,

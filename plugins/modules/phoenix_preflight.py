@@ -198,7 +198,7 @@ def check(module: AnsibleModule, gatherer: Gatherer) -> dict[str, Any]:
     verdict = judgement.judge(candidates, facts, module.check_mode)
     for warning in verdict.warnings:
         module.warn(warning)
-    result = {
+    result: dict[str, Any] = {
         "changed": False,
         "findings": [finding.as_dict() for finding in verdict.findings],
         "downloads": [dict(entry.params) for step in verdict.steps for entry in step.entries],
@@ -234,7 +234,7 @@ def fetch(module: AnsibleModule, gatherer: Gatherer) -> dict[str, Any]:
                 module.warn(warning)
     lines = summary.summary(plan)
     diff = [{"prepared": "\n".join([f"node {gatherer.node}:", *lines]) + "\n"}] if lines else []
-    result = {"changed": bool(journal), "plan": plan.as_dict(), "journal": journal, "diff": diff}
+    result: dict[str, Any] = {"changed": bool(journal), "plan": plan.as_dict(), "journal": journal, "diff": diff}
     if problems:
         raise NodeError("\n".join(item["msg"] for item in problems), problems=problems, **result)
     return result

@@ -332,7 +332,7 @@ class FakeNode:
         if step.kind == "feature":
             feature = next(item for item in wanted.features if item.name == step.name)
             book["features"][step.name] = {"status": "applied", "digest": feature.digest}
-        elif step.kind == "application":
+        elif step.kind == "application" and wanted.application:
             own = {"status": "applied", "digest": wanted.application.digest, "ctid": wanted.ctid}
             book["application"] = {**own, "boot": f"b{self.backend.running[wanted.ctid]}"}
         self.store.update_record(wanted.ctid, ledger=json.loads(json.dumps(book)))

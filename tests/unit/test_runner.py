@@ -92,3 +92,11 @@ def test_archive_lacks_something() -> None:
     assert check_build.content_problems(list(check_build.NEEDED[1:])) == [
         f'not in the archive: {check_build.NEEDED[0]}'
     ]
+
+
+def test_mypy_reads_every_folder_of_plugins() -> None:
+    folders = {path.name for path in (checks.ROOT / 'plugins').iterdir() if any(path.rglob('*.py'))}
+    assert folders == {*checks.ON_THE_NODE, *checks.ON_THE_CONTROLLER}
+    parts = checks.parts_of_tests(checks.ROOT)
+    assert 'fake_node' in parts
+    assert f'{checks.COLLECTION}.tests.unit.plugins.plugin_utils.config.documents.faults' in parts

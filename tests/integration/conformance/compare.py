@@ -33,6 +33,10 @@ def view(kind: str, data: Any) -> list[str] | None:
     """API data as pct prints it."""
     if not isinstance(data, (dict, list)):
         return None
+    return _view(kind, data)
+
+
+def _view(kind: str, data: Any) -> list[str]:
     if kind == 'config':
         return [f'{k}: {_shown(k, data[k])}' for k in sorted(data) if k not in ('digest', 'lxc')]
     if kind == 'pending':

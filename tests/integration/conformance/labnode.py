@@ -58,7 +58,7 @@ class Lab:
             request_log=directory / 'requests.jsonl',
         )
         self.pve.time_scale = TIME_SCALE
-        self.pve.device_mode = self._device_mode
+        self.pve.device_mode = self._device_mode  # type: ignore[method-assign]  # only here
         self.tokens: dict[str, str] = {}
         self._holders: dict[int, int] = {}
         certfile, keyfile, _der = make_cert(str(directory))

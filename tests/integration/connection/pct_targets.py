@@ -57,7 +57,7 @@ def _run(argv: list[str], check: bool = True, **kwargs: t.Any) -> str:
     done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=300, **kwargs)
     if check and done.returncode != 0:
         raise AssertionError(f"{shlex.join(argv)}: exit code {done.returncode}\n{done.stdout}{done.stderr}")
-    return done.stdout
+    return str(done.stdout)
 
 
 class LabTarget(Target):

@@ -16,6 +16,7 @@ from fake_node import TEMPLATE, FakeNode
 
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.applied.work import Feature
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.model import Wanted
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.container.executor import Executor
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.container.outcome import StepError, next_step
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.pve.client import PveError
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.store import StoreError
@@ -41,13 +42,13 @@ class FaultNode(FakeNode):
         self.minted = 0
         self.warnings: list[str] = []
         self._start = self.backend.start
-        self.backend.warn = []
-        self.backend.start = self._started
+        self.start_warnings: list[str] = []
+        self.backend.start = self._started  # type: ignore[method-assign]  # only here
         self._peace = {name: getattr(self.pve, name) for name in ("ticket_ttl", "ha_delay", "acl", "around")}
         self._drops = False
 
     async def _started(self, vmid: int, config: Any) -> Any:
-        return await self._start(vmid, config) or list(self.backend.warn)
+        return await self._start(vmid, config) or list(self.start_warnings)
 
     def mint(self) -> tuple[str, str]:
         """A ticket of whoever the product runs as."""
@@ -72,7 +73,7 @@ class FaultNode(FakeNode):
             setattr(self.pve, name, value)
         for kept in (self.pve.failures, self.backend.failures):
             kept.clear()
-        self.backend.warn = []
+        self.start_warnings = []
         self.pve.regain_quorum()
         self.pve.set_node_offline("pve", False)
         self.pve.slow_network(0.0)
@@ -140,19 +141,20 @@ class FaultNode(FakeNode):
             return f"container {want.ctid}: {error}. Run it again to resume from there"
         except (PveError, StoreError) as error:
             return f"container {want.ctid}: {error}{next_step(want.ctid, error)}"
-        return outcome.last.error
+        refused: str | None = outcome.last.error
+        return refused
 
-    def executor(self, check: bool = False, client: Any = None, **options: Any) -> Any:
+    def executor(self, check: bool = False, client: Any = None, run: str = "run-1", **options: Any) -> Executor:
         """The product's, with its warnings kept."""
-        made = super().executor(check, client, **{"task_timeout": 20.0, **options})
+        made = super().executor(check, client, run, **{"task_timeout": 20.0, **options})
         original = made.run
 
-        def run(*args: Any, **more: Any) -> Any:
+        def kept(*args: Any, **more: Any) -> Any:
             outcome = original(*args, **more)
             self.warnings += outcome.warnings
             return outcome
 
-        made.run = run
+        made.run = kept  # type: ignore[method-assign]  # only here
         return made
 
     def settled(self, want: Wanted) -> None:
@@ -165,7 +167,7 @@ class FaultNode(FakeNode):
         assert outcome.last.state == want.target
         assert sum(f"-{want.ctid}-disk-" in volume for volume in self.backend.volumes) == (not gone)
         assert (self.conf(want.ctid) is None) == gone
-        assert gone or "lock:" not in self.conf(want.ctid)
+        assert "lock:" not in (self.conf(want.ctid) or "")
 
     def mutations_done(self) -> list[tuple[str, str]]:
         """The calls that changed something and were answered with 200."""

@@ -86,7 +86,7 @@ def settle_edges(task: dict[str, Any]) -> None:
     local_client.mint_ticket = lambda: tuple(task["ticket"])
     local_client.pinned_fingerprint = lambda: task["fingerprint"]
     phoenix_lxc_state.open_client = lambda: local_client.LocalClient(port=task["port"])
-    edges = {"locks": str(root / "lock"), "turns": run}
+    edges: dict[str, Any] = {"locks": str(root / "lock"), "turns": run}
     phoenix_lxc_state.Executor = functools.partial(phoenix_lxc_state.Executor, **edges)
     os.environ["PATH"] = f"{root / 'bin'}:{os.environ['PATH']}"
     inside = root / "guests" / str(task["ctid"])
@@ -110,7 +110,7 @@ def module(which: Any, **options: Any) -> dict[str, Any]:
     output = io.StringIO()
     with patch_module_args(options), contextlib.redirect_stdout(output), contextlib.suppress(SystemExit):
         which.main()
-    result = json.loads(output.getvalue().strip().splitlines()[-1])
+    result: dict[str, Any] = json.loads(output.getvalue().strip().splitlines()[-1])
     if result.get("failed"):
         raise RuntimeError(result["msg"])
     return result

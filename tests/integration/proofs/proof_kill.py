@@ -72,12 +72,15 @@ class KillNode(FakeNode):
             text=True,
             env=environment,
         )
+        assert self._zygote.stdin
+        assert self._zygote.stdout
+        self._to_zygote, self._from_zygote = self._zygote.stdin, self._zygote.stdout
 
     def close(self) -> None:
         """End the processes too."""
-        self._zygote.stdin.close()
+        self._to_zygote.close()
         self._zygote.wait(20)
-        self._zygote.stdout.close()
+        self._from_zygote.close()
         self._stderr.close()
         super().close()
 
@@ -142,18 +145,19 @@ class KillNode(FakeNode):
             **changes,
         }
         self.calls = 0
-        self._zygote.stdin.write(json.dumps(task) + "\n")
-        self._zygote.stdin.flush()
-        self.victim = int(self._zygote.stdout.readline())
+        self._to_zygote.write(json.dumps(task) + "\n")
+        self._to_zygote.flush()
+        self.victim = int(self._from_zygote.readline())
 
         def finish() -> dict[str, Any]:
-            code = int(self._zygote.stdout.readline())
+            code = int(self._from_zygote.readline())
             self.victim, self.at_call = None, None
             self.dead.append(run)
             if code == -signal.SIGKILL:
                 return {}
             assert code == 0, (self.directory / "stderr").read_text()
-            return json.loads(result.read_text())
+            answer: dict[str, Any] = json.loads(result.read_text())
+            return answer
 
         return finish
 

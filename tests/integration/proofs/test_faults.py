@@ -511,7 +511,7 @@ def test_a_connection_that_pveproxy_closed_meanwhile_is_replaced_before_a_write(
 def test_warnings_of_a_task_are_a_success_that_is_shown(faults: FaultNode) -> None:
     COUNTS["faults of the control plane"] += 1
     faults.fresh()
-    faults.backend.warn = ["Systemd 252 detected. You may need to enable nesting."]
+    faults.start_warnings = ["Systemd 252 detected. You may need to enable nesting."]
     _journal, outcome = faults.drive(wanted(target="running"))
     assert outcome.last.state == "running"
     assert any("enable nesting" in line for line in faults.warnings)

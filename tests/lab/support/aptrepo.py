@@ -89,8 +89,8 @@ def _package(
         lines += [f'Depends: {depends}'] if depends else []
         control.write_text('\n'.join([*lines, 'Description: a stand-in of the lab', '']), encoding='utf-8')
         Path(root).chmod(0o755)
-        target = folder / f'{name}_{version}_amd64.deb'
-        subprocess.run(['dpkg-deb', '--root-owner-group', '--build', root, target], check=True, capture_output=True)
+        package = folder / f'{name}_{version}_amd64.deb'
+        subprocess.run(['dpkg-deb', '--root-owner-group', '--build', root, package], check=True, capture_output=True)
 
 
 def _sign(folder: Path) -> None:

@@ -15,6 +15,7 @@ description:
 
 import json
 import os
+from typing import Any
 
 from ansible.plugins.callback import CallbackBase
 
@@ -27,27 +28,27 @@ class CallbackModule(CallbackBase):
     CALLBACK_NAME = 'lab_results'
     CALLBACK_NEEDS_ENABLED = True
 
-    def _line(self, **values):
+    def _line(self, **values: object) -> None:
         with open(os.environ['LAB_RESULTS'], 'a', encoding='utf-8') as out:
             out.write(json.dumps(values, default=str) + '\n')
 
-    def _result(self, status, result):
+    def _result(self, status: str, result: Any) -> None:
         task = result.task
         self._line(
             status=status, host=result.host.name, task=task.get_name().strip(), action=task.action, result=result.result
         )
 
-    def v2_runner_on_ok(self, result):
+    def v2_runner_on_ok(self, result: Any) -> None:
         self._result('ok', result)
 
-    def v2_runner_on_failed(self, result, ignore_errors=False):
+    def v2_runner_on_failed(self, result: Any, ignore_errors: bool = False) -> None:
         self._result('failed', result)
 
-    def v2_runner_on_skipped(self, result):
+    def v2_runner_on_skipped(self, result: Any) -> None:
         self._result('skipped', result)
 
-    def v2_runner_on_unreachable(self, result):
+    def v2_runner_on_unreachable(self, result: Any) -> None:
         self._result('unreachable', result)
 
-    def v2_playbook_on_stats(self, stats):
+    def v2_playbook_on_stats(self, stats: Any) -> None:
         self._line(status='stats', hosts={host: stats.summarize(host) for host in stats.processed})
