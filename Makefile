@@ -40,7 +40,7 @@ demo: apt ## start the lab, build a fleet with site.yml, show what came of it, r
 	@$(RUN) python lab/demo.py
 
 bench: apt ## the promised figures, measured side by side in one run (root)
-	@$(RUN) env PYTHONPATH=lab python -m bench $(if $(REAL),--real $(REAL))
+	@$(RUN) env PYTHONPATH=lab python -m bench $(PARTS) $(if $(REAL),--real $(REAL)) $(if $(TO),--to $(TO))
 
 lab-up: apt ## start the lab: a Proxmox-shaped node in a container (root)
 	@$(RUN) python lab/lab.py up

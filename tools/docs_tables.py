@@ -243,6 +243,33 @@ def package_table(root: Path) -> str:
     return rows(['Package', 'Content'], cells)
 
 
+def figure_table(root: Path) -> str:
+    """The figures of the bench's latest kept run."""
+    run = json.loads((root / 'docs' / 'performance' / 'bench.json').read_text(encoding='utf-8'))
+    machine = f'{run["processors"]} processors ({run["processor"]}), {run["memory_gib"]:g} GiB'
+    lines = [
+        f'Measured {run["date"][:10]} on {run["where"]}: {machine}, load {run["load"][0]:g} at the end.',
+        '',
+        '| figure | value | limit | reached |',
+        '| --- | --- | --- | --- |',
+    ]
+    for row in run['figures']:
+        unit = f' {row["unit"]}' if row['unit'] else ''
+        limit = f'at {row["limit_is"]} {row["limit"]:g}{unit}'
+        lines.append(f'| {row["what"]} | {row["value"]:.2f}{unit} | {limit} | {"yes" if row["reached"] else "no"} |')
+    seen = {}
+    for row in run['figures']:
+        for name, cost in row['costs'].items():
+            seen.setdefault((row['what'].rpartition(',')[0] or row['what'], name), cost)
+    lines += ['', '| work | by | wall | CPU, controller | CPU, node |', '| --- | --- | --- | --- | --- |']
+    lines += [
+        f'| {what} | {name} | {cost["wall_seconds"]:.1f} s | {cost["controller_cpu_seconds"]:.1f} s '
+        f'| {cost["node_cpu_seconds"]:.1f} s |'
+        for (what, name), cost in seen.items()
+    ]
+    return '\n'.join(lines) + '\n'
+
+
 def makers(root: Path) -> dict[str, Callable[[], str]]:
     """Return the maker of each generated block by the name that its marker has."""
     plugins = root / 'plugins'
@@ -260,5 +287,6 @@ def makers(root: Path) -> dict[str, Callable[[], str]]:
         'modules': lambda: plugin_table([plugins / 'modules']),
         'plugins': lambda: plugin_table([plugins / kind for kind in KINDS], kind=True),
         'roles': lambda: role_table(root),
+        'figures': lambda: figure_table(root),
         'packages': lambda: package_table(root),
     }
