@@ -19,6 +19,9 @@ import yaml
 NOT_ACTED_ON = 'accepted, not acted on'
 ENVIRONMENT = 'environment of the application script'
 COLLECTION = 'phoenix.hypervisor'
+RECIPE = re.compile(r'^### (.+?)\n(.*?)(?=^##)', re.MULTILINE | re.DOTALL)
+STEP = re.compile(r'^\d+\. (.*?)(?=^\d+\. |^\n|\Z)', re.MULTILINE | re.DOTALL)
+FILE = re.compile(r'`([\w./-]+\.\w+)`')
 KINDS = ('inventory', 'connection', 'callback', 'lookup', 'filter')
 _DISRUPTS = 'x-phoenix-disrupts'
 
@@ -270,6 +273,20 @@ def figure_table(root: Path) -> str:
     return '\n'.join(lines) + '\n'
 
 
+def recipe_table(root: Path) -> str:
+    """Return how many files each recipe of CONTRIBUTING.md touches: those before the colon of a step."""
+    page = (root / 'CONTRIBUTING.md').read_text(encoding='utf-8')
+    cells = []
+    for title, body in RECIPE.findall(page[page.index('## Recipes') :]):
+        steps = STEP.findall(body)
+        written = [step for step in steps if step.startswith('`make docs` writes ')]
+        by_hand = {name for step in steps if step not in written for name in FILE.findall(step.partition(':')[0])}
+        by_tool = {name for step in written for name in FILE.findall(step)}
+        if by_hand:
+            cells.append([title, str(len(by_hand)), str(len(by_tool) or '')])
+    return rows(['change', 'files by hand', 'files that `make docs` writes'], cells)
+
+
 def makers(root: Path) -> dict[str, Callable[[], str]]:
     """Return the maker of each generated block by the name that its marker has."""
     plugins = root / 'plugins'
@@ -289,4 +306,5 @@ def makers(root: Path) -> dict[str, Callable[[], str]]:
         'roles': lambda: role_table(root),
         'figures': lambda: figure_table(root),
         'packages': lambda: package_table(root),
+        'recipes': lambda: recipe_table(root),
     }

@@ -127,3 +127,33 @@ def test_the_changelog_has_the_version_of_the_collection() -> None:
     version = yaml.safe_load((ROOT / 'galaxy.yml').read_text(encoding='utf-8'))['version']
     assert f'v{version}\n' in (ROOT / 'CHANGELOG.rst').read_text(encoding='utf-8'), 'run: make changelog'
     assert f'phoenix-hypervisor-{version}.tar.gz' in (ROOT / 'README.md').read_text(encoding='utf-8')
+
+
+COUNTED = """# Page
+
+### Before
+
+1. `a/b.py`: not a recipe.
+
+## Recipes
+
+### Add a thing
+
+1. `a/b.py` and `README.md`: see `c/d.py`,
+   `e/f.py`.
+2. `g/NAME.yml`: another.
+3. `make docs` writes `docs/h.md`.
+
+`i/j.py` is about it.
+
+### Think
+
+No step.
+
+## Style
+"""
+
+
+def test_the_files_of_each_recipe_are_counted(tmp_path: Path) -> None:
+    (tmp_path / 'CONTRIBUTING.md').write_text(COUNTED, encoding='utf-8')
+    assert docs_tables.recipe_table(tmp_path).splitlines()[2:] == ['| Add a thing | 3 | 1 |']
