@@ -260,7 +260,7 @@ def figure_table(root: Path) -> str:
         unit = f' {row["unit"]}' if row['unit'] else ''
         limit = f'at {row["limit_is"]} {row["limit"]:g}{unit}'
         lines.append(f'| {row["what"]} | {row["value"]:.2f}{unit} | {limit} | {"yes" if row["reached"] else "no"} |')
-    seen = {}
+    seen: dict[tuple[str, str], Mapping[str, float]] = {}
     for row in run['figures']:
         for name, cost in row['costs'].items():
             seen.setdefault((row['what'].rpartition(',')[0] or row['what'], name), cost)
