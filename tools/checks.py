@@ -164,7 +164,7 @@ def lint(toolchain: Toolchain) -> list[Check]:
         check('ruff format', 'ruff', 'format', '--no-cache', '--check', '.'),
         mypy('what runs on the node', *packages(ON_THE_NODE)),
         mypy('what runs on the controller', *OF_THE_CONTROLLER, *packages(ON_THE_CONTROLLER)),
-        mypy('tools and lab', *OF_THE_CONTROLLER, 'tools', 'lab', path=(tree / 'tools', tree / 'lab')),
+        mypy('tools and lab', *OF_THE_CONTROLLER, 'tools', 'lab', 'bin/phoenix', path=(tree / 'tools', tree / 'lab')),
         mypy('the parts of tests', *OF_THE_CONTROLLER, *parts_of_tests(tree), path=parts_path(tree)),
         check('docs are up to date', 'python', 'tools/docs.py', '--check'),
         check('antsibull-changelog lint', 'antsibull-changelog', 'lint'),
