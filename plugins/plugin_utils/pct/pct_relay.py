@@ -8,29 +8,25 @@ In Perl without modules: every PVE node has it, and it starts in two millisecond
 
 from __future__ import annotations
 
+from .pct_processes import PROCESSES
+from .pct_warm import WARM
+
 FLOOD = "flood"
 LATE = "late"
 
-# Arguments: bytes that standard output and standard error may each have (0: any number), seconds, the command's words.
+# Arguments: bytes that standard output and standard error may each have (0: any number), seconds; six words that
+# pct_warm.py explains, the first one empty for a command that starts in the container as it is; the command's words.
 #
 # It exits as the command did, 128 + n for signal n. Past a bound it writes FLOOD or LATE to descriptor 3 and ends the
-# command with all that descends from it: killing lxc-attach alone would leave what it started in the container. A
-# process is known by its number and the time of its start, and remembered, so that one whose parent ends is still
-# found.
+# command with all that descends from it: killing lxc-attach alone would leave what it started in the container.
 #
 # What a command left in the background may hold the streams open. Then this process ends as the command did, and a
 # child of it goes on with the streams, within the same bounds; what it serves lives on by itself.
-RELAY = r"""
-use strict;
-my ($most_out, $most_err, $seconds, @words) = @ARGV;
-my $until = time + $seconds;
-open my $said, '>&=', 3 or die "descriptor 3: $!\n";
-pipe my $out, my $to_out or die "pipe: $!\n";
+_COLD = r"""pipe my $out, my $to_out or die "pipe: $!\n";
 pipe my $err, my $to_err or die "pipe: $!\n";
 pipe my $woken, my $wake or die "pipe: $!\n";
-my $code;
 $SIG{CHLD} = sub { syswrite $wake, '.' };
-my $pid = fork;
+$pid = fork;
 defined $pid or die "fork: $!\n";
 if (!$pid) {
     $SIG{CHLD} = 'DEFAULT';
@@ -43,9 +39,6 @@ $SIG{PIPE} = 'IGNORE';
 close $to_out;
 close $to_err;
 my @streams = ([$out, \*STDOUT, $most_out, 0], [$err, \*STDERR, $most_err, 0]);
-sub reap {
-    if (!defined $code && waitpid($pid, 1) == $pid) { $code = $? & 127 ? 128 + ($? & 127) : $? >> 8 }
-}
 sub relay {
     my ($stream) = @_;
     my ($from, $to, $most) = @$stream;
@@ -78,43 +71,6 @@ sub turn {
     }
     return 1;
 }
-my %known;
-sub living {
-    my (%now, %below);
-    opendir my $all, '/proc' or return;
-    for my $one (grep { /^[0-9]+$/ } readdir $all) {
-        open my $file, '<', "/proc/$one/stat" or next;
-        my $text = do { local $/; <$file> } // next;
-        my @fields = split ' ', substr $text, 1 + rindex $text, ')';
-        next if @fields < 20 || $fields[0] =~ /[ZX]/;
-        $now{$one} = $fields[19];
-        push @{ $below{$fields[1]} }, $one;
-    }
-    delete $known{$_} for grep { ($now{$_} // '') ne $known{$_} } keys %known;
-    my @open = (keys %known, $pid);
-    while (defined(my $one = shift @open)) {
-        for my $child (@{ $below{$one} // [] }) {
-            push @open, $child if !exists $known{$child};
-            $known{$child} = $now{$child};
-        }
-    }
-    $known{$pid} = $now{$pid} if !defined $code && exists $now{$pid};
-    return keys %known;
-}
-sub stop {
-    my ($why) = @_;
-    syswrite $said, $why;
-    for my $how (['TERM', 5], ['KILL', 3]) {
-        my ($over, %told) = (time + $how->[1]);
-        while (my @left = living()) {
-            kill $how->[0], $_ for grep { !$told{$_}++ } @left;
-            last if time > $over;
-            select undef, undef, undef, 0.03;
-            reap();
-        }
-    }
-    exit 137;
-}
 while (1) {
     reap();
     last if defined $code && !@streams;
@@ -134,3 +90,5 @@ if (@streams) {
 }
 exit $code;
 """
+
+RELAY = f"{PROCESSES}{WARM}{_COLD}"

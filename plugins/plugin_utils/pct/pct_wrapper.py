@@ -21,6 +21,7 @@ import shlex
 from ..untrusted.shown_text import printable
 from .pct_relay import RELAY
 from .pct_verdict import PATTERN, Ending, Verdict, parsed
+from .pct_warm import Warm
 
 #: The environment that a command in a container starts with; nothing else of the node's or the controller's.
 GUEST_ENVIRONMENT = {
@@ -44,7 +45,8 @@ FENCE = "/var/lib/phoenix_hypervisor/leases/displaced"
 
 # Arguments: CTID, nonce, directory of the busy files, seconds to wait for one, method, file of the displaced runs, id
 # of this run, command; the relay's program, the bytes that it lets through on standard output and on standard error,
-# and the seconds that the command has.
+# and the seconds that the command has; the name of the warm interpreter's state file or nothing, the size of the module
+# for it, its Python and its program.
 #
 # A displaced run does not enter. It is looked for under the lock: whoever displaces a run waits for the lock's end.
 #
@@ -61,7 +63,7 @@ FENCE = "/var/lib/phoenix_hypervisor/leases/displaced"
 NODE_SCRIPT = f"""\
 id=$1 nonce=$2 dir=$3 wait=$4 method=$5 fence=$6 run=$7 command=$8 relay=$9
 shift 9
-out=$1 err=$2 seconds=$3
+out=$1 err=$2 seconds=$3 warm=$4 size=$5 python=$6 helper=$7
 PATH={NODE_PATH}
 export PATH
 umask 022
@@ -76,7 +78,11 @@ while read -r ctid who by _; do
 [ "$ctid $who" = "$id $run" ] && end - displaced "$by"
 done <"$fence"
 fi
-bounded() {{ LC_ALL=C perl -e "$relay" -- "$out" "$err" "$seconds" "$@" 3>&1 1>&4 4>&- 9<&-; }}
+bounded() {{
+LC_ALL=C perl -e "$relay" -- "$out" "$err" "$seconds" "$warm" "$busy" "$run" "$size" "$python" "$helper" "$@" \
+3>&1 1>&4 4>&- 9<&-
+}}
+[ -z "$warm" ] || warm=$dir/$id.$warm.warm
 exec 4>&1
 case $method in
 lxc-attach) over=$(bounded lxc-attach -n "$id" --clear-env {_SET_VARIABLES} -- /bin/sh -c "$command") ;;
@@ -121,6 +127,8 @@ class NodeCall:
     """The same for standard error."""
     seconds: int = 7200
     """After these the command is ended."""
+    warm: Warm | None = None
+    """The interpreter that may be running already for this command."""
 
     def argv(self, name: str = "phoenix-pct", become: bool = False) -> list[str]:
         """Return the node's argument list; ``name`` becomes the script's $0, ``become`` runs it as root."""
@@ -129,6 +137,7 @@ class NodeCall:
         argv = ["/bin/sh", "-c", NODE_SCRIPT, name, str(self.ctid), self.nonce, self.busy_dir, str(self.busy_timeout)]
         argv += [self.method, self.fence, self.run, _GUEST_PREFIX + self.command, RELAY]
         argv += [str(self.output_limit), str(self.error_limit), str(self.seconds)]
+        argv += self.warm.argv(self.run, self.method) if self.warm else ["", "0", "", ""]
         return ["sudo", "-n", "--", *argv] if become else argv
 
     def command_line(self, become: bool = False) -> str:

@@ -225,6 +225,14 @@ TABLE: tuple[RunVariable, ...] = (
         blank=False,
     ),
     RunVariable(
+        "phoenix_warm_interpreter",
+        "true or false",
+        "`false`",
+        "Whether modules run in a Python that stays in the container between the tasks of a run.",
+        runvalues.flag,
+        blank=False,
+    ),
+    RunVariable(
         "phoenix_busy_timeout",
         "seconds",
         "`300`",

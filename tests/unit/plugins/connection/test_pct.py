@@ -116,7 +116,7 @@ def test_local_transport_starts_no_ssh(monkeypatch: pytest.MonkeyPatch) -> None:
     assert argv[:2] == [b"/bin/sh", b"-c"]
     # The parent class awaits become's prompts only if it finds this word.
     assert b"ssh" in argv
-    assert argv[-5].endswith(b"\necho 'a b'")
+    assert argv[-9].endswith(b"\necho 'a b'")
 
 
 def test_input_is_closed_when_there_is_none(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,63 @@
+# Copyright (c) 2026, Phoenix Hypervisor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the relay on the node knows of processes: how they end, and how they are ended with all that descends from them.
+
+In Perl without modules, the first part of the relay's program. Pure.
+"""
+
+from __future__ import annotations
+
+# $pid is the process that the relay started, or one that it found running: then $born is the time of its start. A
+# process is known by its number and the time of its start, and remembered, so that one whose parent ends is still
+# found.
+PROCESSES = r"""
+use strict;
+my ($most_out, $most_err, $seconds, $warm, $busy, $run, $size, $python, $helper, @words) = @ARGV;
+my $until = time + $seconds;
+my ($pid, $born, $code, %known);
+open my $said, '>&=', 3 or die "descriptor 3: $!\n";
+sub reap {
+    if (!defined $born && !defined $code && waitpid($pid, 1) == $pid) { $code = $? & 127 ? 128 + ($? & 127) : $? >> 8 }
+}
+sub living {
+    my (%now, %below);
+    opendir my $all, '/proc' or return;
+    for my $one (grep { /^[0-9]+$/ } readdir $all) {
+        open my $file, '<', "/proc/$one/stat" or next;
+        my $text = do { local $/; <$file> } // next;
+        my @fields = split ' ', substr $text, 1 + rindex $text, ')';
+        next if @fields < 20 || $fields[0] =~ /[ZX]/;
+        $now{$one} = $fields[19];
+        push @{ $below{$fields[1]} }, $one;
+    }
+    delete $known{$_} for grep { ($now{$_} // '') ne $known{$_} } keys %known;
+    my $is_it = !defined $born || ($now{$pid} // '') eq $born;
+    my @open = (keys %known, $is_it ? $pid : ());
+    while (defined(my $one = shift @open)) {
+        for my $child (@{ $below{$one} // [] }) {
+            push @open, $child if !exists $known{$child};
+            $known{$child} = $now{$child};
+        }
+    }
+    $known{$pid} = $now{$pid} if exists $now{$pid} && $is_it && (defined $born || !defined $code);
+    return keys %known;
+}
+sub sweep {
+    for my $how (@_) {
+        my ($over, %told) = (time + $how->[1]);
+        while (my @left = living()) {
+            kill $how->[0], $_ for grep { !$told{$_}++ } @left;
+            last if time > $over;
+            select undef, undef, undef, 0.03;
+            reap();
+        }
+    }
+}
+sub stop {
+    my ($why) = @_;
+    syswrite $said, $why;
+    sweep(['TERM', 5], ['KILL', 3]);
+    exit 137;
+}
+"""

@@ -1,0 +1,125 @@
+# Copyright (c) 2026, Phoenix Hypervisor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A node with stand-ins for the LXC tools, on which modules go to a warm interpreter."""
+
+from __future__ import annotations
+
+import collections.abc as c
+import contextlib
+import dataclasses
+import os
+import pathlib
+import select
+import subprocess
+import typing as t
+
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.guest import processes
+from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.pct import pct_warm
+from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.pct import pct_wrapper as wrapper
+from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.pct.pct_verdict import Ending
+
+NONCE = "0123456789abcdef0123456789abcdef"
+RUN = "20260101T000000-0a0a0a0a"
+PYTHON = "/usr/bin/python3"
+LXC_ATTACH = '#!/bin/sh\nwhile [ "$1" != -- ]; do shift; done\nshift\nexec "$@"\n'
+# What the helper's process is to its task.
+PARENT = "import os\nprint(os.getppid())\n"
+
+
+@dataclasses.dataclass
+class Done:
+    """What a command did."""
+
+    rc: int | None
+    stdout: bytes
+    stderr: bytes
+    ending: Ending
+
+
+@dataclasses.dataclass
+class Node:
+    """A directory of commands in place of the node's."""
+
+    root: pathlib.Path
+    program: str | None = None
+    """Another program than the helper's: what an attacker in the container makes of it."""
+    changes: dict[str, str] = dataclasses.field(default_factory=dict)
+
+    @property
+    def busy(self) -> pathlib.Path:
+        return self.root / "run" / "950.busy"
+
+    def command(self, name: str, text: str) -> None:
+        (self.root / "bin" / name).write_text(text)
+        (self.root / "bin" / name).chmod(0o755)
+
+    def argv(self, payload: bytes, python: str, **options: t.Any) -> list[str]:
+        call = wrapper.NodeCall(
+            ctid=950,
+            nonce=NONCE,
+            command=f"/bin/sh -c {python}",
+            busy_dir=str(self.root / "run"),
+            busy_timeout=5,
+            run=RUN,
+            warm=pct_warm.Warm(python, len(payload)),
+            **options,
+        )
+        argv = call.argv()
+        argv[2] = argv[2].replace(f"PATH={wrapper.NODE_PATH}", f"PATH={self.root}/bin:/usr/bin:/bin")
+        if self.program is not None:
+            argv[-1] = self.program
+        for old, new in self.changes.items():
+            assert any(old in word for word in argv), old
+            argv = [word.replace(old, new) for word in argv]
+        return argv
+
+    def start(self, payload: bytes, python: str = PYTHON, **options: t.Any) -> subprocess.Popen[bytes]:
+        pipe = subprocess.PIPE
+        argv = self.argv(payload, python, **options)
+        return subprocess.Popen(argv, stdin=pipe, stdout=pipe, stderr=pipe)
+
+    def run(self, program: str | bytes, python: str = PYTHON, **options: t.Any) -> Done:
+        payload = program if isinstance(program, bytes) else program.encode()
+        with self.start(payload, python, **options) as process:
+            stdout, stderr = process.communicate(payload, timeout=60)
+        answer = wrapper.read_answer(stderr, NONCE)
+        assert process.returncode == 0, stderr
+        assert answer is not None, stderr
+        return Done(answer.rc, stdout, answer.stderr, answer.verdict.ending)
+
+    def helper(self) -> int:
+        """The process that the tasks are forked from."""
+        return int(self.run(PARENT).stdout)
+
+    def guards(self) -> list[int]:
+        """The processes on the node that stand behind a helper."""
+        return processes.holders(str(self.busy))
+
+    def states(self) -> list[str]:
+        return [path.read_text().split()[0] for path in sorted((self.root / "run").glob("*.warm"))]
+
+
+@contextlib.contextmanager
+def standing(root: pathlib.Path) -> c.Iterator[Node]:
+    """A node in a directory; what still waits on it is ended at the end."""
+    (root / "bin").mkdir()
+    made = Node(root)
+    made.command("lxc-attach", LXC_ATTACH)
+    made.command("lxc-info", "#!/bin/sh\necho RUNNING\n")
+    try:
+        yield made
+    finally:
+        processes.Tree(made.guards()).end(grace=1)
+
+
+def gone(pid: int, seconds: float = 30) -> bool:
+    """Wait until a process has ended."""
+    try:
+        handle = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return True
+    try:
+        return bool(select.select([handle], [], [], seconds)[0])
+    finally:
+        os.close(handle)
