@@ -209,7 +209,7 @@ def serve() -> None:
     signal.set_wakeup_fd(waker, warn_on_full_buffer=False)
     signal.signal(signal.SIGCHLD, lambda _number, _frame: None)
     channel, library, started = Channel(), Library(), identity()
-    sys.meta_path.insert(0, library)  # type: ignore[arg-type]  # a finder by what it does
+    sys.meta_path.insert(0, library)
     while True:
         words = channel.line().split()
         if len(words) != 2:

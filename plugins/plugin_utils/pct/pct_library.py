@@ -125,9 +125,10 @@ class Library:
             self._archives[archive] = self._enter(archive)
         if self._archives[archive]:
             module = self._kept[name]
-            for key in ("__file__", "__loader__", "__package__", "__path__", "__cached__"):
-                vars(module).pop(key, None)
-            spec.loader = _Kept(spec.loader, module)  # type: ignore[assignment]  # it does what importing needs
+            vars(module).update(__file__=spec.origin, __loader__=spec.loader)
+            if spec.submodule_search_locations is not None:
+                vars(module)["__path__"] = spec.submodule_search_locations
+            spec.loader = _Kept(spec.loader, module)
         return spec
 
     def _enter(self, archive: str) -> bool:

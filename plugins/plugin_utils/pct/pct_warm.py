@@ -26,8 +26,6 @@ import hashlib
 import pathlib
 import re
 
-from . import pct_helper, pct_library
-
 # Arguments: the state file, the busy file, the run's id, the module's size, the Python, and the helper's program.
 #
 # A task found `used` without a lock was left by a relay that died: the guard ends the helper. A helper that could not
@@ -265,5 +263,6 @@ def warm(command: str, data: bytes) -> Warm | None:
 @functools.cache
 def program() -> str:
     """Return the program of the warm interpreter: both of its files as one."""
-    library, helper = (pathlib.Path(part.__file__).read_text(encoding="utf-8") for part in (pct_library, pct_helper))
+    folder = pathlib.Path(__file__).parent
+    library, helper = (folder.joinpath(f"pct_{name}.py").read_text(encoding="utf-8") for name in ("library", "helper"))
     return library + re.sub(r"^from (?:__future__|\.pct_library) .*\n", "", helper, flags=re.MULTILINE)

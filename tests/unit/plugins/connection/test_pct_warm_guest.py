@@ -119,6 +119,8 @@ import os, pathlib
 MADE = os.getpid()
 HERE = pathlib.Path(__file__).parents[2]
 from ansible.module_utils import common
+def __getattr__(name):
+    raise AttributeError(__file__ + name)
 """
 COMMON = "WORD = 'first'\n"
 FILES = {"ansible/module_utils/basic.py": BASIC, "ansible/module_utils/common/__init__.py": COMMON}
