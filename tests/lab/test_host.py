@@ -35,7 +35,7 @@ API = ('/storage', '/access/users?full=1', '/access/groups', '/access/roles', '/
 @pytest.fixture(scope='module')
 def node(host_lab: Lab) -> Iterator[Lab]:
     """The node, with the disks that the file names and one more."""
-    with disks(host_lab, *field_host.DISKS, SPARE):
+    with disks(host_lab, *field_host.DISKS, *field_host.FASTER, SPARE):
         yield host_lab
 
 
@@ -140,6 +140,8 @@ def test_an_empty_node_is_set_up(project: Project) -> None:
     status = lab.sh('zpool status')
     assert 'raidz1-0' in status
     assert 'mirror-0' in status
+    parts = status.split()
+    assert [parts[parts.index(kind) + 1] for kind in ('logs', 'cache')] == list(field_host.FASTER)
     assert lab.sh('zfs get -H -p -o value quota quick/models').strip() == str(20 << 20)
     assert lab.sh('zfs get -H -p -o value recordsize quick/guests').strip() == str(16 << 10)
     assert len(lab.sh('zfs list -H -o name').split()) == 2 + len(field_host.QUICK) + len(field_host.BULK)

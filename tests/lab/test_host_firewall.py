@@ -18,10 +18,15 @@ ADD = 'pvesh create /cluster/firewall/rules --type in --action DROP --enable 1 -
 FIREWALL = {
     'enabled': True,
     'default_input_policy': 'DROP',
-    'rules': [{'type': 'in', 'action': 'ACCEPT', 'macro': 'Ping'}, {'type': 'group', 'action': 'web'}],
+    'default_forward_policy': 'DROP',
+    'rules': [
+        {'type': 'in', 'action': 'ACCEPT', 'macro': 'Ping'},
+        {'type': 'group', 'action': 'web'},
+        {'type': 'forward', 'action': 'ACCEPT', 'source': '10.1.0.0/16'},
+    ],
     'node': {'rules': [{'type': 'in', 'action': 'DROP', 'proto': 'tcp', 'dport': 22}]},
     'groups': {'web': [{'type': 'in', 'action': 'ACCEPT', 'proto': 'tcp', 'dport': '80,443', 'source': '+office'}]},
-    'ipsets': {'office': ['10.1.0.0/16', '!10.1.9.0/24', 'lan']},
+    'ipsets': {'office': ['10.1.0.0/16', {'cidr': '10.1.9.0/24', 'nomatch': True, 'comment': 'guests'}, 'lan']},
     'aliases': {'lan': '10.2.0.0/16'},
 }
 
@@ -63,11 +68,13 @@ def test_the_ways_in_come_first_and_a_second_run_does_nothing(lab: Lab, project:
     assert result(done)['calls'] == result(look)['calls']
     theirs = 'IN DROP -p tcp -dport 22 # theirs'
     assert section(lab, 'RULES')[0] == OPEN
-    assert sorted(section(lab, 'RULES')) == sorted([OPEN, 'IN Ping(ACCEPT)', 'GROUP web', theirs])
+    assert sorted(section(lab, 'RULES')) == sorted(
+        [OPEN, 'IN Ping(ACCEPT)', 'GROUP web', 'FORWARD ACCEPT -source 10.1.0.0/16', theirs]
+    )
     assert section(lab, 'RULES', '/etc/pve/local/host.fw') == [OPEN, 'IN DROP -p tcp -dport 22']
-    assert sorted(section(lab, 'IPSET office')) == ['! 10.1.9.0/24', '10.1.0.0/16', 'lan']
+    assert sorted(section(lab, 'IPSET office')) == ['! 10.1.9.0/24 # guests', '10.1.0.0/16', 'lan']
     assert section(lab, 'group web') == ['IN ACCEPT -source +office -p tcp -dport 80,443']
-    assert section(lab, 'OPTIONS') == ['enable: 1', 'policy_in: DROP']
+    assert section(lab, 'OPTIONS') == ['enable: 1', 'policy_forward: DROP', 'policy_in: DROP']
     assert 'tcp dport { 22, 8006 } accept' in lab.sh('nft list table inet phoenix_lab_firewall')
     settled(lab, 'firewall', 'confirmed')
 

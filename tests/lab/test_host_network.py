@@ -17,6 +17,9 @@ from support.site import STATE, Lab, Project, Run, until
 MODULE = 'phoenix.hypervisor.phoenix_pve_network'
 FILE = '/etc/network/interfaces'
 BRIDGE = {'name': 'vmbr1', 'address': '10.66.0.1/24', 'bridge_ports': 'none'}
+# Not started: the lab has no Open vSwitch, and what it would be told is in the file.
+SWITCH = {'name': 'vmbr3', 'ovs_ports': 'none', 'autostart': False}
+PORT = {'name': 'vlan30', 'ovs_bridge': 'vmbr3', 'ovs_tag': 30, 'address': '10.68.0.1/24', 'autostart': False}
 CONSENT = ('-e', 'phoenix_host_consent=network:vmbr1')
 WATCHED = f'{FILE} {FILE}.new /etc/resolv.conf /etc/systemd/system /var/lib/phoenix_hypervisor'
 
@@ -45,7 +48,7 @@ def moved(lab: Lab) -> dict[str, str]:
 
 def test_a_bridge_comes_and_a_second_run_does_nothing(lab: Lab, project: Project) -> None:
     lab.sh(f"sed -i '/gateway/a \\\\tpost-up touch /run/by-hand' {FILE}; echo 'source {FILE}.d/*' >> {FILE}")
-    wants(project, {**BRIDGE, 'comment': 'for the models'})
+    wants(project, {**BRIDGE, 'comment': 'for the models'}, SWITCH, PORT)
     before = files(lab, WATCHED)
     lab.forget_requests()
     look = play(project, '--check', '--diff').good()
@@ -61,6 +64,9 @@ def test_a_bridge_comes_and_a_second_run_does_nothing(lab: Lab, project: Project
     text = lab.sh(f'cat {FILE}')
     assert 'post-up touch /run/by-hand' in text
     assert 'source /etc/network/interfaces.d/*' in text
+    assert 'iface vmbr3 inet manual\n\tovs_type OVSBridge\n\tovs_ports vlan30\n' in text
+    assert 'iface vlan30 inet static\n\taddress 10.68.0.1/24\n\tovs_type OVSIntPort\n' in text
+    assert '\tovs_bridge vmbr3\n\tovs_options tag=30\n' in text
     settled(lab, 'network', 'confirmed')
 
     before = files(lab, WATCHED)
@@ -69,8 +75,9 @@ def test_a_bridge_comes_and_a_second_run_does_nothing(lab: Lab, project: Project
     assert (again.changed, lab.mutations(), files(lab, WATCHED)) == (0, [], before)
 
     wants(project)
-    play(project, *CONSENT).good()
-    assert 'vmbr1' not in lab.sh(f'cat {FILE}; ip -brief link')
+    play(project, '-e', 'phoenix_host_consent=network:vmbr1,network:vmbr3,network:vlan30').good()
+    left = lab.sh(f'cat {FILE}; ip -brief link')
+    assert [name for name in ('vmbr1', 'vmbr3', 'vlan30') if name in left] == []
 
 
 def test_what_cuts_ssh_goes_back_and_the_run_says_so(lab: Lab, project: Project) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 DISKS = ('nvme-INVENTED_A1', 'nvme-INVENTED_A2', 'ata-INVENTED_B1', 'ata-INVENTED_B2', 'ata-INVENTED_B3')
+FASTER = ('nvme-INVENTED_L1', 'nvme-INVENTED_L2')
 SECRET = 'canary-5d1e %x;y'
 KEY = 'ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ2b5v4q0kqz4o1b0m1hQm8m7rYJ1c5l0k9w3x2y1z0A admin@example'
 # Pool, name, properties and storage of each dataset; the first pool's in the newer dialect, the second's in the older.
@@ -73,7 +74,13 @@ def config() -> dict[str, Any]:
         },
         'zfs': {
             'pools': [
-                {'name': 'quick', 'raid_level': 'mirror', 'disks': list(DISKS[:2])},
+                {
+                    'name': 'quick',
+                    'raid_level': 'mirror',
+                    'disks': list(DISKS[:2]),
+                    'log': [FASTER[0]],
+                    'cache': [FASTER[1]],
+                },
                 {'name': 'bulk', 'raid_level': 'RAIDZ1', 'disks': [f'/dev/disk/by-id/{name}' for name in DISKS[2:]]},
             ],
             'datasets': datasets,

@@ -37,6 +37,8 @@ _TYPES = {
 }
 _TO_MIB = {"k": 1 / 1024, "m": 1, "g": 1024, "t": 1024 * 1024}
 _SIZE = re.compile(r"\s*([0-9]+(?:\.[0-9]+)?)\s*([kmgt])?(?:i?b)?\s*\Z", re.IGNORECASE)
+_PERCENT = re.compile(r"\s*([0-9]+(?:\.[0-9]+)?)\s*%\s*\Z")
+_SHORT = 120  # characters of a value that a remedy repeats
 _WORDS = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
 
 _LIMITS = {
@@ -145,8 +147,23 @@ class Explainer:
     def _missing_keys(self, error: Any, path: Pointer, schema: Mapping[str, Any]) -> Iterator[Finding]:
         # jsonschema makes one error for each missing key; its name stands only at the beginning of the message.
         for key in error.validator_value:
-            if key not in error.instance and error.message.startswith(repr(key)):
+            if key in error.instance or not error.message.startswith(repr(key)):
+                continue
+            if not self._is_misnamed(path, key, error.instance):
                 yield Finding(self._file, path, f"no {key}", f"the key {key}", f"Add {json.dumps(key)}.")
+
+    def _is_misnamed(self, path: Pointer, key: str, item: Mapping[str, Any]) -> bool:
+        """Whether a missing key is there under another name, which is a finding of its own."""
+        here = suggestions.piece_at(self._root, path) or {}
+        for other, value in item.items():
+            if other in here.get("properties", {}):
+                continue
+            meant = suggestions.suggestion(self._root, path, other, value)
+            if meant == suggestions.Suggestion(key):
+                return True
+            if meant is None and suggestions.same_meaning(here, self._root, other) == key:
+                return True
+        return False
 
     def _alternatives(self, error: Any, base: Pointer, path: Pointer, schema: Mapping[str, Any]) -> Iterator[Finding]:
         branches: dict[int, list[Any]] = {}
@@ -234,6 +251,8 @@ def _remedy(validator: str, limit: Any, value: Any, schema: Mapping[str, Any], n
         written = _ctid_remedy(value, str(schema.get("x-phoenix-expected")))
         if written is not None:
             return written
+        if value != value.lower() and re.search(str(limit), value.lower()):
+            return f"Write {json.dumps(value.lower())}."
     if validator in _LIMITS:
         return f"Write {_LIMITS[validator]} {limit}."
     if validator == "uniqueItems":
@@ -256,6 +275,9 @@ def _converted(kinds: tuple[str, ...], value: Any, schema: Mapping[str, Any]) ->
         meant = _WORDS.get(str(value).lower()) if isinstance(value, (str, int)) else None
         return None if meant is None else json.dumps(meant)
     if ("integer" in kinds or "number" in kinds) and isinstance(value, str):
+        percent = _PERCENT.match(value)
+        if percent is not None and kinds == ("number",) and schema.get("maximum") == 1:
+            return _number(kinds, float(percent.group(1)) / 100)
         match = _SIZE.match(value)
         if match is None:
             return None
@@ -272,7 +294,22 @@ def _converted(kinds: tuple[str, ...], value: Any, schema: Mapping[str, Any]) ->
         return json.dumps(str(value))
     if kinds == ("array",) and isinstance(value, str) and "items" in schema and not schema.get("x-phoenix-remedy"):
         return "a list, even of one item"
+    if kinds == ("array",) and isinstance(value, Mapping) and value:
+        items = schema.get("items")
+        own = items.get("properties", {}) if isinstance(items, Mapping) else {}
+        written = json.dumps([value])
+        return written if value.keys() <= own.keys() and len(written) <= _SHORT else None
+    if kinds == ("object",) and isinstance(value, str) and len(schema.get("required", ())) == 1:
+        key = schema["required"][0]
+        own = schema.get("properties", {}).get(key)
+        return f'{{{json.dumps(key)}: "…"}} with this text' if not _has_other_type(own, "string") else None
     return None
+
+
+def _has_other_type(schema: Any, kind: str) -> bool:
+    """Whether a schema takes values, and none of this type."""
+    kinds = _types(schema) if isinstance(schema, Mapping) else ()
+    return bool(kinds) and kind not in kinds
 
 
 def _number(kinds: tuple[str, ...], number: float) -> str | None:

@@ -131,9 +131,15 @@ def _faults(place: _Place, rule: Rule, item: Any) -> Iterator[Finding]:
         yield place.finding("", "IPv4 and IPv6 in one rule", "one of the two", "Write a rule for each of them.")
 
 
+def _is_unknown(protocol: str) -> bool:
+    numeric = protocol.isdigit() and int(protocol) < 256
+    return bool(protocol) and protocol not in PROTOCOLS and not numeric
+
+
 def _protocol(place: _Place, rule: Rule) -> Iterator[Finding]:
-    numeric = rule.proto.isdigit() and int(rule.proto) < 256
-    if rule.proto and rule.proto not in PROTOCOLS and not numeric:
+    if _is_unknown(rule.proto):
+        if rule.proto != rule.proto.lower():
+            return  # which the schema names
         near = next(iter(difflib.get_close_matches(rule.proto, PROTOCOLS, 1, 0.5)), None)
         yield place.value(
             "proto", rule.proto, "a protocol such as tcp, udp or icmp", "Name one of /etc/protocols.", near
@@ -144,7 +150,7 @@ def _protocol(place: _Place, rule: Rule) -> Iterator[Finding]:
 
 
 def _ports(place: _Place, rule: Rule, key: str, text: str) -> Iterator[Finding]:
-    if not text:
+    if not text or _is_unknown(rule.proto):
         return
     if rule.proto not in WITH_PORTS and not (rule.proto in ICMP and key != "sport"):
         expected = "a rule with a protocol that has ports"

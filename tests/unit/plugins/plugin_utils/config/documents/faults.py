@@ -184,7 +184,7 @@ SHAPE_FAULTS = [
     text("a number", b"1", "Correct", expected="an object"),
     text("null", b"null", "Remove the key", expected="an object"),
     text("no containers", b'{\n}', 'Add "lxc_configs"', line=1),
-    lxc("containers as list", "lxc_configs", [], "/lxc_configs", "Correct", expected="CTID to container"),
+    lxc("containers as list", "lxc_configs", [], "/lxc_configs", 'Write {"950"', expected="CTID to container"),
     lxc("container as text", "lxc_configs 950", "x", "/lxc_configs/950", "Correct", expected="an object"),
     lxc("unknown top key", "lxc_config", {}, "/lxc_config", "Rename it to lxc_configs", nearest="lxc_configs"),
     lxc(
@@ -349,7 +349,7 @@ KEY_FAULTS = [
     ),
     container("ports", [70000], "not greater than 65535", at="/lxc_configs/950/ports/0"),
     container("ports", ["http"], "8080:80/tcp", at="/lxc_configs/950/ports/0"),
-    container("health_check", "curl", "Correct", "object"),
+    container("health_check", "curl", 'Write {"command"', "object"),
     container("health_check", {"retries": 3}, '"command"', at="/lxc_configs/950/health_check"),
     container(
         "health_check", {"command": "true", "interval": "5s"}, "Correct", at="/lxc_configs/950/health_check/interval"
@@ -485,7 +485,7 @@ HOST_FAULTS = [
     host("host: unknown key", "time_zone", "UTC", "/time_zone", "Rename it to timezone", nearest="timezone"),
     host("host: time zone", "timezone", "Europe/Ber lin", "/timezone", "Europe/Berlin"),
     host("host: user without name", "users 0", {"sudo_access": True}, "/users/0", '"username"'),
-    host("host: user as object", "users", {"username": "Alice"}, "/users/username", "Correct", expected="a user name"),
+    host("host: user as object", "users", {"username": "Alice"}, "/users/username", '"alice"', expected="a user name"),
     host("host: users as text", "users", "alice", "/users", "Correct", expected="a list of accounts"),
     host("host: sudo", "users 0 sudo_access", "yes", "/users/0/sudo_access", "Write true"),
     host("host: raid level", "zfs pools 0 raid_level", "mirorr", "/zfs/pools/0/raid_level", 'Write "mirror"'),

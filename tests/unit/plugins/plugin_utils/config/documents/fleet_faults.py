@@ -246,7 +246,10 @@ STORAGE = [
         '"nesting=1" stands before',
     ),
     several(
-        "raw line in capitals", {"950 lxc_options": ["lxc.Cap.drop: mknod"]}, "/lxc_configs/950/lxc_options/0", "lower"
+        "raw line in capitals",
+        {"950 lxc_options": ["lxc.Cap.drop: mknod"]},
+        "/lxc_configs/950/lxc_options/0",
+        '"lxc.cap.drop: mk',
     ),
     several(
         "raw line without a value", {"950 lxc_options": ["lxc.cap.drop"]}, "/lxc_configs/950/lxc_options/0", "lxc."

@@ -233,7 +233,7 @@ def test_many_faults_in_three_hundred_containers():
         container["cores"] = str(number)
         container["nmae"] = container.pop("name")
     found = judge(dump({"lxc_configs": containers})).findings
-    assert len(found) == 900
+    assert len(found) == 600
     assert [finding.line for finding in found] == sorted(finding.line for finding in found)
 
 

@@ -204,12 +204,38 @@ def test_the_key_of_the_same_meaning_is_named(key: str, value: Any, nearest: str
         ({"vllm_modes": 3}, "", "Remove it."),
         ({"featurs": True}, "", "Remove it."),
         ({"size": []}, "", "Write storage_size_gb, which"),
+        # A value of another form is shown as it is meant.
+        (
+            {"mount_points": {"host_path": "/a", "container_path": "/b"}},
+            "",
+            'Write [{"host_path": "/a", "container_path"',
+        ),
+        ({"health_check": "curl -f http://localhost/"}, "", 'Write {"command": "…"} with this text.'),
+        ({"vllm_gpu_memory_utilization": "90%"}, "", "Write 0.9."),
+        ({"features": ["Docker"]}, "", 'Write "docker".'),
+        ({"rules": [{"type": "in", "action": "ACCEPT", "proto": "TCP", "dport": "80"}]}, "firewall", 'Write "tcp".'),
+        ({"password": "canary-5"}, "", "Rename it to root_password"),
     ],
 )
 def test_it_is_named_with_its_place(keys: dict[str, Any], at: str, remedy: str) -> None:
     found = finding(keys, at)
     assert remedy in found.remedy, report([found])
-    assert found.nearest is None
+    assert found.nearest in (None, "root_password")
+    assert "canary" not in report([found])
+
+
+def test_a_key_under_another_name_is_not_missing_too() -> None:
+    volume = {"name": "data", "storage": "tank", "size": "10G", "path": "/data"}
+    entry = {"hostname": "a", "template": "local:vztmpl/a.tar.zst", "volumes": [volume]}
+    data = json.dumps({"lxc_configs": {"950": entry}}).encode()
+    found = validate(Source("lxc.json", parse(data), LXC), None).findings
+    assert sorted(each.path[-1] for each in found) == ["hostname", "path", "size", "storage"]
+
+
+def test_a_list_of_containers_shows_the_form_with_ctids() -> None:
+    data = json.dumps({"lxc_configs": [{"ctid": 950, "name": "a"}]}).encode()
+    (found,) = validate(Source("lxc.json", parse(data), LXC), None).findings
+    assert found.remedy.startswith('Write {"950": {"name": "web"}}')
 
 
 @pytest.mark.parametrize(
