@@ -6,8 +6,9 @@
 
 from __future__ import annotations
 
+import fnmatch
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from ansible.plugins.action import ActionBase
@@ -44,6 +45,7 @@ class ActionModule(ActionBase):
         name = looked.get("family") if looked.get("family") in options["families"] else DEFAULT
         family = FAMILIES[str(name)]
         result.update(changed=bool(lacking), family=name, missing=lacking, has_lists=bool(looked.get("has_lists")))
+        result["paths"] = matching(looked.get("paths") or (), options["look_for"])
         if lacking:
             result["diff"] = {"prepared": f"install {' '.join(lacking)}\n"}
         asked = family.options(options, lacking, result["has_lists"])
@@ -60,6 +62,11 @@ class ActionModule(ActionBase):
         if installed.get("failed"):
             result.pop("diff", None)
         return {**result, **shown, "changed": bool(lacking) and bool(installed.get("changed"))}
+
+
+def matching(paths: Iterable[object], patterns: list[str]) -> list[str]:
+    """Return the paths that the task has asked for: those that a guest names besides are left out."""
+    return [path for path in paths if isinstance(path, str) and any(fnmatch.fnmatchcase(path, one) for one in patterns)]
 
 
 def persistent(attempt: Callable[[], dict[str, Any]], retries: int, delay: float) -> dict[str, Any]:

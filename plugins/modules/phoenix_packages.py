@@ -65,6 +65,13 @@ options:
     description: Whether a version may be older than the installed one.
     type: bool
     default: false
+  look_for:
+    description:
+      - Patterns of paths, by which a role decides what else it does. Each further module would be a connection into a
+        container.
+    type: list
+    elements: str
+    default: []
 """
 
 EXAMPLES = r"""
@@ -89,6 +96,11 @@ has_lists:
   description: Whether apt had any package list; V(true) elsewhere.
   returned: success
   type: bool
+paths:
+  description: The paths that match O(look_for), in alphabetical order. A link whose target is missing counts.
+  returned: success
+  type: list
+  elements: str
 attempts:
   description: How often the family's module was run.
   returned: success, when it was run
@@ -121,7 +133,8 @@ def work(module: AnsibleModule) -> dict[str, Any]:
             raise NodeError(f"{family.query[0]} failed: {error.strip()[-500:] or f'exit code {code}'}")
         lacking = apt_packages.missing(module.params["name"], family.installed(text))
     has_lists = name != package_families.DEFAULT or bool(glob.glob(LISTS))
-    return {"changed": False, "family": name, "missing": lacking, "has_lists": has_lists}
+    paths = sorted({path for pattern in module.params["look_for"] for path in glob.glob(pattern)})
+    return {"changed": False, "family": name, "missing": lacking, "has_lists": has_lists, "paths": paths}
 
 
 def main() -> None:

@@ -24,6 +24,7 @@ OPTIONS: dict[str, Any] = {
     "delay": {"type": "int", "default": 5},
     "install_recommends": {"type": "bool"},
     "allow_downgrade": {"type": "bool", "default": False},
+    "look_for": {"type": "list", "elements": "str", "default": []},
 }
 _INSTALLED = re.compile(r"[ih]i ")
 _WANTED = re.compile(r"(?P<name>[^=<>:~!]+)(?::(?P<arch>[\w-]+))?(?P<operator>[=<>~!]+)?(?P<version>.*)\Z")

@@ -120,3 +120,13 @@ def test_a_family_that_the_task_does_not_know_is_not_believed() -> None:
     answers = {**looked("jq", family="RedHat"), APT: [{"changed": True}]}
     result, calls = play(answers, name=["jq"])
     assert (result["family"], calls[1][0]) == ("Debian", APT)
+
+
+def test_only_the_paths_that_the_task_asks_for_come_back() -> None:
+    """They come out of a guest, too."""
+    paths = ["/etc/locale.gen", "/etc/shadow", "/etc/ssl/phoenix-a.pem", 7, "/etc/ssl/other.pem"]
+    patterns = ["/etc/locale.gen", "/etc/ssl/phoenix-*.pem"]
+    result, calls = play(looked(paths=paths), look_for=patterns)
+    assert result["paths"] == ["/etc/locale.gen", "/etc/ssl/phoenix-a.pem"]
+    assert calls[0][1]["look_for"] == patterns
+    assert play(looked(), look_for=patterns)[0]["paths"] == []

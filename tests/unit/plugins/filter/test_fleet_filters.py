@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from ansible_collections.phoenix.hypervisor.plugins.filter.option_names import option_names
 from ansible_collections.phoenix.hypervisor.plugins.filter.settled_notes import settled_notes
+from ansible_collections.phoenix.hypervisor.plugins.filter.work_inside import work_inside
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container import status_rows
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.config import growth
 
@@ -89,3 +90,41 @@ def test_volumes_that_no_backup_contains_are_a_warning():
 def test_names_of_options():
     words = ["--max_model_len=10", "--port", "8000", "-v", "----host", "a=--b"]
     assert option_names(words) == ["max-model-len", "port", "host"]
+
+
+FEATURES = [
+    {"name": "base", "reason": "not applied", "services": ["a.service"], "variables": {}},
+    {"name": "driver", "reason": "not applied", "services": ["b.service"], "variables": {"version": "1"}},
+    {"name": "server", "reason": "not applied", "services": ["c.service"]},
+]
+
+
+def files_of(probe: str, check_mode: bool = False, **step: object) -> list[str]:
+    """The files that a step takes inside."""
+    parts = work_inside({"due_features": [], **step}, probe, check_mode)
+    return [part["file"] for part in parts]
+
+
+def test_only_the_files_of_what_is_due_are_included():
+    assert files_of("found") == []
+    assert files_of("found", application_due="changed") == ["application.yml"]
+    assert files_of("found", health_due="booted") == ["health.yml"]
+    assert files_of("", application_due="changed") == ["python.yml", "application.yml"]
+    assert files_of("found\ninterrupted\n", due_features=FEATURES[:1]) == ["dpkg.yml", "feature.yml"]
+    assert files_of("found", due_features=FEATURES, application_due="changed") == [
+        *("feature.yml", "node_facts.yml", "feature.yml", "feature.yml"),
+        "application.yml",
+    ]
+
+
+def test_the_first_feature_installs_python_and_each_knows_the_services_above():
+    step = {"due_features": FEATURES}
+    parts = [part for part in work_inside(step, "interrupted") if part["file"] == "feature.yml"]
+    assert [part["install_python"] for part in parts] == [True, False, False]
+    assert [part["services_above"] for part in parts] == [["b.service", "c.service"], ["c.service"], []]
+    assert not any(part.get("install_python") for part in work_inside(step, "found"))
+
+
+def test_a_dry_run_without_python_predicts_no_feature():
+    assert files_of("interrupted", check_mode=True, due_features=FEATURES) == ["dpkg.yml"]
+    assert files_of("found", check_mode=True, due_features=FEATURES[:1]) == ["feature.yml"]
