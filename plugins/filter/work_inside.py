@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.features import plain_packages
+
 DOCUMENTATION = r"""
 name: work_inside
 short_description: List the task files for what is due inside a container
@@ -47,9 +49,11 @@ EXAMPLES = r"""
 RETURN = r"""
 _value:
   description:
-    - The parts. Each has C(file), C(label), and C(install_python) when the part installs Python first.
-    - That of a feature also has C(feature), as RV(phoenix.hypervisor.phoenix_lxc_state#module:due_features) has it, and
-      C(services_above), the services of the features after it.
+    - The parts, each with C(file) and C(label). One that installs Python has C(packages), the packages of all features
+      that are due, which come in the same transaction.
+    - That of a feature also has C(install_python), and C(feature), as
+      RV(phoenix.hypervisor.phoenix_lxc_state#module:due_features) has it, and C(services_above), the services of the
+      features after it.
   type: list
   elements: dict
 """
@@ -60,18 +64,20 @@ def work_inside(step: Mapping[str, Any], probe: str, check_mode: bool = False) -
     words = probe.split()
     lacks_python = "found" not in words
     features = [] if check_mode and lacks_python else list(step["due_features"])
+    packages = plain_packages(name for feature in features for name in feature.get("packages") or ())
     parts: list[dict[str, Any]] = []
     if "interrupted" in words:
         parts.append({"file": "dpkg.yml", "label": "interrupted installation"})
     if lacks_python and not features and not check_mode:
-        parts.append({"file": "python.yml", "label": "Python"})
+        parts.append({"file": "python.yml", "label": "Python", "packages": []})
     for position, feature in enumerate(features):
         label = f"{feature['name']}: {feature.get('reason', '')}"
         services = [unit for later in features[position + 1 :] for unit in later.get("services") or ()]
         part = {"feature": feature, "services_above": services, "label": label}
         if feature.get("variables"):
             parts.append({**part, "file": "node_facts.yml"})
-        parts.append({**part, "file": "feature.yml", "install_python": lacks_python and position == 0})
+        first = {"install_python": True, "packages": packages} if lacks_python and position == 0 else {}
+        parts.append({**part, "file": "feature.yml", "install_python": False, **first})
     if step.get("health_due"):
         parts.append({"file": "health.yml", "label": f"health check: {step['health_due']}"})
     if step.get("application_due"):

@@ -117,6 +117,15 @@ def test_run_reaches_completed(line: Line) -> None:
     assert '951' not in line.lab.sh('pct list')
 
 
+def test_packages_come_with_python_in_one_transaction(line: Line) -> None:
+    """The role finds nothing missing; a template without Python has none of them."""
+    looks = line.real.of('phoenix.hypervisor.phoenix_packages')
+    assert [look['missing'] for look in looks] == [[] for _look in looks]
+    installed = line.lab.guest(950, 'grep ^Install: /var/log/apt/history.log | tail -n 1')
+    assert 'python3:' in installed
+    assert 'locales:' in installed
+
+
 def test_second_run_changes_nothing_anywhere(line: Line) -> None:
     line.lab.forget_requests()
     before, node_before = line.lab.guest_files(950), line.lab.node_files()

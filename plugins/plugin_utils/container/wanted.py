@@ -22,7 +22,7 @@ from ..untrusted import own_variables
 from . import application_files
 
 Template = Callable[[Any], Any]
-_OF_A_FEATURE = ("name", "role", "digest", "components", "container", "services", "check", "network")
+_OF_A_FEATURE = ("name", "role", "digest", "components", "container", "services", "packages", "check", "network")
 
 
 def templates_of(templar: Any, hostvars: Any) -> Callable[[Mapping[str, Any]], Template]:

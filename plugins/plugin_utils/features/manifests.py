@@ -112,7 +112,7 @@ def feature_set(
     into its result (Templar.template); key: for the HMAC of secrets; inherited: the features of its clone source.
 
     Each entry has name, role (for include_role), path, digest, components (for explain), requires, container, check,
-    network, services, and listed (False for a feature that only the clone source names). Raises FeatureError.
+    network, packages, services, and listed (False for a feature that only the clone source names). Raises FeatureError.
     """
     whole = core.stack(inherited, names)
     if errors := check_features(names, search, inherited):
@@ -122,7 +122,8 @@ def feature_set(
     for name in whole:
         feature = _load(name, search)
         try:
-            parts = _components(feature, variables, template, key, under)
+            values, secrets = _values(feature, variables, template)
+            parts = core_digest.components(feature.files, values, secrets, key, under)
         except (ValueError, TypeError, AnsibleError) as error:
             raise FeatureError([f"feature {name}: {error}"]) from error
         digest = core_digest.digest(parts)
@@ -138,6 +139,7 @@ def feature_set(
                 "container": core.merge_container_needs([feature.manifest]),
                 "check": dict(feature.manifest.get("check", {})),
                 "network": bool(feature.manifest.get("network", False)),
+                "packages": core.packages(feature.manifest.get("packages", {}), values),
                 "services": list(feature.manifest.get("services", ())),
                 "listed": name in names,
             }
@@ -358,14 +360,13 @@ def _schema_text(error: Any) -> str:
     return f"{pointer}: {error.message}"
 
 
-def _components(
-    feature: Feature,
-    variables: Mapping[str, Any],
-    template: Template | None,
-    key: bytes,
-    under: Sequence[tuple[str, str]],
-) -> dict[str, Any]:
-    """Return the components of a feature's digest in one container. A variable without any value takes no part."""
+def _values(
+    feature: Feature, variables: Mapping[str, Any], template: Template | None
+) -> tuple[dict[str, Any], set[str]]:
+    """Return the values of a feature's variables in one container, and the names of those that are secret.
+
+    A variable without any value is not among them.
+    """
     values: dict[str, Any] = {}
     secrets: set[str] = set()
     from_node = feature.manifest.get("container", {}).get("facts", {})
@@ -381,4 +382,4 @@ def _components(
         values[name], vaulted = role_digests.effective_value(raw, template)
         if (secret or vaulted) and values[name] not in (None, "", {}, []):
             secrets.add(name)
-    return core_digest.components(feature.files, values, secrets, key, under)
+    return values, secrets

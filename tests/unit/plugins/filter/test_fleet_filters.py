@@ -122,7 +122,18 @@ def test_the_first_feature_installs_python_and_each_knows_the_services_above():
     parts = [part for part in work_inside(step, "interrupted") if part["file"] == "feature.yml"]
     assert [part["install_python"] for part in parts] == [True, False, False]
     assert [part["services_above"] for part in parts] == [["b.service", "c.service"], ["c.service"], []]
-    assert not any(part.get("install_python") for part in work_inside(step, "found"))
+    assert not any(part["install_python"] for part in work_inside(step, "found") if part["file"] == "feature.yml")
+
+
+def test_the_packages_of_all_features_come_with_python():
+    features = [{**feature, "packages": ["curl", feature["name"], "x; reboot"]} for feature in FEATURES]
+    parts = work_inside({"due_features": features}, "")
+    assert [part.get("packages") for part in parts if part["file"] == "feature.yml"] == [
+        ["curl", "base", "driver", "server"],
+        None,
+        None,
+    ]
+    assert work_inside({"due_features": [], "application_due": "changed"}, "")[0]["packages"] == []
 
 
 def test_a_dry_run_without_python_predicts_no_feature():

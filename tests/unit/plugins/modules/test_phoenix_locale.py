@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Phoenix Hypervisor contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""phoenix_locale: one generation for all that is missing, one line of the settings, the same in check mode and twice."""
+"""phoenix_locale: one generation for all that is missing, one line of the settings; check mode equals a run."""
 
 from __future__ import annotations
 
@@ -74,12 +74,12 @@ def test_a_dry_run_may_come_before_the_package(machine: Machine) -> None:
     dry = machine.work(check=True, locales=["en_US.UTF-8"])
     assert (dry["changed"], dry["generated"]) == (True, ["en_US.UTF-8"])
     assert dry["msg"] == "Would be generated, once the package locales is there: en_US.UTF-8"
-    with pytest.raises(NodeError, match="locale.gen is missing"):
+    with pytest.raises(NodeError, match=r"locale\.gen is missing"):
         machine.work(locales=["en_US.UTF-8"])
 
 
 def test_an_unknown_locale_changes_nothing(machine: Machine) -> None:
-    with pytest.raises(NodeError, match="locale en_XX.UTF-8 is unknown here"):
+    with pytest.raises(NodeError, match=r"locale en_XX\.UTF-8 is unknown here"):
         machine.work(locales=["en_US.UTF-8", "en_XX.UTF-8"], locale="en_XX.UTF-8")
     assert machine.commands == ["locale"]
     assert not (machine.folder / "locale").exists()
@@ -87,7 +87,7 @@ def test_an_unknown_locale_changes_nothing(machine: Machine) -> None:
 
 def test_what_locale_gen_did_not_generate_is_a_failure(machine: Machine) -> None:
     machine.generates = False
-    with pytest.raises(NodeError, match="locale-gen has not generated en_US.UTF-8: Generating locales"):
+    with pytest.raises(NodeError, match=r"locale-gen has not generated en_US\.UTF-8: Generating locales"):
         machine.work(locales=["en_US.UTF-8"])
 
 

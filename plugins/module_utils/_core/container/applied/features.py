@@ -13,6 +13,7 @@ from typing import Any
 
 _PLAIN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]*\Z")
 _PART = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
+_PACKAGE = re.compile(r"[a-z0-9][a-z0-9+.-]+\Z")
 
 
 def name_error(name: Any) -> str:
@@ -110,3 +111,23 @@ def device_classes(needs: Iterable[Mapping[str, Any]], assignment: str | None) -
 
 def _short(name: str) -> str:
     return name.rpartition(".")[2]
+
+
+def packages(declared: Mapping[str, Any], values: Mapping[str, Any]) -> list[str]:
+    """Return the packages that a feature installs from the container's own sources, each once.
+
+    declared: ``packages`` of its manifest; values: those of the variables that its role declares. What is no plain
+    name, such as one with a version, is left to the role.
+    """
+    if any(values.get(name) != value for name, value in (declared.get("only_with") or {}).items()):
+        return []
+    found = list(declared.get("names") or ())
+    for name in declared.get("variables") or ():
+        value = values.get(name)
+        found += value if isinstance(value, list) else []
+    return plain_packages(found)
+
+
+def plain_packages(names: Iterable[Any]) -> list[str]:
+    """Return the plain names of packages among these, each once: they are safe as words of a shell's command."""
+    return list(dict.fromkeys(name for name in names if isinstance(name, str) and _PACKAGE.match(name)))

@@ -138,6 +138,8 @@ def test_what_the_clone_source_has_counts(roles):
             "/optional_devices: 'gpus' is not known, known are amd-gpu, gpu",
         ),
         ("services: [vllm]", "/services/0"),
+        ("packages: {names: ['a;b']}", "/packages/names/0"),
+        ("packages: [curl]", "/packages"),
         ("services: ['a b.service']", "/services/0"),
         ("check: {timeout: 3}", "'command' is a required property"),
         ("[]", "is not of type 'object'"),
@@ -155,13 +157,30 @@ def test_manifest_is_passed_on(roles):
     roles.add(
         "acme",
         "container: {features: {nesting: true}, devices: [nvidia-gpu]}\n"
-        "check: {command: 'true'}\nservices: [acme@1.service]",
+        "check: {command: 'true'}\nservices: [acme@1.service]\npackages: {names: [jq]}",
     )
     entry = roles.one("acme")
     assert entry["container"] == {"features": {"nesting": True}, "devices": ["nvidia-gpu"]}
     assert entry["check"] == {"command": "true"}
     assert entry["services"] == ["acme@1.service"]
+    assert entry["packages"] == ["jq"]
     assert manifests.container_needs(["acme", "nobody"], roles.search) == entry["container"]
+
+
+@pytest.mark.parametrize(
+    ("name", "changes", "packages"),
+    [
+        ("base_setup", {"base_setup_extra_packages": ["jq", "vim=9*"]}, {"curl", "locales", "jq"}),
+        ("docker", {}, {"docker.io", "docker-cli", "apparmor"}),
+        ("docker", {"docker_source": "docker"}, set()),
+    ],
+)
+def test_packages_of_our_own_features_come_with_python(name, changes, packages):
+    stack = manifests.feature_set(["base_setup", *([name] if name != "base_setup" else [])], changes)
+    found = set(stack[-1]["packages"])
+    assert packages <= found
+    assert bool(found) is bool(packages)
+    assert "vim=9*" not in found
 
 
 @pytest.mark.parametrize(

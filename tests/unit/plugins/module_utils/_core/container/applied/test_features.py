@@ -87,3 +87,17 @@ def test_optional_devices_are_joined():
 def test_optional_devices_want_an_assignment(assignment, expected):
     needs = [{"devices": ["/dev/fuse"]}, {"devices": [], "optional_devices": ["gpu"]}]
     assert features.device_classes(needs, assignment) == expected
+
+
+def test_the_packages_of_a_feature_are_its_names_and_the_values_of_its_variables():
+    declared = {"names": ["acme", "libacme2.0+x"], "variables": ["acme_packages", "acme_more", "acme_none"]}
+    values = {"acme_packages": ["curl", "acme", "tzdata=2025*", "-y", "x; reboot", 7, "Upper"], "acme_more": "text"}
+    assert features.packages(declared, values) == ["acme", "libacme2.0+x", "curl"]
+    assert features.packages({}, values) == []
+
+
+def test_the_packages_of_another_source_are_left_to_the_role():
+    declared = {"names": ["acme"], "only_with": {"acme_source": "distribution"}}
+    assert features.packages(declared, {"acme_source": "distribution"}) == ["acme"]
+    assert features.packages(declared, {"acme_source": "vendor"}) == []
+    assert features.packages(declared, {}) == []
