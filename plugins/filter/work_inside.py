@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.features import plain_packages
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.applied.features import plain_packages
 
 DOCUMENTATION = r"""
 name: work_inside
