@@ -161,7 +161,7 @@ def demo() -> None:
     say('The run is through. What the node was asked to do, by its own record:')
     # Without those that met the lock of a source that was being cloned, and were made again.
     show('\n'.join(brief(request) for request in mutations() if request['status'] == 200))
-    say('What is there now:')
+    say('Containers now:')
     seen = containers(inventory)
     for ctid in (*TEMPLATES, *SERVICES):
         expect(seen.get(ctid, {}).get('STATE') == 'completed', f'container {ctid} is not completed')

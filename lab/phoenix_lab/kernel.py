@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The kernel parameters of the machine that labs need. They are raised, and never lowered again.
 
-Somebody else may rely on them by then: Docker, a VPN or another lab needs `ip_forward` as well, and nothing says who
+Other programs rely on them by then: Docker, a VPN or another lab needs `ip_forward` as well, and nothing says who
 set it first. After a reboot they are as the machine configures them.
 """
 

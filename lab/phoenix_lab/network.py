@@ -14,7 +14,7 @@ from .run import run
 
 
 def up(lab: Instance) -> None:
-    """Make bridge and NAT; what is there already is left as it is."""
+    """Make bridge and NAT; existing ones are left as they are."""
     mtu = str(host.mtu())
     if not Path('/sys/class/net', lab.bridge).exists():
         run(['ip', 'link', 'add', lab.bridge, 'type', 'bridge', 'forward_delay', '0'])

@@ -40,7 +40,7 @@ lxc.signal.halt = SIGRTMIN+3
 lxc.mount.entry = {storage}/vz var/lib/vz none bind,create=dir 0 0
 lxc.mount.entry = {storage}/lxc var/lib/lxc none bind,create=dir 0 0
 lxc.mount.entry = {template} var/lib/vz/template/cache/{name} none bind,ro,create=file 0 0
-# A boot of its own, by which a reboot of the node is told from none; the kernel has only the host's.
+# A boot of its own, by which a reboot of the node is recognized; the kernel has only the host's.
 lxc.hook.pre-start = /bin/sh -c 'cat /proc/sys/kernel/random/uuid > {state}/boot_id'
 lxc.mount.entry = {state}/boot_id proc/sys/kernel/random/boot_id none bind 0 0
 lxc.mount.entry = /dev/fuse dev/fuse none bind,optional,create=file 0 0

@@ -47,7 +47,7 @@ options:
 EXAMPLES = r"""
 - name: Wait until the service is healthy
   phoenix.hypervisor.phoenix_service_ready:
-    unit: vllm.service
+    unit: example.service
     url: http://127.0.0.1:8000/health
   register: health
   until: health.status != 'loading'

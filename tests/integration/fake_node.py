@@ -214,7 +214,7 @@ class FakeNode:
         self.forget_clients()
 
     def place(self, ctid: int, text: str, running: bool = False) -> None:
-        """A container as somebody else left it: its config file, its volumes, its power state."""
+        """A container as another user left it: its config file, its volumes, its power state."""
         (self.conf_dir / f"{ctid}.conf").write_text(text, encoding="utf-8")
         for volume in re.findall(r"^(?:rootfs|mp\d+|unused\d+): ([a-z]+:[^,\n]+)", text, re.MULTILINE):
             self.backend.volumes[volume] = 1
@@ -222,7 +222,7 @@ class FakeNode:
             self.backend.running[ctid] = ctid
 
     def call(self, method: str, path: str, params: Any = None) -> Any:
-        """A call of somebody else, and the end of its task. It is not part of the record."""
+        """A call of another user, and the end of its task. It is not part of the record."""
         before = list(self.pve.asked)
         answer = self.connect().request(method, path, params)
         self.run(self.pve.settled())

@@ -17,7 +17,7 @@ from support.site import STATE, Lab, Project, Run, until
 MODULE = 'phoenix.hypervisor.phoenix_pve_network'
 FILE = '/etc/network/interfaces'
 BRIDGE = {'name': 'vmbr1', 'address': '10.66.0.1/24', 'bridge_ports': 'none'}
-# Not started: the lab has no Open vSwitch, and what it would be told is in the file.
+# Not started: the lab has no Open vSwitch, and what it would get is in the file.
 SWITCH = {'name': 'vmbr3', 'ovs_ports': 'none', 'autostart': False}
 PORT = {'name': 'vlan30', 'ovs_bridge': 'vmbr3', 'ovs_tag': 30, 'address': '10.68.0.1/24', 'autostart': False}
 CONSENT = ('-e', 'phoenix_host_consent=network:vmbr1')

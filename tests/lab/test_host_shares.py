@@ -156,7 +156,7 @@ def test_a_new_password_is_set_and_only_that(host: Project) -> None:
     write(host, changed)
     dry = play(host, '--check', '--diff').good()
     assert 'change the Samba password of alice' in dry.output
-    assert changed_tasks(play(host).good()) == ['phoenix.hypervisor.hypervisor_shares : Keep the passwords']
+    assert changed_tasks(play(host).good()) == ['phoenix.hypervisor.hypervisor_shares : Set the passwords']
     assert 'NT_STATUS_LOGON_FAILURE' in host.lab.sh('smbclient -A /root/alice //localhost/work -c ls 2>&1 || true')
 
 

@@ -26,7 +26,7 @@ HASHES = (
     '$6$canary.c0ffee.a$JIOdqgbffkMyWfL2hUh5dmgspBmrhWrbgTdXWXYoQc6l8SswwvpJjmJFhFFYTW3sTSQp82y2gWeLZpcraLTJa/',
     '$6$canary.c0ffee.b$RiNXaYJo0NSs8Y3MQn7XPsUXDMpjIKuq71z/pqKcf7LB75k4Rzvd51WkazO1USC718W6Z9b6ZaT7H8/cCIv6j/',
 )
-# Where they belong: the stores of passwords and users of PVE and the system, and what the feature was told to write.
+# Where they belong: the stores of passwords and users of PVE and the system, and what the feature is made to write.
 BELONGS_ON_NODE = re.compile(
     r'/etc/shadow-?$|/etc/pve/priv/|/var/lib/pve-lab/|/var/lib/phoenix-lab/|/var/lib/vz/|/var/lib/lxc/'
 )
@@ -84,7 +84,7 @@ def on_node(lab: Lab, word: str) -> list[str]:
 
 
 def assert_hidden(lab: Lab, project: Project, shown: list[str], words: list[str], seen: set[str]) -> None:
-    """None of the words is anywhere that somebody else could read it."""
+    """None of the words is anywhere that another user could read it."""
     results = '\n'.join(path.read_text(encoding='utf-8') for path in project.folder.glob('results-*.jsonl'))
     trail = '\n'.join(path.read_text(encoding='utf-8') for path in project.logs.glob('*.log'))
     assert trail
@@ -108,7 +108,7 @@ def test_no_secret_of_a_run_is_seen_anywhere(lab: Lab, project: Project) -> None
         first = project.play('--diff', '-vvv', *vault).good()
         assert lab.sh('getent shadow cara').split(':')[1] == HASHES[0]
         again = project.play('--diff', '-vvv', *vault).good()
-        fill(project, 'echo it went wrong; exit 3\n', HASHES[1])  # its environment is no part of what is told
+        fill(project, 'echo it went wrong; exit 3\n', HASHES[1])  # its environment is no part of the output
         failed = project.play('--diff', '-vvv', *vault)
     lab.sh(f'systemctl stop {SEEN}')
     assert failed.rc != 0

@@ -156,7 +156,7 @@ def test_a_failed_parent_skips_exactly_its_descendants(lab: Lab, project: Projec
     ]
     assert sorted(re.findall(r'ctid=(\d+)', ' '.join(skipped))) == ['911', '912']
 
-    # Mended, the next run does what is left, and nothing to the others.
+    # Once corrected, the next run does what is left, and nothing to the others.
     project.feature('broken')
     lab.forget_requests()
     project.play().good()

@@ -28,7 +28,7 @@ def test_a_change_goes_back_when_it_fails(lab: Lab, project: Project) -> None:
     assert len(run.of('phoenix.hypervisor.phoenix_application')) == 1
     assert project.play().good().changed == 0
 
-    # One that fails is left to be looked at, and the way back is told.
+    # One that fails is left to be looked at, and the way back is reported.
     project.script('echo other > /root/work; touch /root/broken\n')
     run = project.play()
     assert run.rc != 0

@@ -378,7 +378,7 @@ def test_two_ranks_share_the_model(fleet: Fleet) -> None:
 
 
 def test_an_upgraded_driver_is_due_in_the_containers_with_gpus(fleet: Fleet) -> None:
-    """Without a look into any other; the template is told to be stale, and left."""
+    """Without a look into any other; the template is reported as stale, and left."""
     fleet.lab.run('gpu', 'driver', NEW)
     fleet.write(driver=NEW)
     process = fleet.process()

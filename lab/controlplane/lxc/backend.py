@@ -38,7 +38,7 @@ class Backend(Protocol):
         """Copy the volumes of src_config, or their snapshot, into those of config (same keys, allocated): guest dst."""
 
     async def to_template(self, vmid: int, old: Config, new: Config) -> None:
-        """The volumes of old are called as in new from now on (vm-ID-disk-N became base-ID-disk-N)."""
+        """The volumes of the old config are called as in new from now on (vm-ID-disk-N became base-ID-disk-N)."""
 
     # ------------------------------------------------------------ power state
     async def start(self, vmid: int, config: Config) -> list[str] | None:

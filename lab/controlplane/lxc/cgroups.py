@@ -36,7 +36,7 @@ def apply(vmid: int, pid: int, config: Mapping[str, Any], keys: tuple[str, ...])
     wanted = {name: value for name, value in limits(config).items() if name.startswith(keys)}
     order = list(wanted)
     for attempt in (order, order[::-1]):
-        # memory may not exceed memsw: growing needs one order, shrinking the other.
+        # memory must not exceed memsw: growing needs one order, shrinking the other.
         failed = [name for name in attempt if not _write(pid, name, wanted[name])]
         if not failed:
             return
@@ -49,7 +49,7 @@ def _write(pid: int, name: str, value: str) -> bool:
         return True
     groups = [top]
     if name == 'cpuset.cpus' and not UNIFIED:
-        # A parent may not lose a CPU that a child has, nor a child have one that the parent lacks.
+        # A parent cannot lose a CPU that a child has, nor a child have one that the parent lacks.
         groups = [Path(path) for path, _folders, _files in os.walk(top)]
         groups = groups + groups[::-1]
     done = False

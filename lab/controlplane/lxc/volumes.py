@@ -122,7 +122,7 @@ def extract(archive: str, target: Path, unprivileged: bool) -> str:
     shift = SHIFT if unprivileged else 0
     os.chown(target, shift, shift)
     with open(archive, 'rb') as stream:
-        # Opened here: the mapped root may not be able to reach the file.
+        # Opened here: perhaps the mapped root cannot reach the file.
         return _run(
             [*(_USERNS if unprivileged else []), *_TAR, *program, '--directory', str(target), '--file=-'], stdin=stream
         )

@@ -4,8 +4,8 @@
 """pve-firewall's part for the node itself: the .fw files -> nftables, so that a rule that cuts SSH really cuts it.
 
 Only what comes in to the node: options enable and policy_in, rules IN with protocol, ports, source, destination,
-interface, the macros below, groups, sets and aliases. The node's rules are asked before the datacenter's, and a
-connection that is there stays, as on a real node.
+interface, the macros below, groups, sets and aliases. The node's rules are asked before the datacenter's, and an
+existing connection stays, as on a real node.
 """
 
 from __future__ import annotations

@@ -450,7 +450,7 @@ def test_reapply_runs_the_features(node):
 
 
 def test_an_intent_without_its_worker_makes_nothing_ours(node):
-    """A run was killed before its call was sent; then somebody else made a container of that CTID."""
+    """A run was killed before its call was sent; then another user made a container of that CTID."""
     with contextlib.suppress(Cut):
         node.apply(wanted(**FULL), client=lambda: Cutting(node.connect, 1, False))
     node.pve.tasklog.clear()

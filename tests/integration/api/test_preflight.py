@@ -259,7 +259,7 @@ def test_the_lab_and_pve_mean_the_same_storages(node):
 
 
 def test_the_version_is_asked_for_only_when_devices_are_passed_on(node):
-    """And one that has no devN yet is told before anything is made."""
+    """And one that has no devN yet is reported before anything is made."""
     judged(node, wanted())
     assert ("GET", "/version") not in asked(node)
     node.pve.version = "8.1.10"

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A node whose control plane plays faults, and what a user is told of them."""
+"""A node whose control plane plays faults, and what a user sees of them."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class FaultNode(FakeNode):
 
     @contextlib.contextmanager
     def user(self, who: str) -> Iterator[None]:
-        """Let the product's calls come from somebody else than root@pam."""
+        """Let the product's calls come from another user than root@pam."""
         self._who = who
         self.forget_clients()
         try:

@@ -6,7 +6,7 @@
 
 Started once, it loads everything; then each line of JSON on its input is one run, in a process forked for it. Only the
 edges of this machine are others: where the node's files lie, Perl's ticket, and lxc-attach, whose scripts run in a
-folder that stands for the guest. A run may be told to die, by SIGKILL, at the n-th thing that it does to a file.
+folder that stands for the guest. A run can be made to die, by SIGKILL, at the n-th thing that it does to a file.
 """
 
 from __future__ import annotations

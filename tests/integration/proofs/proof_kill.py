@@ -85,7 +85,7 @@ class KillNode(FakeNode):
         super().close()
 
     def fresh(self) -> None:
-        """A node with the clone source on it, as somebody else made it."""
+        """A node with the clone source on it, as another user made it."""
         self.at_call, self.victim, self.calls, self.dead = None, None, 0, []
         self.wipe()
         for name in ("guests", "run", "lock"):
@@ -165,7 +165,7 @@ class KillNode(FakeNode):
         """A whole run."""
         return self.start(kill, **changes)()
 
-    # ------------------------------------------------------------------ what is there
+    # ------------------------------------------------------------------ the node
     def counted(self) -> dict[str, int]:
         """How often each feature and the application's script ran."""
         inside = self.directory / "guests" / str(CTID)

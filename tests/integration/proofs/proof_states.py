@@ -78,7 +78,7 @@ config_keys: dict[str, Any] = {
 }
 configs = st.fixed_dictionaries({"template": st.just(TEMPLATE)}, optional=config_keys)
 
-# -------------------------------------------------------------------------------------------------- what is there
+# -------------------------------------------------------------------------------------------------- current states
 _nets = [
     "name=eth0,bridge=vmbr9,hwaddr=BC:24:11:00:00:01,ip=dhcp,tag=4,type=veth",
     "name=eth1,bridge=vmbr0,firewall=1,hwaddr=bc:24:11:aa:bb:cc,type=veth",

@@ -5,7 +5,7 @@
 """Convergence: whatever is wanted and whatever is there, one apply leaves nothing to do and nothing foreign is lost.
 
 Each case is a pair of a desired config and the actual state of a container on the control plane, with drift, pending
-values, snapshots, raw lines and keys of somebody else. After one apply a second plan is empty and the control plane
+values, snapshots, raw lines and foreign keys. After one apply a second plan is empty and the control plane
 records no mutating call; what check mode predicted is what the control plane recorded.
 """
 

@@ -4,7 +4,7 @@
 
 """Every fault that the control plane can play: waited for within limits, or told so that the reader can act.
 
-One row a fault. What is told has PVE's words, the call, the task's log where there was a task, the state that was
+One row a fault. The message has PVE's words, the call, the task's log where there was a task, the state that was
 reached and what helps; once the fault is gone the next run ends as if there had been none.
 """
 

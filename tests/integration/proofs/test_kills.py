@@ -176,7 +176,7 @@ def completed(kills: KillNode) -> None:
 
 @pytest.mark.parametrize("text", [None, "", "comp", "completed-v9\n", "\x00\x00", "defined\n"], ids=repr)
 def test_a_state_file_lost_truncated_or_from_the_future(kills, calm, text):
-    """The file records; it never overrules what is there."""
+    """The file records; it never overrules the observation."""
     COUNTS["damaged files on the node or in the guest"] += 1
     completed(kills)
     path = kills.directory / "state" / "state" / f"{CTID}.state"

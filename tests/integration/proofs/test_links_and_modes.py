@@ -160,7 +160,7 @@ def test_a_link_inside_a_guest_leads_nowhere_outside(
 # --------------------------------------------------------------------------------------------------- permission bits
 def test_every_file_of_a_whole_drive_is_for_its_owner_alone(faults: FaultNode) -> None:
     faults.fresh()
-    before = os.umask(0)  # what an odd umask may not loosen
+    before = os.umask(0)  # what an odd umask must not loosen
     try:
         faults.drive(wanted(lxc_options=["lxc.cap.drop: mknod"]))
         leases = lease.Leases(str(faults.directory / "state"), str(faults.directory / "busy"))

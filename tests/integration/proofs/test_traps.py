@@ -4,7 +4,7 @@
 
 """The six traps that community.proxmox's module falls into, each by name: the exact calls, then nothing more to do.
 
-Each container is there already, was changed by somebody else, and carries what PVE makes of values.
+Each container is there already, was changed by another user, and carries what PVE makes of values.
 """
 
 from __future__ import annotations

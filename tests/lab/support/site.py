@@ -62,7 +62,7 @@ class Lab:
         return done.stdout
 
     def up(self, keep: bool = False) -> None:
-        """Start afresh, or take what is there."""
+        """Start afresh, or take the existing node."""
         if not keep:
             self.run('down')
         self.run('up')

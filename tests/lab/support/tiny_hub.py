@@ -1,10 +1,10 @@
 # Copyright (c) 2026, Phoenix Hypervisor contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A model hub in one file: the two paths that are asked of one, over a folder with ORGANISATION/NAME below it.
+"""A model hub in one file: the two paths that are asked of one, over a folder with ORGANIZATION/NAME below it.
 
 As a real hub it sends files of weights elsewhere (to the host name `localhost` instead of 127.0.0.1), asks for a token
-where it is told to, and tells each file's hash. It can break connections off. As a script: FOLDER PORT.
+where it is set to, and tells each file's hash. It can break connections off. As a script: FOLDER PORT.
 """
 
 from __future__ import annotations

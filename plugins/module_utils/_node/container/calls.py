@@ -113,7 +113,7 @@ class Calls:
             self.lost = entry
             raise
         except PveError as error:
-            # Somebody else, or the worker of an earlier, killed run, got there between our look and the call.
+            # Another user, or the worker of an earlier, killed run, got there between our look and the call.
             gone = call.kind is Kind.DESTROY and isinstance(error, MissingError)
             gone = gone and read_conf(self._observer.node, wanted.ctid, self._observer.pve)[0] is None
             if isinstance(error, LockedError):

@@ -204,6 +204,6 @@ class Change:
                 os.unlink(self.path(stale))
 
     def take_back(self) -> None:
-        """Take it back at once instead of when its time is over; returns before it is done."""
+        """Roll back at once instead of when its time is over; returns before it is done."""
         unit = self_revert.timer_unit(self.kind.name)
         _run("systemctl", "start", "--no-block", f"{unit}.service")

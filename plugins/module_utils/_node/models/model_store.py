@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The store of models on the node: ORGANISATION/NAME below one folder, plain files that everybody may read.
+"""The store of models on the node: ORGANIZATION/NAME below one folder, plain files that everybody may read.
 
 Containers mount the folder read-only, unprivileged ones with other user ids: hence the modes. A model becomes visible
 as a whole, by a rename, once all of its files have been checked. What a cut-off run has fetched lies beside it, and

@@ -23,7 +23,7 @@ _KEYS = frozenset(["enabled", "default_input_policy", "default_output_policy", "
 
 
 def lifted(document: Any) -> tuple[Any, Moves]:
-    """The document with the firewall and its rules in their places. What is there already is left as it is."""
+    """The document with the firewall and its rules in their places. Existing ones are left as they are."""
     if not isinstance(document, Mapping):
         return document, {}
     result = dict(document)

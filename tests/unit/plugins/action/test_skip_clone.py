@@ -19,7 +19,7 @@ HERE = Path(next(iter(collection.__path__)))
 
 
 def play(tasks: Path, told: str | None) -> list[dict[str, object]]:
-    """The source tells what it has to, the clone saw nothing of it yet: exactly the order that a run has by chance."""
+    """The source reports what it must, the clone saw nothing of it yet: exactly the order that a run has by chance."""
     tell = [{"phoenix.hypervisor.phoenix_lineage": {"tell": told}, "when": "inventory_hostname == 'parent'"}]
     vanish = {"ansible.builtin.meta": "end_host", "when": "inventory_hostname == 'parent'"}
     clone = {"phoenix_ctid": 912, "phoenix_name": "child", "phoenix_config": {"clone_from_ctid": "parent"}}

@@ -409,8 +409,8 @@ def test_the_examples_of_the_collection_are_good():
 
 
 FEATURE_FAULTS = {
-    "nobody provides it": (["base_setup", "metrixs"], {}, "features/1", "Rename it to metrics"),
-    "nobody provides anything like it": (["base_setup", "qqqq"], {}, "features/1", "feature_collections"),
+    "unknown, with a near name": (["base_setup", "metrixs"], {}, "features/1", "Rename it to metrics"),
+    "unknown, without a near name": (["base_setup", "qqqq"], {}, "features/1", "feature_collections"),
     "wrong order": (["gpus", "under"], {}, "features/0", "Put under before gpus."),
     "without what it requires": (["gpus"], {}, "features/0", "Put under before gpus."),
     "a faulty manifest": (["faulty"], {}, "features/0", "Correct the role or its manifest."),

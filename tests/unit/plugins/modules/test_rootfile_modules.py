@@ -55,8 +55,8 @@ def test_files_are_written_once_with_their_modes(run: Any, tmp_path: Path) -> No
     assert (plain.read_text(), strict.stat().st_mode & 0o7777, plain.stat().st_mode & 0o7777) == ("a\n", 0o440, 0o644)
     assert not run(phoenix_files, **options)["changed"]
     strict.chmod(0o666)
-    mended = run(phoenix_files, **options)
-    assert (mended["written"], mended["diff"][0]["before"]) == ([str(strict)], "0:0 0666\n")
+    corrected = run(phoenix_files, **options)
+    assert (corrected["written"], corrected["diff"][0]["before"]) == ([str(strict)], "0:0 0666\n")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["plain", "remote", "strict"]
 
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Phoenix Hypervisor contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The node's interfaces: from what is there and what was applied to the calls, and then none."""
+"""The node's interfaces: from the current ones and those applied to the calls, and then none."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ CHANGES = {
         {"vmbr0": {"made": False, "params": {"cidr": "10.1.0.1/24"}}},
         [f"PUT {BASE}/vmbr0 autostart=1 delete=cidr type=bridge"],
     ),
-    "one that somebody else has changed since stays": (
+    "one that another user has changed since stays": (
         [want("vmbr0", "bridge")],
         {"vmbr0": {"made": False, "params": {"cidr": "10.9.0.1/24"}}},
         [],

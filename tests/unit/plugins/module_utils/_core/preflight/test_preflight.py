@@ -95,7 +95,7 @@ def test_what_is_all_there_has_no_finding():
     assert node_faults.report("pve", verdict.findings) == ""
 
 
-# (config, pointer below the container, what is there, remedy, nearest)
+# (config, pointer below the container, the fault, remedy, nearest)
 FAULTS = [
     ({"storage_pool": "tnak"}, "storage_pool", "does not exist on node pve", "pvesm add", "tank"),
     ({"storage_pool": "local"}, "storage_pool", "and not rootdir", "--content backup,iso,rootdir,vztmpl", None),

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""PVE tags, three-way: what is there, what we want, what we set earlier."""
+"""PVE tags, three-way: current ones, what we want, what we set earlier."""
 
 from __future__ import annotations
 

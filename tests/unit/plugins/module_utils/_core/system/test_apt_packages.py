@@ -40,7 +40,7 @@ docker-compose-v2:
     [
         (["curl", "tzdata"], []),
         (["curl", "jq", "sudo", "jq"], ["jq", "sudo"]),  # sudo has only its configuration left
-        (["driver-cuda=570.124.06-*", "driver-cuda=570.124.06-1"], []),  # held, and installed all the same
+        (["driver-cuda=570.124.06-*", "driver-cuda=570.124.06-1"], []),  # held, and installed anyway
         (["driver-cuda=575.*", "curl=8.14.1"], ["driver-cuda=575.*", "curl=8.14.1"]),
         (["mail-transport-agent", "libcuda1"], []),
         (["libcuda1=570.124.06-1"], ["libcuda1=570.124.06-1"]),  # a version is of the package of that name

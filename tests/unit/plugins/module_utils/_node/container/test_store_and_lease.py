@@ -162,7 +162,7 @@ def test_a_silent_run_elsewhere_is_displaced_after_two_minutes(root, tmp_path):
 
 
 def test_a_run_at_work_inside_the_container_is_never_displaced(root, tmp_path):
-    """A task may take hours: while its command is at work, the kernel holds the connection plugin's lock."""
+    """A task may take hours: while its command runs, the kernel holds the connection plugin's lock."""
     mine = Leases(root, str(tmp_path))
     mine.acquire(950, ME, [])
     age(root, 86400)
@@ -267,7 +267,7 @@ def test_a_run_displaced_before_it_was_at_work_does_nothing(root, tmp_path, monk
     mine = Leases(root, str(tmp_path))
     monkeypatch.setattr(Leases, "acquire", lambda *_args: None)  # and another takes it in that moment
     with pytest.raises(leases.LeaseLostError), mine.working(950, ME, []):
-        pytest.fail("at work without a lease")
+        pytest.fail("working without a lease")
 
 
 def test_a_lease_from_before_the_nodes_boot_is_void(root, tmp_path):
@@ -289,7 +289,7 @@ def test_a_displaced_run_never_gets_the_lease_again(root, tmp_path):
         ):
             act(950, ME, ["run-2"])
     with pytest.raises(leases.LeaseLostError), mine.working(950, ME, []):
-        pytest.fail("a displaced run at work")
+        pytest.fail("a displaced run works")
     assert mine.holder(950) is None
     mine.acquire(951, ME, [])  # another container is not concerned
     mine.acquire(950, {**ME, "id": "run-3"}, [])

@@ -122,7 +122,7 @@ def test_what_came_in_wrong_is_fetched_again_once(tmp_path: Path, hub: tiny_hub.
 
 
 def test_the_token_goes_to_the_hub_alone(hub: tiny_hub.Hub, run: Any) -> None:
-    """Not to where it redirects to; and a hub that wants one is told how to give it."""
+    """Not to where it redirects to; and a hub that wants one leads to a message that says how to give it."""
     hub.token = "hf_secret"
     with pytest.raises(ModelError, match=r"401.*no token was given.*hypervisor_models_hf_token.*license at"):
         run()

@@ -21,7 +21,7 @@ OWN = {"host_path": "/srv/models/", "container_path": "/weights"}
 
 
 def completed(config: dict[str, Any], store: Any = None) -> tuple[Any, Any]:
-    """(its mount points, what it is told) of container 950."""
+    """(its mount points, the warnings) of container 950."""
     fleet = load_fleet({"lxc_configs": {"950": {"name": "x", "template": "a:vztmpl/b", **config}}})
     before = fleet.containers["950"].config.get("mount_points")
     found, stored = model_keys.completed(

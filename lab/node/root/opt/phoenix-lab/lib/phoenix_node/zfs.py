@@ -43,7 +43,7 @@ def main(words: list[str]) -> int:
 
 
 def told(words: list[str]) -> list[str]:
-    """What zfs-fuse is told. A value that it knows ends one that it did not."""
+    """The words for zfs-fuse. A value that it knows ends one that it did not."""
     result: list[str] = []
     for index, word in enumerate(words):
         name, mark, value = word.partition('=')

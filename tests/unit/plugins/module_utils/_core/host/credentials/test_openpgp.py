@@ -14,7 +14,7 @@ from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.host.cred
 
 FIRST, SECOND = "7DEE0C7C33DFB5A201650B7DF9DC99C543D61F02", "118F0B166E7D0E9CD642CE4D575215433205C794"
 BEGIN, END = "-----BEGIN PGP PUBLIC KEY BLOCK-----\n", "-----END PGP PUBLIC KEY BLOCK-----\n"
-# With a subkey, which is no key of its own.
+# With a subkey, not a key of its own.
 FIRST_KEY = f"""{BEGIN}
 mDMEawq8BxYJKwYBBAHaRw8BAQdAYLYZASWMcEdOeiCT3npuH6RQNK4UGtenuL27
 SAC2fsa0D29uZUBleGFtcGxlLm9yZ4iQBBMWCAA4FiEEfe4MfDPftaIBZQt9+dyZ
