@@ -17,7 +17,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from . import kept_template
+from . import kept_template, warm
 
 CHECKOUT = Path(__file__).resolve().parents[3]
 LAB = CHECKOUT / 'lab' / 'lab.py'
@@ -68,6 +68,7 @@ class Lab:
         self.run('up')
         lines = self.run('env').splitlines()
         self.variables = dict(line.removeprefix('export ').split('=', 1) for line in lines)
+        warm.node(self.sh)
 
     @property
     def login(self) -> dict[str, str]:
@@ -291,6 +292,7 @@ class Project:
             ANSIBLE_NOCOLOR='1',
             LAB_RESULTS=str(self.results),
             PHOENIX_LOG_DIR=str(self.logs),
+            **warm.controller(),
         )
         env.update(more)
         return {name: value for name, value in env.items() if value}

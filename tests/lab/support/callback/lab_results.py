@@ -17,6 +17,7 @@ import json
 import os
 from typing import Any
 
+from ansible import constants
 from ansible.plugins.callback import CallbackBase
 
 
@@ -27,6 +28,12 @@ class CallbackModule(CallbackBase):
     CALLBACK_TYPE = 'notification'
     CALLBACK_NAME = 'lab_results'
     CALLBACK_NEEDS_ENABLED = True
+
+    def __init__(self) -> None:
+        super().__init__()
+        # Where Ansible looks for a module that this run has packed already: support/warm keeps those of former runs.
+        modules = os.path.join(os.environ['LAB_WARM'], 'modules')
+        os.symlink(modules, os.path.join(constants.DEFAULT_LOCAL_TMP, 'ansiballz_cache'))
 
     def _line(self, **values: object) -> None:
         with open(os.environ['LAB_RESULTS'], 'a', encoding='utf-8') as out:
