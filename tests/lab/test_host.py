@@ -28,6 +28,8 @@ PLACES = (
 )
 # Of a settled run, by SSH: what it takes on a machine of its own goes with their number.
 MOST_COMMANDS = 34
+# What is told of pools and datasets; that nothing else happens on a settled node is the second run's to show.
+STORAGE = ('--tags', 'hypervisor_storage')
 ZFS_CALLS = '/run/phoenix-lab/zfs-calls'
 API = ('/storage', '/access/users?full=1', '/access/groups', '/access/roles', '/access/acl', '/nodes/pve/network')
 
@@ -243,20 +245,20 @@ def test_a_disk_with_a_foreign_signature_is_not_touched_unless_it_is_named(proje
     spare: dict[str, Any] = {'name': 'third', 'raid_level': 'single', 'disks': [SPARE]}
     config['zfs']['pools'].append(spare)
     before, content = state(lab), lab.sh(f'sha256sum {FOLDER}/{SPARE}')
-    for words in ((), ('--check',)):
+    for words in (STORAGE, (*STORAGE, '--check')):
         run = play(project, config, *words)
         assert run.rc != 0
         assert 'is not empty: signature swap' in ' '.join(run.output.split())
     spare['force_wipe'] = ['ata-INVENTED_C2']  # another one
-    assert play(project, config).rc != 0
+    assert play(project, config, *STORAGE).rc != 0
     assert lab.sh(f'sha256sum {FOLDER}/{SPARE}') == content
     assert state(lab) == before
     spare['force_wipe'] = [SPARE]
-    play(project, config).good()
+    play(project, config, *STORAGE).good()
     assert lab.sh('zpool list -H -o health third').strip() == 'ONLINE'
     spare['disks'] = [field_host.DISKS[0]]  # a member of another pool is never taken
     spare['name'], spare['force_wipe'] = 'other', [field_host.DISKS[0]]
-    run = play(project, config)
+    run = play(project, config, *STORAGE)
     assert run.rc != 0
     assert 'member of pool quick' in ' '.join(run.output.split())
 
@@ -265,7 +267,7 @@ def test_a_pool_with_another_layout_is_told_and_left(project: Project) -> None:
     config = field_host.config()
     config['zfs']['pools'][0]['raid_level'] = 'stripe'
     before = state(project.lab)
-    run = play(project, config).good()
+    run = play(project, config, *STORAGE).good()
     assert 'pool quick has another layout than the file says, and is left as it is' in ' '.join(run.output.split())
     assert changed_tasks(run) == []
     assert state(project.lab) == before
@@ -277,7 +279,7 @@ def test_a_quota_below_what_is_used_is_refused(project: Project) -> None:
     until(lambda: int(lab.sh('zfs get -H -p -o value used quick/models')) > 2 << 20, 30)
     config = field_host.config()
     config['zfs']['datasets'][1]['properties']['quota'] = '1M'
-    run = play(project, config)
+    run = play(project, config, *STORAGE)
     assert run.rc != 0
     assert 'quota 1048576 is below what it uses' in ' '.join(run.output.split())
     assert lab.sh('zfs get -H -p -o value quota quick/models').strip() == str(20 << 20)
@@ -291,15 +293,14 @@ printf 'options zfs zfs_arc_min=1024 zfs_arc_max=5\n' > /etc/modprobe.d/zfs.conf
 printf '#!/bin/sh\necho "$@" >> /run/told\ntouch /boot/initrd.img-lab\n' > /usr/sbin/update-initramfs
 chmod 755 /usr/sbin/update-initramfs""")
     config = {'zfs': {'arc_max': '64M'}}
-    words = ('--tags', 'hypervisor_storage')
     tell = 'phoenix.hypervisor.hypervisor_storage : Update the initramfs'
     lab.sh('touch -d 2020-01-01 /boot/initrd.img-lab')
-    dry = play(project, config, *words, '--check').good()
+    dry = play(project, config, *STORAGE, '--check').good()
     assert changed_tasks(dry) == ['phoenix.hypervisor.hypervisor_storage : Limit the ARC, now and at boot', tell]
     assert lab.sh('cat /etc/modprobe.d/zfs.conf') == 'options zfs zfs_arc_min=1024 zfs_arc_max=5\n'
-    assert changed_tasks(play(project, config, *words).good())[-1] == tell
+    assert changed_tasks(play(project, config, *STORAGE).good())[-1] == tell
     assert lab.sh('cat /etc/modprobe.d/zfs.conf') == f'options zfs zfs_arc_min=1024 zfs_arc_max={64 << 20}\n'
     lab.sh('touch -d 2020-01-01 /boot/initrd.img-lab')  # as where a run was killed in between
-    assert changed_tasks(play(project, config, *words).good()) == [tell]
-    assert changed_tasks(play(project, config, *words).good()) == []
+    assert changed_tasks(play(project, config, *STORAGE).good()) == [tell]
+    assert changed_tasks(play(project, config, *STORAGE).good()) == []
     assert lab.sh('cat /run/told; rm /usr/sbin/update-initramfs /boot/initrd.img-lab').splitlines() == ['-u -k all'] * 2

@@ -19,7 +19,7 @@ def _compile_source(path, source):
     kept = f'{FOLDER}/{path.rpartition(".zip/")[2].replace("/", ".")}-{_imp.source_hash(0, source).hex()}'
     try:
         with open(kept, 'rb') as file:
-            return marshal.load(file)  # noqa: S302 - nobody else writes here
+            return marshal.loads(file.read())  # noqa: S302 - nobody else writes here
     except FileNotFoundError:
         pass  # the first run that has it
     code = _compile(path, source)

@@ -25,7 +25,7 @@ def kept(name: str, text: bytes | str, make: Callable[[], Any]) -> Any:
     path = os.path.join(FOLDER, f'{name.replace("/", "_")[-100:]}-{len(data)}-{_imp.source_hash(0, data).hex()}')
     try:
         with open(path, 'rb') as file:
-            return marshal.load(file)  # noqa: S302 - nobody else writes here
+            return marshal.loads(file.read())  # noqa: S302 - nobody else writes here
     except FileNotFoundError:
         pass  # the first run
     made = make()
