@@ -9,17 +9,19 @@ import _imp
 import marshal
 import os
 import zipimport
+from types import CodeType
 
 FOLDER = '/run/phoenix-lab/bytecode'
-_compile = zipimport._compile_source
+_compile = zipimport._compile_source  # type: ignore[attr-defined]  # what zipimport compiles with has no types
 
 
-def _compile_source(path, source):
+def _compile_source(path: str, source: bytes) -> CodeType:
     """As zipimport's own. The archive has another name in each run; what is in it is known by its text."""
     kept = f'{FOLDER}/{path.rpartition(".zip/")[2].replace("/", ".")}-{_imp.source_hash(0, source).hex()}'
     try:
         with open(kept, 'rb') as file:
-            return marshal.loads(file.read())  # noqa: S302 - nobody else writes here
+            code: CodeType = marshal.loads(file.read())  # noqa: S302 - nobody else writes here
+            return code
     except FileNotFoundError:
         pass  # the first run that has it
     code = _compile(path, source)
@@ -35,4 +37,4 @@ def _compile_source(path, source):
 
 
 if os.geteuid() == 0:
-    zipimport._compile_source = _compile_source
+    zipimport._compile_source = _compile_source  # type: ignore[attr-defined]  # as above

@@ -55,10 +55,13 @@ def warm() -> None:
             return kept(f'base.yml-{Loader.__name__}', text, lambda: load(text, Loader))
         return load(stream, Loader)
 
+    def frames(context: int = 1) -> list[inspect.FrameInfo]:
+        return stack(min(context, 0))
+
     _collection_finder.compile = compiled
     _collection_finder._meta_yml_to_dict = routing
     yaml.load = loaded
-    inspect.stack = lambda: stack(context=0)
+    inspect.stack = frames
 
 
 # A process that a run starts inherits the variable, but not this.
