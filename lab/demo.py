@@ -70,7 +70,12 @@ def command(name: str) -> str:
 
 def playbook(inventory: str, *words: str, live: bool = False) -> str:
     """Run ansible-playbook; its output. With live, the tasks that changed something are shown as they end."""
-    env = dict(os.environ, ANSIBLE_NOCOLOR='1', ANSIBLE_CALLBACKS_ENABLED='phoenix.hypervisor.phoenix_log')
+    env = dict(
+        os.environ,
+        ANSIBLE_NOCOLOR='1',
+        ANSIBLE_CALLBACKS_ENABLED='phoenix.hypervisor.phoenix_log',
+        ANSIBLE_STDOUT_CALLBACK='default',  # whose lines are read below
+    )
     lines = []
     with subprocess.Popen(
         [command('ansible-playbook'), '-i', inventory, *words],

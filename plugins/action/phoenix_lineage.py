@@ -37,6 +37,7 @@ class ActionModule(ActionBase):
             lineage.end(_safe(str((task_vars or {}).get("inventory_hostname", ""))), args["tell"])
         if args["source"]:
             result["outcome"] = lineage.outcome_of(_safe(args["source"]), args["seconds"])
+            result["source"] = args["source"]
         result["changed"] = False
         return result
 

@@ -84,6 +84,18 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+operation:
+  description: What was done.
+  returned: success
+  type: str
+kind:
+  description: To what.
+  returned: success
+  type: str
+name:
+  description: The name of the feature or application, where it was given.
+  returned: success
+  type: str
 ledger:
   description: The ledger afterwards.
   returned: success
@@ -287,7 +299,8 @@ def act(module: AnsibleModule, hold: contextlib.ExitStack) -> dict[str, Any]:
 def work(module: AnsibleModule) -> dict[str, Any]:
     """Do one operation. The lease is held until its end."""
     with about(f"container {module.params['ctid']}"), contextlib.ExitStack() as hold:
-        return act(module, hold)
+        done = {name: module.params[name] for name in ("operation", "kind", "name")}
+        return {**act(module, hold), **done}
 
 
 def main() -> None:

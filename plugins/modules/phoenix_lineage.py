@@ -52,4 +52,9 @@ outcome:
   returned: with O(source)
   type: str
   sample: finished
+source:
+  description: The source.
+  returned: with O(source)
+  type: str
+  sample: "900"
 """

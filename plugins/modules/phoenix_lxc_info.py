@@ -65,6 +65,9 @@ containers:
     state:
       description: Its effective state, for a container given with its configuration.
       type: str
+    held:
+      description: Whether it is held, so that no run changes it.
+      type: bool
     recorded_state:
       description: The word in its state file.
       type: str
@@ -130,7 +133,7 @@ from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container
     Record,
     Wanted,
 )
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.plan import instance, planner
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.plan import instance, planner, recreate
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node import root
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.container.conf import backups, observe
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.container.past import identity
@@ -182,6 +185,7 @@ def describe(wanted: Wanted, seen: Observation, record: Record, plan: Plan | Non
         "running": seen.running,
         "template": seen.template,
         "lock": seen.lock,
+        "held": seen.exists and recreate.HOLD_TAG in seen.tags,
         "recorded_state": record.word,
         "hostname": seen.conf.head.get("hostname"),
         "address": seen.address,

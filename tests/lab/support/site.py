@@ -290,6 +290,7 @@ class Project:
             ANSIBLE_CALLBACKS_ENABLED='lab_results,phoenix.hypervisor.phoenix_log,phoenix.hypervisor.phoenix_plan',
             ANSIBLE_COLLECTIONS_PATH=os.pathsep.join([str(CHECKOUT / 'collections'), *shared_collections()]),
             ANSIBLE_NOCOLOR='1',
+            ANSIBLE_STDOUT_CALLBACK='default',  # the tests read what Ansible itself shows
             LAB_RESULTS=str(self.results),
             PHOENIX_LOG_DIR=str(self.logs),
             **warm.controller(),

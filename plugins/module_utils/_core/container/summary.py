@@ -12,8 +12,8 @@ from typing import Any
 from .model import NOTHING, Plan
 
 
-def summary(result: Plan | Mapping[str, Any]) -> list[str]:
-    """The plan as numbered lines for people: what ``--diff`` prints."""
+def summary(result: Plan | Mapping[str, Any], calls: bool = True) -> list[str]:
+    """The plan as numbered lines for people: what ``--diff`` prints. ``calls``: with what each step makes."""
     data = result.as_dict() if isinstance(result, Plan) else dict(result)
     lines = []
     for number, step in enumerate(data["steps"], 1):
@@ -21,7 +21,7 @@ def summary(result: Plan | Mapping[str, Any]) -> list[str]:
         effect = "" if step["disrupts"] == NOTHING else f" [{step['disrupts']}]"
         state = f" => {step['state']}" if step["state"] else ""
         lines.append(f"{number}. {title}{state}{effect}: {step['reason']}")
-        for entry in step["entries"]:
+        for entry in step["entries"] if calls else ():
             params = " ".join(f"{key}={_on_one_line(value)}" for key, value in entry["params"].items())
             lines.append(f"     {entry['op']}: {entry['what']} {params}".rstrip())
     lines += [f"waits for a restart: {key}" for key in data["waiting"]]

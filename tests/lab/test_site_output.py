@@ -1,0 +1,51 @@
+# Copyright (c) 2026, Phoenix Hypervisor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a person reads of runs: a line per step, a short settled run, each failure once, other callbacks."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from support.site import Lab, Project, Run
+
+LINES = {'ANSIBLE_STDOUT_CALLBACK': 'phoenix.hypervisor.phoenix_output', 'ANSIBLE_CALLBACK_PLUGINS': ''}
+TRAIL = 'phoenix.hypervisor.phoenix_log'
+
+
+def shown(project: Project, *words: str, **env: str) -> Run:
+    """A run as a person sees it."""
+    return project.play(*words, env={**LINES, 'ANSIBLE_CALLBACKS_ENABLED': TRAIL, **env})
+
+
+def test_a_first_run_a_failure_and_a_settled_run(lab: Lab, project: Project, tmp_path: Path) -> None:
+    project.feature()
+    project.script('echo the reason >&2\nexit 3\n')
+    project.containers(_950={'name': 'web', 'features': ['marker'], 'application_script': 'app.sh'})
+    plan = shown(project, '--check')
+    assert plan.rc == 0
+    assert '950 web: defined -> completed' in plan.output
+    assert 'PLAY [' not in plan.output
+    broken = shown(project)
+    assert broken.rc == 2
+    lines = broken.output.splitlines()
+    assert [line for line in lines if line.startswith('950 web') and 'create, configure, start' in line]
+    assert [line for line in lines if line.startswith('950 web') and 'marker  applied, 1 change' in line]
+    assert broken.output.count('the reason') == 1
+    assert broken.output.count('FAILED: ') == 1
+    assert '--limit 950' in next(line for line in lines if line.startswith('  Resume: '))
+    assert str(project.logs) in next(line for line in lines if line.startswith('  Log: '))
+    assert 'skipping' not in broken.output
+    project.script('echo fine\n')
+    junit = tmp_path / 'junit'
+    good = shown(project, ANSIBLE_CALLBACKS_ENABLED=f'{TRAIL},ansible.builtin.junit', JUNIT_OUTPUT_DIR=str(junit))
+    assert good.rc == 0, good.output
+    assert list(junit.glob('*.xml'))
+    settled = shown(project)
+    assert settled.rc == 0
+    assert len(settled.output.splitlines()) <= 5, settled.output
+    assert settled.output.splitlines()[1].split()[:3] == ['containers', '0', '1']
+    assert 'TASK [' in shown(project, '-v').output
+    as_json = shown(project, ANSIBLE_STDOUT_CALLBACK='ansible.posix.json')
+    assert json.loads(as_json.output[as_json.output.index('{') :])['stats']['950']['changed'] == 0
