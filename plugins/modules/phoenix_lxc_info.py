@@ -84,6 +84,10 @@ containers:
       description: The features that its ledger has as applied.
       type: list
       elements: str
+    applied:
+      description: The same with C(digest), C(at) (when) and C(run) (by which run).
+      type: list
+      elements: dict
     ha:
       description: Whether the HA manager of the cluster manages it.
       type: bool
@@ -190,6 +194,11 @@ def describe(wanted: Wanted, seen: Observation, record: Record, plan: Plan | Non
         "hostname": seen.conf.head.get("hostname"),
         "address": seen.address,
         "features": [name for name, entry in entries.items() if entry.get("status") == "applied"],
+        "applied": [
+            {"name": name, **{key: entry.get(key, "") for key in ("digest", "at", "run")}}
+            for name, entry in entries.items()
+            if entry.get("status") == "applied"
+        ],
         "ledger_error": seen.ledger_error,
         "volumes": volumes(seen.conf.head),
         "unsaved": unsaved(seen.conf.head),

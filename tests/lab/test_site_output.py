@@ -49,3 +49,14 @@ def test_a_first_run_a_failure_and_a_settled_run(lab: Lab, project: Project, tmp
     assert 'TASK [' in shown(project, '-v').output
     as_json = shown(project, ANSIBLE_STDOUT_CALLBACK='ansible.posix.json')
     assert json.loads(as_json.output[as_json.output.index('{') :])['stats']['950']['changed'] == 0
+    page, data = tmp_path / 'status.html', tmp_path / 'status.json'
+    for path in (page, data):
+        table = project.play('-e', f'phoenix_status_file={path}', playbook='playbooks/status.yml', env=LINES).good()
+    assert '950   web' in table.output
+    web = json.loads(data.read_text(encoding='utf-8'))['containers'][0]
+    assert (web['ctid'], web['state'], web['features'][0]['name']) == (950, 'completed', 'marker')
+    assert web['features'][0]['at'].startswith('20')
+    text = page.read_text(encoding='utf-8')
+    assert 'completed' in text
+    assert page.stat().st_mode & 0o777 == 0o600
+    assert [run['outcome'] for run in json.loads(data.read_text(encoding='utf-8'))['runs']].count('failed') == 1

@@ -54,16 +54,37 @@ def table(nodes: Iterable[Mapping[str, Any]], without_node: Iterable[str] = ()) 
     return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in rows]
 
 
+# Steps that change nothing of the container.
+_NOTED = frozenset({"record", "mark", "complete"})
+
+
+def changes_due(plan: Mapping[str, Any]) -> int:
+    """Return the number of steps of a plan that change something."""
+    return sum(1 for step in plan.get("steps") or () if step.get("kind") not in _NOTED)
+
+
+def state_in_words(seen: Mapping[str, Any]) -> str:
+    """Return the state's word, and what the container is where the word alone would mislead.
+
+    A running container whose config differs is `created` by the specification, and people see it run.
+    """
+    plan = seen.get("plan") or {}
+    word = str(seen.get("state") or seen.get("recorded_state") or ("absent" if not seen.get("exists") else "not ours"))
+    if plan.get("error") and seen.get("exists") and seen.get("ours") is False:
+        return "not ours"
+    due = changes_due(plan)
+    if not seen.get("running") or not due or word not in ("defined", "created", "configured"):
+        return word
+    return f"{word} (running, {due} {'change' if due == 1 else 'changes'} due)"
+
+
 def _row(ctid: str, seen: Mapping[str, Any]) -> tuple[str, ...]:
     plan = seen.get("plan") or {}
     todo = plan.get("error") or ", ".join(f"{step['kind']} {step['name']}".strip() for step in plan.get("steps", []))
-    state = seen.get("state") or seen.get("recorded_state") or ("absent" if not seen.get("exists") else "not ours")
-    if plan.get("error") and seen.get("exists") and seen.get("ours") is False:
-        state = "not ours"
     return (
         ctid,
         str(seen.get("hostname") or seen.get("name") or "-"),
-        str(state),
+        state_in_words(seen),
         str(seen.get("address") or "-"),
         ",".join(seen.get("features") or []) or "-",
         "; ".join([*([todo] if todo else []), *notes(plan), *_unsaved(seen)]) or "-",

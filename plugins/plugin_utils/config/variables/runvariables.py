@@ -130,6 +130,13 @@ TABLE: tuple[RunVariable, ...] = (
         runvalues.flag,
     ),
     RunVariable(
+        "phoenix_status_file",
+        "path",
+        "none",
+        "For `status`: a file of the controller for the status, JSON for `.json`, else a page of HTML.",
+        runvalues.text,
+    ),
+    RunVariable(
         "phoenix_missing_node",
         "word",
         "`fail`",
