@@ -71,9 +71,11 @@ class Series:
     """The version of the `ansible` package with this core, from which collections are taken."""
     pythons: tuple[tuple[int, int], ...]
     """Controller Python versions, the preferred one first."""
+    more: tuple[str, ...] = ()
+    """Collections that only the `ansible` package of this series has, or that one series is enough for."""
 
 
-OLDEST = Series('2.19', core='2.19.14', ansible='12.3.0', pythons=((3, 11), (3, 12), (3, 13)))
+OLDEST = Series('2.19', core='2.19.14', ansible='12.3.0', pythons=((3, 11), (3, 12), (3, 13)), more=('awx/awx',))
 NEWEST = Series('2.21', core='2.21.5', ansible='14.5.0', pythons=((3, 13), (3, 12), (3, 14)))
 
 
@@ -237,16 +239,18 @@ def fetch_collections(toolchain: Toolchain) -> None:
     """Unpack the community collections from the `ansible` package: no Galaxy server is needed, and it takes seconds."""
     target = toolchain.collections
     with locked(target.name):
-        if target.is_dir():
+        names = (*COLLECTIONS, *toolchain.series.more)
+        if all((target / 'ansible_collections' / name).is_dir() for name in names):
             return
         print(f'collections: from ansible {toolchain.series.ansible}', flush=True)
         with tempfile.TemporaryDirectory(dir=CACHE, prefix='collections-') as scratch:
             pip = (toolchain.bin / 'python', '-m', 'pip')
             run(*pip, 'download', '-q', '--no-deps', '-d', scratch, f'ansible=={toolchain.series.ansible}')
             wheel = next(Path(scratch).glob('ansible-*.whl'))
-            wanted = tuple(f'ansible_collections/{name}/' for name in COLLECTIONS)
+            wanted = tuple(f'ansible_collections/{name}/' for name in names)
             with zipfile.ZipFile(wheel) as archive:
                 archive.extractall(Path(scratch, 'out'), [n for n in archive.namelist() if n.startswith(wanted)])
+            shutil.rmtree(target, ignore_errors=True)  # an older one, with fewer collections, or none
             Path(scratch, 'out').rename(target)
 
 

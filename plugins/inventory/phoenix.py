@@ -23,9 +23,11 @@ description:
   - Further variables and groups of the containers come from O(compose), O(groups) and O(keyed_groups). They cannot
     add a host to a group that this plugin makes, and cannot set the variables that it sets.
   - Each clone source comes before its clones.
-  - The plugin never fails, because Ansible treats a failing inventory as an empty one and continues. For a faulty
-    file it shows a report, sets C(phoenix_config_errors) and C(phoenix_config_report) for all hosts, and still makes
-    the hosts of the files and of C(--limit), so that the first play can fail with the report.
+  - The plugin does not fail a run, because Ansible treats a failing inventory as an empty one and continues. For a
+    faulty file it shows a report, sets C(phoenix_config_errors) and C(phoenix_config_report) for all hosts, and still
+    makes the hosts of the files and of C(--limit), so that the first play can fail with the report.
+  - A command without plays, such as the C(ansible-inventory) of a synchronization in AWX, fails with the report if its
+    settings end it on a source that cannot be read (C(ANSIBLE_INVENTORY_UNPARSED_FAILED)).
   - References replace the secrets of the JSON files, because controllers such as AWX store the output of
     C(ansible-inventory --list). A task that needs a secret reads it from the file.
   - Text of the JSON files is data and is never templated. Text of the inventory source file is templated as usual.
@@ -197,11 +199,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from ansible import context
+from ansible.errors import AnsibleParserError
 from ansible.inventory.manager import split_host_pattern
 from ansible.plugins.inventory import BaseInventoryPlugin
 from ansible.template import trust_as_template
 
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.documents.source import RESERVED
+from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.files import command
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.files.composing import Composing
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.files.configuration import (
     Chosen,
@@ -278,7 +282,7 @@ class InventoryModule(BaseInventoryPlugin, Composing):
             return False
 
     def parse(self, inventory: Any, loader: Any, path: str, cache: bool = True) -> None:
-        """Fill the inventory. Never raises for what stands in the files."""
+        """Fill the inventory. Raises AnsibleParserError for what the files hold only where that ends the command."""
         super().parse(inventory, loader, path, cache)
         try:
             configuration = ConfigurationReader(loader, path, self._take_options).read()
@@ -383,18 +387,13 @@ class InventoryModule(BaseInventoryPlugin, Composing):
             self._set("all", "phoenix_feature_collections", list(configuration.feature_collections))
         for warning in configuration.warnings:
             self.display.warning(warning)
-        if text and self._ends_with_the_report():
+        if text and command.runs_plays():
             count = len(configuration.findings)
             self.display.warning(f"the configuration has {count} error{'s'[: count != 1]}; the first play reports them")
         elif text:
             self.display.error(text, wrap_text=False)
-
-    @staticmethod
-    def _ends_with_the_report() -> bool:
-        """Whether the command runs plays, whose first one fails with the report; others show it here."""
-        arguments = context.CLIARGS
-        shows = ("listhosts", "listtasks", "listtags", "syntax")
-        return "start_at_task" in arguments and not any(arguments.get(name) for name in shows)
+            if command.ends_on_errors():
+                raise AnsibleParserError("the configuration is faulty, as reported above")
 
     def _set(self, entity: str, name: str, value: Any) -> None:
         self.inventory.set_variable(entity, name, value)

@@ -137,6 +137,13 @@ TABLE: tuple[RunVariable, ...] = (
         runvalues.text,
     ),
     RunVariable(
+        "phoenix_awx",
+        "mapping",
+        "none",
+        "For `awx`: the settings of the project and templates in AWX.",
+        runvalues.environment,
+    ),
+    RunVariable(
         "phoenix_missing_node",
         "word",
         "`fail`",

@@ -41,7 +41,9 @@ def site(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def command(folder: Path, *words: str, paths: str | None = None, timeout: float = 120) -> tuple[int, str]:
+def command(
+    folder: Path, *words: str, paths: str | None = None, timeout: float = 120, **settings: str
+) -> tuple[int, str]:
     """Exit code and output of an ansible command, as somebody without an ansible.cfg runs it."""
     root = Path(next(iter(collection.__path__))).parents[2]
     others = [path for path in os.environ.get("ANSIBLE_COLLECTIONS_PATH", "").split(os.pathsep) if path]
@@ -51,6 +53,7 @@ def command(folder: Path, *words: str, paths: str | None = None, timeout: float 
         ANSIBLE_CONFIG=str(folder / "empty.cfg"),
         ANSIBLE_HOME=str(folder / "home"),
         COLUMNS="400",
+        **{f"ANSIBLE_INVENTORY_{name}": value for name, value in settings.items()},
     )
     done = subprocess.run(
         [sys.executable, "-m", "ansible", *words],
@@ -199,3 +202,16 @@ def test_a_plan_that_nobody_gathers_is_no_success(site: Path, name: str):
     assert "the callback phoenix.hypervisor.phoenix_plan" in output
     assert "callbacks_enabled" in output
     assert "Observe" not in output
+
+
+def test_a_faulty_configuration_fails_a_synchronization(site: Path):
+    """AWX keeps the inventory that it has then; without its setting the command shows the report and goes on."""
+    (site / "lxc.json").write_text('{"lxc_configs": {"950": {"memory_mb": "8G"}}}')
+    words = ("inventory", "-i", "phoenix.yml", "--list", "--export")
+    rc, output = command(site, *words)
+    assert rc == 0, output
+    assert "phoenix_config_report" in output
+    rc, output = command(site, *words, UNPARSED_FAILED="True")
+    assert rc != 0
+    assert "Write 8192." in output
+    assert '"950"' not in output
