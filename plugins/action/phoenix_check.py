@@ -15,6 +15,7 @@ from ansible.utils.vars import load_extra_vars
 
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.finding import show
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.variables import runvariables
+from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.container.in_play import in_play
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.plan import plan_file, this_run
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.run import controller
 
@@ -28,7 +29,7 @@ _NO_INVENTORY = (
 
 
 class ActionModule(ActionBase):
-    """Runs on the controller alone."""
+    """Runs on the controller alone. Leaves the containers in play, by node, as the fact C(phoenix_fleet)."""
 
     TRANSFERS_FILES = False
     _requires_connection = False
@@ -38,6 +39,14 @@ class ActionModule(ActionBase):
         variables = task_vars or {}
         result = super().run(tmp, variables)
         _spec, args = self.validate_argument_spec({"files": {"type": "bool", "default": True}})
+        if args["files"] and "hostvars" in variables:
+            reach = str(self._templar.template(variables.get("phoenix_missing_node")) or "") == "reach"
+            hosts = variables.get("ansible_play_hosts_all") or ()
+            fleet = in_play(hosts, variables["hostvars"], variables.get("groups") or {}, reach)
+            if fleet.foreign:
+                result.update(failed=True, changed=False, msg="\n".join(fleet.foreign))
+                return result
+            result["ansible_facts"] = {"phoenix_fleet": fleet.as_fact()}
         reported = str(variables.get("phoenix_config_report") or "") if args["files"] else ""
         groups = variables.get("groups") or {}
         values, wrong = self._variables(variables, groups)

@@ -11,6 +11,7 @@ from typing import Any
 from ansible.errors import AnsibleConnectionFailure, AnsibleError
 from ansible.plugins.action import ActionBase
 
+from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.container.read_once import HostsReadOnce
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.container.wanted import templates_of, wanted
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.kept import payloads
 
@@ -18,7 +19,7 @@ NAME = "phoenix.hypervisor.phoenix_lxc_info"
 
 
 class ActionModule(ActionBase):
-    """With C(hosts) (inventory names of containers) the module's C(containers) are made from their variables.
+    """With C(hosts) (names of the node's containers) the module's C(containers) are made from their variables.
 
     What is wrong with one container is the fact C(phoenix_faults) by its name, and a node that can't be reached is a
     fault of each of its containers: neither ends the task, so that all other containers go on.
@@ -45,18 +46,20 @@ class ActionModule(ActionBase):
             result.update(self._execute_module(module_name=NAME, module_args=options, task_vars=task_vars))
             return result
         node = str(self._task.delegate_to)
-        mine = [str(host) for host in hosts if str(task_vars["hostvars"][host].get("phoenix_node")) == node]
+        mine = [str(host) for host in hosts]
         faults: dict[str, str] = {}
         options["containers"] = []
+        once = HostsReadOnce(task_vars["hostvars"])
         for host in mine:
             try:
-                options["containers"].append(self._wanted(host, mine, task_vars))
+                options["containers"].append(self._wanted(host, mine, once, task_vars["hostvars"]))
             except AnsibleError as error:
                 faults[host] = f"Container {host} is not touched: {error}"
         observed = self._observe(options, task_vars)
-        result.update(observed)
         lost = observed.get("lost", "")
-        by_ctid = observed.get("containers", {})
+        # Once, as the fact: a result goes through each callback, and a fleet's is large.
+        by_ctid = observed.pop("containers", {})
+        result.update(observed)
         for host in mine:
             why = by_ctid.get(host, {}).get("error")
             if lost:
@@ -70,10 +73,9 @@ class ActionModule(ActionBase):
         }
         return result
 
-    def _wanted(self, host: str, in_play: list[str], task_vars: dict[str, Any]) -> dict[str, Any]:
+    def _wanted(self, host: str, in_play: list[str], once: HostsReadOnce, hostvars: Any) -> dict[str, Any]:
         """One element of ``containers``, from the variables of that host."""
-        hostvars = task_vars["hostvars"]
-        return wanted(hostvars[host], templates_of(self._templar, hostvars), self._loader, hostvars, in_play)
+        return wanted(once[host], templates_of(self._templar, hostvars), self._loader, once, in_play)
 
     def _observe(self, options: dict[str, Any], task_vars: dict[str, Any] | None) -> dict[str, Any]:
         """The module's answer; of a node that can't be observed, why."""

@@ -93,6 +93,7 @@ class CallbackModule(CallbackBase):
         self._task_started: dict[tuple[str, str], float] = {}
         self._directory: str | None = None
         self._gave_up = False
+        self._reaches_containers = False
 
     # -- Runs and plays ----------------------------------------------------------------------------------------------
 
@@ -130,9 +131,6 @@ class CallbackModule(CallbackBase):
         if playbook:
             extras["playbook"] = playbook
         self._write(Entry(None, "run", "started", None, "INFO", extras))
-        # Workers are forked for every task, and each would read the plugin's long option table again (60 ms).
-        with contextlib.suppress(Exception):
-            connection_loader.get("phoenix.hypervisor.pct", class_only=True)
 
     def _end_play(self) -> None:
         if self._play is not None:
@@ -145,6 +143,11 @@ class CallbackModule(CallbackBase):
     def v2_runner_on_start(self, host: Host, task: Task) -> None:
         """A task begins on a host."""
         self._task_started[(host.name, task._uuid)] = time.monotonic()
+        if not self._reaches_containers and not task.delegate_to and is_container(host.get_vars()):
+            # Workers are forked for every task, and each would read the plugin's long option table again (60 ms).
+            self._reaches_containers = True
+            with contextlib.suppress(Exception):
+                connection_loader.get("phoenix.hypervisor.pct", class_only=True)
 
     def v2_runner_on_ok(self, result: CallbackTaskResult) -> None:
         """A task succeeded."""

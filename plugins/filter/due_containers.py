@@ -29,6 +29,10 @@ options:
     type: list
     elements: str
     default: []
+  with_notes:
+    description: List the containers that have notes for people, too.
+    type: bool
+    default: false
 """
 
 EXAMPLES = r"""

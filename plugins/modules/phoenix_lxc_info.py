@@ -31,6 +31,12 @@ options:
     description: The containers to observe, when no plan is wanted.
     type: list
     elements: int
+  brief:
+    description:
+      - Return only C(due), names and what matters of the plan (C(state), C(final_state), C(notes), C(waiting)) for
+        containers without work.
+    type: bool
+    default: false
 """
 
 EXAMPLES = r"""
@@ -157,6 +163,9 @@ def wanted_from(item: dict[str, Any], node: str) -> Wanted:
     return Wanted.from_options(checked.validated_parameters, node)
 
 
+BRIEF = ("state", "final_state", "notes", "waiting")
+
+
 class Planned:
     """The plans of a run's containers, each made once, with those of the clone sources that the run works on, too."""
 
@@ -211,6 +220,14 @@ def describe(wanted: Wanted, seen: Observation, record: Record, plan: Plan | Non
     return result
 
 
+def briefly(described: dict[str, Any]) -> dict[str, Any]:
+    """What a run reads of a container: of one without work little."""
+    if described.get("due", True):
+        return described
+    plan = {key: described["plan"][key] for key in BRIEF if described["plan"].get(key)}
+    return {"hostname": described["hostname"], "name": described["name"], "due": False, "plan": plan}
+
+
 def work(module: AnsibleModule) -> dict[str, Any]:
     """Observe, and plan where a configuration is given."""
     problem = root.lacking(os.uname().nodename)
@@ -223,7 +240,7 @@ def survey(module: AnsibleModule) -> dict[str, Any]:
     """Observe each container, and plan for it. A fault of one container is a part of its result."""
     store = Store()
     observer = observe.Observer()
-    items = module.params["containers"]
+    items, brief = module.params["containers"], bool(module.params.get("brief"))
     if items is None and module.params["ctids"] is not None:
         items = [{"ctid": ctid} for ctid in module.params["ctids"]]
     if items is None:
@@ -270,13 +287,13 @@ def survey(module: AnsibleModule) -> dict[str, Any]:
             continue
         try:
             plan = plans.of(ctid) if ctid in planned else None
-            described = describe(want, seen[ctid], records[ctid], plan)
-            containers[str(ctid)] = {
-                **described,
+            described = {
+                **describe(want, seen[ctid], records[ctid], plan),
                 "linked_clones": list(all_clones.get(ctid, seen[ctid].linked_clones)),
                 "ha": ctid in managed,
                 "ha_ours": availability.KEY in records[ctid].applied,
             }
+            containers[str(ctid)] = briefly(described) if brief else described
         except Exception as error:  # noqa: BLE001 - as above: the others are planned for
             faults[ctid] = observe.failure(error)
     containers.update({str(ctid): unobserved(text) for ctid, text in faults.items()})
@@ -295,6 +312,7 @@ def main() -> None:
         {
             "containers": {"type": "list", "elements": "dict"},
             "ctids": {"type": "list", "elements": "int"},
+            "brief": {"type": "bool", "default": False},
         },
         work,
     )

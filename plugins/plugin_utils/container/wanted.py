@@ -28,12 +28,22 @@ _OF_A_FEATURE = ("name", "role", "digest", "components", "container", "services"
 def templates_of(templar: Any, hostvars: Any) -> Callable[[Mapping[str, Any]], Template]:
     """What `wanted` takes for its templates, from an action plugin's templar and all hosts' variables."""
 
-    def template(variables: Mapping[str, Any]) -> Template:
+    def own(variables: Mapping[str, Any]) -> Mapping[str, Any]:
         # Jinja takes no view of a host's variables; a plain mapping with the templates in it is what it wants.
-        if not isinstance(variables, dict):
-            variables = {**hostvars.raw_get(str(variables["phoenix_ctid"])), "hostvars": hostvars}
-        made: Template = templar.copy_with_new_env(available_variables=variables).template
-        return made
+        if isinstance(variables, dict):
+            return variables
+        return {**hostvars.raw_get(str(variables["phoenix_ctid"])), "hostvars": hostvars}
+
+    def template(variables: Mapping[str, Any]) -> Template:
+        made: list[Template] = []
+
+        def lazily(value: Any) -> Any:
+            # Most containers have nothing to be templated, and a whole set of variables is made for it.
+            if not made:
+                made.append(templar.copy_with_new_env(available_variables=own(variables)).template)
+            return made[0](value)
+
+        return lazily
 
     return template
 
@@ -98,8 +108,9 @@ def wanted(
 
 def _given(name: str, variables: Mapping[str, Any], template: Template, default: Any = None) -> Any:
     """A variable of the run in its one form."""
+    given = variables.get(name)
     try:
-        return runvariables.value_of(name, template(variables.get(name)), default)
+        return runvariables.value_of(name, None if given is None else template(given), default)
     except runvariables.RunVariableError as error:
         raise AnsibleError(str(error)) from error
 
@@ -131,8 +142,8 @@ def assignment(variables: Mapping[str, Any], hostvars: Mapping[str, Any] | None)
     config = variables.get("phoenix_config") or {}
     seen: set[str] = set()
     while config.get("gpu_assignment") is None:
-        source = str(config.get("clone_from_ctid"))
-        if hostvars is None or source in seen or source not in hostvars:
+        source = str(config.get("clone_from_ctid") or "")
+        if hostvars is None or not source or source in seen or source not in hostvars:
             return None
         seen.add(source)
         config = own_variables.of_host(hostvars, source).get("phoenix_config") or {}

@@ -181,9 +181,13 @@ def _own_servers() -> tuple[Mapping[str, Any], ...]:
     loader, folder = DataLoader(), _collection_roles(HOME)
     found = []
     for name in known_features():
+        path = os.path.join(folder, name)
         try:
-            found.append(_manifest(loader, name, os.path.join(folder, name), required=True).get("server"))
-        except (FeatureError, AnsibleError):
+            with open(role_digests.first_file(path, MANIFEST), "rb") as file:
+                if b"server" not in file.read():
+                    continue  # as most: it need not be taken apart
+            found.append(_manifest(loader, name, path, required=True).get("server"))
+        except (FeatureError, AnsibleError, OSError):
             continue
     return tuple(item for item in found if item)
 

@@ -20,11 +20,14 @@ from typing import Any, NamedTuple
 
 import yaml
 from ansible.release import __version__ as core_version
+from ansible.utils.collection_loader import AnsibleCollectionConfig
 from ansible.utils.version import LooseVersion, SemanticVersion
 
 HOME = "phoenix.hypervisor"
 PYTHON = {"jsonschema": "4.18"}
 """Python packages of the controller with their lowest version, as requirements.txt has them."""
+
+_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the same in C, where PyYAML was built with it
 
 _OPERATORS = {
     "==": operator.eq,
@@ -114,6 +117,11 @@ def meets(version: str, versions: str) -> bool:
 @functools.cache
 def collection_folder(name: str) -> str:
     """Return the folder of an installed collection, an empty text when there is none."""
+    # Where Ansible would import it from: the import itself reads all that the collection says of its plugins.
+    parts = name.split(".")
+    for path in AnsibleCollectionConfig.collection_paths:
+        if os.path.isdir(folder := os.path.join(path, "ansible_collections", *parts)):
+            return folder
     try:
         package = importlib.import_module(f"ansible_collections.{name}")
     except ImportError:
@@ -124,7 +132,7 @@ def collection_folder(name: str) -> str:
 def _core() -> Iterator[Lack]:
     try:
         with open(os.path.join(collection_folder(HOME), "meta", "runtime.yml"), encoding="utf-8") as file:
-            required = str((yaml.safe_load(file) or {}).get("requires_ansible") or "*")
+            required = str((yaml.load(file, _LOADER) or {}).get("requires_ansible") or "*")  # noqa: S506 - a safe one
     except (OSError, yaml.YAMLError):
         return
     if not meets(core_version, required):
@@ -156,7 +164,7 @@ def _metadata(collection: str) -> Mapping[str, Any]:
     if info is None:
         try:
             with open(os.path.join(folder, "galaxy.yml"), encoding="utf-8") as file:
-                info = yaml.safe_load(file)
+                info = yaml.load(file, _LOADER)  # noqa: S506 - a safe one
         except (OSError, ValueError, yaml.YAMLError):
             info = None
     return info if isinstance(info, Mapping) else {}

@@ -23,16 +23,17 @@ def unobserved(nodes: Iterable[Mapping[str, Any]], without_node: Iterable[str] =
     return {ctid: found[ctid] for ctid in sorted(found, key=int)}
 
 
-def due(nodes: Iterable[Mapping[str, Any]], without_node: Iterable[str] = ()) -> list[str]:
-    """Return the containers with work to do or a fault, each once: those of the nodes, then those without a node."""
+def due(nodes: Iterable[Mapping[str, Any]], without_node: Iterable[str] = (), with_notes: bool = False) -> list[str]:
+    """Return the containers with work to do or a fault, each once: those of the nodes, then those without a node.
+
+    with_notes: those that have notes for people, too.
+    """
+    nodes = list(nodes)
     found = [str(ctid) for facts in nodes for ctid in facts.get("phoenix_due") or ()]
+    if with_notes:
+        observed = [seen for facts in nodes for seen in (facts.get("phoenix_observed") or {}).items()]
+        found += [str(ctid) for ctid, seen in observed if notes(seen.get("plan") or {})]
     return list(dict.fromkeys([*found, *map(str, without_node)]))
-
-
-def stranded(node_by_host: Mapping[str, Any], nodes: Iterable[str]) -> list[str]:
-    """Return the containers whose node is none of `nodes`."""
-    known = set(nodes)
-    return [host for host, node in node_by_host.items() if node not in known]
 
 
 def notes(plan: Mapping[str, Any]) -> list[str]:

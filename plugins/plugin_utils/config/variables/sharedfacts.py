@@ -18,10 +18,10 @@ class Kind(Enum):
 
     INVENTORY = "inventory variable"
     NODE_FACT = "fact of a node"
+    CONTROLLER_FACT = "fact of the controller"
     RESULT = "registered result"
     PLAY = "variable of a play or task"
     LOOP = "loop variable"
-    GROUP = "group of the inventory"
 
 
 @dataclass(frozen=True)
@@ -152,11 +152,11 @@ TABLE: tuple[SharedFact, ...] = (
     _inventory("phoenix_config_report", "all", "text", "The errors as one text; empty when all is well"),
     _inventory("phoenix_config_warnings", "all", "list of text", "Old spellings that were found", for_people=True),
     SharedFact(
-        "phoenix_without_node",
-        Kind.GROUP,
-        "group",
-        "Containers in play whose node is not in the inventory of the run",
-        ("playbooks/tasks/find_nodes.yml",),
+        "phoenix_fleet",
+        Kind.CONTROLLER_FACT,
+        "dictionary",
+        "The containers in play: `nodes` to their containers, `lacking` nodes to be added, `stranded` containers",
+        ("plugins/action/phoenix_check.py",),
     ),
     SharedFact(
         "phoenix_due",
@@ -186,14 +186,19 @@ TABLE: tuple[SharedFact, ...] = (
         "Templates that the node lacks, each with the `ctids` that wait for it",
         _PREFLIGHT,
     ),
-    _play("phoenix_node_by_host", "dictionary", "Inventory name of a container to its node", "tasks/find_nodes"),
     _play(
         "phoenix_play_nodes",
         "list of text",
-        "Nodes of the inventory with a container in play",
+        "Nodes of the run with a container in play",
         "containers",
+    ),
+    _play(
+        "phoenix_without_node",
+        "list of text",
+        "Containers in play whose node is not in the inventory of the run",
         "status",
     ),
+    _play("phoenix_brief", "true or false", "Whether little is returned of a container without work", "containers"),
     _play("phoenix_settled_notes", "list of text", "Notes of the containers without work", "containers"),
     _play("phoenix_node_facts", "list of dictionaries", "Facts of each node in play", "status"),
     _play("phoenix_unobserved", "list of text", "Containers whose state is unknown", "status"),
@@ -245,10 +250,8 @@ TABLE: tuple[SharedFact, ...] = (
         "containers",
         "destroy",
         "import",
-        "status",
         "tasks/find_nodes",
     ),
-    _loop("phoenix_one_host", "text", "A container without its node", "tasks/find_nodes"),
     _loop("phoenix_one_container", "dictionary", "A container to destroy", "destroy"),
     _loop("phoenix_awx_template", "dictionary", "A row of `phoenix_awx_templates`", "awx"),
     _loop("phoenix_driver_role", "text", "A role of `phoenix_driver_roles`", "hypervisor"),

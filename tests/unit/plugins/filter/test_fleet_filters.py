@@ -18,9 +18,16 @@ def test_due_containers_of_all_nodes_come_once_and_a_node_without_facts_is_no_er
     assert status_rows.due([], ()) == []
 
 
-def test_containers_of_a_missing_node_are_stranded():
-    assert status_rows.stranded({"950": "pve", "951": "pve2", "952": ""}, ["pve"]) == ["951", "952"]
-    assert status_rows.stranded({}, ["pve"]) == []
+def test_containers_with_notes_are_due_where_they_are_asked_for():
+    seen = {
+        "950": {"plan": {"notes": ["held"]}},
+        "951": {"plan": {"waiting": ["cores"]}},
+        "952": {"plan": {}},
+        "953": {},
+    }
+    nodes = [{"phoenix_due": ["951"], "phoenix_observed": seen}, {}]
+    assert status_rows.due(nodes) == ["951"]
+    assert status_rows.due(nodes, with_notes=True) == ["951", "950"]
 
 
 def test_the_notes_of_a_plan_come_before_what_waits():

@@ -1,0 +1,63 @@
+# Copyright (c) 2026, Phoenix Hypervisor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Which containers a run works on, and on which nodes: what its first task finds out once for all that follow."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..untrusted import own_variables
+
+
+@dataclass
+class InPlay:
+    """The containers in play by their nodes, those whose node the run lacks, and what is wrong with their facts.
+
+    Attributes:
+        nodes: a node that the run has or may reach -> the inventory names of its containers.
+        lacking: those of the nodes that are to be added to the inventory of the run.
+        stranded: containers whose node the run neither has nor may reach.
+        foreign: a message for each container that has set variables of the inventory; nothing is read of it.
+    """
+
+    nodes: dict[str, list[str]] = field(default_factory=dict)
+    lacking: list[str] = field(default_factory=list)
+    stranded: list[str] = field(default_factory=list)
+    foreign: list[str] = field(default_factory=list)
+
+    def as_fact(self) -> dict[str, Any]:
+        """Return what the plays read of it."""
+        return {"nodes": self.nodes, "lacking": self.lacking, "stranded": self.stranded}
+
+
+def in_play(hosts: Iterable[str], hostvars: Any, groups: Mapping[str, Any], reach: bool) -> InPlay:
+    """Look at each host in play once. ``reach``: a node that the inventory lacks may be added to it."""
+    found = InPlay()
+    containers = set(groups.get("containers") or ())
+    present = set(groups.get("hypervisors") or ())
+    for host in map(str, hosts):
+        # As they are, without templating them: of most a single text is read.
+        raw = getattr(hostvars, "raw_get", hostvars.__getitem__)(host)
+        try:
+            own_variables.check(raw)
+        except own_variables.ForeignFactsError as error:
+            found.foreign.append(str(error))
+            continue
+        if host not in containers:
+            continue
+        node = str(raw.get("phoenix_node") or "")
+        if "{" in node:
+            node = str(hostvars[host]["phoenix_node"])
+        if node in present:
+            found.nodes.setdefault(node, []).append(host)
+        elif reach and node in (raw.get("phoenix_nodes") or {}):
+            if node not in found.nodes:
+                found.lacking.append(node)
+            found.nodes.setdefault(node, []).append(host)
+        else:
+            found.stranded.append(host)
+    return found

@@ -1,0 +1,75 @@
+# Copyright (c) 2026, Phoenix Hypervisor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The containers in play by their nodes, found by one look at each host."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from ansible_collections.phoenix.hypervisor.plugins.filter.one_of_each_node import one_of_each_node
+from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.container.in_play import in_play
+from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.container.read_once import HostsReadOnce
+
+GROUPS = {"containers": ["950", "951", "952", "953"], "hypervisors": ["pve"]}
+NODES = {"pve": {}, "pve2": {}}
+
+
+class HostVars(dict):
+    """Hosts' variables that count the looks."""
+
+    looks = 0
+
+    def __getitem__(self, host: str) -> Any:
+        self.looks += 1
+        return super().__getitem__(host)
+
+
+def container(node: str, **more: Any) -> dict[str, Any]:
+    return {"phoenix_ctid": 950, "phoenix_node": node, "phoenix_nodes": NODES, "group_names": [], **more}
+
+
+@pytest.fixture
+def hostvars() -> HostVars:
+    there = {"950": container("pve"), "951": container("pve2"), "952": container("pve"), "953": container("gone")}
+    return HostVars({**there, "pve": {"group_names": ["hypervisors"]}})
+
+
+def test_containers_are_found_by_node_in_one_look(hostvars: HostVars) -> None:
+    found = in_play(["pve", "950", "951", "952", "953"], hostvars, GROUPS, reach=False)
+    assert found.as_fact() == {"nodes": {"pve": ["950", "952"]}, "lacking": [], "stranded": ["951", "953"]}
+    assert hostvars.looks == 5
+
+
+def test_a_lacking_node_may_be_reached_where_its_containers_know_how(hostvars: HostVars) -> None:
+    found = in_play(["953", "951"], hostvars, GROUPS, reach=True)
+    assert found.as_fact() == {"nodes": {"pve2": ["951"]}, "lacking": ["pve2"], "stranded": ["953"]}
+
+
+def test_nothing_is_read_of_a_container_that_sets_variables(hostvars: HostVars) -> None:
+    dict.__setitem__(hostvars, "952", container("pve", ansible_facts={"phoenix_node": "pve2"}))
+    found = in_play(["950", "952"], hostvars, GROUPS, reach=False)
+    assert found.nodes == {"pve": ["950"]}
+    assert len(found.foreign) == 1
+    assert 'got the facts "phoenix_node"' in found.foreign[0]
+
+
+def test_a_play_runs_for_one_container_of_each_node() -> None:
+    fleet = {"nodes": {"pve": ["950", "952"], "pve2": ["951"]}, "lacking": ["pve2"], "stranded": []}
+    assert one_of_each_node(fleet) == ["950", "951"]
+    assert one_of_each_node(fleet, lacking=True) == ["951"]
+    none = {"nodes": {}, "lacking": [], "stranded": ["950"]}
+    assert one_of_each_node(none) == one_of_each_node(none, lacking=True) == ["!all"]
+    assert (one_of_each_node({}), one_of_each_node({}, lacking=True)) == (["containers"], ["!all"])
+
+
+def test_a_host_and_its_values_are_read_once(hostvars: HostVars) -> None:
+    once = HostsReadOnce(hostvars)
+    for _turn in range(3):
+        assert once["950"]["phoenix_node"] == "pve"
+        assert once["950"].get("missing", "x") == "x"
+    assert hostvars.looks == 1
+    assert "950" in once
+    assert "954" not in once
