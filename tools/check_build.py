@@ -20,6 +20,7 @@ NEEDED = (
     'CHANGELOG.rst',
     'LICENSE',
     'README.md',
+    'bin/phoenix',
     'meta/runtime.yml',
     'playbooks/site.yml',
     'plugins/connection/pct.py',
@@ -47,7 +48,13 @@ def content_problems(names: list[str]) -> list[str]:
     problems = [f'not in the archive: {name}' for name in NEEDED if name not in names]
     for name in names:
         first = name.split('/')[0]
-        if first in FORBIDDEN or first.startswith('.') or '__pycache__' in name or name.endswith('.pyc'):
+        if (
+            first in FORBIDDEN
+            or first.startswith('.')
+            or name.startswith('changelogs/fragments')
+            or '__pycache__' in name
+            or name.endswith('.pyc')
+        ):
             problems.append(f'should not be in the archive: {name}')
     return problems
 
@@ -80,6 +87,8 @@ def main() -> int:
             if 'playbook: ' not in said:
                 sys.exit(f'{playbook}: unexpected output\n{said}')
             print(f'{playbook}: syntax ok')
+        command = installed / 'ansible_collections' / 'phoenix' / 'hypervisor' / 'bin' / 'phoenix'
+        call(command, '--help', cwd=elsewhere, env=env)  # installed as a program
         listing = call('ansible-doc', '--list', '-t', 'module', 'phoenix.hypervisor', cwd=elsewhere, env=env)
         modules = [line.split()[0] for line in listing.splitlines() if line.startswith('phoenix.hypervisor.')]
         if len(modules) < len(list((ROOT / 'plugins' / 'modules').glob('phoenix_*.py'))):

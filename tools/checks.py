@@ -173,6 +173,7 @@ def lint(toolchain: Toolchain) -> list[Check]:
             *('antsibull-docs', 'lint-collection-docs', '--plugin-docs', '--validate-collection-refs=self', '.'),
         ),
         check('ansible-lint', 'ansible-lint', '--offline', '--nocolor', '-q'),
+        check('galaxy-importer', 'python', 'tools/check_galaxy.py'),
     ]
 
 
