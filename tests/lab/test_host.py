@@ -28,7 +28,7 @@ PLACES = (
 )
 # Of a settled run, by SSH: what it takes on a machine of its own goes with their number.
 MOST_COMMANDS = 34
-# What is told of pools and datasets; that nothing else happens on a settled node is the second run's to show.
+# What is printed of pools and datasets; that nothing else happens on a settled node is the second run's to show.
 STORAGE = ('--tags', 'hypervisor_storage')
 ZFS_CALLS = '/run/phoenix-lab/zfs-calls'
 API = ('/storage', '/access/users?full=1', '/access/groups', '/access/roles', '/access/acl', '/nodes/pve/network')
