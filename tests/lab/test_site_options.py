@@ -1,7 +1,8 @@
 # Copyright (c) 2026, Phoenix Hypervisor contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A fleet with every plain option and several interfaces: what its guests see, and a second run without a call."""
+"""A fleet with every plain option, several interfaces, an entry of HA and a container out of a backup: what its guests
+see, and a second run without a call."""
 
 from __future__ import annotations
 
@@ -33,6 +34,26 @@ FIRST = {'name': 'eth0', 'bridge': 'vmbr0', 'ip': 'dhcp', 'ip6': '2001:db8::50/6
 LAN = {'name': 'lan1', 'bridge': 'br-lan', 'ip': '10.77.0.50/24', 'mtu': 1400}
 DOWN = {'name': 'spare', 'bridge': 'br-lan', 'ip6': 'manual', 'link_down': True, 'mac_address': 'BC:24:11:00:09:53'}
 ONLY_6 = {'name': 'eth0', 'bridge': 'br-lan', 'ip6': '2001:db8:1::51/128', 'gw6': '2001:db8:9::1'}
+BACKUP = 'vzdump-lxc-951-2026_11_28-10_00_00.tar'
+
+
+def back_up(lab: Lab) -> str:
+    """An archive of container 951 with its config, as vzdump makes it; the volume that it is."""
+    lab.guest(951, 'echo saved > /root/mark')
+    lab.sh(f'''set -e
+folder=/var/lib/vz/dump/add; mkdir -p $folder/etc/vzdump
+cp /etc/pve/lxc/951.conf $folder/etc/vzdump/pct.conf
+without='--one-file-system --exclude=./var/cache/apt --exclude=./var/lib/apt'
+pct exec 951 -- tar $without -C / -cf - . > /var/lib/vz/dump/{BACKUP}
+tar -C $folder -rf /var/lib/vz/dump/{BACKUP} ./etc/vzdump/pct.conf
+rm -r $folder
+''')
+    return f'local:backup/{BACKUP}'
+
+
+def ha(lab: Lab) -> list[str]:
+    """The lines of the HA manager's resources."""
+    return sorted(line.strip() for line in lab.sh('cat /etc/pve/ha/resources.cfg 2>/dev/null || true').splitlines())
 
 
 def prepare(lab: Lab) -> None:
@@ -52,7 +73,12 @@ def test_a_fleet_with_every_plain_option_is_settled_after_one_run(lab: Lab, proj
     prepare(lab)
     project.containers(
         _950=container(**OPTIONS, network_config=FIRST, networks=[LAN, DOWN]),
-        _951=container(name='six', network_config=ONLY_6, searchdomain='example.com corp.example.com'),
+        _951=container(
+            name='six',
+            network_config=ONLY_6,
+            searchdomain='example.com corp.example.com',
+            ha={'max_restart': 2, 'comment': 'billing'},
+        ),
     )
     first = project.play().good()
     assert 'it has no' not in first.output  # both had their address in time
@@ -78,6 +104,8 @@ def test_a_fleet_with_every_plain_option_is_settled_after_one_run(lab: Lab, proj
     assert '2001:db8::50/64' in lab.guest(950, 'ip -o address show eth0')
     assert lab.guest(950, 'cat /sys/class/net/spare/address').strip() == 'bc:24:11:00:09:53'
 
+    assert ha(lab) == ['comment billing', 'ct: 951', 'max_restart 2']
+
     # A container with IPv6 only is ready and shows its address.
     status = project.play(playbook='playbooks/status.yml').good()
     assert '2001:db8:1::51' in status.output
@@ -88,22 +116,34 @@ def test_a_fleet_with_every_plain_option_is_settled_after_one_run(lab: Lab, proj
     assert lab.requests() == []
     FIGURES.append(f'{len(OPTIONS)} options and 3 interfaces, one container with IPv6 only: second run 0 calls')
 
-    # Changes of a running container, and the way back.
+    # Changes of a running container, one more out of a backup, and the way back.
+    restored = container(name='copy', template=None, restore_from=back_up(lab), restart_policy='if_needed')
     changed = {**OPTIONS, 'cpulimit': 1, 'env': {'PLACE': 'here'}, 'tty': 2, 'restart_policy': 'if_needed'}
     project.containers(
         _950=container(**changed, network_config=FIRST, networks=[DOWN, {**LAN, 'mtu': 1300}]),
-        _951=container(name='six', network_config={**ONLY_6, 'ip6': '2001:db8:1::52/128'}),
+        _951=container(name='six', network_config={**ONLY_6, 'ip6': '2001:db8:1::52/128'}, ha={'state': 'started'}),
+        _952=restored,
     )
     project.play().good()
     assert lab.guest(950, 'cat /sys/class/net/lan1/mtu').strip() == '1300'
     assert 'PLACE=here' in lab.guest(950, 'tr "\\0" "\\n" < /proc/1/environ').split('\n')
     assert '2001:db8:1::52/128' in lab.guest(951, 'ip -o address show eth0')
-    project.containers(_950=container(restart_policy='if_needed'), _951=container(name='six', network_config=ONLY_6))
+    assert lab.guest(952, 'cat /root/mark; hostname').split() == ['saved', 'copy']
+    assert lab.config(952)['net0'].partition('hwaddr=')[2][:17] not in lab.config(951)['net0']
+    assert ha(lab) == ['ct: 951', 'state started']
+    project.containers(
+        _950=container(restart_policy='if_needed'), _951=container(name='six', network_config=ONLY_6), _952=restored
+    )
     project.play().good()
     assert 'pool:blue::::' in lab.sh('cat /etc/pve/user.cfg').splitlines()
     left = {'hookscript', 'env', 'entrypoint', 'timezone', 'cpulimit', 'net1', 'net2', 'startup', 'searchdomain'}
     assert left & set(lab.config(950)) == set()
+    assert ha(lab) == []
+    assert lab.status(951) == 'running'
+    lab.forget_requests()
     assert project.play().good().changed == 0
+    assert lab.requests() == []
+    FIGURES.append('an entry of HA that came, changed and went, and a container out of a backup: last run 0 calls')
 
 
 def test_what_the_node_lacks_is_said_before_anything_is_made(lab: Lab, project: Project) -> None:

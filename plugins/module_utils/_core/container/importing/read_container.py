@@ -30,7 +30,7 @@ from .names import Names
 
 # The steps of a plan that takes a container over as it is.
 TAKING_OVER = frozenset({"adopt", "assume", "complete", "record", "mark"})
-_OPTIONS_OF_A_BIND = frozenset({"read_only", "mount_options", "replicate", "shared"})
+_OPTIONS_OF_A_BIND = frozenset({"id_map", "keep_attributes", "read_only", "mount_options", "replicate", "shared"})
 # A volume on the base volume of a template: STORE:base-900-disk-0/vm-950-disk-0.
 _BASE = re.compile(r"[:/](?:base|basevol|basedisk)-(\d+)-[^/]+/")
 _IDENTITY = ("name", "template", "clone_from_ctid", "unprivileged", "is_template", "target_state")
