@@ -330,6 +330,19 @@ def chain(node, **changes):
     return base, clone
 
 
+def test_a_clone_that_stayed_stopped_is_predicted_with_what_its_source_had(node):
+    base, clone = chain(node)
+    clone = dataclasses.replace(clone, features=base.features)
+    node.apply(base)
+    node.books[950] = node.books[920]  # the ledger lies in the file system that is copied
+    node.apply(dataclasses.replace(clone, target="configured"))
+    check = node.apply(clone, check=True)
+    assert check.first.due_features == ()
+    journal, outcome = node.drive(clone)
+    assert outcome.last.state == "completed", outcome.last.error
+    assert journal == predicted(check)
+
+
 def test_a_chain_is_predicted_before_its_source_exists(node):
     base, clone = chain(node)
     first = node.apply(base, check=True)

@@ -32,6 +32,7 @@ _KEY = "clone_from_ctid"
 
 # How the volumes of templates are called: ZFS's datasets are base volumes of another name.
 BASES = ("base-", "basevol-")
+OF_SOURCE = "of the source"  # the ledger that the record of a new clone has
 
 # What a snapshot holds of the config: options and raw lines.
 Saved = tuple[Mapping[str, str], tuple[tuple[str, str], ...]]

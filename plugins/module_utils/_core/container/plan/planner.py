@@ -232,7 +232,7 @@ def _create(basis: Basis, world: World, target: int) -> None:
     # The identity is decided before the call, so that what the call made can be proved to be ours after a kill.
     begun = {"creating": True, "instance": instance.NEW}
     intent = Entry("node", "record", {**begun, **recreate.intent(wanted, record)})
-    done = _made(wanted)
+    done = _made(wanted, bool(source and source.ledger))
     world.word = None
     differs, world.differs = world.differs, True  # after a create the state is 'created', whatever is left to configure
     world.add("clone" if source else "create", reason, intent, *calls, MARK, done)
@@ -262,8 +262,8 @@ def _is_copy(wanted: Wanted) -> bool:
     return clones.source_ctid(wanted) is not None or restores.is_copy(wanted)
 
 
-def _made(wanted: Wanted) -> Entry:
-    """The write of the record of a container that a run has made."""
+def _made(wanted: Wanted, has_ledger: bool = False) -> Entry:
+    """The write of the record of a container that a run has made. A clone has the ledger of its source."""
     values = {
         "creating": None,
         "ours": True,
@@ -271,6 +271,7 @@ def _made(wanted: Wanted) -> Entry:
         "volumes": None,
         "origin": creation.origin(wanted),
         "instance": instance.SEEN,
+        **({"ledger": clones.OF_SOURCE} if has_ledger else {}),
     }
     return Entry("node", "record", {**values, "identity": "due"} if _is_copy(wanted) else values)
 

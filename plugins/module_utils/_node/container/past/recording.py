@@ -12,21 +12,30 @@ from collections.abc import Mapping
 from typing import Any
 
 from ...._core.container.config import mounts
+from ...._core.container.origin import clones
 from ...._core.container.plan import instance
 from ...._core.pve.conffile import ConfFile
 
 
 def values(
-    planned: Mapping[str, Any], run: str, known: Mapping[str, Any], conf: ConfFile, last_rollback: str = ""
+    planned: Mapping[str, Any],
+    run: str,
+    known: Mapping[str, Any],
+    conf: ConfFile,
+    last_rollback: str = "",
+    source_ledger: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """The values to write, from those of the plan. ``known`` is the record so far, ``conf`` the config of now.
 
-    ``last_rollback`` is the newest rollback of the container before a guarded change of it opens.
+    ``last_rollback`` is the newest rollback of the container before a guarded change of it opens, ``source_ledger``
+    what is applied in the source that it was cloned from.
     """
     result = dict(planned)
     mark = {"run": run, "at": int(time.time())}
     if result.get("volumes"):
         result["volumes"] = mounts.completed(result["volumes"], conf)
+    if result.get("ledger") == clones.OF_SOURCE:
+        result["ledger"] = source_ledger
     if result.get("creating"):
         result["creating"] = mark
     if result.get("recreating"):
