@@ -97,7 +97,8 @@ def test_a_container_with_everything():
     found = imported(
         "#Serves the editors.\narch: amd64\ncores: 4\ndev0: /dev/net/tun,gid=5\nfeatures: keyctl=1,nesting=1\n"
         "hostname: everything\nmemory: 2048\nmp0: tank:subvol-950-disk-1,backup=1,mp=/srv/data,size=16G\n"
-        "mp1: /srv/models,mp=/models,idmap=passthrough,keepattrs=1,ro=1\nmp2: tank:subvol-950-disk-2,mp=/odd,size=500M\n"
+        "mp1: /srv/models,mp=/models,idmap=passthrough,keepattrs=1,ro=1\n"
+        "mp2: tank:subvol-950-disk-2,mp=/odd,size=500M\n"
         "net0: name=eth0,bridge=vmbr0,firewall=1,hwaddr=BC:24:11:00:09:50,ip=10.0.0.50/24,gw=10.0.0.1,type=veth\n"
         "net1: name=eth1,bridge=vmbr1,firewall=1,hwaddr=BC:24:11:00:09:51,ip=dhcp,type=veth\nonboot: 1\n"
         "ostype: debian\n"
