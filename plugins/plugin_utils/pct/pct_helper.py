@@ -55,7 +55,7 @@ def execute(payload: bytes) -> int:
         sys.orig_argv[:] = sys.orig_argv[:1]
     code = 0
     try:
-        exec(compile(payload, "<stdin>", "exec"), vars(main))  # noqa: S102 - it is what this process is for
+        exec(compile(payload, "<stdin>", "exec", dont_inherit=True), vars(main))  # noqa: S102 - it is what this process is for
     except SystemExit as left:
         code = _code(left.code)
     except BaseException as error:  # noqa: BLE001 - the end of the process

@@ -9,9 +9,11 @@ The first part of the program in the container; pct_helper.py is the second.
 from __future__ import annotations
 
 import base64
+import contextlib
 import hashlib
 import importlib
 import importlib.machinery
+import importlib.util
 import io
 import os
 import pathlib
@@ -34,34 +36,49 @@ PREFIX = "ansible."
 
 
 class Library:
-    """Modules of Ansible that are imported already, for those archives that hold the same files.
+    """Modules of Ansible that are imported already, for those modules that bring the same files.
 
-    A finder for ``sys.meta_path``: the first import of a module gives what is in memory, placed in the archive.
+    A finder for ``sys.meta_path``: the first import of a module gives what is in memory, placed in the archive. What
+    else the archive has is compiled in memory, and run by whoever imports it.
     """
 
     def __init__(self) -> None:
         self._kept: dict[str, types.ModuleType] = {}
+        self._codes: dict[tuple[str, int, int], types.CodeType] = {}
+        """By a file's path in the archive, its checksum and its size."""
         self._files: dict[str, tuple[int, int]] = {}
-        """By a file's path in the archive: its checksum and its size."""
+        """The files of the modules that are kept: path, checksum and size."""
         self._paths: list[tuple[types.ModuleType, str]] = []
         """Variables of modules that hold a path in the archive from which these were imported."""
         self._home = ""
-        self._seen: set[bytes] = set()
-        self._archives: dict[str, bool] = {}
+        self._placed = ""
+        self._archives: dict[bytes, dict[str, tuple[int, int]]] = {}
+        """The files of each archive that was seen, by its digest."""
+        self._current: dict[str, tuple[int, int]] = {}
 
     def extend(self, payload: bytes) -> bool:
         """Import what this module brings of Ansible's library. Returns whether anything was to be imported."""
+        self._current = {}
         found = ARCHIVE.search(payload)
-        digest = hashlib.sha256(found.group(1)).digest() if found else b""
-        if found is None or digest in self._seen:
+        if found is None:
             return False
-        self._seen.add(digest)
-        data = base64.b64decode(found.group(1))
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            files = _files(archive)
-        names = [name for name in map(_module, files) if name and name not in self._kept]
-        if not names or not self._fits(files):
-            return False
+        digest = hashlib.sha256(found.group(1)).digest()
+        new = digest not in self._archives
+        if new:
+            data = base64.b64decode(found.group(1))
+            with zipfile.ZipFile(io.BytesIO(data)) as archive:
+                files = {one.filename: (one.CRC, one.file_size) for one in archive.infolist()}
+                if self._fits(files):
+                    self._import(data, archive, files)
+            self._archives[digest] = files
+        if self._fits(self._archives[digest]):
+            self._current = self._archives[digest]
+        return new
+
+    def _fits(self, files: dict[str, tuple[int, int]]) -> bool:
+        return all(files.get(path, known) == known for path, known in self._files.items())
+
+    def _import(self, data: bytes, archive: zipfile.ZipFile, files: dict[str, tuple[int, int]]) -> None:
         if self._home:
             folder = os.path.dirname(self._home)
             os.mkdir(folder, 0o700)
@@ -71,24 +88,21 @@ class Library:
         try:
             with open(self._home, "wb") as file:
                 file.write(data)
-            self._import(names, files)
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
-        return True
-
-    def _import(self, names: list[str], files: dict[str, tuple[int, int]]) -> None:
-        sys.path.insert(0, self._home)
-        try:
-            for name in names:
-                try:
+            sys.path.insert(0, self._home)
+            self._current = files
+            for name in filter(None, map(_module, files)):
+                with contextlib.suppress(Exception):  # of another system, say: the task that wants it gets the error
                     importlib.import_module(name)
-                except Exception:  # noqa: BLE001 - of another system, say: the task that wants it gets the error
-                    continue
         finally:
-            sys.path.remove(self._home)
+            sys.path[:] = [path for path in sys.path if path != self._home]
             self._keep(files)
             _forget(self._home)
-            self._archives.clear()
+            shutil.rmtree(folder, ignore_errors=True)
+        for path, known in files.items():
+            if path.endswith(".py") and path not in self._files and (path, *known) not in self._codes:
+                with contextlib.suppress(SyntaxError, ValueError):
+                    code = compile(archive.read(path), f"{self._home}/{path}", "exec", dont_inherit=True)
+                    self._codes[(path, *known)] = code
 
     def _keep(self, files: dict[str, tuple[int, int]]) -> None:
         """Take the modules out of Python's table, as if nothing had been imported."""
@@ -101,68 +115,72 @@ class Library:
                 self._kept[name] = module
                 self._paths += [(module, key) for key, value in vars(module).items() if self._is_path(key, value)]
         for name in self._kept:
-            for path in _paths(name):
-                if path in files:
-                    self._files[path] = files[path]
+            self._files.update({path: files[path] for path in _paths(name) if path in files})
 
     def _is_path(self, key: str, value: object) -> bool:
         return not key.startswith("__") and isinstance(value, (str, pathlib.PurePath)) and self._home in str(value)
 
-    def _fits(self, files: dict[str, tuple[int, int]]) -> bool:
-        return all(files.get(path, known) == known for path, known in self._files.items())
-
     def find_spec(
         self, name: str, path: t.Sequence[str] | None = None, target: types.ModuleType | None = None
     ) -> importlib.machinery.ModuleSpec | None:
-        """Find a module of Ansible in the archive, and take it from memory if the archive holds the same."""
-        if name not in self._kept:
+        """Find a module in memory, if the archive that is first in the path has it. Else Python looks as ever."""
+        archive = sys.path[0] if self._current and sys.path else ""
+        entry = archive if path is None else next(iter(path), "")
+        if not archive.endswith(".zip") or not f"{entry}/".startswith(f"{archive}/"):
             return None
-        spec = importlib.machinery.PathFinder.find_spec(name, path, target)
-        if spec is None or not isinstance(spec.loader, zipimport.zipimporter):
+        file = next((file for file in _paths(name) if file in self._current), "")
+        module, code = self._kept.get(name), self._codes.get((file, *self._current.get(file, (0, 0))))
+        if not file or (module is None and code is None):
             return None
-        archive = spec.loader.archive
-        if archive not in self._archives:
-            self._archives[archive] = self._enter(archive)
-        if self._archives[archive]:
-            module = self._kept[name]
-            vars(module).update(__file__=spec.origin, __loader__=spec.loader)
-            if spec.submodule_search_locations is not None:
-                vars(module)["__path__"] = spec.submodule_search_locations
-            spec.loader = _Kept(spec.loader, module)
-        return spec
+        self._place(archive)
+        folders = [f"{archive}/{file[:-12]}"] if file.endswith("/__init__.py") else None
+        loader = _Known(_importer(entry), module, code)
+        return importlib.util.spec_from_file_location(
+            name, f"{archive}/{file}", loader=t.cast(t.Any, loader), submodule_search_locations=folders
+        )
 
-    def _enter(self, archive: str) -> bool:
-        with zipfile.ZipFile(archive) as opened:
-            if not self._fits(_files(opened)):
-                return False
-        for module, key in self._paths:
-            value = vars(module)[key]
-            setattr(module, key, type(value)(str(value).replace(self._home, archive)))
-        return True
+    def _place(self, archive: str) -> None:
+        if archive not in (self._home, self._placed):
+            self._placed = archive
+            for module, key in self._paths:
+                value = vars(module)[key]
+                setattr(module, key, type(value)(str(value).replace(self._home, archive)))
 
 
-class _Kept:
-    """A loader that finds its module loaded."""
+class _Known:
+    """A loader whose module is in memory, or its code."""
 
-    def __init__(self, loader: t.Any, module: types.ModuleType) -> None:
-        self._loader, self._module = loader, module
+    def __init__(self, loader: t.Any, module: types.ModuleType | None, code: types.CodeType | None) -> None:
+        self._loader, self._module, self._code = loader, module, code
 
-    def create_module(self, spec: importlib.machinery.ModuleSpec) -> types.ModuleType:
+    def create_module(self, spec: importlib.machinery.ModuleSpec) -> types.ModuleType | None:
         """Return the module that is in memory."""
+        if self._module is not None:
+            vars(self._module).update(__file__=spec.origin, __loader__=self._loader)
+            if spec.submodule_search_locations is not None:
+                vars(self._module)["__path__"] = spec.submodule_search_locations
         return self._module
 
     def exec_module(self, module: types.ModuleType) -> None:
-        """Do nothing but leave the loader that a new import would have left."""
+        """Leave the loader that an import from the archive would have left, and run what has not been run."""
         module.__loader__ = self._loader
         if module.__spec__ is not None:
             module.__spec__.loader = self._loader
+        if self._module is None and self._code is not None:
+            exec(self._code, vars(module))  # noqa: S102 - it is what importing does
+
+    def get_code(self, name: str) -> types.CodeType:
+        """Return the code, for runpy."""
+        return self._loader.get_code(name) if self._code is None else self._code
 
     def __getattr__(self, name: str) -> t.Any:
         return getattr(self._loader, name)
 
 
-def _files(archive: zipfile.ZipFile) -> dict[str, tuple[int, int]]:
-    return {one.filename: (one.CRC, one.file_size) for one in archive.infolist()}
+def _importer(entry: str) -> t.Any:
+    if sys.path_importer_cache.get(entry) is None:
+        sys.path_importer_cache[entry] = zipimport.zipimporter(entry)
+    return sys.path_importer_cache[entry]
 
 
 def _module(path: str) -> str:
@@ -175,7 +193,7 @@ def _module(path: str) -> str:
 
 def _paths(module: str) -> tuple[str, str]:
     path = module.replace(".", "/")
-    return f"{path}.py", f"{path}/__init__.py"
+    return f"{path}/__init__.py", f"{path}.py"
 
 
 def _forget(archive: str) -> None:
