@@ -15,7 +15,7 @@ from pathlib import Path
 HERE = Path(__file__).parent
 ON_NODE = 'phoenix_lab_bytecode'
 SITE = '/usr/local/lib/python3.11/dist-packages'
-# Of this session alone: the checkout does not change under it.
+# Of this run of the tests alone: the checkout does not change under it.
 _kept = tempfile.TemporaryDirectory(prefix='phoenix-lab-warm-')
 for _name in ('bytecode', 'modules'):
     Path(_kept.name, _name).mkdir()
