@@ -1,6 +1,6 @@
 # Every target does the set-up that it needs on a fresh Debian 12 or 13: `make demo` and `make test` are all there is to know.
 .DEFAULT_GOAL := help
-.PHONY: help apt venv docs changelog lint unit integration build lab-up lab-down molecule demo bench test test-long test-vllm clean
+.PHONY: help apt venv docs site changelog lint unit integration build lab-up lab-down molecule demo bench test test-long test-vllm clean
 SHELL := /bin/bash
 
 # Only to start the toolchain; the tests' interpreters are chosen by tools/toolchain.py.
@@ -20,6 +20,9 @@ venv: ## the toolchain in .cache: ansible-core, tools, collections
 
 docs: ## renew the generated tables of docs/*.md
 	@$(RUN) python tools/docs.py
+
+site: ## the documentation as a website, in .cache/site/build/html
+	@$(RUN) python tools/site.py
 
 changelog: ## make CHANGELOG.rst from the fragments, for the version in galaxy.yml
 	@$(RUN) python tools/changelog.py

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pygal
+from pygal.style import Style
 
 from bench.costs import Cost
 from bench.figures import Figure
@@ -66,6 +67,7 @@ def as_svg(figures: Sequence[Figure], where: str) -> str:
     facts = machine()
     chart = pygal.HorizontalBar(
         js=[],
+        style=Style(colors=('#2e7d32', '#c62828')),
         title=f'Share of the promised limit, {facts["date"]}, {where}, {facts["processors"]} processors',
         truncate_label=-1,
         show_legend=True,
