@@ -42,6 +42,7 @@ PARTS: dict[str, Measure] = {
     'provision': provision.measure,
     'inside': inside.measure,
     'fleet': lambda lab, folder: fleet.measure(lab, folder, SIZE),
+    'clones': fleet.clones,
 }
 
 

@@ -30,7 +30,7 @@ from .conf.observe import Observer, conf_path, read_conf
 from .outcome import Outcome, StepError
 from .past import identity, recording
 from .past.recall import Recall
-from .turns import FOLDER
+from .turns import BOOT, FOLDER, start_slot
 
 MAX_STEPS = 40
 # How often a run looks and plans again in its midst, after growing pauses in seconds: somebody changes the config, or
@@ -80,6 +80,7 @@ class Executor:
         self._task_timeout = task_timeout
         self._ready_timeout = ready_timeout
         self._recall = Recall(observer.node, lambda: self.client, store, audit, task_timeout, guard)
+        self._turns = turns
         self._calls = Calls(observer, lambda: self.client, store, lock_wait, task_timeout, guard, turns, password)
 
     @property
@@ -181,11 +182,15 @@ class Executor:
         self._audit.write(wanted.ctid, event, "begin", extras=extras)
         started = time.monotonic()
         self._calls.rules = seen.firewall.rules
+        starts = step.kind in ("start", "restart", wayback.KIND)
         try:
-            for entry in step.entries:
-                self._entry(wanted, step, entry, seen, outcome)
-            if step.kind in ("start", "restart", wayback.KIND):
-                self._await_ready(wanted, outcome)
+            with contextlib.ExitStack() as slot:
+                if starts:
+                    slot.enter_context(start_slot(self._turns, self._guard))
+                for entry in step.entries:
+                    self._entry(wanted, step, entry, seen, outcome)
+                if starts:
+                    self._await_ready(wanted, outcome, slot.close)
         except Exception as error:
             seconds = time.monotonic() - started
             with contextlib.suppress(StoreError):  # report the failure even where the disk is full
@@ -273,11 +278,21 @@ class Executor:
         guest.write_ledger(wanted.ctid, ledgers.dump(book))
         self._store.update_record(wanted.ctid, ledger=book)
 
-    def _await_ready(self, wanted: Wanted, outcome: Outcome) -> None:
-        """Wait until a started container answers and has its address. A slow network is a note, not a failure."""
+    def _await_ready(self, wanted: Wanted, outcome: Outcome, booted: Callable[[], None]) -> None:
+        """Wait until a started container answers and has its address. A slow network is a note, not a failure.
+
+        ``booted`` is called where it takes longer than a boot: others may start meanwhile.
+        """
         awaits = wanted.desired.awaits
         deadline = Deadline(self._ready_timeout)
-        if not until(lambda: guest.is_ready(wanted.ctid, awaits, self._observer.boot), deadline):
+
+        def ready() -> bool:
+            return guest.is_ready(wanted.ctid, awaits, self._observer.boot)
+
+        if until(ready, Deadline(min(BOOT, self._ready_timeout))):
+            return
+        booted()
+        if not until(ready, deadline):
             outcome.warnings.append(
                 f"container {wanted.ctid} started, but after {self._ready_timeout:.0f} s "
                 f"{f'it has no {awaits} address' if awaits else 'it gives no answer'}"

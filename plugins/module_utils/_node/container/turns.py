@@ -2,11 +2,14 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Turns at a clone source. PVE clones a source one clone at a time and refuses the others (PVE facts, 'Locks').
+"""Turns at a clone source, and at the processors of the node.
 
-The processes of this node that clone the same source queue up at a lock of their own, which the kernel frees when its
-holder dies. Whoever has the turn looks at the source's config until nobody else's lock is in it: no call of PVE is
-made only to be refused.
+PVE clones a source one clone at a time and refuses the others (PVE facts, 'Locks'). The processes of this node that
+clone the same source queue up at a lock of their own, which the kernel frees when its holder dies. Whoever has the turn
+looks at the source's config until nobody else's lock is in it: no call of PVE is made only to be refused.
+
+As many containers start at once as the node has processors: with more at a time each of them is late, and the last
+ones are not ready in time.
 """
 
 from __future__ import annotations
@@ -21,6 +24,11 @@ from ..store import lock_file, private_directory
 from ..waiting import Deadline, looks, pauses, try_lock
 
 FOLDER = "/run/phoenix_hypervisor"
+STARTS = os.cpu_count() or 1
+"""Containers that start at once."""
+SLOT_WAIT = 300.0
+BOOT = 10.0
+"""Seconds of a slot after which a container that is not ready only waits for its network."""
 
 
 def path(folder: str, source: int) -> str:
@@ -46,6 +54,27 @@ def await_free(
         if what is None:
             return
     raise refused(call, 0, f"{what} - waited {timeout:.0f} s")
+
+
+@contextmanager
+def start_slot(
+    folder: str, check_lease: Callable[[], None], count: int = STARTS, timeout: float = SLOT_WAIT
+) -> Iterator[None]:
+    """Have one of ``count`` slots for a start, or none after so many seconds: then it starts all the same.
+
+    Raises StoreError, and what ``check_lease`` raises.
+    """
+    private_directory(folder)
+    handles = [lock_file(os.path.join(folder, f"{number}.starts"), os.O_RDWR) for number in range(count)]
+    try:
+        for _look in looks(Deadline(timeout), pauses(0.1, 1.0)):
+            check_lease()
+            if any(try_lock(handle) for handle in handles):
+                break
+        yield
+    finally:
+        for handle in handles:
+            os.close(handle)
 
 
 @contextmanager
