@@ -60,7 +60,7 @@ def await_free(
 def start_slot(
     folder: str, check_lease: Callable[[], None], count: int = STARTS, timeout: float = SLOT_WAIT
 ) -> Iterator[None]:
-    """Have one of ``count`` slots for a start, or none after so many seconds: then it starts all the same.
+    """Have one of ``count`` slots for a start, or none after so many seconds: then it starts without one.
 
     Raises StoreError, and what ``check_lease`` raises.
     """
