@@ -199,6 +199,42 @@ def test_the_places_of_each_family(family: str, folder: str, locale: str) -> Non
 
 
 @pytest.mark.parametrize(
+    ("family", "variables", "words"),
+    [
+        ("Debian", {"base_setup_unattended_upgrades": True}, []),
+        ("Alpine", {"base_setup_unattended_upgrades": True}, ["for Debian and Ubuntu only"]),
+        ("Debian", {"base_setup_ca_certificates": [{"name": "a", "content": "x"}, {"name": "b", "src": "y"}]}, []),
+        ("Debian", {"base_setup_ca_certificates": [{"name": "a b", "content": "x"}]}, ["a b needs a name"]),
+        ("Debian", {"base_setup_ca_certificates": [{"name": "a", "content": "x", "src": "y"}]}, ["a needs a name"]),
+        ("Debian", {"base_setup_ca_certificates": [{"name": "a"}, {"name": "b", "src": ""}]}, ["a, b needs a name"]),
+    ],
+)
+def test_what_the_base_refuses(family: str, variables: dict[str, t.Any], words: list[str]) -> None:
+    refusals = values("base_setup", "__base_setup_refusals", family, **variables)
+    assert len(refusals) == len(words)
+    assert all(word in text for word, text in zip(words, refusals, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("variables", "paths", "parts"),
+    [
+        ({}, [], ["locale.yml"]),
+        ({"base_setup_locale": ""}, ["/etc/locale.gen"], []),
+        ({"base_setup_timezone": "UTC"}, [], ["locale.yml", "timezone.yml"]),
+        ({"base_setup_ca_certificates": [{"name": "a", "src": "y"}]}, [], ["locale.yml", "certificates.yml"]),
+        ({}, ["/usr/local/share/ca-certificates/phoenix-old.crt"], ["locale.yml", "certificates.yml"]),
+        ({}, ["/etc/ssl/certs/phoenix-old.pem"], ["locale.yml", "certificates.yml"]),
+        ({}, ["/etc/pki/trust/anchors/phoenix-old.crt"], ["locale.yml"]),
+    ],
+)
+def test_the_base_enters_only_the_parts_that_are_needed(
+    variables: dict[str, t.Any], paths: list[str], parts: list[str]
+) -> None:
+    machine = {"family": "Debian", "paths": paths}
+    assert values("base_setup", "__base_setup_parts", __base_setup_machine=machine, **variables) == parts
+
+
+@pytest.mark.parametrize(
     ("family", "source", "packages"),
     [
         ("Debian", "distribution", ["docker.io", "docker-cli", "apparmor", "docker-compose"]),
