@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import re
+import shutil
 import subprocess
 import time
 from collections.abc import Sequence
@@ -225,8 +226,11 @@ def pytest(name: str, toolchain: Toolchain, tree: Path, folder: str, *options: s
     junit = LOGS / f'junit-{name}-{toolchain.series.name}.xml'
     own = tree.parents[2] if tree != ROOT else ROOT / 'collections'
     env = toolchain.env(own)
-    env['PYTHONDONTWRITEBYTECODE'] = '1'
+    # Every run of a playbook would compile the whole collection; the checkout stays as it is.
+    env.pop('PYTHONDONTWRITEBYTECODE', None)
+    env['PYTHONPYCACHEPREFIX'] = str(CACHE / 'bytecode')
     env['PYTHONUNBUFFERED'] = '1'
+    env.update(warm(f'{name}-{toolchain.series.name}'))
     command = ['python', '-m', 'pytest', '-p', 'no:cacheprovider', folder]
     return Check(
         f'{name} ({toolchain.label})',
@@ -236,6 +240,14 @@ def pytest(name: str, toolchain: Toolchain, tree: Path, folder: str, *options: s
         timeout=timeout,
         junit=junit,
     )
+
+
+def warm(name: str) -> dict[str, str]:
+    """Variables with which every run of a playbook takes what an earlier run of this check has read."""
+    kept = CACHE / 'warm' / name
+    shutil.rmtree(kept, ignore_errors=True)  # not there the first time
+    (kept / 'tables').mkdir(parents=True)
+    return {'LAB_WARM': str(kept), 'PYTHONPATH': str(ROOT / LAB / 'support' / 'warm' / 'controller')}
 
 
 def unit(toolchain: Toolchain) -> list[Check]:
@@ -347,7 +359,7 @@ def molecule(toolchain: Toolchain) -> list[Check]:
             f'molecule {name} ({toolchain.label})',
             ['molecule', 'test', '-s', name],
             ROOT,
-            {**env, 'MOLECULE_EPHEMERAL_DIRECTORY': str(CACHE / 'molecule' / name)},
+            {**env, **warm(f'molecule-{name}'), 'MOLECULE_EPHEMERAL_DIRECTORY': str(CACHE / 'molecule' / name)},
             timeout=1800.0,
         )
         for name in scenarios

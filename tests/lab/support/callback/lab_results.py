@@ -13,12 +13,17 @@ description:
   - Writes the results of all tasks and the totals to the file that the environment variable LAB_RESULTS names.
 """
 
+import contextlib
 import json
 import os
+import shutil
 from typing import Any
 
 from ansible import constants
 from ansible.plugins.callback import CallbackBase
+
+# Their action plugins keep what is packed.
+OWN = ('phoenix_lxc_info', 'phoenix_preflight')
 
 
 class CallbackModule(CallbackBase):
@@ -31,9 +36,23 @@ class CallbackModule(CallbackBase):
 
     def __init__(self) -> None:
         super().__init__()
-        # Where Ansible looks for a module that this run has packed already: support/warm keeps those of former runs.
-        modules = os.path.join(os.environ['LAB_WARM'], 'modules')
-        os.symlink(modules, os.path.join(constants.DEFAULT_LOCAL_TMP, 'ansiballz_cache'))
+        # Where Ansible looks for a module that this run has packed already.
+        self._packed = os.path.join(constants.DEFAULT_LOCAL_TMP, 'ansiballz_cache')
+        self._kept = os.path.join(os.environ['LAB_WARM'], 'modules')
+        os.makedirs(self._packed, exist_ok=True)
+        for name in os.listdir(self._kept):
+            with contextlib.suppress(FileExistsError):
+                os.symlink(os.path.join(self._kept, name), os.path.join(self._packed, name))
+
+    def _keep(self) -> None:
+        """Leave what was packed for the tests' next run, but for what the collection keeps itself."""
+        for name in os.listdir(self._packed):
+            path = os.path.join(self._packed, name)
+            if os.path.islink(path) or name.endswith('.lock') or any(own in name for own in OWN):
+                continue
+            new = f'{self._kept}.{os.getpid()}'
+            shutil.copyfile(path, new)
+            os.replace(new, os.path.join(self._kept, name))
 
     def _line(self, **values: object) -> None:
         with open(os.environ['LAB_RESULTS'], 'a', encoding='utf-8') as out:
@@ -58,4 +77,5 @@ class CallbackModule(CallbackBase):
         self._result('unreachable', result)
 
     def v2_playbook_on_stats(self, stats: Any) -> None:
+        self._keep()
         self._line(status='stats', hosts={host: stats.summarize(host) for host in stats.processed})

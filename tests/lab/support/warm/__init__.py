@@ -1,9 +1,9 @@
 # Copyright (c) 2026, Phoenix Hypervisor contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What each run of Ansible makes from the same text as the run before it, kept for the next one: half of a run's work.
+"""What each run of Ansible makes from the same text as the run before it, kept for the next one.
 
-It packs each module with what the module imports, compiles the collection's plugins, and on the node the modules.
+It packs each module with what the module imports, reads its own tables, and on the node compiles the modules.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ ON_NODE = 'phoenix_lab_bytecode'
 SITE = '/usr/local/lib/python3.11/dist-packages'
 # Of this run of the tests alone: the checkout does not change under it.
 _kept = tempfile.TemporaryDirectory(prefix='phoenix-lab-warm-')
-for _name in ('bytecode', 'modules'):
+for _name in ('modules', 'tables'):
     Path(_kept.name, _name).mkdir()
 
 
