@@ -18,7 +18,7 @@ description:
 author: Phoenix Hypervisor contributors (@phoenix-hypervisor)
 extends_documentation_fragment:
   - phoenix.hypervisor.attributes
-  - phoenix.hypervisor.lease
+  - phoenix.hypervisor.held_lease
   - phoenix.hypervisor.wanted_container
 options:
   root_password:

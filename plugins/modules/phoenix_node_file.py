@@ -19,7 +19,7 @@ description:
 author: Phoenix Hypervisor contributors (@phoenix-hypervisor)
 extends_documentation_fragment:
   - phoenix.hypervisor.attributes
-  - phoenix.hypervisor.lease
+  - phoenix.hypervisor.held_lease
 attributes:
   diff_mode:
     support: none

@@ -30,7 +30,7 @@ description:
 author: Phoenix Hypervisor contributors (@phoenix-hypervisor)
 extends_documentation_fragment:
   - phoenix.hypervisor.attributes
-  - phoenix.hypervisor.lease.run
+  - phoenix.hypervisor.held_lease.run
   - phoenix.hypervisor.wanted_container.candidates
 options:
   downloads:

@@ -213,6 +213,14 @@ TABLE: tuple[SharedFact, ...] = (
     _play("phoenix_part_of_site", "true or false", "Set where `site` reports at its own end", "site"),
     _play("phoenix_fault", "text", "Why this container is not touched; empty without a fault", "tasks/container"),
     _play("phoenix_seen", "dictionary", "What its node has observed of this container", "tasks/container"),
+    _play("phoenix_no_node", "text", "The fault of a container whose node the inventory lacks", "tasks/container"),
+    _play("phoenix_stages", "dictionary", "Files of tasks for it, each with whether it is needed", "tasks/container"),
+    _play(
+        "phoenix_followups",
+        "dictionary",
+        "Files of tasks after a change, each with whether it is needed",
+        "tasks/change",
+    ),
     _play("phoenix_planned", "list of dictionaries", "The steps that its node has planned for it", "tasks/container"),
     _play(
         "phoenix_services_above",

@@ -12,8 +12,7 @@ from pathlib import Path
 
 import yaml
 
-from ansible_collections.phoenix.hypervisor.plugins.doc_fragments import lease as lease_fragment
-from ansible_collections.phoenix.hypervisor.plugins.doc_fragments import wanted_container
+from ansible_collections.phoenix.hypervisor.plugins.doc_fragments import held_lease, wanted_container
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.model import WANTED_OPTIONS
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.preflight.candidates import CANDIDATE_OPTIONS
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.container.lease import LEASE_OPTIONS
@@ -62,4 +61,4 @@ def test_the_fragments_describe_the_options_of_the_code() -> None:
     parts = wanted_container.ModuleDocFragment
     containers = yaml.safe_load(parts.CANDIDATES)["options"]["containers"]
     assert below(containers["suboptions"]) == CANDIDATE_OPTIONS
-    assert below(yaml.safe_load(lease_fragment.ModuleDocFragment.DOCUMENTATION)["options"]) == LEASE_OPTIONS
+    assert below(yaml.safe_load(held_lease.ModuleDocFragment.DOCUMENTATION)["options"]) == LEASE_OPTIONS

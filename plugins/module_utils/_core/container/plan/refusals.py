@@ -193,7 +193,7 @@ def _create(basis: Basis) -> Refusal | None:
     got = (
         f"container {wanted.ctid} doesn't exist, and its configuration has no template, clone_from_ctid or restore_from"
     )
-    if wanted.config.get("template") == EXISTING:
+    if "template" in wanted.desired.keys:  # EXISTING, since there is no other without a template
         got = f'container {wanted.ctid} doesn\'t exist, and its configuration has "{EXISTING}" in place of a template'
         return Refusal(Code.NO_ORIGIN, got, "name the template that it is to be created from", "template")
     return Refusal(Code.NO_ORIGIN, got, "add one of them")
