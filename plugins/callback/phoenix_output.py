@@ -77,7 +77,7 @@ def _quiet(name: str) -> t.Any:
     return method
 
 
-class CallbackModule(Default):  # type: ignore[misc]  # Ansible's class has no types
+class CallbackModule(Default):
     """Ansible's own output with -v, lines of steps without it."""
 
     CALLBACK_VERSION = 2.0

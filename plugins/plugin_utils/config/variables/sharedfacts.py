@@ -208,6 +208,7 @@ TABLE: tuple[SharedFact, ...] = (
     _play("phoenix_awx_defaults", "dictionary", "Settings of AWX and their defaults", "awx"),
     _play("phoenix_awx_settings", "dictionary", "Settings of AWX, those of `phoenix_awx` over the defaults", "awx"),
     _play("phoenix_awx_credentials", "list of text", "Credentials of the job templates", "awx"),
+    _play("phoenix_awx_form", "dictionary", "What all questions of surveys have", "awx"),
     _play("phoenix_awx_questions", "dictionary", "Variable to its question in surveys", "awx"),
     _play("phoenix_awx_templates", "list of dictionaries", "The job templates", "awx"),
     _play("phoenix_part_of_site", "true or false", "Set where `site` reports at its own end", "site"),
