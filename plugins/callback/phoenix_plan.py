@@ -59,11 +59,11 @@ class CallbackModule(CallbackBase):
 
     def v2_runner_on_ok(self, result: CallbackTaskResult) -> None:
         """A task succeeded."""
-        self._take(result)
+        self._take(result, True)
 
     def v2_runner_on_failed(self, result: CallbackTaskResult, ignore_errors: bool = False) -> None:
         """A task failed. What it had changed before counts."""
-        self._take(result)
+        self._take(result, False)
         if not ignore_errors:
             self._failed(result)
 
@@ -82,10 +82,11 @@ class CallbackModule(CallbackBase):
         except OSError as error:
             self._display.error(f"{path}: the plan could not be written: {error.strerror or error}")
 
-    def _take(self, result: CallbackTaskResult) -> None:
+    def _take(self, result: CallbackTaskResult, succeeded: bool) -> None:
         action, data, host = str(result.task.action), result.result, result.host
         if action == g.CHECKS:
-            self._gathered.take_checked(data)
+            if succeeded:  # else the run ends here, with nothing to write
+                self._gathered.take_checked(data)
             return
         on_container = is_container(host.get_vars())
         own = str(ctid_of(host.name, host.vars.get("phoenix_ctid")) or host.name)

@@ -1,0 +1,222 @@
+# Copyright (c) 2026, Phoenix Hypervisor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""AWX's part in a run: it synchronizes the inventory, stores it as JSON, and gives each job a slice of it.
+
+Jobs run under ansible-runner with AWX's environment, as an unprivileged user without a terminal
+whose home is read-only.
+The checkout under test may lie in the home of root. Then the job sees another one there, with the checkout alone.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from .site import CHECKOUT, Project, shared_collections
+
+USER = 65534
+AS_USER = ('setpriv', f'--reuid={USER}', f'--regid={USER}', '--clear-groups', '--no-new-privs')
+# Puts folders below a home that is root's alone where everybody may look: PLACE, then the folders, then the command.
+REACHABLE = """set -e
+place=$1; home=$2; count=$3; shift 3
+folders=
+while [ $count -gt 0 ]; do
+  mkdir -p "$place/$count"; mount --bind "$1" "$place/$count"
+  folders="$folders $count:$1"; shift; count=$((count - 1))
+done
+mount -t tmpfs -o mode=755 none "$home"
+for each in $folders; do mkdir -p "${each#*:}"; mount --move "$place/${each%%:*}" "${each#*:}"; done
+exec "$@"
+"""
+# What AWX 24 sets for a synchronization, and for a job.
+OF_A_SYNC = {
+    'ANSIBLE_INVENTORY_UNPARSED_FAILED': 'True',
+    'ANSIBLE_INVENTORY_EXPORT': 'True',
+    'ANSIBLE_VERBOSE_TO_STDERR': 'True',
+    'INVENTORY_SOURCE_ID': '8',
+    'INVENTORY_UPDATE_ID': '17',
+}
+OF_A_JOB = {
+    'ANSIBLE_FORCE_COLOR': 'True',
+    'ANSIBLE_HOST_KEY_CHECKING': 'False',
+    'ANSIBLE_INVENTORY_UNPARSED_FAILED': 'True',
+    'ANSIBLE_PARAMIKO_RECORD_HOST_KEYS': 'False',
+    'ANSIBLE_RETRY_FILES_ENABLED': 'False',
+    'ANSIBLE_CACHE_PLUGIN': 'jsonfile',
+    'AWX_HOST': 'https://awx.example',
+    'INVENTORY_ID': '3',
+    'JOB_ID': '18',
+}
+
+
+class Job:
+    """A job: its process, then its events."""
+
+    def __init__(self, folder: Path, process: subprocess.Popen[bytes]) -> None:
+        self.folder = folder
+        self.process = process
+
+    def wait(self) -> Job:
+        """Itself at its end."""
+        self.process.wait(timeout=500)
+        return self
+
+    def cancel(self) -> None:
+        """End it as AWX does: by a signal to ansible-runner, which ends the run."""
+        self.process.terminate()
+        self.process.wait(timeout=60)
+
+    @property
+    def rc(self) -> int:
+        """The exit code of the playbook."""
+        return int((self.folder / 'artifacts/job/rc').read_text())
+
+    @property
+    def output(self) -> str:
+        """What it printed."""
+        path = self.folder / 'artifacts/job/stdout'
+        return path.read_text(encoding='utf-8') if path.exists() else (self.folder / 'log').read_text(encoding='utf-8')
+
+    def events(self, kind: str) -> list[dict[str, Any]]:
+        """The data of its events of a kind, such as runner_on_ok."""
+        paths = sorted((self.folder / 'artifacts/job/job_events').glob('[0-9]*-*.json'), key=_number)
+        found = [json.loads(path.read_text(encoding='utf-8')) for path in paths]
+        return [event['event_data'] for event in found if event['event'] == kind]
+
+    @property
+    def changed(self) -> int:
+        """How many tasks changed something."""
+        (stats,) = self.events('playbook_on_stats')
+        return sum(stats['changed'].values())
+
+
+class Awx:
+    """An AWX with one inventory. Jobs have a project of their own, at another path than the synchronization's."""
+
+    def __init__(self, project: Project, folder: Path) -> None:
+        self.project, self.folder = project, folder
+        self.stored: dict[str, Any] = {}
+        self.disabled: set[str] = set()
+        self._count = 0
+        self.home = folder / 'home'
+        self.home.mkdir(mode=0o555)
+
+    def _environment(self, **more: str) -> dict[str, str]:
+        env = {name: value for name, value in os.environ.items() if not name.startswith(('ANSIBLE_', 'SSH_'))}
+        env['ANSIBLE_COLLECTIONS_PATH'] = os.pathsep.join([str(CHECKOUT / 'collections'), *shared_collections()])
+        env['ANSIBLE_CALLBACKS_ENABLED'] = 'phoenix.hypervisor.phoenix_log,phoenix.hypervisor.phoenix_plan'
+        # ansible-core itself needs a folder for temporary files.
+        return {**env, 'HOME': str(self.home), **more}
+
+    def _as_user(self, *command: str) -> list[str]:
+        """A command as the user of jobs, who must reach the checkout and its Python."""
+        wanted = {
+            str(path.resolve()) for path in (CHECKOUT, CHECKOUT / '.cache', Path(sys.prefix), Path(sys.base_prefix))
+        }
+        home = Path('/', CHECKOUT.parts[1])
+        inside = sorted(path for path in wanted if Path(path).is_relative_to(home))
+        if home.stat().st_mode & 0o005 == 0o005:
+            return [*AS_USER, *command]
+        # What lies in another one comes with it.
+        inside = [path for path in inside if not any(path.startswith(f'{other}/') for other in inside)]
+        place = self.folder / 'places'
+        return [
+            *('unshare', '--mount', 'sh', '-c', REACHABLE, 'sh', str(place), str(home), str(len(inside)), *inside),
+            *(*AS_USER, *command),
+        ]
+
+    def _owned(self, name: str) -> Path:
+        self._count += 1
+        path = self.folder / f'{name}-{self._count}'
+        path.mkdir()
+        os.chown(path, USER, USER)
+        return path
+
+    def synchronize(self) -> tuple[int, str]:
+        """Synchronize the inventory. AWX keeps what it has when that fails."""
+        folder = self._owned('sync')
+        target = folder / 'output.json'
+        program = str(Path(sys.executable).with_name('ansible-inventory'))
+        words = ('-i', str(self.project.inventory), '--list', '--export', '--output', str(target))
+        done = subprocess.run(
+            self._as_user(program, *words),
+            env=self._environment(ANSIBLE_HOME=str(folder / 'ansible'), **OF_A_SYNC),
+            cwd=folder,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        if done.returncode == 0:
+            self.stored = json.loads(target.read_text(encoding='utf-8'))
+        return done.returncode, done.stdout + done.stderr
+
+    def _inventory(self, part: int, parts: int) -> str:
+        """The inventory script of a job: each of `parts` slices has every so many of the hosts, by name."""
+        variables = self.stored['_meta']['hostvars']
+        names = sorted({*variables, *(name for group in self.stored.values() for name in group.get('hosts', ()))})
+        mine = [name for name in names[part - 1 :: parts] if name not in self.disabled]
+        data = {
+            name: {**group, 'hosts': [host for host in group['hosts'] if host in mine]} if 'hosts' in group else group
+            for name, group in self.stored.items()
+        }
+        data['_meta'] = {'hostvars': {name: variables.get(name, {}) for name in mine}}
+        return f'#! /usr/bin/env python3\n# -*- coding: utf-8 -*-\nprint({json.dumps(data)!r})\n'
+
+    def start(self, playbook: str, *words: str, answers: Any = None, part: int = 1, parts: int = 1) -> Job:
+        """Launch a job template."""
+        folder = self._owned('job')
+        for name in ('env', 'inventory', 'project'):
+            (folder / name).mkdir()
+        for name in ('site.yml', 'playbooks'):
+            (folder / 'project' / name).symlink_to(CHECKOUT / name)
+        # The job's own checkout of the files; the synchronization's is gone by then.
+        for path in self.project.folder.iterdir():
+            if path.suffix in ('.json', '.sh') or path.name == 'roles':
+                (folder / 'project' / path.name).symlink_to(path)
+        script = folder / 'inventory/hosts'
+        script.write_text(self._inventory(part, parts), encoding='utf-8')
+        script.chmod(0o755)
+        key = Path(self.project.lab.variables['PHOENIX_LAB_SSH_KEY'])
+        (folder / 'env/ssh_key').write_text(key.read_text(encoding='utf-8'))
+        (folder / 'env/extravars').write_text(json.dumps(answers or {}))
+        (folder / 'env/cmdline').write_text(' '.join(words))
+        more = {
+            'ANSIBLE_HOME': str(folder / 'ansible'),
+            'ANSIBLE_SSH_CONTROL_PATH_DIR': str(folder / 'cp'),
+            'ANSIBLE_CACHE_PLUGIN_CONNECTION': str(folder / 'artifacts/fact_cache'),
+            'PHOENIX_LOG_DIR': str(folder / 'log-dir'),
+            **OF_A_JOB,
+        }
+        subprocess.run(['chown', '--recursive', '--no-dereference', f'{USER}:{USER}', str(folder)], check=True)
+        runner = str(Path(sys.executable).with_name('ansible-runner'))
+        with open(folder / 'log', 'wb') as log:
+            process = subprocess.Popen(
+                self._as_user(runner, 'run', str(folder), '-p', playbook, '--ident', 'job'),
+                env=self._environment(**more),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        return Job(folder, process)
+
+    def run(self, playbook: str, *words: str, answers: Any = None, part: int = 1, parts: int = 1) -> Job:
+        """Launch a job template and wait for the end of the job."""
+        return self.start(playbook, *words, answers=answers, part=part, parts=parts).wait()
+
+
+def limit(*patterns: str) -> Sequence[str]:
+    """The words of a limit on launch."""
+    return ('--limit', ','.join(patterns))
+
+
+def _number(path: Path) -> int:
+    return int(path.name.partition('-')[0])

@@ -1,0 +1,106 @@
+# Copyright (c) 2026, Phoenix Hypervisor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The collection under AWX, whose part ansible-runner and support/awx.py play. One fleet serves the tests, in order."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from support.awx import Awx, limit
+from support.site import Lab, Project, until
+
+# What a survey gives for questions that nobody answered.
+BLANK = dict.fromkeys(('phoenix_target_state', 'phoenix_adopt', 'phoenix_recreate_ctids', 'phoenix_host_consent'), '')
+REACH = {'phoenix_missing_node': 'reach'}
+HOLD = 'echo begun >> /root/count\nmkfifo /root/go\ncat /root/go\necho ended >> /root/count\n'
+
+
+@pytest.fixture(scope='module')
+def awx(site_lab: Lab) -> Iterator[Awx]:
+    """An AWX with the inventory of three containers; its node is reached with the key of a credential."""
+    site_lab.run('reset')
+    # Not below pytest's own folders, which each session makes its user's alone again.
+    with tempfile.TemporaryDirectory(prefix='phoenix-awx-') as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        project = Project(site_lab, folder)
+        source = json.loads(project.inventory.read_text(encoding='utf-8'))
+        for node in source['nodes'].values():
+            del node['ansible_ssh_private_key_file'], node['ansible_ssh_common_args']
+        project.inventory.write_text(json.dumps(source), encoding='utf-8')
+        project.containers(
+            _950={'name': 'web', 'application_script': project.script(HOLD)},
+            _951={'name': 'db', 'target_state': 'configured'},
+            _952={'name': 'other', 'target_state': 'configured'},
+        )
+        one = Awx(project, folder)
+        assert one.synchronize()[0] == 0
+        yield one
+
+
+def test_a_faulty_file_fails_the_synchronization_and_awx_keeps_what_it_has(awx: Awx) -> None:
+    path = awx.project.folder / 'phoenix_lxc_configs.json'
+    good, stored = path.read_text(encoding='utf-8'), awx.stored
+    path.write_text(good.replace('256', '"8G"'), encoding='utf-8')
+    rc, output = awx.synchronize()
+    path.write_text(good, encoding='utf-8')
+    assert rc != 0
+    assert 'got "8G"' in output
+    assert awx.stored is stored
+
+
+def test_a_check_job_shows_its_plan_as_an_artifact(awx: Awx) -> None:
+    answers = {**BLANK, 'phoenix_plan_file': str(awx.folder / 'plan.json')}
+    job = awx.run('site.yml', '--check', '--diff', *limit('web'), answers=answers)
+    assert job.rc == 2, job.output  # nobody can write there
+    assert 'phoenix_plan_file  got' in job.output
+    assert 'could not be written' not in job.output
+    answers['phoenix_plan_file'] = 'plan.json'  # in the job's own project
+    job = awx.run('site.yml', '--check', '--diff', *limit('web'), answers=answers)
+    assert job.rc == 0, job.output
+    (stats,) = job.events('playbook_on_stats')
+    plan = stats['artifact_data']['phoenix_plan']
+    assert list(plan['containers']) == ['950']
+    assert plan['changes'] > 0
+    assert awx.project.lab.sh('pct list') == ''
+
+
+def test_two_slices_make_the_fleet_whoever_has_the_node(awx: Awx) -> None:
+    answers = {**BLANK, **REACH, 'phoenix_target_state': 'configured'}
+    jobs = [awx.run('playbooks/containers.yml', answers=answers, part=part, parts=2) for part in (1, 2)]
+    assert [job.rc for job in jobs] == [0, 0], jobs[0].output + jobs[1].output
+    assert [awx.project.lab.word(ctid) for ctid in (950, 951, 952)] == ['configured'] * 3
+
+
+def test_two_jobs_on_one_container_and_a_canceled_one(awx: Awx) -> None:
+    lab = awx.project.lab
+    first = awx.start('site.yml', *limit('950'), answers=BLANK)
+    until(lambda: lab.sh('pct exec 950 -- cat /root/count 2>/dev/null', check=False), 300)
+    second = awx.run('site.yml', *limit('950'), answers=BLANK)
+    assert second.rc == 2, second.output
+    assert 'container 950 is being worked on by run' in second.output
+    first.cancel()
+    third = awx.start('site.yml', *limit('950'), answers=BLANK)
+    lab.sh('pct exec 950 -- timeout 300 sh -c "echo > /root/go"')
+    assert third.wait().rc == 0, third.output
+    assert lab.guest(950, 'cat /root/count') == 'begun\nended\n'
+    assert lab.word(950) == 'completed'
+
+
+def test_a_settled_fleet_changes_nothing_with_stored_facts(awx: Awx) -> None:
+    job = awx.run('site.yml', answers=BLANK)
+    assert (job.rc, job.changed) == (0, 0), job.output
+
+
+def test_a_disabled_node_fails_its_containers_by_name(awx: Awx) -> None:
+    (node,) = awx.stored['hypervisors']['hosts']
+    awx.disabled.add(node)
+    job = awx.run('playbooks/containers.yml', *limit('951'), answers=BLANK)
+    awx.disabled.clear()
+    assert job.rc == 2
+    assert f"its node '{node}' is not in the inventory of this run" in job.output
