@@ -14,6 +14,7 @@ from ansible.plugins.action import ActionBase
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.container.read_once import HostsReadOnce
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.container.wanted import templates_of, wanted
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.kept import payloads
+from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.plan import this_run
 
 NAME = "phoenix.hypervisor.phoenix_lxc_info"
 
@@ -49,6 +50,8 @@ class ActionModule(ActionBase):
         mine = [str(host) for host in hosts]
         faults: dict[str, str] = {}
         options["containers"] = []
+        if this_run.reports():
+            options["brief"] = False  # the plan of a run has the containers without work too
         once = HostsReadOnce(task_vars["hostvars"])
         for host in mine:
             try:
