@@ -30,7 +30,7 @@ NEEDED = (
 )
 # What serves development only: the product never knows the lab.
 FORBIDDEN = ('.', 'Makefile', 'collections', 'lab', 'molecule', 'site.yml', 'tests', 'tools')
-PLAYBOOKS = ('site', 'hypervisor', 'containers', 'status', 'destroy', 'import', 'compare')
+PLAYBOOKS = ('site', 'hypervisor', 'containers', 'status', 'destroy', 'import', 'power', 'compare')
 
 
 def call(*command: str | Path, cwd: Path, env: dict[str, str]) -> str:

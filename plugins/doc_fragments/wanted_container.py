@@ -83,6 +83,13 @@ recreate:
   type: list
   elements: int
   default: []
+power:
+  description:
+    - Starts or stops a container that exists, instead of taking it to its target state.
+    - V(shutdown) lets it end within a minute, V(stop) does not. A container that was stopped so stays stopped in every
+      run until V(start) or V(restart), or until somebody starts it by hand.
+  type: str
+  choices: [start, stop, shutdown, restart]
 """)
 
 # What the preflight needs of a container beside some of these.

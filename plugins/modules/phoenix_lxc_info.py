@@ -198,7 +198,7 @@ def describe(wanted: Wanted, seen: Observation, record: Record, plan: Plan | Non
         "running": seen.running,
         "template": seen.template,
         "lock": seen.lock,
-        "held": seen.exists and recreate.HOLD_TAG in seen.tags,
+        "held": bool(recreate.held_by(wanted, seen)),
         "recorded_state": record.word,
         "hostname": seen.conf.head.get("hostname"),
         "address": seen.address,

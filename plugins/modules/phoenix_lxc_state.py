@@ -117,7 +117,8 @@ journal:
     kind:
       description:
         - What the call does.
-        - Life of the container, V(create), V(destroy), V(clone), V(template), V(start), V(shutdown) and V(reboot).
+        - Life of the container, V(create), V(destroy), V(clone), V(template), V(start), V(stop), V(shutdown) and
+          V(reboot).
         - Configuration, V(config) and V(resize).
         - Snapshots, V(snapshot), V(snapshot_delete) and V(rollback).
         - Firewall, V(firewall_options), V(rule_add), V(rule_change) and V(rule_delete).

@@ -59,6 +59,7 @@ class Desired:
         has_password: whether its root gets a password at the creation.
         unprivileged: whether it is unprivileged.
         protected: whether PVE protects it.
+        hold: whether no run changes it, and none creates it.
         is_template: whether it becomes a template once it is complete.
         snapshot: the snapshot that it gets then.
         restarts: whether a run may restart it for a change.
@@ -88,6 +89,7 @@ class Desired:
     has_password: bool = False
     unprivileged: bool | None = None
     protected: bool | None = None
+    hold: bool = False
     is_template: bool = False
     snapshot: str | None = None
     restarts: bool = False
@@ -161,6 +163,7 @@ def understand(config: Mapping[str, Any], needs: Mapping[str, str] | None = None
         has_password=bool(config.get("root_password")),
         unprivileged=_switch(config.get("unprivileged")),
         protected=_switch(config.get("protection")),
+        hold=bool(config.get("hold")),
         is_template=bool(config.get("is_template")),
         snapshot=str(snapshot) if snapshot else None,
         restarts=config.get("restart_policy") == "if_needed",

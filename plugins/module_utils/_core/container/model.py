@@ -214,6 +214,7 @@ class Record:
 
     ``volumes`` ties the names of the configuration's volumes to PVE's (see mounts). ``dhcp`` are the interfaces that
     were set to DHCP while the container ran, with that boot: PVE starts no client before the next one.
+    ``halted`` is the run that stopped it on request, ``powered`` the latest one that started it on request.
     ``instance`` is what the container is recognized by, ``written`` when the record was, in seconds since the epoch.
     ``replaced`` says why nothing else is remembered: the container that exists is not the one on record.
     """
@@ -236,6 +237,8 @@ class Record:
     written: int | None = None
     replaced: str | None = None
     dhcp: Mapping[str, str] = field(default_factory=dict)
+    halted: str | None = None
+    powered: str | None = None
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any], word: str | None = None, written: int | None = None) -> Record:
@@ -260,6 +263,8 @@ class Record:
             volumes=_tied(data.get("volumes")),
             instance=_object(data.get("instance")),
             written=written if data else None,
+            halted=_text(data.get("halted")),
+            powered=_text(data.get("powered")),
             dhcp={str(key): str(boot) for key, boot in (_object(data.get("dhcp")) or {}).items()},
         )
 
@@ -281,6 +286,8 @@ class Record:
             "volumes": dict(self.volumes) or None,
             "instance": self.instance,
             "dhcp": dict(self.dhcp) or None,
+            "halted": self.halted,
+            "powered": self.powered,
         }
 
 
@@ -321,6 +328,7 @@ WANTED_OPTIONS: Mapping[str, Mapping[str, Any]] = {
     "adopt": {"type": "str", "choices": ["no", "record", "reapply"], "default": "no"},
     "confirm": {"type": "list", "elements": "int", "default": []},
     "recreate": {"type": "list", "elements": "int", "default": []},
+    "power": {"type": "str", "choices": ["start", "stop", "shutdown", "restart"]},
 }
 
 
@@ -334,7 +342,8 @@ class Wanted:
     None for all; ``devices`` and ``device_error`` follow from both on the node (see hostneeds), None
     where none is needed, and ``spare`` are the device nodes of the GPUs there that the assignment does not name;
     ``missing`` are the folders with an owner that the node does not have.
-    ``guarded``: whether the configuration's guard counts in this run.
+    ``guarded``: whether the configuration's guard counts in this run. ``power``: what is asked of a container that
+    exists, instead of its target state.
     """
 
     ctid: int
@@ -357,6 +366,7 @@ class Wanted:
     spare: tuple[str, ...] = ()
     missing: frozenset[str] = frozenset()
     guarded: bool = True
+    power: str = ""
 
     @classmethod
     def from_options(cls, given: Mapping[str, Any], node: str) -> Wanted:
@@ -378,6 +388,7 @@ class Wanted:
             run=str((given.get("run") or {}).get("id") or ""),
             classes=tuple(given.get("classes") or ()),
             assignment=given.get("assignment"),
+            power=given.get("power") or "",
         )
 
     @functools.cached_property

@@ -51,6 +51,7 @@ class Code(Enum):
     LINKED_CLONES = "linked_clones"
     HA_CONFLICT = "ha_conflict"
     HA_FOREIGN = "ha_foreign"
+    POWER = "power"
 
 
 # Code -> (what it means, what to do), for the troubleshooting page.
@@ -103,7 +104,8 @@ MEANING: dict[Code, tuple[str, str]] = {
     ),
     Code.GUARD_BIND_MOUNT: ("PVE takes no snapshot of a container with a bind mount", "remove `guard`, or the mount"),
     Code.GUARD_STORAGE: ("a storage takes no snapshots", "remove `guard`, or move the volume"),
-    Code.HELD: ("a tag holds the container against recreation", "remove the tag"),
+    Code.HELD: ("a tag or `hold` keeps the container as it is", "remove the tag or the key"),
+    Code.POWER: ("the container can be neither started nor stopped", "name containers that exist and are no templates"),
     Code.RECREATE_TARGET: ("the target state would leave the container destroyed", "use the playbook `destroy`"),
     Code.DESTROY_UNCONFIRMED: ("the destruction is not confirmed", "confirm it with the exact list of CTIDs"),
     Code.LINKED_CLONES: ("linked clones live on the container's volumes", "destroy those first"),

@@ -41,6 +41,7 @@ CALL_PRIVILEGES: Mapping[Kind, str] = {
     Kind.DESTROY: "VM.Allocate",
     Kind.TEMPLATE: "VM.Allocate",
     Kind.START: "VM.PowerMgmt",
+    Kind.STOP: "VM.PowerMgmt",
     Kind.SHUTDOWN: "VM.PowerMgmt",
     Kind.REBOOT: "VM.PowerMgmt",
     Kind.SNAPSHOT: "VM.Snapshot",

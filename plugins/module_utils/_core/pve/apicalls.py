@@ -22,6 +22,7 @@ class Kind(Enum):
     RESIZE = "resize"
     TEMPLATE = "template"
     START = "start"
+    STOP = "stop"
     SHUTDOWN = "shutdown"
     REBOOT = "reboot"
     SNAPSHOT = "snapshot"
@@ -49,6 +50,7 @@ _CONTAINER: Mapping[Kind, tuple[str, str]] = {
     Kind.RESIZE: ("PUT", "/resize"),
     Kind.TEMPLATE: ("POST", "/template"),
     Kind.START: ("POST", "/status/start"),
+    Kind.STOP: ("POST", "/status/stop"),
     Kind.SHUTDOWN: ("POST", "/status/shutdown"),
     Kind.REBOOT: ("POST", "/status/reboot"),
     Kind.SNAPSHOT: ("POST", "/snapshot"),

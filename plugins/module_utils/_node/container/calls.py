@@ -31,7 +31,11 @@ from .conf.observe import Observer, read_conf
 from .past import creations, identity
 
 # The refusals which say that the goal of a call has been reached already.
-ALREADY: dict[Kind, type[PveError]] = {Kind.START: AlreadyRunningError, Kind.SHUTDOWN: NotRunningError}
+ALREADY: dict[Kind, type[PveError]] = {
+    Kind.START: AlreadyRunningError,
+    Kind.STOP: NotRunningError,
+    Kind.SHUTDOWN: NotRunningError,
+}
 
 
 class Calls:

@@ -18,7 +18,7 @@ from .. import states
 from ..applied import ledger
 from ..model import RESTART, Entry, Observation, Plan, Record, Step, Wanted, on_container
 from ..origin import clones, creation, restores
-from . import configure, destroying, guard, instance, recreate, refusals, wayback
+from . import configure, destroying, guard, instance, power, recreate, refusals, wayback
 from .basis import Basis
 from .world import World
 
@@ -29,6 +29,8 @@ def plan(wanted: Wanted, seen: Observation, record: Record) -> Plan:
     """The one decision about one container."""
     seen, record = instance.settle(seen, record)
     basis = Basis(wanted, seen, record)
+    if wanted.power:
+        return power.plan(wanted, seen, record, _observed(basis))
     if recreate.is_due(basis.compared, seen):
         return _anew(basis)
     error = refusals.refusal(basis)
@@ -39,12 +41,13 @@ def plan(wanted: Wanted, seen: Observation, record: Record) -> Plan:
         return Plan(state=state, refusal=error, final_state=state)
     if wanted.target == states.ABSENT:
         return destroying.absent(wanted, seen, record, state)
-    if seen.exists and recreate.HOLD_TAG in seen.tags:
-        return Plan(state=state, final_state=state, notes=(f"held by the tag {recreate.HOLD_TAG}: left alone",))
+    held = recreate.held_by(wanted, seen)
+    if held:
+        return Plan(state=state, final_state=state, notes=(f"held by {held}: left alone",))
     if wayback.is_due(seen, record):
         return _back(wanted, seen, record, state)
     notes = _notes(basis)
-    target = states.rank(wanted.target)
+    target = power.target(wanted, seen, record, world, notes)
     _adopt(wanted, seen, record, world)
     _create(basis, world, target)
     waiting = configure.configure(wanted, seen, record, world, target)
@@ -230,7 +233,7 @@ def _create(basis: Basis, world: World, target: int) -> None:
     world.application = ledger.application_due(wanted.ctid, wanted.application, None)
     world.identity = _is_copy(wanted)
     # The identity is decided before the call, so that what the call made can be proved to be ours after a kill.
-    begun = {"creating": True, "instance": instance.NEW}
+    begun = {"creating": True, "instance": instance.NEW, **({"halted": None} if record.halted else {})}
     intent = Entry("node", "record", {**begun, **recreate.intent(wanted, record)})
     done = _made(wanted, bool(source and source.ledger))
     world.word = None

@@ -25,6 +25,7 @@ from . import refusals
 from .world import World
 
 HOLD_TAG = "phoenix-hold"
+HOLD = "hold"
 DESTROYING = "destroying"
 CREATING = "creating"
 DONE = "done"
@@ -41,6 +42,8 @@ FORGOTTEN = (
     "creating",
     "origin",
     "guarding",
+    "halted",
+    "powered",
     "volumes",
     "instance",
     "dhcp",
@@ -90,14 +93,22 @@ def is_due(compared: Comparison, seen: Observation) -> bool:
     return True
 
 
+def held_by(wanted: Wanted, seen: Observation) -> str:
+    """What holds the container against every change: the tag in PVE, or the key of the file; empty for nothing."""
+    if seen.exists and HOLD_TAG in seen.tags:
+        return f"the tag {HOLD_TAG}"
+    return f"the key {HOLD}" if wanted.desired.hold else ""
+
+
 def refusal(wanted: Wanted, seen: Observation, record: Record) -> Refusal | None:
     """Why the container must not be destroyed, or None."""
     what = f"phoenix_recreate_ctids names {wanted.ctid}, but"
     if not record.ours:
         foreign = refusals.foreign_to_destroy(wanted, seen, record)
         return replace(foreign, got=f"{what} {foreign.got}")
-    if HOLD_TAG in seen.tags:
-        return Refusal(Code.HELD, f"{what} it is held by the tag {HOLD_TAG}", "remove the tag first")
+    held = held_by(wanted, seen)
+    if held:
+        return Refusal(Code.HELD, f"{what} it is held by {held}", f"remove {held} first")
     if states.rank(wanted.target) < states.rank(states.CREATED):
         got = f"{what} its target state {wanted.target} would leave it destroyed"
         return Refusal(Code.RECREATE_TARGET, got, "use the playbook destroy for that")

@@ -108,6 +108,7 @@ PLAN: dict[str, tuple[dict[str, Any], Any]] = {
     "application_script": ({}, "other.sh"),
     "health_check": ({"application_script": None}, HEALTH),
     "target_state": ({}, "configured"),
+    "hold": ({}, True),
     "restart_policy": ({"pct_options": ["nesting=1"]}, "if_needed"),
     "guard": ({"pct_options": ["nesting=1"]}, "report"),
     "node": ({}, "pve2"),
