@@ -19,10 +19,10 @@ from urllib.parse import unquote
 from . import marker
 
 _SECTION = re.compile(r"^\[([^\]]+)\]\s*\Z")
-_RAW = re.compile(r"^(lxc\.[a-z0-9_.\-]+)\s*[:=]\s*(.*?)\s*\Z")
+_RAW = re.compile(r"^(lxc\.[a-z0-9_.\-]+)\s*[:=]\s*(.*?)\s*\Z", re.ASCII)  # blanks as PVE knows them
 ENVIRONMENT = "lxc.environment.runtime"
 """The raw lines in which PVE 9.1 and later keep the option ``env``, one a variable."""
-_LINE = re.compile(r"^([a-z][a-z_0-9]*):\s?(.*?)\s*\Z")
+_LINE = re.compile(r"^([a-z][a-z_0-9]*):\s?(.*?)\s*\Z", re.ASCII)
 
 
 @dataclass(frozen=True)

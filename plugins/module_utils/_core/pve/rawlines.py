@@ -12,7 +12,7 @@ from typing import Any
 
 Line = tuple[str, str]
 
-_LINE = re.compile(r"^\s*(lxc\.[a-z0-9_.\-]+)\s*[:=]\s*(.*?)\s*\Z")
+_LINE = re.compile(r"^\s*(lxc\.[a-z0-9_.\-]+)\s*[:=]\s*(.*?)\s*\Z", re.ASCII)
 # A line break to PVE, to Python or to a terminal; none of them belongs into a line.
 _BREAKS = re.compile(r"[\x00-\x08\x0a-\x1f\x7f\x85\u2028\u2029]")
 _SECTION = re.compile(r"^\[[^\]]+\]\s*\Z")

@@ -143,6 +143,8 @@ TABLE: tuple[RunVariable, ...] = (
         "none",
         "For `awx`: the settings of the project and templates in AWX.",
         runvalues.environment,
+    ),
+    RunVariable(
         "phoenix_power",
         "word",
         "",
