@@ -296,7 +296,7 @@ def _object(value: Any) -> dict[str, Any] | None:
 
 
 def _text(value: Any) -> str | None:
-    return str(value) if value else None
+    return value if isinstance(value, str) and value else None
 
 
 def _cached(value: Any) -> dict[str, Any] | None:

@@ -88,7 +88,7 @@ def test_a_dry_run_shows_plans_in_the_order_of_the_play():
     assert any("pve: POST /nodes/pve/lxc vmid=950" in line for line in progress.plan_lines())
 
 
-def test_a_failure_is_told_once():
+def test_a_failure_is_shown_once():
     progress = run(("950", "web"))
     feature(progress, "950", "begin", 1.0)
     result = {"msg": "non-zero return code", "stderr": "disk full\x1b[31m\x07"}

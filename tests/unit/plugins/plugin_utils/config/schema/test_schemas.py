@@ -74,6 +74,7 @@ CONTAINER_KEYS = {
     "ports",
     "firewall",
     "health_check",
+    "hold",
     "target_state",
     "restart_policy",
     "guard",

@@ -31,6 +31,8 @@ FULL = Record(
     instance={"id": "i"},
     written=5,
     dhcp={"net0": "b1"},
+    halted="r1",
+    powered="r2",
 )
 
 
