@@ -226,9 +226,6 @@ def pytest(name: str, toolchain: Toolchain, tree: Path, folder: str, *options: s
     junit = LOGS / f'junit-{name}-{toolchain.series.name}.xml'
     own = tree.parents[2] if tree != ROOT else ROOT / 'collections'
     env = toolchain.env(own)
-    # Every run of a playbook would compile the whole collection; the checkout stays as it is.
-    env.pop('PYTHONDONTWRITEBYTECODE', None)
-    env['PYTHONPYCACHEPREFIX'] = str(CACHE / 'bytecode')
     env['PYTHONUNBUFFERED'] = '1'
     env.update(warm(f'{name}-{toolchain.series.name}'))
     command = ['python', '-m', 'pytest', '-p', 'no:cacheprovider', folder]
@@ -243,11 +240,16 @@ def pytest(name: str, toolchain: Toolchain, tree: Path, folder: str, *options: s
 
 
 def warm(name: str) -> dict[str, str]:
-    """Variables with which every run of a playbook takes what an earlier run of this check has read."""
+    """Variables with which every run of a playbook takes what an earlier one has read and compiled."""
     kept = CACHE / 'warm' / name
     shutil.rmtree(kept, ignore_errors=True)  # not there the first time
     (kept / 'tables').mkdir(parents=True)
-    return {'LAB_WARM': str(kept), 'PYTHONPATH': str(ROOT / LAB / 'support' / 'warm' / 'controller')}
+    return {
+        'LAB_WARM': str(kept),
+        'PYTHONPATH': str(ROOT / LAB / 'support' / 'warm' / 'controller'),
+        'PYTHONDONTWRITEBYTECODE': '',  # some machines set it
+        'PYTHONPYCACHEPREFIX': str(CACHE / 'bytecode'),  # the checkout stays as it is
+    }
 
 
 def unit(toolchain: Toolchain) -> list[Check]:
