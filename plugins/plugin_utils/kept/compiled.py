@@ -22,6 +22,8 @@ PREFIXES = (
     "ansible_collections.phoenix.hypervisor.plugins.module_utils.",
 )
 
+_ANSIBLES = "_AnsibleCollectionFinder"
+
 
 class CompiledFinder(MetaPathFinder):
     """Finds the modules of this collection that plugins import; everything else is left to the finders after it."""
@@ -43,6 +45,7 @@ class CompiledFinder(MetaPathFinder):
 
 
 def install() -> None:
-    """Put the finder before Ansible's, once in a process."""
-    if not any(type(finder).__name__ == CompiledFinder.__name__ for finder in sys.meta_path):
-        sys.meta_path.insert(0, CompiledFinder())
+    """Put the finder directly before Ansible's, once in a process. Without Ansible's nothing is compiled each time."""
+    names = [type(finder).__name__ for finder in sys.meta_path]
+    if _ANSIBLES in names and CompiledFinder.__name__ not in names:
+        sys.meta_path.insert(names.index(_ANSIBLES), CompiledFinder())

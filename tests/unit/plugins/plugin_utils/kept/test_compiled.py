@@ -9,6 +9,8 @@ import sys
 from importlib.machinery import SourceFileLoader
 from pathlib import Path
 
+import pytest
+
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.kept import compiled
 
 OWN = compiled.PREFIXES[0]
@@ -34,11 +36,17 @@ def test_everything_else_is_left_to_others(tmp_path: Path) -> None:
     assert finder.find_spec(f"{OWN}one", None) is None
 
 
-def test_it_is_installed_once() -> None:
+def test_it_is_installed_once_directly_before_ansibles(monkeypatch: pytest.MonkeyPatch) -> None:
+    ansibles = type("_AnsibleCollectionFinder", (), {})()
+    first = object()
+    monkeypatch.setattr(sys, "meta_path", [first, ansibles])
     compiled.install()
     compiled.install()
-    names = [type(finder).__name__ for finder in sys.meta_path]
-    assert names.count("CompiledFinder") == 1
-    assert (
-        names.index("CompiledFinder") == 0 or "_AnsibleCollectionFinder" not in names[: names.index("CompiledFinder")]
-    )
+    assert [type(finder).__name__ for finder in sys.meta_path[1:]] == ["CompiledFinder", "_AnsibleCollectionFinder"]
+    assert sys.meta_path[0] is first
+
+
+def test_without_ansibles_finder_nothing_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "meta_path", [object()])
+    compiled.install()
+    assert len(sys.meta_path) == 1
