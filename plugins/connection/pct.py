@@ -92,7 +92,7 @@ options:
       - It ends half a minute after its last task. Modules with C(become), C(async) or C(environment),
         P(ansible.builtin.raw#module) and file transfers start as without it.
     type: bool
-    default: false
+    default: true
     env:
       - name: PHOENIX_WARM_INTERPRETER
     ini:

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 # $pid is the process that the relay started, or one that it found running: then $born is the time of its start. A
 # process is known by its number and the time of its start, and remembered, so that one whose parent ends is still
-# found.
+# found. Before any is killed all are stopped: a shell whose command is killed first would start its next one and die,
+# and nobody would know whose child that was.
 PROCESSES = r"""
 use strict;
 my ($most_out, $most_err, $seconds, $warm, $busy, $run, $size, $python, $helper, @words) = @ARGV;
@@ -45,7 +46,13 @@ sub living {
 }
 sub sweep {
     for my $how (@_) {
-        my ($over, %told) = (time + $how->[1]);
+        my ($over, %told, %held) = (time + $how->[1]);
+        if ($how->[0] eq 'KILL') {
+            while (my @new = grep { !$held{$_}++ } living()) {
+                kill 'STOP', @new;
+                last if time > $over;
+            }
+        }
         while (my @left = living()) {
             kill $how->[0], $_ for grep { !$told{$_}++ } @left;
             last if time > $over;

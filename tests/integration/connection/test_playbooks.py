@@ -5,58 +5,11 @@
 
 from __future__ import annotations
 
-import dataclasses
-import json
-import os
 import pathlib
-import subprocess
-import sys
-import textwrap
-import typing as t
 
 import pytest
+from pct_play import Play
 from pct_targets import PASSWORD, USER, Target
-
-from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.run import run_identity as run
-
-COLLECTIONS = next(
-    str(path.parent) for path in pathlib.Path(run.__file__).parents if path.name == "ansible_collections"
-)
-
-
-@dataclasses.dataclass
-class Play:
-    """Runs tasks in a container with ansible-playbook."""
-
-    target: Target
-    root: pathlib.Path
-    control_dir: pathlib.Path
-    output: str = ""
-
-    def run(self, tasks: str, ctid: int | None = None, rc: int = 0, **variables: t.Any) -> None:
-        host = str(ctid or self.target.running)
-        values = {
-            "ansible_connection": "phoenix.hypervisor.pct",
-            "ansible_python_interpreter": "/usr/bin/python3",
-            "phoenix_ctid": int(host),
-            **self.target.variables,
-            **variables,
-        }
-        (self.root / "inventory.json").write_text(json.dumps({"all": {"hosts": {host: values}}}))
-        text = f"- hosts: '{host}'\n  gather_facts: false\n  tasks:\n"
-        (self.root / "play.yml").write_text(text + textwrap.indent(textwrap.dedent(tasks), "    "))
-        environment = {
-            **{key: value for key, value in os.environ.items() if not key.startswith("ANSIBLE_")},
-            "ANSIBLE_COLLECTIONS_PATH": COLLECTIONS,
-            "ANSIBLE_SSH_CONTROL_PATH_DIR": str(self.control_dir),
-        }
-        playbook = pathlib.Path(sys.executable).parent / "ansible-playbook"
-        command = [str(playbook), "-i", "inventory.json", "play.yml"]
-        done = subprocess.run(
-            command, cwd=self.root, env=environment, capture_output=True, text=True, check=False, timeout=180
-        )
-        self.output = done.stdout + done.stderr
-        assert done.returncode == rc, self.output
 
 
 @pytest.fixture
@@ -64,8 +17,10 @@ def play(target: Target, tmp_path: pathlib.Path, control_dir: pathlib.Path) -> P
     return Play(target, tmp_path, control_dir)
 
 
-def test_modules_and_raw(play: Play) -> None:
-    play.run("""
+@pytest.mark.parametrize("warm", [True, False])
+def test_modules_and_raw(play: Play, warm: bool) -> None:
+    play.run(
+        """
         - ansible.builtin.ping:
         - {ansible.builtin.raw: "printf one; printf two >&2; exit 255", register: raw, failed_when: raw.rc != 255}
         - {ansible.builtin.command: {argv: [printf, "%s", "a 'b' \\"c\\" $(id)"]}, register: said}
@@ -78,7 +33,9 @@ def test_modules_and_raw(play: Play) -> None:
               - said.stdout == "a 'b' \\"c\\" $(id)"
               - shell.stdout_lines[1] == '/root'
               - facts.ansible_facts.ansible_user_id == 'root'
-    """)
+        """,
+        phoenix_warm_interpreter=warm,
+    )
 
 
 @pytest.mark.parametrize("pipelining", [True, False])

@@ -250,7 +250,7 @@ TABLE: tuple[RunVariable, ...] = (
     RunVariable(
         "phoenix_warm_interpreter",
         "true or false",
-        "`false`",
+        "`true`",
         "Whether modules run in a Python that stays in the container between the tasks of a run.",
         runvalues.flag,
         blank=False,

@@ -279,3 +279,16 @@ def test_a_displaced_run_does_not_enter_the_container(node: FakeNode, tmp_path: 
 
 def test_connection_and_modules_mean_the_same_file() -> None:
     assert leases.fence.path(leases.ROOT) == wrapper.FENCE
+
+
+def test_what_starts_again_when_it_is_killed_is_ended_too(node: FakeNode) -> None:
+    """A shell goes on with its next command when one was killed, in the moment before it is killed itself."""
+    sleeper = node.root / "phx-again"
+    shutil.copy("/bin/sleep", sleeper)
+    again = f"(trap '' TERM; while :; do {sleeper} 600; done) &"
+    answer = node.answer(f"{again * 30} wait", seconds=1)
+    assert (answer.rc, answer.verdict.ending) == (137, Ending.LATE)
+    left = subprocess.run(["pgrep", "-f", str(sleeper)], capture_output=True, text=True, check=False).stdout.split()
+    for pid in left:
+        os.kill(int(pid), 9)
+    assert left == []
