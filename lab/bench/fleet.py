@@ -25,7 +25,12 @@ STOPPED = 1000
 CLONES = 8
 PLAY = 'playbooks/containers.yml'
 # A user's run: what the tests keep from one to the next is not kept for it.
-COLD = {'LAB_WARM': '', 'PYTHONPATH': '', 'ANSIBLE_CALLBACKS_ENABLED': 'phoenix.hypervisor.phoenix_log'}
+COLD = {
+    'LAB_WARM': '',
+    'PYTHONPATH': '',
+    'PYTHONDONTWRITEBYTECODE': '',
+    'ANSIBLE_CALLBACKS_ENABLED': 'phoenix.hypervisor.phoenix_log',
+}
 TEMPLATE = 'local:vztmpl/bench-1_amd64.tar.gz'
 # The smallest system that boots: so many containers are to run on one small machine.
 MAKE_TEMPLATE = """set -e
