@@ -139,7 +139,7 @@ def main() -> None:
             "locales": {"type": "list", "elements": "str", "default": []},
             "locale": {"type": "str", "default": ""},
             "path": {"type": "path", "default": "/etc/default/locale"},
-            "key": {"type": "str", "default": "LANG"},
+            "key": {"type": "str", "default": "LANG", "no_log": False},  # the name of a setting
         },
         work,
     )
