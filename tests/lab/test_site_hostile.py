@@ -19,7 +19,7 @@ LEDGER = '/var/lib/phoenix_hypervisor/ledger.json'
 PEAK = """
 import json, resource, sys
 sys.path.insert(0, {path!r})
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container import ledger
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.applied import ledger
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.guest import guest
 view = guest.look(950, 'boot-of-node')
 why = view.error or ''
