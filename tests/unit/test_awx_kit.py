@@ -110,8 +110,8 @@ def run(stand_ins: Path, settings: dict[str, Any]) -> tuple[int, str, list[tuple
         timeout=120,
         check=False,
     )
-    made = [json.loads(line) for line in calls.read_text().splitlines()]
-    return done.returncode, done.stdout + done.stderr, [(name, args) for name, args in made]
+    made = [tuple(json.loads(line)) for line in calls.read_text().splitlines()]
+    return done.returncode, done.stdout + done.stderr, made
 
 
 @pytest.fixture(scope='module')
