@@ -176,7 +176,8 @@ def test_second_run_changes_nothing_and_is_quick(project: Project) -> None:
     assert changed_tasks(run) == []
     assert zfs_calls(project.lab) == []
     assert state(project.lab) == before
-    assert seconds * share < 30, f'{seconds:.1f} s, with {share:.2f} of a processor'
+    # With what support/warm keeps; a run without it takes about twice as long.
+    assert seconds * share < 16, f'{seconds:.1f} s, with {share:.2f} of a processor'
     assert commands <= MOST_COMMANDS
 
 
