@@ -118,6 +118,12 @@ def test_import_takes_ctids_that_no_inventory_has(folder: Path) -> None:
     assert words[-2:] == ['-e', '{"phoenix_import_ctids": [100, 101]}']
 
 
+def test_power_begins_with_what_is_to_happen(folder: Path) -> None:
+    words = called(phoenix(folder, 'power', 'stop', '950'))
+    assert words[-4:] == ['-e', 'phoenix_power=stop', '--limit', '950']
+    assert phoenix(folder, '_words', 'power').stdout.split() == ['start', 'stop', 'shutdown', 'restart']
+
+
 def test_enter_goes_through_the_node(folder: Path) -> None:
     expected = ['ssh', '-t', '--', 'root@192.0.2.10', 'pct', 'enter', '950']
     assert called(phoenix(folder, 'enter', '950')) == expected
@@ -136,6 +142,7 @@ def test_enter_uses_the_login_of_the_node(folder: Path) -> None:
         (('enter', '1'), 'phoenix: 1 is no container of the inventory; there are 950 (web-1), 951 ($(touch here))'),
         (('enter',), 'phoenix: expected one container: phoenix enter CTID'),
         (('import', 'web'), 'phoenix: expected CTIDs, got web'),
+        (('power', '950'), 'phoenix: expected one of start, stop, shutdown, restart first'),
         (('completion', 'fish'), 'phoenix: expected one of bash, zsh'),
     ],
 )
