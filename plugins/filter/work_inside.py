@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.applied.features import plain_packages
+from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.run.in_turn import in_turn
 
 DOCUMENTATION = r"""
 name: work_inside
@@ -49,8 +50,8 @@ EXAMPLES = r"""
 RETURN = r"""
 _value:
   description:
-    - The parts, each with C(file) and C(label). One that installs Python has C(packages), the packages of all features
-      that are due, which come in the same transaction.
+    - The parts, each with C(file), C(label), and C(after), which keeps their order in a loop. One that installs Python
+      has C(packages), the packages of all features that are due, which come in the same transaction.
     - That of a feature also has C(install_python), and C(feature), as
       RV(phoenix.hypervisor.phoenix_lxc_state#module:due_features) has it, and C(services_above), the services of the
       features after it.
@@ -82,7 +83,7 @@ def work_inside(step: Mapping[str, Any], probe: str, check_mode: bool = False) -
         parts.append({"file": "health.yml", "label": f"health check: {step['health_due']}"})
     if step.get("application_due"):
         parts.append({"file": "application.yml", "label": f"application: {step['application_due']}"})
-    return parts
+    return in_turn(parts)
 
 
 class FilterModule:
