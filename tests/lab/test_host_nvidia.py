@@ -61,7 +61,7 @@ def test_check_mode_shows_the_plan_and_changes_nothing(node: Lab, tmp_path: Path
     for words in (
         '+blacklist nouveau', 'proxmox-default-headers', 'dkms', 'a reboot of the node is needed',
         f'install driver {OLD} by its run file, instead of none',
-        '+Before=pve-guests.service', 'Would run, now and at each boot',
+        '+Before=pve-guests.service', '+WantedBy=multi-user.target',
     ):  # fmt: skip  # laid out to be read
         assert words in text, f'{words} is not in {run.output}'
     assert files(node) == before
