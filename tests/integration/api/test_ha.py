@@ -262,6 +262,6 @@ def test_it_needs_a_privilege_for_the_whole_cluster(node):
     asked = wanted(ha={})
     plan = node.apply(asked, check=True).first.as_dict()
     items = [Candidate.from_options({"ctid": 950, "config": asked.config, "plan": plan})]
-    needs = [need for need in privileges.needs(items, ()) if need.where == "/"]
+    needs = [need for need in privileges.needs(items, (), {}) if need.where == "/"]
     assert [(need.privilege, need.path[2:]) for need in needs] == [("Sys.Console", ("ha",))]
     assert "--roles PVESysAdmin" in privileges.grant("ops@pve!run", "/", ["Sys.Console"])

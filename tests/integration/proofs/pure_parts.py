@@ -19,9 +19,11 @@ from ansible_collections.phoenix.hypervisor.plugins.module_utils._node import au
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.container import executor, lease
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.guest import bounded, guest
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.pve import client, direct, local_client
+from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.pct.pct_relay import RELAY
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.pct.pct_wrapper import NodeCall
 
 __all__ = [
+    "RELAY",
     "Application",
     "NodeCall",
     "Observation",
