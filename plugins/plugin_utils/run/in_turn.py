@@ -17,7 +17,10 @@ from typing import Any
 
 
 def in_turn(parts: Iterable[str | Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Return the parts, each with ``file`` and with ``after``, which differs where others come before it. A text is a file."""
+    """Return the parts, each with ``file`` and with ``after``, which differs where others come before it.
+
+    A text is a file.
+    """
     found: list[dict[str, Any]] = []
     before = ""
     for part in parts:

@@ -42,14 +42,14 @@ def dry() -> Gathered:
     return found
 
 
-def real(mac: str = "02", last: dict[str, Any] = WORD) -> Gathered:
+def real(mac: str = "02", last: dict[str, Any] | None = None) -> Gathered:
     """The run that follows it."""
     found = Gathered()
     found.take_observed("pve", OBSERVED)
     created = {**CREATE, "params": {"net0": f"hwaddr=BC:24:11:00:00:{mac}"}}
     found.take_driven("950", "pve", {"plan": PLAN, "state": "running", "journal": [created]})
     found.take_recorded("950", {"journal": [BEGIN]})
-    found.take_driven("950", "pve", {"plan": PLAN, "state": "completed", "journal": [last]})
+    found.take_driven("950", "pve", {"plan": PLAN, "state": "completed", "journal": [last or WORD]})
     return found
 
 
