@@ -108,7 +108,9 @@ class Awx:
         self.home.mkdir(mode=0o555)
 
     def _environment(self, **more: str) -> dict[str, str]:
-        env = {name: value for name, value in os.environ.items() if not name.startswith(('ANSIBLE_', 'SSH_'))}
+        # What the tests keep for their own runs belongs to another user.
+        ours = ('ANSIBLE_', 'LAB_', 'PYTHON', 'SSH_')
+        env = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
         env['ANSIBLE_COLLECTIONS_PATH'] = os.pathsep.join([str(CHECKOUT / 'collections'), *shared_collections()])
         env['ANSIBLE_CALLBACKS_ENABLED'] = 'phoenix.hypervisor.phoenix_log,phoenix.hypervisor.phoenix_plan'
         # ansible-core itself needs a folder for temporary files.

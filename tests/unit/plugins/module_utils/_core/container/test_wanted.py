@@ -26,6 +26,7 @@ GIVEN: dict[str, Any] = {
     "adopt": "record",
     "confirm": [950],
     "recreate": [950],
+    "power": "stop",
 }
 
 

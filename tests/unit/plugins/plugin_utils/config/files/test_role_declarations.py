@@ -33,7 +33,7 @@ WITHOUT_ROLE = {
 
 def playbook() -> list[dict[str, Any]]:
     plays: list[dict[str, Any]] = yaml.safe_load((REPO / "playbooks" / "hypervisor.yml").read_text(encoding="utf-8"))
-    tasks: list[dict[str, Any]] = plays[-1]["tasks"]
+    tasks: list[dict[str, Any]] = next(play["tasks"] for play in plays if play.get("name") == "Set up the hypervisors")
     return tasks
 
 
@@ -53,13 +53,13 @@ def test_every_recorded_section_has_its_role() -> None:
 
 def test_the_playbook_has_each_role_under_its_tag_and_condition() -> None:
     steps = [task for task in playbook() if "ansible.builtin.include_role" in task]
-    names = [step["ansible.builtin.include_role"]["name"].rpartition(".")[2] for step in steps]
+    names = [step["ansible.builtin.include_role"]["name"].removeprefix("phoenix.hypervisor.") for step in steps]
     drivers = needed({}, drivers=True)
-    (at,) = [index for index, name in enumerate(names) if name == "{{ phoenix_driver_role }}"]
+    (at,) = [index for index, name in enumerate(names) if name == "{{ phoenix_driver_role.file }}"]
     step = steps.pop(at)
     del names[at]
     assert drivers == ["hypervisor_nvidia"]
-    assert step["loop"] == "{{ phoenix_driver_roles | intersect(phoenix_host_roles) }}"
+    assert step["loop"] == "{{ phoenix_driver_roles | intersect(phoenix_host_roles) | phoenix.hypervisor.in_turn }}"
     assert step["tags"] == "{{ phoenix_driver_roles }}"
     assert sorted([*names, *drivers]) == [role.name for role in host_roles()]
     for name, step in zip(names, steps, strict=True):
