@@ -34,11 +34,18 @@ COUNTS = re.compile(r'^=+ proofs =+$(.*?)^=', re.MULTILINE | re.DOTALL)
 LAB = 'tests/lab'
 # Those of `fleets`; what isn't here belongs to `lab`.
 KILLS = 'test_site_kills.py'
-LONG_LAB = ('test_docker.py', 'test_nvidia_docker.py', 'test_site_fleet.py', KILLS)
+LONG_LAB = (
+    'test_docker.py',
+    'test_nvidia_docker.py',
+    'test_site_fleet.py',
+    'test_awx.py',
+    'test_site_answers.py',
+    KILLS,
+)
 # Those of `lifecycle`: what becomes of a container from its creation to its end.
 LIFECYCLE = (
     *('test_site_changes.py', 'test_site_guard.py', 'test_site_identity.py'),
-    *('test_site_recreate.py', 'test_site_trouble.py', 'test_site_volumes.py'),
+    *('test_site_recreate.py', 'test_site_trouble.py', 'test_site_volumes.py', 'test_site_features.py'),
 )
 VLLM = 'test_vllm.py'
 # Those of `hosts`: what is set up on the node itself, by pattern.
@@ -206,16 +213,19 @@ def sanity(toolchain: Toolchain) -> list[Check]:
 
 
 def sanity_of_core(toolchain: Toolchain) -> list[Check]:
-    """All of it again, for its tests differ from series to series; imports on the oldest Python and on its own."""
-    return [ansible_sanity(toolchain, NODE_PYTHON)]
+    """All of it again for what is installed, for its tests differ from series to series.
+
+    Imports on the oldest Python and on its own. The tests' files are the same, and no series installs them.
+    """
+    return [ansible_sanity(toolchain, NODE_PYTHON, 'tests/', 'molecule/')]
 
 
-def ansible_sanity(toolchain: Toolchain, pythons: str) -> Check:
+def ansible_sanity(toolchain: Toolchain, pythons: str, *without: str) -> Check:
     """All tests of `ansible-test sanity`. `pythons`: those of pyenv that it finds beside its own, as a pattern."""
     tree = worktree.make(f'sanity-{toolchain.series.name}')
     command = ['ansible-test', 'sanity', '--color', 'no']
     # The lab and the tools are programs of the checkout, no part of the collection: ruff looks after them.
-    for folder in ('lab/', 'tools/'):
+    for folder in ('lab/', 'tools/', *without):
         command += ['--exclude', folder]
     env = ansible_test.environment(toolchain, tree, pythons)
     return Check(f'ansible-test sanity ({toolchain.label})', command, tree, env)

@@ -52,9 +52,9 @@ class Tier:
 
 # In the order of starting: the longest first, so that the lanes end together.
 TIERS = (
+    Tier('lab', checks.lab, needs_lab=True),
     Tier('hosts', checks.hosts, needs_lab=True),
     Tier('fleets', checks.fleets, needs_lab=True),
-    Tier('lab', checks.lab, needs_lab=True),
     Tier('lifecycle', checks.lifecycle, needs_lab=True),
     Tier('integration', checks.integration, others=checks.integration_of_core),
     Tier('sanity', checks.sanity, others=checks.sanity_of_core),

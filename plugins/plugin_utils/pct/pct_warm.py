@@ -224,7 +224,7 @@ sub warm_task {
     local $SIG{PIPE} = 'IGNORE';
     my $found = find();
     if ($found > 0) { carry() if asked(5); abandon() }
-    if ($found >= 0 && begin()) { carry() if asked(30); abandon(); ($pid, $born, $ends) = (0, 0, ''); note('off') }
+    if ($found >= 0 && begin()) { carry() if asked(10); abandon(); ($pid, $born, $ends) = (0, 0, ''); note('off') }
     undef $born;
     %known = ();
     close $lock;

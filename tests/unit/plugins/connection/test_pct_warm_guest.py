@@ -53,7 +53,7 @@ BROKEN = {
 @pytest.mark.parametrize("how", FORGED)
 def test_a_helper_that_does_not_answer_is_done_without(node: Node, how: str) -> None:
     node.program = FORGED[how]
-    node.changes["asked(30)"] = "asked(1)"
+    node.changes["asked(10)"] = "asked(1)"
     done = node.run("print(1)")
     assert (done.rc, done.stdout, done.stderr, done.ending) == (0, b"1\n", b"", Ending.RAN)
     assert node.guards() == []
