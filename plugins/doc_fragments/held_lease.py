@@ -19,9 +19,10 @@ class ModuleDocFragment:
     """Who works on the container, as the action plugins pass it to the modules."""
 
     # For modules that take no lease but write into the audit trail.
-    RUN = _RUN
+    RUN: str = _RUN
 
-    DOCUMENTATION = (
+    # With its type, as the other one: sanity reads the text of each plain assignment.
+    DOCUMENTATION: str = (
         _RUN
         + r"""
   dead_runs:
