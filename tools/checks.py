@@ -26,7 +26,13 @@ PROOFS = 'tests/integration/proofs'
 # The oldest Python on a node.
 NODE_PYTHON = '3.9'
 # What ansible-core has no part in: it is tested once, with the default series.
-WITHOUT_CORE = ('tests/unit/plugins/module_utils', 'tests/unit/plugins/plugin_utils/config')
+WITHOUT_CORE = (
+    'tests/unit/plugins/module_utils',
+    'tests/unit/plugins/plugin_utils/config',
+    # The programs on the node, in shell and Perl.
+    'tests/unit/plugins/connection/test_pct_warm.py',
+    'tests/unit/plugins/connection/test_pct_wrapper.py',
+)
 # The modules in processes of their own, with their arguments and results as Ansible passes them.
 MODULES_AS_RUN = f'{PROOFS}/test_guard_kills.py'
 # How pytest's summary says what the proofs tried.

@@ -390,7 +390,7 @@ def test_changing_it_changes_the_plan(key: str, tmp_path: Path):
     absent = plan_of(before, folder, False) != plan_of(after, folder, False)
     there = plan_of(before, folder, True) != plan_of(after, folder, True)
     assert absent or there
-    # These two concern existing containers; all others are in the plan of a container that is not there yet.
+    # These two concern existing containers; all others are in the plan of a container that does not exist yet.
     assert absent or key in ("restart_policy", "guard", "enable_lifecycle_snapshots")
 
 
