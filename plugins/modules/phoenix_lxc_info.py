@@ -136,6 +136,7 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.cluster import availability
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.config.growth import unsaved, volumes
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.known import instance
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.model import (
     WANTED_OPTIONS,
     Observation,
@@ -143,7 +144,7 @@ from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container
     Record,
     Wanted,
 )
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.plan import instance, planner, recreate
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.plan import planner, recreate
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node import root
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.container.conf import backups, observe
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.container.past import identity

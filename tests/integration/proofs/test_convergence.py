@@ -24,8 +24,8 @@ from proof_states import FEATURES, adoptions, applied_features, configs, confs
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.applied import ledger
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.config import mounts
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.config.compare import Comparison
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.known import instance
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.model import Record, Wanted
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.plan import instance
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.pve import marker, rawlines
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.pve.conffile import ConfFile, parse_conf
 

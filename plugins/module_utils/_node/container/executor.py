@@ -14,8 +14,10 @@ from typing import Any, Callable
 
 from ..._core.container import states
 from ..._core.container.applied import ledger as ledgers
+from ..._core.container.guarding import guard, wayback
+from ..._core.container.known import instance
 from ..._core.container.model import Entry, Observation, Plan, Record, Step, Wanted
-from ..._core.container.plan import guard, instance, planner, wayback
+from ..._core.container.plan import planner
 from .. import madefolders
 from ..audit import Audit
 from ..guest import guest

@@ -16,9 +16,9 @@ from ..cluster import availability, firewall_changes, membership
 from ..config import growth, hostneeds, mounts, options, protection
 from ..config.changes import Changes
 from ..config.compare import RAW, Comparison, left_waiting
+from ..known.world import World
 from ..model import HOT, NOTHING, RESTART, Entry, Observation, Record, Wanted, entry_of, on_container
 from ..registry import addresses
-from .world import World
 
 
 def differs(compared: Comparison, firewall: Firewall, pool: str) -> bool:

@@ -16,11 +16,13 @@ from ...pve.apicalls import Kind
 from ...pve.fwfile import Firewall
 from .. import states
 from ..applied import ledger
+from ..guarding import guard, wayback
+from ..known import instance
+from ..known.world import World
 from ..model import RESTART, Entry, Observation, Plan, Record, Step, Wanted, on_container
 from ..origin import clones, creation, restores
-from . import configure, destroying, guard, instance, power, recreate, refusals, wayback
+from . import configure, destroying, power, recreate, refusals
 from .basis import Basis
-from .world import World
 
 MARK = Entry("conf", "mark", {})  # the instance id, written into the container's config
 

@@ -10,10 +10,10 @@ import dataclasses
 
 from ...pve.apicalls import Kind
 from .. import states
+from ..known.world import World
 from ..model import HOT, RESTART, Entry, Observation, Plan, Record, Step, Wanted, on_container
 from ..refusal import Code, Refusal
 from . import recreate, refusals
-from .world import World
 
 START, STOP, SHUTDOWN, RESTART_IT = "start", "stop", "shutdown", "restart"
 ACTIONS = (START, STOP, SHUTDOWN, RESTART_IT)

@@ -18,11 +18,11 @@ from .. import states
 from ..cluster import availability
 from ..config import growth, protection
 from ..config.compare import Comparison
+from ..known.world import World
 from ..model import RECREATE, Entry, Observation, Record, Step, Wanted, entry_of, on_container
 from ..origin import creation
 from ..refusal import Code, Refusal
 from . import refusals
-from .world import World
 
 HOLD_TAG = "phoenix-hold"
 HOLD = "hold"

@@ -14,10 +14,10 @@ from ..cluster import availability
 from ..config import growth, protection
 from ..config.compare import Comparison
 from ..desired import EXISTING
+from ..known import instance
 from ..model import Observation, Record, Wanted
 from ..origin import clones, creation, restores
 from ..refusal import Code, Refusal
-from . import instance
 from .basis import Basis
 
 

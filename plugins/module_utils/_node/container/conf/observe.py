@@ -20,8 +20,8 @@ from typing import Any, Callable
 from ...._core.container.applied import ledger
 from ...._core.container.cluster.availability import parse_groups, parse_resources, parse_rules
 from ...._core.container.cluster.membership import parse_pools, pool_of
+from ...._core.container.known import instance
 from ...._core.container.model import Moved, Observation, Record
-from ...._core.container.plan import instance
 from ...._core.errors import KnownError
 from ...._core.pve.conffile import ConfFile, parse_conf
 from ...._core.pve.fwfile import Firewall, parse_file

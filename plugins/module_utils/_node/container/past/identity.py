@@ -11,8 +11,8 @@ from dataclasses import replace
 from datetime import datetime, timezone
 from typing import Callable
 
+from ...._core.container.known import instance
 from ...._core.container.model import Observation, Past, Record
-from ...._core.container.plan import instance
 from ...._core.pve import marker
 from ...._core.pve.words.faults import ended_well
 from ...failure import NodeError

@@ -9,8 +9,8 @@ from __future__ import annotations
 from typing import Any, Callable
 
 from ...._core.container import states
+from ...._core.container.guarding import guard, wayback
 from ...._core.container.model import Wanted
-from ...._core.container.plan import guard, wayback
 from ...audit import Audit
 from ...pve.client import Client, PveError
 from ...pve.tasks import wait_task

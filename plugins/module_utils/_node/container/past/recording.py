@@ -12,8 +12,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from ...._core.container.config import mounts
+from ...._core.container.known import instance
 from ...._core.container.origin import clones
-from ...._core.container.plan import instance
 from ...._core.pve.conffile import ConfFile
 
 

@@ -22,13 +22,14 @@ from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container
 )
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.config import hostneeds, mounts
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.config.compare import Comparison
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.known import instance
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.model import (
     Observation,
     Record,
     Wanted,
 )
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.origin import creation
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.plan import instance, planner
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.plan import planner
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.gpu import devices
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.pve import marker, properties
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.pve.conffile import ConfFile

@@ -20,13 +20,14 @@ from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container
 )
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.cluster import availability
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.config import hostneeds
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.known import instance
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.model import (
     Observation,
     Plan,
     Record,
     Wanted,
 )
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.plan import instance, planner
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.plan import planner
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.pve import fwfile, marker
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.pve.conffile import parse_conf
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.pve.passthrough import Device

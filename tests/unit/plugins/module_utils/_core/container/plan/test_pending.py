@@ -12,12 +12,13 @@ import pytest
 
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.config import growth
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.config.compare import Comparison
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.known import instance
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.model import (
     Observation,
     Record,
     Wanted,
 )
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.plan import instance, planner, recreate
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.plan import planner, recreate
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.pve.conffile import parse_conf
 
 PUT = "PUT /nodes/pve/lxc/950/config"

@@ -16,12 +16,13 @@ from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container
     Application,
     Feature,
 )
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.known import instance
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.model import (
     Observation,
     Record,
     Wanted,
 )
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.plan import instance, planner
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.plan import planner
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.pve import marker
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.pve.conffile import ConfFile
 

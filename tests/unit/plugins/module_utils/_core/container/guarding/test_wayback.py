@@ -6,8 +6,8 @@
 from __future__ import annotations
 
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.config.compare import Comparison
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.guarding import wayback
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.model import Record, Wanted
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.plan import wayback
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.pve.conffile import ConfFile
 
 BEFORE = {"memory": "512", "description": "old"}

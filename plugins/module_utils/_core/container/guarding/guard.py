@@ -16,10 +16,10 @@ from dataclasses import replace
 from ...pve.apicalls import Kind
 from .. import states
 from ..config import growth
+from ..known.world import World
 from ..model import Entry, Observation, Plan, Record, Step, Wanted, on_container
 from ..origin import clones
 from ..refusal import Code, Refusal
-from .world import World
 
 SNAPSHOT = "phoenix-guard"
 OPEN = "open"

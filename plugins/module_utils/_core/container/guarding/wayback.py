@@ -17,8 +17,9 @@ from typing import Any
 from ...pve.apicalls import Kind
 from ...pve.conffile import ConfFile
 from .. import states
+from ..known import instance
 from ..model import RESTART, Entry, Observation, Record, Step, Wanted, on_container
-from . import guard, instance
+from . import guard
 
 KIND = "rollback"
 # What PVE keeps of the current config, and what a snapshot's section has beside the config.
