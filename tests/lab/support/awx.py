@@ -5,7 +5,8 @@
 
 Jobs run under ansible-runner with AWX's environment, as an unprivileged user without a terminal
 whose home is read-only.
-The checkout under test may lie in the home of root. Then the job sees another one there, with the checkout alone.
+The checkout under test, or the Python that runs it, may lie in the home of root. Then the job sees another one there,
+with these folders alone.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +54,18 @@ OF_A_JOB = {
     'INVENTORY_ID': '3',
     'JOB_ID': '18',
 }
+
+
+def hidden(paths: Iterable[Path]) -> dict[Path, list[Path]]:
+    """The folders of / that keep others out of one of the paths -> the paths in them, without those in another one."""
+    every, found = sorted(set(paths)), dict[Path, list[Path]]()
+    for home in {Path('/', path.parts[1]) for path in every}:
+        inside = [path for path in every if path.is_relative_to(home)]
+        steps = {step for path in inside for step in (path, *path.parents) if step.is_relative_to(home)}
+        if any(step.stat().st_mode & 0o005 != 0o005 for step in steps):
+            nested = {path for path in inside for other in inside if other in path.parents}
+            found[home] = [path for path in inside if path not in nested]
+    return found
 
 
 class Job:
@@ -118,20 +131,15 @@ class Awx:
 
     def _as_user(self, *command: str) -> list[str]:
         """A command as the user of jobs, who must reach the checkout and its Python."""
-        wanted = {
-            str(path.resolve()) for path in (CHECKOUT, CHECKOUT / '.cache', Path(sys.prefix), Path(sys.base_prefix))
-        }
-        home = Path('/', CHECKOUT.parts[1])
-        inside = sorted(path for path in wanted if Path(path).is_relative_to(home))
-        if home.stat().st_mode & 0o005 == 0o005:
-            return [*AS_USER, *command]
-        # What lies in another one comes with it.
-        inside = [path for path in inside if not any(path.startswith(f'{other}/') for other in inside)]
-        place = self.folder / 'places'
-        return [
-            *('unshare', '--mount', 'sh', '-c', REACHABLE, 'sh', str(place), str(home), str(len(inside)), *inside),
-            *(*AS_USER, *command),
-        ]
+        wanted = (CHECKOUT, CHECKOUT / '.cache', Path(sys.prefix), Path(sys.base_prefix))
+        command = (*AS_USER, *command)
+        for home, inside in sorted(hidden(path.resolve() for path in wanted).items()):
+            place = self.folder / 'places' / home.name
+            command = (
+                *('unshare', '--mount', 'sh', '-c', REACHABLE, 'sh', str(place), str(home), str(len(inside))),
+                *(*map(str, inside), *command),
+            )
+        return list(command)
 
     def _owned(self, name: str) -> Path:
         self._count += 1

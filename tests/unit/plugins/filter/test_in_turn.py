@@ -45,6 +45,8 @@ def play(folder: Path, strategy: str, loop: str) -> dict[str, list[str]]:
     environment.update(
         ANSIBLE_COLLECTIONS_PATH=str(ROOT.parents[2]),
         ANSIBLE_CONFIG=str(folder / "empty.cfg"),
+        # Ansible by itself takes the hosts in the order in which they answer: one after another.
+        ANSIBLE_FORKS="1",
         ANSIBLE_HOME=str(folder / "home"),
         ANSIBLE_NOCOLOR="1",
     )
