@@ -17,18 +17,9 @@ version_added: 0.1.0
 author: Phoenix Hypervisor contributors (@phoenix-hypervisor)
 description:
   - Reads the facts that M(phoenix.hypervisor.phoenix_lxc_info) sets on each node.
+extends_documentation_fragment:
+  - phoenix.hypervisor.facts_of_nodes
 positional: _input, without_node
-options:
-  _input:
-    description: The facts of the nodes.
-    type: list
-    elements: dict
-    required: true
-  without_node:
-    description: Containers whose node the run does not have.
-    type: list
-    elements: str
-    default: []
 """
 
 EXAMPLES = r"""

@@ -1,0 +1,25 @@
+# Copyright (c) 2026, Phoenix Hypervisor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Options of filters that read what was observed on the nodes."""
+
+from __future__ import annotations
+
+
+class ModuleDocFragment:
+    """The facts of the nodes, and the containers that none of them has."""
+
+    DOCUMENTATION = r"""
+options:
+  _input:
+    description: The facts of the nodes.
+    type: list
+    elements: dict
+    required: true
+  without_node:
+    description: Containers whose node the run does not have.
+    type: list
+    elements: str
+    default: []
+"""
