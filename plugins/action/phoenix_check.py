@@ -15,6 +15,7 @@ from ansible.utils.vars import load_extra_vars
 
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.finding import show
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.variables import runvariables
+from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.container import steered
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.container.in_play import in_play
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.plan import plan_file, this_run
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.run import controller
@@ -83,6 +84,7 @@ class ActionModule(ActionBase):
         found += runvariables.faults(values)
         found += runvariables.misspelled(load_extra_vars(self._loader), _OTHERS)
         found += _unknown(values, {str(host) for host in groups.get("containers") or ()})
+        found += steered.faults(values, variables)
         if found:
             return {}, found
         read = {name: runvariables.value_of(name, value) for name, value in values.items()}
@@ -110,8 +112,15 @@ def _unreported(values: Mapping[str, Any]) -> list[runvariables.RunVariableError
 
 
 def _unknown(values: Mapping[str, Any], containers: set[str]) -> list[runvariables.RunVariableError]:
-    """CTIDs to recreate that are no containers of the inventory."""
-    name = "phoenix_recreate_ctids"
+    """CTIDs to recreate or to forget something of that are no containers of the inventory."""
+    return [
+        error
+        for name in ("phoenix_recreate_ctids", "phoenix_forget_ctids")
+        for error in _no_ctids(name, values, containers)
+    ]
+
+
+def _no_ctids(name: str, values: Mapping[str, Any], containers: set[str]) -> list[runvariables.RunVariableError]:
     try:
         named = [str(ctid) for ctid in runvariables.value_of(name, values.get(name), [])]
     except runvariables.RunVariableError:

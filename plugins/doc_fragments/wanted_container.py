@@ -83,6 +83,20 @@ recreate:
   type: list
   elements: int
   default: []
+force:
+  description:
+    - The features, and V(application), to apply again, whatever the ledger says.
+    - The run that has begun to does it once; another run that names them does it again.
+  type: list
+  elements: str
+  default: []
+forget:
+  description:
+    - The features, and V(application), that the ledger no longer says are applied. Nothing is removed inside.
+    - Refused for what the configuration lists, and for what the ledger does not have.
+  type: list
+  elements: str
+  default: []
 power:
   description:
     - Starts or stops a container that exists, instead of taking it to its target state.

@@ -176,7 +176,8 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container import states
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.model import WANTED_OPTIONS, Wanted
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.asked_options import WANTED_OPTIONS
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.model import Wanted
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.audit import Audit
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.container.conf.observe import Observer
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.container.executor import Executor

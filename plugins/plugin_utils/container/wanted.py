@@ -98,6 +98,7 @@ def wanted(
         "adopt": _adopt(variables, template),
         "confirm": _given("phoenix_destroy_confirm", variables, template, []),
         "recreate": _recreated(variables, template, hostvars),
+        **_steered(variables, template, names, bool(work)),
     }
     if parent is not None:
         result["clone_snapshot"] = (parent.get("phoenix_config") or {}).get("template_snapshot_name")
@@ -124,6 +125,17 @@ def _recreated(variables: Mapping[str, Any], template: Template, hostvars: Mappi
                 f"phoenix_recreate_ctids: '{ctid}' is not a container of the inventory; name exact CTIDs"
             )
     return ctids
+
+
+def _steered(
+    variables: Mapping[str, Any], template: Template, features: Collection[str], has_application: bool
+) -> dict[str, list[str]]:
+    """``phoenix_force`` and ``phoenix_forget``: what of them is meant for this container."""
+    own = {*features, *(["application"] if has_application else [])}
+    force = [name for name in _given("phoenix_force", variables, template, []) if name in own]
+    named = _given("phoenix_forget_ctids", variables, template, [])
+    consents = str(variables.get("phoenix_ctid")) in map(str, named)
+    return {"force": force, "forget": _given("phoenix_forget", variables, template, []) if consents else []}
 
 
 def inherited(variables: Mapping[str, Any], hostvars: Mapping[str, Any] | None) -> list[str]:

@@ -214,7 +214,8 @@ class Record:
 
     ``volumes`` ties the names of the configuration's volumes to PVE's (see mounts). ``dhcp`` are the interfaces that
     were set to DHCP while the container ran, with that boot: PVE starts no client before the next one.
-    ``halted`` is the run that stopped it on request, ``powered`` the latest one that started it on request.
+    ``halted`` is the run that stopped it on request, ``powered`` the latest one that started it on request, ``forced``
+    the latest one that applied something again on request. ``forgotten`` is what the ledger forgot on request.
     ``instance`` is what the container is recognized by, ``written`` when the record was, in seconds since the epoch.
     ``replaced`` says why nothing else is remembered: the container that exists is not the one on record.
     """
@@ -239,6 +240,8 @@ class Record:
     dhcp: Mapping[str, str] = field(default_factory=dict)
     halted: str | None = None
     powered: str | None = None
+    forced: str | None = None
+    forgotten: tuple[str, ...] = ()
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any], word: str | None = None, written: int | None = None) -> Record:
@@ -265,6 +268,8 @@ class Record:
             written=written if data else None,
             halted=_text(data.get("halted")),
             powered=_text(data.get("powered")),
+            forced=_text(data.get("forced")),
+            forgotten=_texts(data.get("forgotten")),
             dhcp={str(key): str(boot) for key, boot in (_object(data.get("dhcp")) or {}).items()},
         )
 
@@ -288,6 +293,8 @@ class Record:
             "dhcp": dict(self.dhcp) or None,
             "halted": self.halted,
             "powered": self.powered,
+            "forced": self.forced,
+            "forgotten": list(self.forgotten) or None,
         }
 
 
@@ -297,6 +304,10 @@ def _object(value: Any) -> dict[str, Any] | None:
 
 def _text(value: Any) -> str | None:
     return value if isinstance(value, str) and value else None
+
+
+def _texts(value: Any) -> tuple[str, ...]:
+    return tuple(text for text in value if isinstance(text, str)) if isinstance(value, list) else ()
 
 
 def _cached(value: Any) -> dict[str, Any] | None:
@@ -313,25 +324,6 @@ def _tied(value: Any) -> dict[str, dict[str, str]]:
     return {name: known for name, known in fit.items() if all(isinstance(text, str) for text in known.values())}
 
 
-# The options of the modules that describe a wanted container, in the form of Ansible's argument_spec.
-WANTED_OPTIONS: Mapping[str, Mapping[str, Any]] = {
-    "ctid": {"type": "int", "required": True},
-    "state": {"type": "str", "choices": list(states.TARGETS), "default": states.COMPLETED},
-    "config": {"type": "dict", "default": {}},
-    "features": {"type": "list", "elements": "dict", "default": []},
-    "application": {"type": "dict"},
-    "source": {"type": "dict"},
-    "clone_snapshot": {"type": "str"},
-    "inherited": {"type": "list", "elements": "str", "default": []},
-    "classes": {"type": "list", "elements": "str", "default": []},
-    "assignment": {"type": "str"},
-    "adopt": {"type": "str", "choices": ["no", "record", "reapply"], "default": "no"},
-    "confirm": {"type": "list", "elements": "int", "default": []},
-    "recreate": {"type": "list", "elements": "int", "default": []},
-    "power": {"type": "str", "choices": ["start", "stop", "shutdown", "restart"]},
-}
-
-
 @dataclass(frozen=True)
 class Wanted:
     """The desired container: its JSON configuration, the features with their digests, and where to stop.
@@ -343,7 +335,7 @@ class Wanted:
     where none is needed, and ``spare`` are the device nodes of the GPUs there that the assignment does not name;
     ``missing`` are the folders with an owner that the node does not have.
     ``guarded``: whether the configuration's guard counts in this run. ``power``: what is asked of a container that
-    exists, instead of its target state.
+    exists, instead of its target state. ``force`` names what is applied again once, ``forget`` what the ledger forgets.
     """
 
     ctid: int
@@ -367,6 +359,8 @@ class Wanted:
     missing: frozenset[str] = frozenset()
     guarded: bool = True
     power: str = ""
+    force: tuple[str, ...] = ()
+    forget: tuple[str, ...] = ()
 
     @classmethod
     def from_options(cls, given: Mapping[str, Any], node: str) -> Wanted:
@@ -389,6 +383,8 @@ class Wanted:
             classes=tuple(given.get("classes") or ()),
             assignment=given.get("assignment"),
             power=given.get("power") or "",
+            force=tuple(given.get("force") or ()),
+            forget=tuple(given.get("forget") or ()),
         )
 
     @functools.cached_property

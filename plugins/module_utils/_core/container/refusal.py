@@ -52,6 +52,7 @@ class Code(Enum):
     HA_CONFLICT = "ha_conflict"
     HA_FOREIGN = "ha_foreign"
     POWER = "power"
+    FORGET = "forget"
 
 
 # Code -> (what it means, what to do), for the troubleshooting page.
@@ -106,6 +107,10 @@ MEANING: dict[Code, tuple[str, str]] = {
     Code.GUARD_STORAGE: ("a storage takes no snapshots", "remove `guard`, or move the volume"),
     Code.HELD: ("a tag or `hold` keeps the container as it is", "remove the tag or the key"),
     Code.POWER: ("the container can be neither started nor stopped", "name containers that exist and are no templates"),
+    Code.FORGET: (
+        "the ledger can't forget what `phoenix_forget` names",
+        "name features that are applied and not listed",
+    ),
     Code.RECREATE_TARGET: ("the target state would leave the container destroyed", "use the playbook `destroy`"),
     Code.DESTROY_UNCONFIRMED: ("the destruction is not confirmed", "confirm it with the exact list of CTIDs"),
     Code.LINKED_CLONES: ("linked clones live on the container's volumes", "destroy those first"),

@@ -10,8 +10,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Union
 
+from ..container.asked_options import WANTED_OPTIONS
 from ..container.desired import Desired, understand
-from ..container.model import WANTED_OPTIONS, Plan
+from ..container.model import Plan
 from ..container.refusal import Refusal
 from ..errors import KnownError
 from ..gpu import memory_budget

@@ -273,7 +273,7 @@ class Executor:
         }
         book["features"] = kept if forget else {**kept, **assumed}
         if forget:
-            book["application"] = None
+            book["application"] = None if entry.params["application"] else book["application"]
         elif wanted.application:
             own = {"name": wanted.application.name or None, "digest": wanted.application.digest}
             book["application"] = {**stamp, **own, "ctid": wanted.ctid, "boot": seen.boot}

@@ -103,6 +103,13 @@ def collections(value: Any) -> list[str]:
     return items(value, lambda item: bool(COLLECTION.match(item)), "names of collections, such as acme.models")
 
 
+def features(value: Any) -> list[str]:
+    valid = re.compile(r"[A-Za-z_][A-Za-z0-9_.]{0,127}\Z", re.ASCII)
+    return list(
+        dict.fromkeys(items(value, lambda item: bool(valid.match(item)), "names of features, such as acme.web.nginx"))
+    )
+
+
 def folders(value: Any) -> list[str]:
     return items(value, lambda item: bool(item) and "\0" not in item, "folders, such as /srv/applications")
 

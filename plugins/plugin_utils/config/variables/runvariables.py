@@ -79,6 +79,23 @@ TABLE: tuple[RunVariable, ...] = (
         "Containers to destroy with their volumes and to recreate. Give it on the command line, for one run.",
         runvalues.ctids,
     ),
+    RunVariable(
+        "phoenix_force",
+        "list of features, or `application`",
+        "none",
+        "What to apply again, once, in the containers of the run that list it, whatever their ledgers say.",
+        runvalues.features,
+    ),
+    RunVariable(
+        "phoenix_forget",
+        "list of features, or `application`",
+        "none",
+        "What the ledgers of `phoenix_forget_ctids` forget. Nothing is removed inside. Not for what the file lists.",
+        runvalues.features,
+    ),
+    RunVariable(
+        "phoenix_forget_ctids", "CTIDs", "none", "The containers that `phoenix_forget` is for.", runvalues.ctids
+    ),
     RunVariable("phoenix_destroy", "CTIDs", "", "For `destroy`: the containers to destroy.", runvalues.ctids),
     RunVariable(
         "phoenix_destroy_confirm",

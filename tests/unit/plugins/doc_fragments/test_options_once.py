@@ -13,7 +13,7 @@ from pathlib import Path
 import yaml
 
 from ansible_collections.phoenix.hypervisor.plugins.doc_fragments import held_lease, wanted_container
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.model import WANTED_OPTIONS
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.asked_options import WANTED_OPTIONS
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.preflight.candidates import CANDIDATE_OPTIONS
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.container.lease import LEASE_OPTIONS
 

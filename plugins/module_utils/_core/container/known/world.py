@@ -39,6 +39,8 @@ class World:
     firewall: Firewall
     pool: str = ""
     ha: Mapping[str, str] | None = None
+    force: tuple[str, ...] = ()
+    forget: tuple[str, ...] = ()
     managing: tuple[Managing, Entry] | None = None
     steps: list[Step] = field(default_factory=list)
 

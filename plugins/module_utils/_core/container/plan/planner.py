@@ -21,7 +21,7 @@ from ..known import instance
 from ..known.world import World
 from ..model import RESTART, Entry, Observation, Plan, Record, Step, Wanted, on_container
 from ..origin import clones, creation, restores
-from . import configure, destroying, power, recreate, refusals
+from . import configure, destroying, power, recreate, refusals, steering
 from .basis import Basis
 
 MARK = Entry("conf", "mark", {})  # the instance id, written into the container's config
@@ -35,7 +35,7 @@ def plan(wanted: Wanted, seen: Observation, record: Record) -> Plan:
         return power.plan(wanted, seen, record, _observed(basis))
     if recreate.is_due(basis.compared, seen):
         return _anew(basis)
-    error = refusals.refusal(basis)
+    error = refusals.refusal(basis) or steering.refusal(wanted, seen, record)
     world = _observed(basis)
     state = world.state()
     if error:
@@ -56,7 +56,7 @@ def plan(wanted: Wanted, seen: Observation, record: Record) -> Plan:
     waiting = _start(wanted, world, target, waiting)
     configure.manage(world)
     _identity(world)
-    _settle_ledger(wanted, world)
+    steering.settle(wanted, record, world, target, notes)
     health = _customize(wanted, seen, record, world, target)
     _finish(wanted, world, target)
     if not world.steps and (world.word or states.DEFINED) != world.state():
@@ -124,13 +124,12 @@ def _back(wanted: Wanted, seen: Observation, record: Record, state: str) -> Plan
 
 def _observed(basis: Basis) -> World:
     wanted, seen, record = basis.wanted, basis.seen, basis.record
-    known = seen.ledger if seen.ledger is not None else record.ledger if not seen.running else None
+    known = steering.book_of(seen, record)
     # What the ledger of a container that is taken over says is known only while it runs. So it decides nothing.
-    forget_ledger = record.forget_ledger or (_is_adopted(wanted, seen, record) and wanted.adopt == "reapply")
+    forget_ledger = record.forget_ledger or (steering.is_adopted(wanted, seen, record) and wanted.adopt == "reapply")
     if forget_ledger:
         known = None
-    due = ledger.due_features(wanted.features, known)
-    application = ledger.application_due(wanted.ctid, wanted.application, known)
+    due, application = steering.due(wanted, record, known)
     if seen.template:
         due, application = [], None  # never entered again: what changed since is reported as stale
     differs = seen.exists and configure.differs(basis.compared, seen.firewall, seen.pool)
@@ -150,6 +149,8 @@ def _observed(basis: Basis) -> World:
         assume_installed=record.assume_installed,
         forget_ledger=forget_ledger,
         unfinished=_unfinished(wanted, seen),
+        force=steering.forced(wanted, record),
+        forget=steering.to_forget(wanted, known),
         firewall=seen.firewall,
         pool=seen.pool,
         ha=seen.ha,
@@ -160,7 +161,7 @@ def _notes(basis: Basis) -> list[str]:
     wanted, seen, record = basis.wanted, basis.seen, basis.record
     notes = [
         f"feature {name} is no longer listed: left behind"
-        for name in ledger.left_behind(wanted.features, seen.ledger, wanted.inherited)
+        for name in ledger.left_behind(wanted.features, seen.ledger, (*wanted.inherited, *wanted.forget))
     ]
     if seen.template:
         stale = ledger.due_features(wanted.features, record.ledger)
@@ -182,13 +183,8 @@ def _notes(basis: Basis) -> list[str]:
     return notes
 
 
-def _is_adopted(wanted: Wanted, seen: Observation, record: Record) -> bool:
-    """Whether the plan takes over a container that is not ours."""
-    return seen.exists and not record.ours and not seen.creating and wanted.adopt in ("record", "reapply")
-
-
 def _adopt(wanted: Wanted, seen: Observation, record: Record, world: World) -> None:
-    if _is_adopted(wanted, seen, record):
+    if steering.is_adopted(wanted, seen, record):
         world.assume_installed = wanted.adopt == "record"
         # Of a container that was here before it nothing is remembered.
         forgotten = dict.fromkeys((*recreate.FORGOTTEN, "recreating"))
@@ -231,8 +227,7 @@ def _create(basis: Basis, world: World, target: int) -> None:
     world.pool = wanted.desired.resource_pool
     world.differs = configure.differs(world.compared, world.firewall, world.pool)
     # A clone starts with what its source has applied; what an earlier container of this CTID had is gone with it.
-    world.due = ledger.due_features(wanted.features, source.ledger if source else None)
-    world.application = ledger.application_due(wanted.ctid, wanted.application, None)
+    world.due, world.application = steering.due(wanted, record, None, source.ledger if source else None)
     world.identity = _is_copy(wanted)
     # The identity is decided before the call, so that what the call made can be proved to be ours after a kill.
     begun = {"creating": True, "instance": instance.NEW, **({"halted": None} if record.halted else {})}
@@ -350,23 +345,6 @@ def _unfinished(wanted: Wanted, seen: Observation) -> bool:
     if wanted.desired.is_template:
         return not seen.template
     return bool(snapshot) and str(snapshot) not in seen.conf.snapshots
-
-
-def _settle_ledger(wanted: Wanted, world: World) -> None:
-    """The ledger of an adopted container: it gets the listed features as installed, or loses them so that they run."""
-    if not world.running or not (world.assume_installed or world.forget_ledger):
-        return
-    names = [feature.name for feature in wanted.features]
-    about = {"features": names, "application": bool(wanted.application)}
-    if world.assume_installed:
-        world.assume_installed, world.due, world.application = False, [], None
-        why = f"phoenix_adopt: record; assumed to be installed: {', '.join(names) or 'nothing'}"
-        done = Entry("node", "record", {"assume_installed": None})
-        world.add("assume", why, Entry("ledger", "assume installed", about), done)
-    else:
-        world.forget_ledger = False
-        why = "phoenix_adopt: reapply; the listed features run, whatever the ledger inside says"
-        world.add("forget", why, Entry("ledger", "forget", about), Entry("node", "record", {"forget_ledger": None}))
 
 
 def _identity(world: World) -> None:

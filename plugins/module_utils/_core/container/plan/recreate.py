@@ -44,6 +44,8 @@ FORGOTTEN = (
     "guarding",
     "halted",
     "powered",
+    "forced",
+    "forgotten",
     "volumes",
     "instance",
     "dhcp",

@@ -38,6 +38,8 @@ def values(
         result["ledger"] = source_ledger
     if result.get("creating"):
         result["creating"] = mark
+    if result.get("forced"):
+        result["forced"] = run
     if result.get("recreating"):
         result["recreating"] = {**mark, "stage": result["recreating"]}
     if result.get("guarding"):

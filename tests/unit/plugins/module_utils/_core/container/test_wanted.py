@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.model import WANTED_OPTIONS, Wanted
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.asked_options import WANTED_OPTIONS
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.model import Wanted
 
 GIVEN: dict[str, Any] = {
     "ctid": 951,
@@ -27,6 +28,8 @@ GIVEN: dict[str, Any] = {
     "confirm": [950],
     "recreate": [950],
     "power": "stop",
+    "force": ["base"],
+    "forget": ["application"],
 }
 
 

@@ -46,6 +46,9 @@ ANYTHING = st.recursive(
         ("phoenix_pct_node_become", 0, False),
         ("phoenix_missing_node", "reach", "reach"),
         ("phoenix_host_consent", "network:vmbr1, nfs", ["network:vmbr1", "nfs"]),
+        ("phoenix_force", "docker, acme.web.nginx", ["docker", "acme.web.nginx"]),
+        ("phoenix_forget", ["docker", "application"], ["docker", "application"]),
+        ("phoenix_forget_ctids", "951 950", [950, 951]),
     ],
 )
 def test_each_form_of_a_value(name, given_value, value):
@@ -90,6 +93,9 @@ def test_a_blank_value_means_the_default(blank):
         ("phoenix_pct_node_become", "maybe", "true or false"),
         ("phoenix_missing_node", "skip", "fail, reach"),
         ("phoenix_host_consent", "bridges", "network:vmbr1"),
+        ("phoenix_force", "docker nginx", "names of features"),
+        ("phoenix_forget", {"950": ["docker"]}, "names of features"),
+        ("phoenix_forget_ctids", "all", "950,951"),
     ],
 )
 def test_another_value_is_refused_with_what_is_expected(name, value, words):

@@ -33,6 +33,8 @@ FULL = Record(
     dhcp={"net0": "b1"},
     halted="r1",
     powered="r2",
+    forced="r3",
+    forgotten=("f",),
 )
 
 
@@ -56,5 +58,7 @@ def test_each_field_of_the_record_comes_back_from_its_file():
 
 def test_what_is_of_another_form_in_the_file_is_not_there():
     odd = {key: ["x"] for key in FULL.to_json()}
-    found = Record.from_json({**odd, "volumes": {"d": {"slot": 1}, "e": 2}, "raw_boot": 0, "checked_boot": ""})
+    found = Record.from_json(
+        {**odd, "volumes": {"d": {"slot": 1}, "e": 2}, "raw_boot": 0, "checked_boot": "", "forgotten": [1]}
+    )
     assert found == Record()
