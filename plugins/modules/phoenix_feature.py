@@ -143,7 +143,12 @@ from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.container
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.container.past import identity
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.entry import run_module
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.failure import about
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.guest import featurecheck, guest, guestnetwork
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.guest import (
+    featurecheck,
+    glance,
+    guest,
+    guestnetwork,
+)
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.store import Store
 
 MAX_OUTPUT = 8192
@@ -152,7 +157,7 @@ OPERATIONS = ["ask", "begin", "record", "fail", "forget", "network"]
 
 def read(ctid: int) -> tuple[dict[str, Any], str]:
     """(ledger, boot) of a running container. An unreadable ledger counts as empty: its features are due again."""
-    view = guest.look(ctid, observe.node_boot())
+    view = glance.look(ctid, observe.node_boot())
     if view.boot is None:
         raise guest.GuestError(f"it doesn't answer: {view.error or 'is it running?'}", where=f"container {ctid}")
     try:

@@ -20,8 +20,8 @@ PEAK = """
 import json, resource, sys
 sys.path.insert(0, {path!r})
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.applied import ledger
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.guest import guest
-view = guest.look(950, 'boot-of-node')
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.guest import glance, guest
+view = {look}(950, 'boot-of-node')
 why = view.error or ''
 if view.ledger_text and not why:
     try:
@@ -30,6 +30,12 @@ if view.ledger_text and not why:
         why = str(error)
 who = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
 print(json.dumps([why, *(resource.getrusage(one).ru_maxrss for one in who)]))
+"""
+BOTH = """
+import sys
+sys.path.insert(0, {path!r})
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.guest import glance, guest
+print(glance.look_all([950], 'boot-of-node') == {{950: guest.look(950, 'boot-of-node')}})
 """
 REACH = """
 import sys
@@ -82,10 +88,15 @@ def hostile(site_lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Project:
     return project
 
 
-def peak(lab: Lab) -> tuple[str, int, int]:
+def peak(lab: Lab, look: str) -> tuple[str, int, int]:
     """What one look inside finds wrong, and the peaks of memory on the node, in KiB."""
-    why, own, children = json.loads(lab.sh(f'python3 - <<"END"\n{PEAK.format(path=CODE)}\nEND'))
+    why, own, children = json.loads(lab.sh(f'python3 - <<"END"\n{PEAK.format(path=CODE, look=look)}\nEND'))
     return why, own, children
+
+
+def test_the_node_sees_without_a_process_of_the_guest_what_one_of_them_sees(hostile: Project) -> None:
+    assert 'begin' in hostile.lab.trail()  # of the feature that its ledger has
+    assert hostile.lab.sh(f'python3 - <<"END"\n{BOTH.format(path=CODE)}\nEND') == 'True\n'
 
 
 @pytest.mark.parametrize('what', FORGED)
@@ -95,7 +106,7 @@ def test_a_shell_that_answers_what_it_likes_is_bounded(hostile: Project, what: s
     lab.sh(f"pct exec 950 -- sh.real -c 'rm /bin/sh; cat > /bin/sh; chmod 755 /bin/sh' <<'END'\n{script}\nEND")
     started = time.monotonic()
     try:
-        why, own, children = peak(lab)
+        why, own, children = peak(lab, 'guest.look')
     finally:
         lab.sh("pkill -fx 'cat /dev/zero'; pct exec 950 -- ln -sf dash /bin/sh")
     assert said in why
@@ -110,7 +121,7 @@ def test_a_planted_ledger_is_bounded(hostile: Project, what: str) -> None:
     lab = hostile.lab
     plant, said = PLANTED[what]
     lab.sh(f"pct exec 950 -- sh -c 'rm -rf {LEDGER}; {plant}'")
-    why, own, children = peak(lab)
+    why, own, children = peak(lab, 'glance.look')
     lab.sh(f"pct exec 950 -- sh -c 'rm -rf {LEDGER}'")
     assert said in why
     assert max(own, children) < 64 * 1024

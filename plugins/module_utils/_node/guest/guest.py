@@ -105,13 +105,20 @@ def look(ctid: int, node_boot: str) -> GuestView:
     parts = done.stdout.decode("utf-8", "replace").split("\n\x1e\n")
     if len(parts) != 4:
         return GuestView(error=guesttext.line(done.stderr) or f"exit code {done.code}")
-    error_text = "" if done.code == 0 else f"not a regular file (exit code {done.code})"
+    why = "" if done.code == 0 else f"not a regular file (exit code {done.code})"
+    return view(parts[0], parts[1], parts[2], parts[3], node_boot, why)
+
+
+def view(
+    stat: str, fib_trie: str, if_inet6: str, ledger_text: str | None, node_boot: str, error: str = ""
+) -> GuestView:
+    """What the kernel's tables say of a container whose init has this state, and its ledger."""
     return GuestView(
-        boot=_boot(parts[0], node_boot),
-        address=_address(parts[1]),
-        address_6=_address_6(parts[2]),
-        ledger_text=parts[3] or None,
-        error=error_text or None,
+        boot=_boot(stat, node_boot),
+        address=_address(fib_trie),
+        address_6=_address_6(if_inet6),
+        ledger_text=ledger_text or None,
+        error=error or None,
     )
 
 

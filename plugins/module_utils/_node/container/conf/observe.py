@@ -26,7 +26,7 @@ from ...._core.errors import KnownError
 from ...._core.pve.conffile import ConfFile, parse_conf
 from ...._core.pve.fwfile import Firewall, parse_file
 from ...failure import NodeError
-from ...guest import guest
+from ...guest import glance, guest
 
 PVE = "/etc/pve"
 SOCKETS = "/proc/net/unix"
@@ -198,10 +198,12 @@ class Observer:
         running: set[int] | None = None,
         source_record: Record | None = None,
         clones: bool = False,
+        view: guest.GuestView | None = None,
     ) -> Observation:
         """One container, and the head of its clone source when it has one.
 
-        ``clones``: look for linked clones of it as well, in the configs of all guests of the node.
+        ``clones``: look for linked clones of it as well, in the configs of all guests of the node. ``view``: what a
+        look inside has told already.
         """
         running = self._running() if running is None else running
         conf, digest = read_conf(self.node, ctid, self.pve)
@@ -233,7 +235,7 @@ class Observer:
             found["linked_clones"] = linked_clones(ctid, self.pve)
         is_running = ctid in running
         if is_running and self._look_inside:
-            found.update(self._inside(ctid))
+            found.update(_inside(view or glance.look(ctid, self.boot)))
         # An intent without its worker proves nothing: this container may be foreign.
         if record.creating is not None and record.creating.get("upid"):
             found["creating"] = "failed" if conf.head.get("lock") == "create" else "done"
@@ -245,39 +247,53 @@ class Observer:
         clones: Collection[int] = (),
         faults: dict[int, str] | None = None,
     ) -> dict[int, Observation]:
-        """Many containers: the looks inside run side by side. ``clones``: those whose linked clones matter.
+        """Many containers: one look inside all that run. ``clones``: those whose linked clones matter.
 
         What goes wrong with one container is put into ``faults`` by its CTID, and the others are observed.
         """
         running = self._running()
-        with ThreadPoolExecutor(max_workers=WORKERS) as pool:
-            jobs = {
-                ctid: pool.submit(self.observe, ctid, source, record, running, source_record, ctid in clones)
-                for ctid, source, record, source_record in wanted
-            }
+        asked = list(wanted)
+        views = self._views([ctid for ctid, *_more in asked if ctid in running])
         seen = {}
-        for ctid, job in jobs.items():
-            error = job.exception()
-            if error is None:
-                seen[ctid] = job.result()
-            elif faults is None or not isinstance(error, Exception):
-                raise error
-            else:
+        for ctid, source, record, source_record in asked:
+            try:
+                seen[ctid] = self.observe(ctid, source, record, running, source_record, ctid in clones, views.get(ctid))
+            except Exception as error:
+                if faults is None:
+                    raise
                 faults[ctid] = failure(error)
         return seen
 
-    def _inside(self, ctid: int) -> dict[str, Any]:
-        view = guest.look(ctid, self.boot)
-        found: dict[str, Any] = {
-            "boot": view.boot,
-            "address": view.address or view.address_6,
-            "ledger_error": view.error,
-        }
-        if view.ledger_text is not None and view.error is None:
-            try:
-                found["ledger"] = ledger.parse(view.ledger_text)
-            except ledger.LedgerError as error:
-                found["ledger_error"] = str(error)
-        if found.get("ledger") is None and view.error is None:
-            found["ledger"] = ledger.empty()
-        return found
+    def _views(self, ctids: list[int]) -> dict[int, guest.GuestView]:
+        """What is inside of running containers. A look by a process of the guest takes its time: those side by side."""
+        if not self._look_inside or not ctids:
+            return {}
+        views = glance.look_all(ctids, self.boot)
+        left = [ctid for ctid in ctids if ctid not in views]
+        if left:
+            with ThreadPoolExecutor(max_workers=WORKERS) as pool:
+                views.update(zip(left, pool.map(self._slowly, left)))
+        return views
+
+    def _slowly(self, ctid: int) -> guest.GuestView:
+        try:
+            return guest.look(ctid, self.boot)
+        except Exception as error:  # noqa: BLE001 - whatever goes wrong with one container is a fault of that one
+            return guest.GuestView(error=failure(error))
+
+
+def _inside(view: guest.GuestView) -> dict[str, Any]:
+    """The look inside a container as parts of its observation."""
+    found: dict[str, Any] = {
+        "boot": view.boot,
+        "address": view.address or view.address_6,
+        "ledger_error": view.error,
+    }
+    if view.ledger_text is not None and view.error is None:
+        try:
+            found["ledger"] = ledger.parse(view.ledger_text)
+        except ledger.LedgerError as error:
+            found["ledger_error"] = str(error)
+    if found.get("ledger") is None and view.error is None:
+        found["ledger"] = ledger.empty()
+    return found
