@@ -30,7 +30,9 @@ NEEDED = (
 )
 # What serves development only: the product never knows the lab.
 FORBIDDEN = ('.', 'Makefile', 'collections', 'lab', 'molecule', 'site.yml', 'tests', 'tools')
-PLAYBOOKS = ('site', 'hypervisor', 'containers', 'status', 'destroy', 'import', 'power', 'compare')
+PLAYBOOKS = (
+    *('site', 'hypervisor', 'containers', 'status', 'why', 'logs', 'destroy', 'import', 'power', 'compare', 'awx'),
+)
 
 
 def call(*command: str | Path, cwd: Path, env: dict[str, str]) -> str:

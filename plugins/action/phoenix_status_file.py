@@ -7,26 +7,21 @@
 from __future__ import annotations
 
 import datetime
-import glob
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.audit.audit_file import default_directory
+from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.audit.audit_reading import latest_lines
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.container.wanted import assignment, search_of
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.features import feature_errors, manifests
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.run.written_files import write_whole
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.status.fleet_status import document
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.status.page import page
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.untrusted import own_variables
-
-DAYS = 7
-"""So many of the trail's latest files are read for the last runs."""
-MOST_BYTES = 4 * 1024 * 1024
 
 
 class ActionModule(ActionBase):
@@ -50,7 +45,7 @@ class ActionModule(ActionBase):
         at = datetime.datetime.now().astimezone().isoformat(timespec="seconds")
         hosts = [str(host) for host in variables.get("ansible_play_hosts_all") or ()]
         known = {host: _known(variables["hostvars"], host) for host in hosts}
-        status = document(at, args["nodes"], args["without_node"], known, _trail())
+        status = document(at, args["nodes"], args["without_node"], known, latest_lines())
         is_json = path.endswith(".json")
         text = json.dumps(status, indent=2, ensure_ascii=False) + "\n" if is_json else page(status)
         if not self._task.check_mode:
@@ -80,15 +75,3 @@ def _known(hostvars: Mapping[str, Any], host: str) -> dict[str, Any]:
         "gpus": gpus if gpus not in (None, "none") else ("all" if shares and gpus is None else ""),
         "share": sum(shares) if shares else None,
     }
-
-
-def _trail() -> Iterator[str]:
-    """The latest lines of the controller's audit trail."""
-    folder = os.environ.get("PHOENIX_LOG_DIR") or default_directory()
-    for path in sorted(glob.glob(os.path.join(folder, "orchestrator_*.log")))[-DAYS:]:
-        try:
-            with open(path, "rb") as file:
-                file.seek(max(0, os.path.getsize(path) - MOST_BYTES))
-                yield from file.read().decode("utf-8", "replace").splitlines()
-        except OSError:
-            continue  # rotated meanwhile, or another user's

@@ -37,6 +37,11 @@ options:
         containers without work.
     type: bool
     default: false
+  explain:
+    description:
+      - Return C(why) of each container that is planned for. It has each key with its three values, and each digest.
+    type: bool
+    default: false
 """
 
 EXAMPLES = r"""
@@ -124,6 +129,10 @@ containers:
       description: Its plan. A refused container has C(error), the text, and C(refusal) with its C(code), C(key),
         C(got) and C(remedy).
       type: dict
+    why:
+      description: Why the plan is what it is, by key, feature and application. Only with O(explain). Values that look
+        like secrets are not in it.
+      type: dict
 """
 
 import dataclasses
@@ -137,6 +146,7 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.asked_options import WANTED_OPTIONS
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.cluster import availability
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.config.growth import unsaved, volumes
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.explaining.explained import explain
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.known import instance
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.model import (
     Observation,
@@ -187,8 +197,11 @@ class Planned:
         return planner.below(self._seen[ctid], self._with_source(source.ctid), self.of(source.ctid))
 
 
-def describe(wanted: Wanted, seen: Observation, record: Record, plan: Plan | None) -> dict[str, Any]:
-    """One container's part of the result."""
+def describe(
+    wanted: Wanted, seen: Observation, record: Record, plan: Plan | None, explains: bool = False
+) -> dict[str, Any]:
+    """One container's part of the result. ``explains``: with why the plan is what it is."""
+    why = explain(wanted, seen, record, plan) if plan is not None and explains else None
     # A template or a stopped container shows what was cached of its ledger.
     seen, record = instance.settle(seen, record)
     entries = (seen.ledger or record.ledger or {}).get("features", {})
@@ -218,7 +231,7 @@ def describe(wanted: Wanted, seen: Observation, record: Record, plan: Plan | Non
         result.update(
             name=wanted.desired.name, state=plan.state, plan=plan.as_dict(), due=bool(plan.steps or plan.error)
         )
-    return result
+    return result if why is None else {**result, "why": why}
 
 
 def briefly(described: dict[str, Any]) -> dict[str, Any]:
@@ -242,6 +255,7 @@ def survey(module: AnsibleModule) -> dict[str, Any]:
     store = Store()
     observer = observe.Observer()
     items, brief = module.params["containers"], bool(module.params.get("brief"))
+    explains = bool(module.params.get("explain"))
     if items is None and module.params["ctids"] is not None:
         items = [{"ctid": ctid} for ctid in module.params["ctids"]]
     if items is None:
@@ -289,7 +303,7 @@ def survey(module: AnsibleModule) -> dict[str, Any]:
         try:
             plan = plans.of(ctid) if ctid in planned else None
             described = {
-                **describe(want, seen[ctid], records[ctid], plan),
+                **describe(want, seen[ctid], records[ctid], plan, explains),
                 "linked_clones": list(all_clones.get(ctid, seen[ctid].linked_clones)),
                 "ha": ctid in managed,
                 "ha_ours": availability.KEY in records[ctid].applied,
@@ -314,6 +328,7 @@ def main() -> None:
             "containers": {"type": "list", "elements": "dict"},
             "ctids": {"type": "list", "elements": "int"},
             "brief": {"type": "bool", "default": False},
+            "explain": {"type": "bool", "default": False},
         },
         work,
     )

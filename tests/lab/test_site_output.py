@@ -60,3 +60,35 @@ def test_a_first_run_a_failure_and_a_settled_run(lab: Lab, project: Project, tmp
     assert 'completed' in text
     assert page.stat().st_mode & 0o777 == 0o600
     assert [run['outcome'] for run in json.loads(data.read_text(encoding='utf-8'))['runs']].count('failed') == 1
+    explained_and_collected(lab, project, tmp_path)
+
+
+def explained_and_collected(lab: Lab, project: Project, tmp_path: Path) -> None:
+    """Why the next run would do something, and the logs of both sides; neither changes anything."""
+    lab.sh('pct set 950 --memory 384')
+    lab.forget_requests()
+    path, limit = tmp_path / 'why.json', ('--limit', '950')
+    why = project.play('-e', f'phoenix_why_file={path}', *limit, playbook='playbooks/why.yml', env=LINES).good()
+    assert '950 web: created -> completed, the next run makes 1 step' in why.output
+    (found,) = json.loads(path.read_text(encoding='utf-8'))['containers']
+    memory = next(row for row in found['keys'] if row['key'] == 'memory')
+    assert [memory[name] for name in ('configured', 'actual', 'recorded', 'verdict')] == [
+        '256',
+        '384',
+        '256',
+        'changes',
+    ]
+    assert found['features'][0]['digest'] == found['features'][0]['applied_digest']
+    assert memory['run'] in lab.trail()
+    lab.sh("pct exec 950 -- sh -c 'printf \"\\033[2Jhostile\\n\" >> /var/log/phoenix_hypervisor/application.log'")
+    to = tmp_path / 'logs'
+    logs = project.play('-e', f'phoenix_logs_to={to}', *limit, playbook='playbooks/logs.yml', env=LINES).good()
+    assert f'950 web: {to}/950/node.log' in logs.output
+    texts = {path.name: path.read_text(encoding='utf-8') for path in (to / '950').iterdir()}
+    assert sorted(texts) == ['application.log', 'controller.log', 'node.log', 'tasks.log']
+    assert 'hostile' in texts['application.log']
+    assert '\x1b' not in ''.join(texts.values())
+    assert 'vzcreate by root@pam: OK' in texts['tasks.log']
+    assert ' ctid=950 ' in texts['node.log']
+    assert ' ctid=950 ' in texts['controller.log']
+    assert lab.mutations() == []

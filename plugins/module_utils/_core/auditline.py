@@ -120,3 +120,26 @@ def _unquote(text: str) -> str:
     if not isinstance(value, str):
         raise ValueError(f"not a string: {text!r}")
     return value
+
+
+def of_container(lines: t.Iterable[str], ctid: int, limit: int) -> list[str]:
+    """Return the latest lines of a container, oldest first, at most so many characters of them.
+
+    What is not a line of a trail is left out.
+    """
+    kept: list[str] = []
+    for line in lines:
+        if f" ctid={ctid} " not in line:
+            continue
+        try:
+            event = parse_line(line)
+        except ValueError:
+            continue
+        if event.ctid == ctid:
+            kept.append(line)
+    left = limit
+    for index in range(len(kept) - 1, -1, -1):
+        left -= len(kept[index]) + 1
+        if left < 0:
+            return kept[index + 1 :]
+    return kept

@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import functools
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,8 +15,7 @@ from ..pve.apicalls import Call, Kind, container_call
 from ..pve.conffile import ConfFile
 from ..pve.fwfile import Firewall
 from ..pve.passthrough import Device
-from . import states
-from .applied import ledger as ledgers
+from . import recordvalues, states
 from .applied.work import Application, Feature, features_of
 from .desired import Desired, understand
 from .refusal import Refusal
@@ -217,6 +215,7 @@ class Record:
     ``halted`` is the run that stopped it on request, ``powered`` the latest one that started it on request, ``forced``
     the latest one that applied something again on request. ``forgotten`` is what the ledger forgot on request.
     ``instance`` is what the container is recognized by, ``written`` when the record was, in seconds since the epoch.
+    ``set_by`` has for each of the values when it was applied last, and the run that did it.
     ``replaced`` says why nothing else is remembered: the container that exists is not the one on record.
     """
 
@@ -242,35 +241,37 @@ class Record:
     powered: str | None = None
     forced: str | None = None
     forgotten: tuple[str, ...] = ()
+    set_by: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any], word: str | None = None, written: int | None = None) -> Record:
         """The record's file, with the state file's word. What is of another form than ours counts as not there."""
-        recreating, origin = _object(data.get("recreating")), _object(data.get("origin"))
+        recreating, origin = recordvalues.mapping(data.get("recreating")), recordvalues.mapping(data.get("origin"))
         return cls(
             word=word,
             ours=data.get("ours") is True,
-            applied=_object(data.get("applied")) or {},
-            creating=_object(data.get("creating")),
-            ledger=_cached(data.get("ledger")),
-            raw_boot=_text(data.get("raw_boot")),
+            applied=recordvalues.mapping(data.get("applied")) or {},
+            creating=recordvalues.mapping(data.get("creating")),
+            ledger=recordvalues.cached(data.get("ledger")),
+            raw_boot=recordvalues.text(data.get("raw_boot")),
             identity_due=data.get("identity") == DUE,
             assume_installed=data.get("assume_installed") is True,
             forget_ledger=data.get("forget_ledger") is True,
-            checked_boot=_text(data.get("checked_boot")),
+            checked_boot=recordvalues.text(data.get("checked_boot")),
             recreating=recreating,
             origin=origin
             if origin and len({"clone_from_ctid", "restore_from", "template"} & set(origin)) == 1
             else None,
-            guarding=_object(data.get("guarding")),
-            volumes=_tied(data.get("volumes")),
-            instance=_object(data.get("instance")),
+            guarding=recordvalues.mapping(data.get("guarding")),
+            volumes=recordvalues.tied(data.get("volumes")),
+            instance=recordvalues.mapping(data.get("instance")),
             written=written if data else None,
-            halted=_text(data.get("halted")),
-            powered=_text(data.get("powered")),
-            forced=_text(data.get("forced")),
-            forgotten=_texts(data.get("forgotten")),
-            dhcp={str(key): str(boot) for key, boot in (_object(data.get("dhcp")) or {}).items()},
+            halted=recordvalues.text(data.get("halted")),
+            powered=recordvalues.text(data.get("powered")),
+            forced=recordvalues.text(data.get("forced")),
+            forgotten=recordvalues.texts(data.get("forgotten")),
+            dhcp={str(key): str(boot) for key, boot in (recordvalues.mapping(data.get("dhcp")) or {}).items()},
+            set_by=recordvalues.stamps(data.get("set_by")),
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -295,33 +296,8 @@ class Record:
             "powered": self.powered,
             "forced": self.forced,
             "forgotten": list(self.forgotten) or None,
+            "set_by": dict(self.set_by) or None,
         }
-
-
-def _object(value: Any) -> dict[str, Any] | None:
-    return value if isinstance(value, dict) else None
-
-
-def _text(value: Any) -> str | None:
-    return value if isinstance(value, str) and value else None
-
-
-def _texts(value: Any) -> tuple[str, ...]:
-    return tuple(text for text in value if isinstance(text, str)) if isinstance(value, list) else ()
-
-
-def _cached(value: Any) -> dict[str, Any] | None:
-    """The ledger as an earlier run saw it: from a guest, so it is read as the one inside is."""
-    try:
-        return ledgers.parse(json.dumps(value)) if value else None
-    except ledgers.LedgerError:
-        return None
-
-
-def _tied(value: Any) -> dict[str, dict[str, str]]:
-    """What ties the names of volumes to PVE's; what is of another form is left out."""
-    fit = {name: known for name, known in (_object(value) or {}).items() if isinstance(known, dict)}
-    return {name: known for name, known in fit.items() if all(isinstance(text, str) for text in known.values())}
 
 
 @dataclass(frozen=True)

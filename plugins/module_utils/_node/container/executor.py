@@ -228,7 +228,8 @@ class Executor:
             # A rollback other than this one, later, is one under the change.
             opens = entry.params.get("guarding") == guard.OPEN
             last = str(self._recall.newest_rollback(wanted.ctid).get("upid", "")) if opens else ""
-            values = recording.values(entry.params, self._run, known, conf, last, seen.source_ledger)
+            written = recording.written_keys(step.entries)
+            values = recording.values(entry.params, self._run, known, conf, last, seen.source_ledger, written)
             self._store.update_record(wanted.ctid, **values)
         outcome.journal.append(entry.as_dict())
 

@@ -71,13 +71,13 @@ def _warnings(client: Client, node: str, upid: str, call: str, outcome: str) -> 
     raise refused(call, 200, f"task failed: {outcome}", log=tail)
 
 
-def log_tail(client: Client, node: str, upid: str) -> list[str]:
+def log_tail(client: Client, node: str, upid: str, most: int = LOG_TAIL) -> list[str]:
     """The last lines of a task's log, for people."""
     try:
         lines = client.request("GET", f"{task_path(node, upid)}/log", {"limit": 5000}) or []
     except PveError:
         return []
-    return [str(line.get("t", "")) for line in lines if isinstance(line, dict)][-LOG_TAIL:]
+    return [str(line.get("t", "")) for line in lines if isinstance(line, dict)][-most:]
 
 
 def with_lock_wait(

@@ -155,6 +155,20 @@ TABLE: tuple[RunVariable, ...] = (
         runvalues.text,
     ),
     RunVariable(
+        "phoenix_why_file",
+        "path",
+        "none",
+        "For `why`: a file of the controller for the explanation as JSON.",
+        runvalues.text,
+    ),
+    RunVariable(
+        "phoenix_logs_to",
+        "folder",
+        "the screen",
+        "For `logs`: the folder of the controller for the logs. A relative one begins at the working directory.",
+        runvalues.text,
+    ),
+    RunVariable(
         "phoenix_awx",
         "mapping",
         "none",

@@ -88,12 +88,17 @@ def script_variables(script: bytes, environment: Mapping[str, str]) -> dict[str,
 
 
 def explain(old: Optional[Mapping[str, Any]], new: Mapping[str, Any]) -> str:
-    """Say why two digests differ, from their components; an empty text when they don't.
+    """Say why two digests differ, from their components; an empty text when they don't."""
+    return ", ".join(differences(old, new))
+
+
+def differences(old: Optional[Mapping[str, Any]], new: Mapping[str, Any]) -> list[str]:
+    """Return the inputs that differ, a phrase for each.
 
     `old` comes from inside a container, so nothing about its form is taken for granted.
     """
     if not old:
-        return "no record of what it was made from"
+        return ["no record of what it was made from"]
     reasons: list[str] = []
     if old.get("files") != new["files"]:
         reasons.append("files changed")
@@ -103,8 +108,7 @@ def explain(old: Optional[Mapping[str, Any]], new: Mapping[str, Any]) -> str:
         if before.get(name) != after.get(name):
             word = "added" if name not in before else "removed" if name not in after else "changed"
             reasons.append(f"variable {name} {word}")
-    reasons.extend(_explain_under(old.get("under"), new["under"]))
-    return ", ".join(reasons)
+    return [*reasons, *_explain_under(old.get("under"), new["under"])]
 
 
 def _explain_under(old: Any, new: Sequence[Sequence[str]]) -> list[str]:

@@ -49,6 +49,7 @@ FORGOTTEN = (
     "volumes",
     "instance",
     "dhcp",
+    "set_by",
 )
 # What it has of the recreation itself, and so keeps.
 KEPT = ("recreating",)

@@ -8,12 +8,16 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
+from ...._core.container import recordvalues
 from ...._core.container.config import mounts
+from ...._core.container.config.compare import RAW
 from ...._core.container.known import instance
+from ...._core.container.model import Entry
 from ...._core.container.origin import clones
+from ...._core.pve.apicalls import Kind
 from ...._core.pve.conffile import ConfFile
 
 
@@ -24,14 +28,19 @@ def values(
     conf: ConfFile,
     last_rollback: str = "",
     source_ledger: Mapping[str, Any] | None = None,
+    written: Collection[str] = (),
 ) -> dict[str, Any]:
     """The values to write, from those of the plan. ``known`` is the record so far, ``conf`` the config of now.
+
+    ``written`` are the keys that the step itself writes (see `written_keys`).
 
     ``last_rollback`` is the newest rollback of the container before a guarded change of it opens, ``source_ledger``
     what is applied in the source that it was cloned from.
     """
     result = dict(planned)
     mark = {"run": run, "at": int(time.time())}
+    if isinstance(result.get("applied"), Mapping):
+        result["set_by"] = _set_by(result["applied"], known, written, mark) or None
     if result.get("volumes"):
         result["volumes"] = mounts.completed(result["volumes"], conf)
     if result.get("ledger") == clones.OF_SOURCE:
@@ -49,6 +58,26 @@ def values(
     elif result.get("instance") == instance.SEEN:
         result["instance"] = recognized(known, conf)
     return result
+
+
+def written_keys(entries: Iterable[Entry]) -> frozenset[str]:
+    """The options, and the key of the raw lines, that the entries of a step write into the container's config."""
+    keys: set[str] = set()
+    for entry in entries:
+        if entry.call is not None and entry.call.kind is Kind.CONFIG:
+            keys |= {*entry.params} - {"delete", "revert"}
+        elif entry.op == "conf" and entry.what != "mark":
+            keys.add(RAW)
+    return frozenset(keys)
+
+
+def _set_by(
+    applied: Mapping[str, Any], known: Mapping[str, Any], written: Collection[str], mark: Mapping[str, Any]
+) -> dict[str, Any]:
+    """For each value which run set it last, and when: this one what it writes, and what had another value before."""
+    before, stamps = recordvalues.mapping(known.get("applied")) or {}, recordvalues.stamps(known.get("set_by"))
+    same = {key for key, value in applied.items() if key in before and before[key] == value and key not in written}
+    return {key: stamps[key] if key in same else dict(mark) for key in applied if key not in same or key in stamps}
 
 
 def recognized(known: Mapping[str, Any], conf: ConfFile) -> dict[str, Any]:

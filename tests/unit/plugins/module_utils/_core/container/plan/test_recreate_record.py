@@ -35,6 +35,7 @@ FULL = Record(
     powered="r2",
     forced="r3",
     forgotten=("f",),
+    set_by={"memory": {"run": "r3", "at": 7}},
 )
 
 
