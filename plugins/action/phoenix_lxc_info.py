@@ -15,6 +15,8 @@ from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.container.read_
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.container.wanted import templates_of, wanted
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.kept import payloads
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.plan import this_run
+from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.remote.access import entry_of
+from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.remote.nodes import node_of
 
 NAME = "phoenix.hypervisor.phoenix_lxc_info"
 
@@ -44,7 +46,8 @@ class ActionModule(ActionBase):
             result.update(self._observe(options, task_vars), node_asked=str(self._task.delegate_to))
             return result
         if hosts is None:
-            result.update(self._execute_module(module_name=NAME, module_args=options, task_vars=task_vars))
+            result.update(self._answer(options, task_vars))
+            self._host_is_left(result, task_vars)
             return result
         node = str(self._task.delegate_to)
         mine = [str(host) for host in hosts]
@@ -80,12 +83,36 @@ class ActionModule(ActionBase):
         """One element of ``containers``, from the variables of that host."""
         return wanted(once[host], templates_of(self._templar, hostvars), self._loader, once, in_play)
 
+    def _answer(self, options: dict[str, Any], task_vars: dict[str, Any] | None) -> dict[str, Any]:
+        """The module's answer, by the API for a node that is reached by a token."""
+        by_token = node_of(self, task_vars or {})
+        if by_token is None:
+            answer: dict[str, Any] = self._execute_module(module_name=NAME, module_args=options, task_vars=task_vars)
+            return answer
+        return by_token.survey(options)
+
+    def _host_is_left(self, result: dict[str, Any], task_vars: dict[str, Any]) -> None:
+        """A node that is reached by a token is not configured: a dry run says so, and a real one fails."""
+        config = task_vars.get("phoenix_hypervisor_config") or {}
+        sections = sorted(str(key) for key in config if not str(key).startswith("$"))
+        if result.get("failed") or not sections or entry_of(task_vars) is None:
+            return
+        text = (
+            f"node {task_vars.get('inventory_hostname')} is reached by an API token, so its own configuration is not "
+            f"compared and not changed ({', '.join(sections)} of hypervisor_config.json): that needs root over SSH"
+        )
+        if self._task.check_mode:
+            self._display.warning(text)
+        else:
+            remedy = "Run the playbook containers, or remove the entry api of the node from the inventory source."
+            result.update(failed=True, msg=f"{text}. {remedy}")
+
     def _observe(self, options: dict[str, Any], task_vars: dict[str, Any] | None) -> dict[str, Any]:
         """The module's answer; of a node that can't be observed, why."""
         node = str(self._task.delegate_to)
         try:
             with payloads.kept(NAME):
-                answer = self._execute_module(module_name=NAME, module_args=options, task_vars=task_vars)
+                answer = self._answer(options, task_vars)
         except AnsibleConnectionFailure as error:
             return {"changed": False, "lost": f"node {node} is unreachable: {_words(error)}"}
         if answer.get("unreachable"):

@@ -12,6 +12,7 @@ from ansible.errors import AnsibleActionFail, AnsibleError
 
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.files.secret_values import revealed
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.container.wanted import templates_of, wanted
+from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.remote.nodes import node_of
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.run.node_action import NodeAction
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.untrusted import own_variables
 
@@ -35,6 +36,16 @@ class ActionModule(NodeAction):
                 options = {**wanted(own, templates, self._loader, hostvars, in_play), **options}
             except AnsibleError as error:
                 raise AnsibleActionFail(str(error)) from error
+        by_token = node_of(self, task_vars)
+        if by_token is not None:
+            own_variables.check(task_vars)
+            if not self._task.check_mode:
+                raise AnsibleActionFail(
+                    f"container {options.get('ctid')} is not touched: node {by_token.name} is reached by an API token, "
+                    "by which only dry runs work. Reach the node over SSH (no entry api in the inventory source)"
+                )
+            result.update(by_token.preview(options))
+            return result
         config = options.get("config")
         if isinstance(config, dict) and config.get("root_password") and "root_password" not in options:
             # The option is no_log; the configuration keeps the reference.

@@ -30,6 +30,7 @@ from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.container.wante
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.features import manifests
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.features.manifests import container_needs
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.kept import payloads
+from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.remote.nodes import node_of
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.run.run_identity import run_identity
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.untrusted import own_variables
 
@@ -65,7 +66,7 @@ class ActionModule(ActionBase):
             options = self._completed(options, node, task_vars)
         if options.get("containers") or options.get("downloads"):
             options["run"] = run_identity()
-            result.update(self._execute_module(module_name=NAME, module_args=options, task_vars=task_vars))
+            result.update(self._answer(options, task_vars))
         if faults:
             result["failed"] = True
             result["msg"] = "\n".join(
@@ -147,12 +148,20 @@ class ActionModule(ActionBase):
         options["run"] = run_identity()
         try:
             with payloads.kept(NAME):
-                answer = self._execute_module(module_name=NAME, module_args=options, task_vars=task_vars)
+                answer = self._answer(options, task_vars)
         except AnsibleConnectionFailure as error:
             answer = {"failed": True, "msg": f"it is unreachable: {error}"}
         if answer.pop("unreachable", False):
             answer["failed"] = True
         return dict(answer)
+
+    def _answer(self, options: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
+        """The module's answer, by the API for a node that is reached by a token."""
+        by_token = node_of(self, task_vars)
+        if by_token is None:
+            return dict(self._execute_module(module_name=NAME, module_args=options, task_vars=task_vars))
+        dry = bool(self._task.check_mode)
+        return by_token.fetch(options, dry) if options.get("downloads") else by_token.check(options, dry)
 
     def _candidates(
         self, hosts: Iterable[str], node: str, task_vars: Mapping[str, Any]

@@ -63,6 +63,10 @@ options:
       - The Proxmox VE nodes by name, each with its connection variables such as C(ansible_host),
         C(ansible_user) and C(ansible_port).
       - C(ansible_connection=local) says that Ansible runs on that node itself.
+      - With C(api) the node is reached by an API token, without SSH. Its keys are C(host), C(port), C(user),
+        C(token_id), C(token_secret), C(fingerprint), C(ca) and C(validate_certs). What it lacks comes from the
+        variables C(PROXMOX_HOST), C(PROXMOX_USER), C(PROXMOX_TOKEN_ID) and so on. It becomes the variable
+        C(phoenix_api), in which a reference replaces the secret.
     type: dict
     required: true
   application_path:
@@ -186,6 +190,16 @@ compose:
 #   bridges: [vmbr1]
 #   url_schemes: [https]
 
+# Reach the node by an API token
+# nodes:
+#   pve:
+#     api:
+#       host: 192.0.2.10
+#       user: automation@pve
+#       token_id: phoenix
+#       token_secret: "{{ vault_pve_token }}"
+#       fingerprint: "AB:CD:..."
+
 # Run on the node itself
 # nodes:
 #   pve:
@@ -204,6 +218,7 @@ from ansible.inventory.manager import split_host_pattern
 from ansible.plugins.inventory import BaseInventoryPlugin
 from ansible.template import trust_as_template
 
+from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.documents.reaching import reach
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.documents.source import RESERVED
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.files import command
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.files.composing import Composing
@@ -241,25 +256,8 @@ _FROM_NODE = {
 }
 """How the node is reached is how its containers are: only for what the node's entry says. A run may lack the node."""
 
-_HOW_TO_REACH = (
-    "ansible_host",
-    "ansible_port",
-    "ansible_user",
-    "ansible_connection",
-    "ansible_become",
-    "ansible_ssh_private_key_file",
-    "ansible_ssh_common_args",
-    "ansible_ssh_extra_args",
-)
-"""What a container says of its node, for a run whose inventory lacks that; never a password."""
-
 _OWN_FILE = re.compile(rb"^plugin:[ \t]*[\"']?phoenix\.hypervisor\.phoenix[\"']?[ \t]*(?:#.*)?\r?$", re.MULTILINE)
 _PLAIN_PATTERN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*\Z")
-
-
-def reach(variables: Mapping[str, Any]) -> dict[str, Any]:
-    """How a node is reached, from its entry."""
-    return {key: variables[key] for key in _HOW_TO_REACH if key in variables}
 
 
 class InventoryModule(BaseInventoryPlugin, Composing):

@@ -141,22 +141,22 @@ import os
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.asked_options import WANTED_OPTIONS
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.cluster import availability
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.config.growth import unsaved, volumes
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.explaining.explained import explain
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.known import instance
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.model import (
-    Observation,
-    Plan,
     Record,
     Wanted,
 )
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.plan import planner, recreate
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.plan import planner
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node import root
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.container.conf import backups, observe
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.container.described import (
+    Planned,
+    briefly,
+    describe,
+    unobserved,
+    wanted_from,
+)
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.container.past import identity
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.entry import run_module
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.failure import NodeError
@@ -164,82 +164,6 @@ from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.gpu impor
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.pve.client import PveError
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.pve.pvesh import open_client
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.store import Store
-
-
-def wanted_from(item: dict[str, Any], node: str) -> Wanted:
-    """One element of ``containers`` as the planner's input. Raises NodeError for what phoenix_lxc_state refuses."""
-    checked = ArgumentSpecValidator(WANTED_OPTIONS).validate(item)
-    if checked.error_messages:
-        raise NodeError(f"container {item.get('ctid')} of containers: {'; '.join(checked.error_messages)}")
-    return Wanted.from_options(checked.validated_parameters, node)
-
-
-BRIEF = ("state", "final_state", "notes", "waiting")
-
-
-class Planned:
-    """The plans of a run's containers, each made once, with those of the clone sources that the run works on, too."""
-
-    def __init__(self, wanted: dict[int, Wanted], seen: dict[int, Observation], records: dict[int, Record]) -> None:
-        self._wanted, self._seen, self._records = wanted, seen, records
-        self._plans: dict[int, Plan] = {}
-
-    def of(self, ctid: int) -> Plan:
-        """The plan of one container."""
-        if ctid not in self._plans:
-            self._plans[ctid] = planner.plan(self._wanted[ctid], self._with_source(ctid), self._records[ctid])
-        return self._plans[ctid]
-
-    def _with_source(self, ctid: int) -> Observation:
-        source = self._wanted[ctid].source
-        if source is None or source.ctid not in self._seen:
-            return self._seen[ctid]
-        return planner.below(self._seen[ctid], self._with_source(source.ctid), self.of(source.ctid))
-
-
-def describe(
-    wanted: Wanted, seen: Observation, record: Record, plan: Plan | None, explains: bool = False
-) -> dict[str, Any]:
-    """One container's part of the result. ``explains``: with why the plan is what it is."""
-    why = explain(wanted, seen, record, plan) if plan is not None and explains else None
-    # A template or a stopped container shows what was cached of its ledger.
-    seen, record = instance.settle(seen, record)
-    entries = (seen.ledger or record.ledger or {}).get("features", {})
-    result: dict[str, Any] = {
-        "exists": seen.exists,
-        "ours": record.ours,
-        "replaced": record.replaced,
-        "running": seen.running,
-        "template": seen.template,
-        "lock": seen.lock,
-        "held": bool(recreate.held_by(wanted, seen)),
-        "recorded_state": record.word,
-        "hostname": seen.conf.head.get("hostname"),
-        "address": seen.address,
-        "features": [name for name, entry in entries.items() if entry.get("status") == "applied"],
-        "applied": [
-            {"name": name, **{key: entry.get(key, "") for key in ("digest", "at", "run")}}
-            for name, entry in entries.items()
-            if entry.get("status") == "applied"
-        ],
-        "ledger_error": seen.ledger_error,
-        "volumes": volumes(seen.conf.head),
-        "unsaved": unsaved(seen.conf.head),
-        "protected": seen.conf.head.get("protection") == "1",
-    }
-    if plan is not None:
-        result.update(
-            name=wanted.desired.name, state=plan.state, plan=plan.as_dict(), due=bool(plan.steps or plan.error)
-        )
-    return result if why is None else {**result, "why": why}
-
-
-def briefly(described: dict[str, Any]) -> dict[str, Any]:
-    """What a run reads of a container: of one without work little."""
-    if described.get("due", True):
-        return described
-    plan = {key: described["plan"][key] for key in BRIEF if described["plan"].get(key)}
-    return {"hostname": described["hostname"], "name": described["name"], "due": False, "plan": plan}
 
 
 def work(module: AnsibleModule) -> dict[str, Any]:
@@ -296,7 +220,7 @@ def survey(module: AnsibleModule) -> dict[str, Any]:
         except PveError as error:
             faults[ctid] = observe.failure(error)
     containers = {}
-    plans = Planned(wanted, seen, records)
+    plans = Planned(wanted, seen, lambda ctid, found: planner.plan(wanted[ctid], found, records[ctid]))
     for ctid, want in wanted.items():
         if ctid not in seen:
             continue
@@ -313,12 +237,6 @@ def survey(module: AnsibleModule) -> dict[str, Any]:
             faults[ctid] = observe.failure(error)
     containers.update({str(ctid): unobserved(text) for ctid, text in faults.items()})
     return {"changed": False, "node": observer.node, "containers": containers}
-
-
-def unobserved(text: str) -> dict[str, Any]:
-    """The result's part of a container that could not be observed or planned for."""
-    nothing = {"exists": None, "ours": None, "running": None, "template": None, "recorded_state": None}
-    return {**nothing, "features": [], "volumes": [], "unsaved": [], "due": True, "error": text}
 
 
 def main() -> None:

@@ -174,8 +174,6 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container import summary
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.model import Plan
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.preflight import judgement, node_faults
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.preflight.candidates import (
     CANDIDATE_OPTIONS,
@@ -185,8 +183,8 @@ from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.audit imp
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.container.lease import LEASE_OPTIONS
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.entry import run_module
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.failure import NodeError
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.preflight.node_survey import Downloads, Gatherer
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.pve.client import PveError
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.preflight.fetching import fetch
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.preflight.node_survey import Gatherer
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.pve.pvesh import open_client
 
 
@@ -210,40 +208,13 @@ def check(module: AnsibleModule, gatherer: Gatherer) -> dict[str, Any]:
     return result
 
 
-def fetch(module: AnsibleModule, gatherer: Gatherer) -> dict[str, Any]:
-    """Download what is named; in check mode return the calls."""
-    steps = [
-        judgement.download(gatherer.node, item["storage"], item["template"]) for item in module.params["downloads"]
-    ]
-    plan = Plan(state="", steps=tuple(steps))
-    journal = [entry.as_dict() for step in steps for entry in step.entries]
-    problems = []
-    if not module.check_mode:
-        journal = []
-        downloads = Downloads(
-            gatherer, Audit((module.params["run"] or {"id": "manual"})["id"]), module.params["task_timeout"]
-        )
-        for item, step in zip(module.params["downloads"], steps):
-            try:
-                made, warnings = downloads.run([step])
-            except PveError as error:
-                problems.append({**item, "msg": f"the download of {item['template']} failed: {error}"})
-                continue
-            journal += made
-            for warning in warnings:
-                module.warn(warning)
-    lines = summary.summary(plan)
-    diff = [{"prepared": "\n".join([f"node {gatherer.node}:", *lines]) + "\n"}] if lines else []
-    result: dict[str, Any] = {"changed": bool(journal), "plan": plan.as_dict(), "journal": journal, "diff": diff}
-    if problems:
-        raise NodeError("\n".join(item["msg"] for item in problems), problems=problems, **result)
-    return result
-
-
 def work(module: AnsibleModule) -> dict[str, Any]:
     """Judge the plans, or download what is named."""
     gatherer = Gatherer(open_client)
-    return fetch(module, gatherer) if module.params["downloads"] else check(module, gatherer)
+    downloads, run = module.params["downloads"], module.params["run"] or {"id": "manual"}
+    if not downloads:
+        return check(module, gatherer)
+    return fetch(gatherer, downloads, Audit(run["id"]), module.params["task_timeout"], module.check_mode, module.warn)
 
 
 def argument_spec() -> dict[str, Any]:

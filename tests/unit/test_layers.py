@@ -27,7 +27,9 @@ MAY_IMPORT = {
     '_node': {'_node', '_core'},
     'modules': {'_node', '_core'},
     'plugin_utils': {'plugin_utils', 'config', '_core'},
-    'action': {'action', 'plugin_utils', 'config', '_core'},
+    # What speaks to a node by its API does on the controller what a module does on the node, with the same code.
+    'remote': {'remote', 'plugin_utils', 'config', '_node', '_core'},
+    'action': {'action', 'plugin_utils', 'remote', 'config', '_core'},
     'callback': {'plugin_utils', 'config', '_core'},
     'connection': {'plugin_utils', 'config', '_core'},
     'doc_fragments': set(),
@@ -59,6 +61,8 @@ def layer_at(parts: Sequence[str]) -> str:
     """The layer of a place under plugins/: what computes the configuration is one of its own in plugin_utils."""
     if parts[0] == 'module_utils' and len(parts) > 1:
         return parts[1]
+    if parts[:2] == ('plugin_utils', 'remote'):
+        return 'remote'
     computes = parts[:2] == ('plugin_utils', 'config') and parts[2:3] != ('files',)
     return 'config' if computes else parts[0]
 

@@ -22,7 +22,7 @@ from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.preflight
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.preflight.candidates import Candidate
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.pve import storagecfg
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.audit import Audit
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.preflight.node_survey import Downloads
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.preflight.fetching import Downloads
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.pve.client import PveError
 
 NEW = "debian-13-standard_13.1-2_amd64.tar.zst"

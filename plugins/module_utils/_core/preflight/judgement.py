@@ -361,7 +361,7 @@ class _Judgement:
                     path,
                     f"{what} can't be set by {facts.credential}",
                     "root@pam itself, no role can grant it",
-                    "Run this as root on the node, or take the key out.",
+                    "Run this as root on the node (over SSH, without an entry api), or take the key out.",
                 )
             )
 

@@ -14,25 +14,21 @@ import contextlib
 import glob
 import os
 import stat
-import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Callable
+from typing import Callable
 
-from ..._core.container.model import Entry, Step
 from ..._core.gpu.memory_budget import Load
 from ..._core.preflight import privileges, subids
 from ..._core.preflight.candidates import Candidate
 from ..._core.preflight.demands import Asked, asked, demands, heads_needed
 from ..._core.preflight.judgement import Facts, Room
 from ..._core.pve.storagecfg import SNIPPETS, TEMPLATES, Storage, parse_storages
-from ..audit import Audit
 from ..container.conf.observe import PVE, ha_groups, node_name, read_conf, read_pools
 from ..gpu import gpuload
 from ..host.exports import text
 from ..pve.client import Client, PveError
-from ..pve.tasks import is_upid, log_tail, wait_task
 from ..store import Store
 from .bridges import vnets
 
@@ -249,66 +245,6 @@ class Gatherer:
             return None
         answer = self.client.request("GET", "/access/permissions", {"userid": credential})
         return {str(path): dict(held) for path, held in (answer or {}).items()}
-
-
-class Downloads:
-    """Fetches templates, each once: one that exists meanwhile is left, one that an earlier run fetches is awaited."""
-
-    def __init__(self, gatherer: Gatherer, audit: Audit, timeout: float) -> None:
-        self._gatherer = gatherer
-        self._audit = audit
-        self._timeout = timeout
-
-    def run(self, steps: Iterable[Step]) -> tuple[list[dict[str, Any]], list[str]]:
-        """(journal, warnings). Raises PveError when a download fails."""
-        journal: list[dict[str, Any]] = []
-        warnings: list[str] = []
-        for step in steps:
-            for entry in step.entries:
-                storage, template = str(entry.params["storage"]), str(entry.params["template"])
-                event = f"download {storage}:vztmpl/{template}"
-                started = time.monotonic()
-                self._audit.write(None, event, "begin")
-                try:
-                    made, told = self._fetch(entry, storage, template)
-                except PveError as error:
-                    seconds = time.monotonic() - started
-                    self._audit.write(None, event, "failed", seconds, "ERROR", {"error": str(error)[:2000]})
-                    raise
-                self._audit.write(None, event, "ok", time.monotonic() - started)
-                warnings += told
-                if made:
-                    journal.append(entry.as_dict())
-        return journal, warnings
-
-    def _fetch(self, entry: Entry, storage: str, template: str) -> tuple[bool, list[str]]:
-        client, node = self._gatherer.client, self._gatherer.node
-        warnings: list[str] = []
-        upid = self._under_way(template)
-        if upid is not None:
-            warnings = wait_task(client, node, upid, "the download of an earlier run", self._timeout)
-        if self._there(storage, template):
-            return False, warnings
-        if entry.call is None:
-            return False, warnings
-        answer = client.request(entry.call.method, entry.call.path, entry.call.params)
-        if is_upid(answer):
-            warnings += wait_task(client, node, answer, f"{entry.what} ({template})", self._timeout)
-        return True, warnings
-
-    def _there(self, storage: str, template: str) -> bool:
-        described = self._gatherer.storages().get(storage)
-        return described is not None and template in (self._gatherer.templates(described) or {})
-
-    def _under_way(self, template: str) -> str | None:
-        """The worker that fetches this template already. Its UPID doesn't name it, the first line of its log does."""
-        client, node = self._gatherer.client, self._gatherer.node
-        query = {"source": "active", "typefilter": "download"}
-        for task in client.request("GET", f"/nodes/{node}/tasks", query) or ():
-            upid = str(task.get("upid"))
-            if any(template in line for line in log_tail(client, node, upid)):
-                return upid
-        return None
 
 
 def _subids() -> dict[str, list[subids.Range]]:

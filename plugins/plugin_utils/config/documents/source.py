@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Optional
 
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.host.ownership import INVENTORY_ID
+from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.documents import api_entry
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.finding import Finding, Pointer, show
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.fleet import CTID
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.policy import policy_faults
@@ -172,6 +173,11 @@ class SourceChecker:
             if not isinstance(key, str) or not _VARIABLE.match(key):
                 remedy = "Write a name such as ansible_host."
                 yield self._at((*path, str(key)), show((), str(key)), "the name of a variable", remedy)
+        if api_entry.KEY in variables:
+            for where, got, expected, remedy, near in api_entry.faults(
+                variables[api_entry.KEY], (*path, api_entry.KEY)
+            ):
+                yield self._at(where, got, expected, remedy, near)
 
     def _at(self, path: Pointer, got: str, expected: str, remedy: str, nearest: Optional[str] = None) -> Finding:
         line = _line(self._text, path)

@@ -17,6 +17,7 @@ from ansible.utils.collection_loader import AnsibleCollectionConfig
 
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.checks.policy_checks import policy_checks
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.checks.subject import Subject
+from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.documents import api_entry
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.documents.redaction import (
     CONTAINERS,
     HOST,
@@ -71,7 +72,7 @@ class Configuration:
     Attributes:
         folder: folder of the containers' file.
         file: the containers' file: its path, and its label in reports; empty when the source names none.
-        files: the paths of both files by kind, as far as the source names them.
+        files: the paths of both files by kind, as far as the source names them, and of a source that holds a secret.
         nodes: variables of the nodes by name.
         fleet: the containers.
         hypervisor: the hypervisor configuration, with references in place of secrets.
@@ -129,6 +130,8 @@ class ConfigurationReader:
         lxc = self._json(lxc_path, "phoenix_lxc_configs", findings)
         host_path = self._absolute(data.get("hypervisor_config"))
         named = {"phoenix_lxc_configs": lxc_path, "hypervisor_config": host_path}
+        if any(api_entry.SECRET in variables.get(api_entry.VARIABLE, {}) for variables in result.nodes.values()):
+            named[api_entry.SOURCE] = self._path
         result.files = {kind: path for kind, path in named.items() if path}
         host = self._json(host_path, "hypervisor_config", findings)
         if lxc is None:
@@ -233,7 +236,20 @@ def _nodes(data: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     nodes = data.get("nodes")
     if not isinstance(nodes, Mapping):
         return {}
-    return {str(name): dict(value) if isinstance(value, Mapping) else {} for name, value in nodes.items() if str(name)}
+    return {
+        str(name): _variables(str(name), value) if isinstance(value, Mapping) else {}
+        for name, value in nodes.items()
+        if str(name)
+    }
+
+
+def _variables(node: str, given: Mapping[str, Any]) -> dict[str, Any]:
+    """The variables of a node: its entry for the API becomes one of them, without the secret."""
+    entry = given.get(api_entry.KEY)
+    found = {key: value for key, value in given.items() if key != api_entry.KEY}
+    if isinstance(entry, Mapping):
+        found[api_entry.VARIABLE] = api_entry.variables(node, entry)
+    return found
 
 
 def _application_scripts(

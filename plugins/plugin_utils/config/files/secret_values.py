@@ -12,6 +12,7 @@ from typing import Any
 from ansible.errors import AnsibleActionFail, AnsibleError
 from ansible.plugins.action import ActionBase
 
+from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.documents.api_entry import SOURCE
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.documents.redaction import (
     CONTAINERS,
     HOST,
@@ -30,6 +31,7 @@ FILES = "phoenix_config_files"
 """The variable with the paths of the configuration files by kind, as the inventory source names them."""
 
 _READERS = {HOST: read_hypervisor, CONTAINERS: read_containers}
+_KINDS = (*_READERS, SOURCE)
 
 
 class SecretAction(ActionBase):
@@ -64,6 +66,9 @@ def revealed(value: Any, loader: Any, variables: Mapping[str, Any]) -> Any:
 def _document(kind: str, path: str, loader: Any) -> dict[str, Any]:
     """The file as the inventory plugin reads it."""
     try:
+        if kind == SOURCE:
+            found = loader.load_from_file(path, cache="none", trusted_as_template=True)
+            return dict(found) if isinstance(found, Mapping) else {}
         # The loader decrypts. Its bytes, because only they tell where a file is not UTF-8.
         content, _plain = loader._get_file_contents(path)
         return _READERS[kind](parse(bytes(content)), load_schema(kind))
@@ -82,7 +87,7 @@ def _found(kind: str, variables: Mapping[str, Any]) -> str:
     A controller such as AWX makes the inventory in another job, whose project may have lain elsewhere.
     """
     files = variables.get(FILES)
-    named = str(files.get(kind) or "") if isinstance(files, Mapping) and kind in _READERS else ""
+    named = str(files.get(kind) or "") if isinstance(files, Mapping) and kind in _KINDS else ""
     if not named:
         raise AnsibleActionFail(
             f"{FILES} names no {kind}; expected the variable of the inventory plugin phoenix.hypervisor.phoenix. "

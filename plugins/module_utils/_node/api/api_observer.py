@@ -1,0 +1,197 @@
+# Copyright (c) 2026, Phoenix Hypervisor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Observes containers by calls to the API alone, into the same values as the files of the node give.
+
+A token sees what its privileges show: VM.Audit of a container, Datastore.Audit of a storage. What PVE refuses to show
+beyond those is listed in ``refused``; a container that it refuses is a PveError in PVE's words.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from ..._core.container.model import Moved, Observation
+from ..._core.container.remote import assumed
+from ..._core.container.remote.apiconf import conf_of
+from ..._core.pve.conffile import ConfFile
+from ..._core.pve.fwfile import GUEST_TYPES, Firewall, rule_of_answer
+from ..failure import NodeError
+from ..pve.client import Client, MissingError, PveError
+
+FORBIDDEN = 403
+_VOLUME = re.compile(r"(?:rootfs|mp\d+|unused\d+)\Z")
+
+
+class ApiObserver:
+    """One node as the API shows it. Each answer that is about all guests is asked for once."""
+
+    def __init__(self, client: Client, node: str) -> None:
+        self.client = client
+        self.node = node
+        self.boot = ""
+        self.refused: set[str] = set()
+        names = [str(row.get("node")) for row in client.request("GET", "/nodes") or ()]
+        if node not in names:
+            raise NodeError(
+                f"the API has no node {node}, but {', '.join(sorted(names)) or 'none'}",
+                remedy="give the node in the inventory source the name that Proxmox VE has for it",
+            )
+
+    @functools.cached_property
+    def storages(self) -> dict[str, str]:
+        """Storage -> type, of those that the token sees."""
+        return {str(row["storage"]): str(row["type"]) for row in self.client.request("GET", "/storage") or ()}
+
+    @functools.cached_property
+    def guests(self) -> dict[int, Mapping[str, Any]]:
+        """The guests of the cluster that the token sees, by CTID."""
+        rows = self.client.request("GET", "/cluster/resources", {"type": "vm"}) or ()
+        return {int(row["vmid"]): row for row in rows}
+
+    def existing_ctids(self) -> set[int]:
+        """CTIDs of the containers of this node that the token sees."""
+        return {int(row["vmid"]) for row in self.client.request("GET", f"/nodes/{self.node}/lxc") or ()}
+
+    def is_running(self, ctid: int) -> bool:
+        """Whether one container runs now."""
+        status = self.client.request("GET", f"/nodes/{self.node}/lxc/{ctid}/status/current") or {}
+        return str(status.get("status")) == "running"
+
+    def read_conf(self, ctid: int, node: str = "") -> tuple[ConfFile | None, str]:
+        """(config, digest) of a container, (None, '') when it doesn't exist there. Raises PveError."""
+        base = f"/nodes/{node or self.node}/lxc/{ctid}"
+        try:
+            current = self.client.request("GET", f"{base}/config", {"current": 1}) or {}
+            pending = self.client.request("GET", f"{base}/pending") or ()
+            listed = self.client.request("GET", f"{base}/snapshot") or ()
+            names = [str(row["name"]) for row in listed if row.get("name") != "current"]
+            saved = {name: self.client.request("GET", f"{base}/snapshot/{name}/config") or {} for name in names}
+        except MissingError:
+            return None, ""
+        return conf_of(current, pending, saved), str(current.get("digest") or "")
+
+    def read_firewall(self, ctid: int) -> Firewall:
+        """The firewall of a container of this node."""
+        base = f"/nodes/{self.node}/lxc/{ctid}/firewall"
+        options = self.client.request("GET", f"{base}/options") or {}
+        rows = sorted(self.client.request("GET", f"{base}/rules") or (), key=lambda row: int(row.get("pos") or 0))
+        rules = tuple(rule for rule in map(rule_of_answer, rows) if rule.type in GUEST_TYPES)
+        return Firewall({str(key): str(value) for key, value in options.items() if key != "digest"}, rules)
+
+    @functools.cached_property
+    def _filters(self) -> bool:
+        """Whether the datacenter's firewall filters; True where it is not shown, so that nothing is said of it."""
+        try:
+            options = self.client.request("GET", "/cluster/firewall/options") or {}
+        except PveError as error:
+            self._note(error, assumed.FIREWALL)
+            return True
+        return str(options.get("enable") or "0") != "0"
+
+    @functools.cached_property
+    def _managed(self) -> dict[int, dict[str, str]]:
+        """The entries of the HA manager; none where it is not shown."""
+        try:
+            rows = self.client.request("GET", "/cluster/ha/resources") or ()
+        except PveError as error:
+            self._note(error, assumed.HA)
+            return {}
+        found = {}
+        for row in rows:
+            kind, _colon, ctid = str(row.get("sid") or "").partition(":")
+            if kind == "ct" and ctid.isdigit():
+                about = {str(key): str(value) for key, value in row.items() if key not in ("sid", "type", "digest")}
+                found[int(ctid)] = about
+        return found
+
+    def _note(self, error: PveError, part: str) -> None:
+        if error.status != FORBIDDEN:
+            raise error
+        self.refused.add(part)
+
+    def ha_ctids(self) -> frozenset[int]:
+        """CTIDs of the containers that the HA manager manages, as far as it is shown."""
+        return frozenset(self._managed)
+
+    def _address(self, ctid: int) -> str | None:
+        """Its first IPv4 address; the first IPv6 address where it has none."""
+        rows = self.client.request("GET", f"/nodes/{self.node}/lxc/{ctid}/interfaces") or ()
+        cards = [row for row in rows if row.get("name") != "lo"]
+        for family in ("inet", "inet6"):
+            for row in cards:
+                address = str(row.get(family) or "").partition("/")[0]
+                if address and not address.lower().startswith("fe80:"):
+                    return address
+        return None
+
+    def _elsewhere(self, ctid: int) -> tuple[str | None, Moved | None]:
+        """The guest that has this CTID without being a container of this node."""
+        guest = self.guests.get(ctid)
+        if guest is None:
+            return None, None
+        owner = str(guest.get("node"))
+        if guest.get("type") == "qemu":
+            return f"a virtual machine on node {owner}", None
+        if owner == self.node:
+            return None, None  # it was destroyed since
+        return f"a container on node {owner}", Moved(owner, self.read_conf(ctid, owner)[0] or ConfFile())
+
+    def linked_clones(self, ctid: int) -> tuple[int, ...]:
+        """CTIDs of the containers whose volumes live on a base volume of this one, as far as the token sees them."""
+        base = re.compile(rf"[:/](?:base|basevol|basedisk)-{ctid}-[^/,\s]+/")
+        found = set()
+        for other, guest in self.guests.items():
+            if other == ctid or guest.get("type") != "lxc":
+                continue
+            conf, _digest = self.read_conf(other, str(guest.get("node")))
+            values = [value for key, value in conf.head.items() if _VOLUME.match(key)] if conf is not None else []
+            if any(base.search(value) for value in values):
+                found.add(other)
+        return tuple(sorted(found))
+
+    def running(self) -> set[int]:
+        """CTIDs of the running containers of this node that the token sees."""
+        rows = self.client.request("GET", f"/nodes/{self.node}/lxc") or ()
+        return {int(row["vmid"]) for row in rows if row.get("status") == "running"}
+
+    def observe(
+        self, ctid: int, source: int | None, running: set[int] | None = None, clones: bool = False
+    ) -> Observation:
+        """One container, and its clone source when it has one. Raises PveError where PVE shows none of it.
+
+        ``running`` are the containers that run, where somebody has looked.
+        """
+        runs = self.is_running if running is None else running.__contains__
+        conf, digest = self.read_conf(ctid)
+        found: dict[str, Any] = {
+            "storages": self.storages,
+            "datacenter_firewall": self._filters,
+            "pool": str(self.guests.get(ctid, {}).get("pool") or ""),
+            "ha": self._managed.get(ctid),
+        }
+        if source is not None:
+            found["source"] = self.read_conf(source)[0]
+            if found["source"] is not None:
+                found["source_running"] = runs(source)
+                found["source_firewall"] = self.read_firewall(source)
+        if conf is None:
+            elsewhere, moved = self._elsewhere(ctid)
+            return Observation(ctid=ctid, elsewhere=elsewhere, moved=moved, **found)
+        if clones:
+            found["linked_clones"] = self.linked_clones(ctid)
+        is_up = runs(ctid)
+        return Observation(
+            ctid=ctid,
+            exists=True,
+            running=is_up,
+            conf=conf,
+            digest=digest,
+            firewall=self.read_firewall(ctid),
+            address=self._address(ctid) if is_up else None,
+            **found,
+        )

@@ -1,0 +1,140 @@
+# Copyright (c) 2026, Phoenix Hypervisor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The control plane of a node from the controller, by proxmoxer: the same interface as on the node itself.
+
+A call that fails raises the same errors, with PVE's words. The certificate is verified by its fingerprint, by an
+authority, or not at all where the operator has switched that off.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+from ansible.errors import AnsibleActionFail
+
+from ...module_utils._node.failure import NodeError
+from ...module_utils._node.pve.client import LostAnswerError, NoAnswerError, PveError, call_text, form_value, refused
+from .access import ApiAccess
+
+_Adapter: Any = object
+try:
+    import requests
+    from proxmoxer.backends.https import Backend
+    from proxmoxer.core import ProxmoxResource, ResourceException
+    from requests.adapters import HTTPAdapter
+except ImportError as _error:
+    LACKING = str(_error)
+else:
+    LACKING = ""
+    _Adapter = HTTPAdapter
+    # Its messages have the parameters of calls.
+    logging.getLogger("proxmoxer").setLevel(logging.WARNING)
+
+# The proxy of PVE gives up after 30 s itself; this only ends a connection that went dead.
+TIMEOUT = 60
+UNAUTHORIZED = 401
+# What a proxy answers that lost its answer, or found nobody behind it.
+UNKNOWN = (0, 502, 503, 504, 595, 596, 597)
+
+
+class _Pinned(_Adapter):
+    """Accepts the one certificate with a fingerprint, whoever has signed it and for whatever name."""
+
+    def __init__(self, fingerprint: str) -> None:
+        self._fingerprint = fingerprint
+        super().__init__()
+
+    def init_poolmanager(self, *args: Any, **options: Any) -> Any:
+        """Make the pool of connections."""
+        return super().init_poolmanager(*args, **options, assert_fingerprint=self._fingerprint)
+
+
+class ApiClient:
+    """A kept-alive connection to the API of a node, as the owner of a token.
+
+    ``at`` is how to reach it. Raises AnsibleActionFail where the controller has no proxmoxer.
+    """
+
+    def __init__(self, at: ApiAccess) -> None:
+        if LACKING:
+            raise AnsibleActionFail(
+                f"node {at.node} is reached by an API token, and the controller lacks a Python package for that "
+                f"({LACKING}). For the Python of ansible-core: pip install 'proxmoxer>=2.0' requests"
+            )
+        self._at = at
+        verify: bool | str = False if at.fingerprint else (at.ca or at.validate_certs)
+        backend = Backend(
+            # It takes what follows a colon for a port.
+            f"[{at.host}]" if ":" in at.host and not at.host.startswith("[") else at.host,
+            user=at.user,
+            port=at.port,
+            token_name=at.token_id,
+            token_value=at.token_secret,
+            verify_ssl=verify,
+            timeout=TIMEOUT,
+        )
+        self._session = backend.get_session()
+        if at.fingerprint:
+            self._session.mount("https://", _Pinned(at.fingerprint))
+        self._root = ProxmoxResource(
+            base_url=backend.get_base_url(), session=self._session, serializer=backend.get_serializer()
+        )
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._session.close()
+
+    def request(self, method: str, path: str, params: Mapping[str, Any] | None = None) -> Any:
+        """One call below /api2/json. Returns ``data``. Raises PveError, and NodeError for a certificate."""
+        call = call_text(method, path, params)
+        form = {key: form_value(value) for key, value in (params or {}).items()}
+        resource = self._root(path.strip("/").split("/"))
+        try:
+            return getattr(resource, method.lower())(**form)
+        except ResourceException as error:
+            raise self._refused(call, method, error) from None
+        except requests.exceptions.SSLError as error:
+            raise NodeError(self._certificate(error), remedy=_CERTIFICATE) from None
+        except requests.exceptions.RequestException as error:
+            sent = not isinstance(error, requests.exceptions.ConnectTimeout) and "NewConnectionError" not in str(error)
+            kind = LostAnswerError if sent and method != "GET" else NoAnswerError
+            raise kind(call, 0, f"no answer from https://{self._at.host}:{self._at.port}: {_words(error)}") from None
+
+    def _certificate(self, error: Exception) -> str:
+        at = self._at
+        by = "the fingerprint in the inventory source" if at.fingerprint else at.ca or "the authorities of this system"
+        return (
+            f"node {at.node}: https://{at.host}:{at.port} answers with a certificate that {by} does not verify "
+            f"({_words(error)})"
+        )
+
+    def _refused(self, call: str, method: str, error: Any) -> PveError:
+        """PVE's refusal. Its words are the reason of the status line."""
+        status = int(error.status_code)
+        reason = str(error.content or "no reason given").split(" - {", maxsplit=1)[0]
+        errors = error.errors if isinstance(error.errors, Mapping) else {}
+        fields = {str(key): str(text) for key, text in errors.items() if isinstance(text, str)}
+        if status == UNAUTHORIZED:
+            reason = f"{reason} (token {self._at.credential}: its secret, or the time at which it or its user expires)"
+        if status in UNKNOWN and method != "GET":
+            return LostAnswerError(call, status, reason, fields)
+        return refused(call, status, reason, fields)
+
+
+_CERTIFICATE = (
+    "compare it with the node (openssl x509 -noout -fingerprint -sha256 -in /etc/pve/local/pve-ssl.pem), then correct "
+    "fingerprint or ca of the entry api"
+)
+
+
+def _words(error: BaseException) -> str:
+    """The cause of an error of requests, in one short line: each library wraps the error of the one below."""
+    below = error.args[0] if error.args and isinstance(error.args[0], BaseException) else None
+    below = below or getattr(error, "reason", None)
+    if isinstance(below, BaseException):
+        return _words(below)
+    return " ".join(str(error).split())[:300]

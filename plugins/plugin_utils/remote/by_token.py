@@ -1,0 +1,86 @@
+# Copyright (c) 2026, Phoenix Hypervisor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What the modules of a node do, done by its API from the controller, for a node that is reached by a token."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ansible.utils.display import Display
+
+from ...module_utils._core.errors import KnownError
+from ...module_utils._core.preflight import by_api, node_faults
+from ...module_utils._core.preflight.candidates import Candidate
+from ...module_utils._node.api import api_survey
+from ...module_utils._node.api.api_gatherer import ApiGatherer
+from ...module_utils._node.audit import Audit
+from ...module_utils._node.failure import NodeError
+from ...module_utils._node.preflight.fetching import fetch
+from .access import ApiAccess
+from .api_client import ApiClient
+
+
+class TokenNode:
+    """A node that is reached by a token. ``name`` is its name in the inventory and in PVE."""
+
+    def __init__(self, at: ApiAccess) -> None:
+        self.name = at.node
+        self.credential = at.credential
+        self.client = ApiClient(at)
+
+    def survey(self, options: Mapping[str, Any]) -> dict[str, Any]:
+        """The result of phoenix_lxc_info."""
+        containers = options.get("containers")
+        if containers is None and options.get("ctids") is not None:
+            containers = [{"ctid": ctid} for ctid in options["ctids"]]
+        brief, explains = bool(options.get("brief")), bool(options.get("explain"))
+        return _result(lambda: api_survey.survey(self.client, self.name, containers, brief, explains))
+
+    def preview(self, options: Mapping[str, Any]) -> dict[str, Any]:
+        """The result of phoenix_lxc_state in check mode."""
+        result = _result(lambda: api_survey.preview(self.client, self.name, options))
+        error = result.pop("error", None)
+        return {**result, "failed": True, "msg": error} if error else result
+
+    def check(self, options: Mapping[str, Any], dry: bool) -> dict[str, Any]:
+        """The result of phoenix_preflight where it checks containers."""
+        return _result(lambda: self._check(options, dry))
+
+    def _check(self, options: Mapping[str, Any], dry: bool) -> dict[str, Any]:
+        candidates = [Candidate.from_options(item) for item in options.get("containers") or ()]
+        gatherer = ApiGatherer(self.client, self.name)
+        facts = gatherer.gather(candidates, options.get("coming") or (), self.credential)
+        verdict = by_api.judge(candidates, facts, gatherer.unseen, dry)
+        for warning in verdict.warnings:
+            Display().warning(warning)
+        result: dict[str, Any] = {
+            "changed": False,
+            "findings": [finding.as_dict() for finding in verdict.findings],
+            "downloads": [dict(entry.params) for step in verdict.steps for entry in step.entries],
+            "plan": verdict.plan().as_dict(),
+            "journal": [],
+        }
+        if verdict.findings:
+            raise NodeError(node_faults.report(self.name, verdict.findings), **result)
+        return result
+
+    def fetch(self, options: Mapping[str, Any], dry: bool) -> dict[str, Any]:
+        """The result of phoenix_preflight where it downloads templates."""
+        # The audit trail of a node is a file of it: the controller's copy has the task.
+        trail = Audit(str((options.get("run") or {}).get("id") or "manual"), quiet=True)
+        timeout = float(options.get("task_timeout") or 3600)
+        source = ApiGatherer(self.client, self.name)
+        warn = Display().warning
+        return _result(lambda: fetch(source, options["downloads"], trail, timeout, dry, warn))
+
+
+def _result(work: Any) -> dict[str, Any]:
+    """What work returns, or a failed result with the message of its error."""
+    try:
+        found: dict[str, Any] = work()
+    except KnownError as error:
+        return {"changed": False, **error.fields, "failed": True, "msg": str(error)}
+    return found

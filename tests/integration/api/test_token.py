@@ -1,0 +1,142 @@
+# Copyright (c) 2026, Phoenix Hypervisor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A node by an API token, through proxmoxer: what a token that may only audit sees, and what PVE refuses."""
+
+from __future__ import annotations
+
+import pytest
+from fake_node import wanted
+
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.api import api_survey
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.api.api_observer import ApiObserver
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.container.conf.observe import read_conf
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.failure import NodeError
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.pve.client import PveError
+from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.remote.access import ApiAccess
+from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.remote.api_client import ApiClient
+
+USER = "automation@pve"
+TOKEN = f"{USER}!phoenix"
+NET = {"name": "eth0", "bridge": "vmbr0", "ip": "dhcp"}
+
+
+@pytest.fixture
+def audit(node):
+    """A token with VM.Audit and Datastore.Audit, and a client that has it."""
+    node.pve.acl.clear()
+    node.pve.add_token(TOKEN, "secret")
+    node.pve.denial_delay = 0.0
+    for who in (USER, TOKEN):
+        node.pve.grant(who, "/vms", "VM.Audit")
+        node.pve.grant(who, "/storage", "Datastore.Audit")
+    made = client(node)
+    yield made
+    made.close()
+
+
+def client(node, secret="secret", fingerprint=None):
+    return ApiClient(
+        ApiAccess(
+            "pve", "127.0.0.1", USER, "phoenix", secret, node.pve.port,
+            node.fingerprint if fingerprint is None else fingerprint,
+        )
+    )  # fmt: skip  # one line of what a node is reached by
+
+
+def item(one):
+    """A container as the action plugin hands it over."""
+    return {
+        "ctid": one.ctid,
+        "config": dict(one.config),
+        "features": [feature.to_json() for feature in one.features],
+        "state": one.target,
+    }
+
+
+def kinds(described):
+    return [step["kind"] for step in described["plan"]["steps"]]
+
+
+def test_an_audit_token_previews_a_creation_with_reads_alone(node, audit):
+    one = wanted(network_config=NET, memory_mb=512)
+    expected = node.check(one).first
+    node.forget_requests()
+    answer = api_survey.survey(audit, "pve", [item(one)], False)
+    described = answer["containers"]["950"]
+    assert {method for method, _path, _params, _status in node.pve.asked} == {"GET"}
+    assert kinds(described) == [step.kind for step in expected.steps if step.kind != "complete"]
+    assert described["state"] == "defined"
+    assert described["unknown"] == ["lease"]
+
+
+def test_a_settled_container_has_no_steps_and_its_unknown_parts_are_named(node, audit):
+    one = wanted(network_config=NET, memory_mb=512, tags=["web"], description="two\nlines: 100 %")
+    node.apply(one)
+    node.forget_requests()
+    described = api_survey.survey(audit, "pve", [item(one)], False)["containers"]["950"]
+    assert {method for method, _path, _params, _status in node.pve.asked} == {"GET"}
+    assert described["plan"]["steps"] == []
+    assert described["plan"]["error"] is None
+    assert described["state"] == "running"
+    assert described["unknown"] == ["record", "ledger", "lease"]
+    assert any("features one, two" in note for note in described["plan"]["notes"])
+
+
+def test_a_change_is_planned_as_on_the_node(node, audit):
+    one = wanted(network_config=NET, memory_mb=512)
+    node.apply(one)
+    changed = wanted(network_config=NET, memory_mb=768, cores=2)
+    on_node = [entry for step in node.check(changed).first.steps for entry in step.entries if entry.op == "pve"]
+    answer = api_survey.preview(audit, "pve", item(changed))
+    assert [entry["what"] for entry in answer["journal"]] == [entry.what for entry in on_node]
+    assert [entry["params"] for entry in answer["journal"]] == [dict(entry.params) for entry in on_node]
+    assert answer["changed"]
+
+
+@pytest.mark.parametrize("running", [False, True])
+def test_config_by_the_api_is_that_of_the_file(node, audit, running):
+    text = (
+        "#a note%3A 100%25\n#\n#second\narch: amd64\ncores: 2\nhostname: web\nmemory: 512\n"
+        "net0: name=eth0,bridge=vmbr0,hwaddr=BC:24:11:00:00:01,ip=dhcp,type=veth\n"
+        "rootfs: local:950/vm-950-disk-0.raw,size=4G\n"
+        "swap: 512\ntags: a;b\nlxc.environment: PHOENIX_INSTANCE=abc\nlxc.cap.drop: sys_admin\n\n"
+        "[pve:pending]\ndelete: nameserver\nsearchdomain: example.org\n\n"
+        "[before]\ncores: 1\nmemory: 256\nrootfs: local:950/vm-950-disk-0.raw,size=4G\nsnaptime: 1\n"
+    )
+    node.place(950, text, running)
+    seen = ApiObserver(audit, "pve").observe(950, None)
+    conf, digest = read_conf("pve", 950, str(node.pve_dir))
+    assert seen.conf.head == conf.head
+    assert seen.conf.raw == conf.raw
+    assert seen.conf.markers == conf.markers
+    assert seen.conf.pending == conf.pending
+    assert seen.conf.snapshots.keys() == conf.snapshots.keys()
+    assert seen.digest == digest
+    assert seen.running is running
+
+
+def test_a_wrong_fingerprint_is_an_error_and_nothing_is_asked(node, audit):
+    node.forget_requests()
+    with pytest.raises(NodeError, match="certificate that the fingerprint in the inventory source does not verify"):
+        client(node, fingerprint="00" * 32).request("GET", "/version")
+    with pytest.raises(NodeError, match="certificate that the authorities of this system does not verify"):
+        client(node, fingerprint="").request("GET", "/version")
+    assert node.pve.asked == []
+
+
+def test_an_expired_token_is_refused_in_pves_words(node, audit):
+    with pytest.raises(PveError, match=r"Authentication failed!.*automation@pve!phoenix") as caught:
+        client(node, secret="other").request("GET", "/version")
+    assert "other" not in str(caught.value)
+    assert caught.value.status == 401
+
+
+def test_a_missing_privilege_is_a_fault_of_its_container_in_pves_words(node, audit):
+    node.pve.acl.clear()
+    for who in (USER, TOKEN):
+        node.pve.grant(who, "/vms/950", "VM.Audit")
+    answer = api_survey.survey(audit, "pve", [item(wanted()), item(wanted(951))], False)["containers"]
+    assert answer["950"]["plan"]["error"] is None
+    assert "Permission check failed (/vms/951, VM.Audit)" in answer["951"]["error"]
