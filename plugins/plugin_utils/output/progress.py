@@ -21,8 +21,6 @@ _INSIDE = frozenset({"feature", "application", "health"})
 """Steps of a plan that the play makes inside the container: the node's module ends before them."""
 _QUIET = frozenset({"complete", "record"})
 """Steps that only note something."""
-_MOST_SHOWN = 3
-"""Settled containers with a note that are shown; the status shows all."""
 
 
 @dataclass

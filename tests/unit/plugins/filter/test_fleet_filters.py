@@ -39,24 +39,36 @@ def test_the_notes_of_a_plan_come_before_what_waits():
     assert status_rows.notes({"notes": None}) == []
 
 
-def test_every_note_of_a_container_without_work_is_a_line():
+def test_the_notes_of_containers_without_work_are_lines():
     facts = {
         "phoenix_due": ["951"],
         "phoenix_observed": {
             "1000": {"hostname": "late", "plan": {"notes": ["held"], "waiting": []}},
-            "950": {
-                "hostname": "web",
-                "plan": {"notes": ["feature x is no longer listed: left behind"], "waiting": ["cores"]},
-            },
+            "950": {"hostname": "web", "plan": {"notes": [], "waiting": ["cores", "mp0"]}},
             "951": {"hostname": "busy", "plan": {"notes": ["printed by its own task"]}},
             "952": {"error": "not observed"},
         },
     }
-    assert settled_notes([facts, {}]) == [
-        "950 (web): feature x is no longer listed: left behind",
-        "950 (web): waits for a restart: cores",
-        "1000 (late): held",
-    ]
+    assert settled_notes([facts, {}]) == ["950 (web): waits for a restart: cores, mp0", "1000 (late): held"]
+
+
+def test_the_notes_of_a_settled_fleet_are_two_lines():
+    """One that many have is one line; what is too many is counted. With -v all are shown."""
+    stopped = {
+        str(ctid): {"hostname": f"c{ctid}", "plan": {"notes": [f"stopped on purpose: start it with --limit {ctid}"]}}
+        for ctid in range(900, 950)
+    }
+    (line,) = settled_notes([{"phoenix_observed": stopped}])
+    assert line == "900 (c900), 901 (c901), 902 (c902), 47 more: stopped on purpose: start it with --limit CTID"
+    stopped["901"]["plan"]["notes"] += ["a", "b"]
+    stopped["902"]["plan"]["notes"] += ["c"]
+    first, second = settled_notes([{"phoenix_observed": stopped}])
+    assert first == line
+    assert second == "3 further notes on 2 containers: playbooks/status.yml shows them"
+    full = settled_notes([{"phoenix_observed": stopped}], every=True)
+    assert len(full) == 4
+    assert "949 (c949)" in full[0]
+    assert full[1] == "901 (c901): a"
 
 
 def test_a_container_of_a_lost_node_is_a_row():
