@@ -40,6 +40,7 @@ TOOL_PACKAGES = {
     'openssh-client': '/usr/bin/ssh',
 }
 LAB_PACKAGES = {
+    'chromium': '/usr/bin/chromium',
     'dnsmasq-base': '/usr/sbin/dnsmasq',
     'gpg': '/usr/bin/gpg',
     'gpg-agent': '/usr/bin/gpg-agent',
