@@ -57,8 +57,8 @@ molecule: ## the molecule scenarios on the lab (root)
 test: ## everything: lint, sanity, unit, integration, build, lab, lifecycle, hosts, fleets, molecule
 	@$(TOOLS)/run_tests.py
 
-test-long: ## the proofs in full (docs/guarantees.md): 10,000 pairs, every kill point and many more, about an hour (root)
-	@$(TOOLS)/run_tests.py proofs kills
+test-long: ## the proofs in full (docs/guarantees.md), ansible-core 2.20, the other molecule scenarios, about an hour (root)
+	@$(TOOLS)/run_tests.py proofs series kills scenarios
 
 test-vllm: ## a real vLLM on the CPU, served and asked in the lab (root): 6 GB of disk, about ten minutes on two idle cores
 	@$(TOOLS)/run_tests.py vllm

@@ -17,7 +17,7 @@ from xml.etree import ElementTree
 
 import ansible_test
 import worktree
-from toolchain import CACHE, ROOT, Toolchain
+from toolchain import CACHE, ROOT, Toolchain, middle, prepare
 
 LOGS = CACHE / 'logs'
 # Needs containers to connect to, so it runs with the lab.
@@ -313,6 +313,25 @@ def build(toolchain: Toolchain) -> list[Check]:
     """The archive that users install: its content, its installation without network, its playbooks by name."""
     env = toolchain.env()
     return [Check(f'build ({toolchain.label})', ['python', str(ROOT / 'tools' / 'check_build.py')], ROOT, env)]
+
+
+def build_with_more(toolchain: Toolchain) -> list[Check]:
+    """The same, and for the series that `make test` tests with nothing else."""
+    between = middle(plain=True)
+    if between is None:
+        return build(toolchain)
+    prepare(between)
+    return [*build(toolchain), *build(between)]
+
+
+def series(_toolchain: Toolchain) -> list[Check]:
+    """What the other older series repeats, with the one between: it needs an environment of its own."""
+    between = middle()
+    if between is None:
+        return []
+    prepare(between)
+    makes = (sanity_of_core, unit_of_core, integration_of_core, build)
+    return [check for make in makes for check in make(between)]
 
 
 def lab(toolchain: Toolchain) -> list[Check]:

@@ -61,11 +61,12 @@ TIERS = (
     Tier('unit', checks.unit, others=checks.unit_of_core),
     Tier('lint', checks.lint),
     Tier('molecule', checks.molecule, needs_lab=True),
-    Tier('build', checks.build, others=checks.build),
+    Tier('build', checks.build_with_more, others=checks.build),
 )
 # Run only when asked for by name: longer than anybody waits for `make test`.
 LONG = (
     Tier('proofs', checks.proofs),
+    Tier('series', checks.series),
     Tier('kills', checks.kills, needs_lab=True),
     Tier('vllm', checks.vllm, needs_lab=True),
 )

@@ -77,7 +77,9 @@ class Series:
 
 
 OLDEST = Series('2.19', core='2.19.14', ansible='12.3.0', pythons=((3, 11), (3, 12), (3, 13)), more=('awx/awx',))
+MIDDLE = Series('2.20', core='2.20.10', ansible='13.8.0', pythons=((3, 13), (3, 12), (3, 14)))
 NEWEST = Series('2.21', core='2.21.5', ansible='14.5.0', pythons=((3, 13), (3, 12), (3, 14)))
+SERIES = (OLDEST, MIDDLE, NEWEST)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -88,6 +90,8 @@ class Toolchain:
     python: Path
     """The base interpreter."""
     version: tuple[int, int]
+    plain: bool = False
+    """Whether it is ansible-core alone, as somebody has it who only runs playbooks."""
 
     @property
     def label(self) -> str:
@@ -97,7 +101,8 @@ class Toolchain:
     @property
     def venv(self) -> Path:
         """The virtual environment's directory."""
-        return CACHE / f'venv-{self.version[0]}.{self.version[1]}-core-{self.series.name}'
+        name = f'venv-{self.version[0]}.{self.version[1]}-core-{self.series.name}'
+        return CACHE / (f'{name}-plain' if self.plain else name)
 
     @property
     def bin(self) -> Path:
@@ -111,7 +116,8 @@ class Toolchain:
 
     def fingerprint(self) -> str:
         """What the environment was made from; another value means: make it again."""
-        parts = (self.series.core, str(self.python), str(ROOT), REQUIREMENTS.read_text(encoding='utf-8'))
+        more = '' if self.plain else REQUIREMENTS.read_text(encoding='utf-8')
+        parts = (self.series.core, str(self.python), str(ROOT), more)
         return hashlib.sha256('\0'.join(parts).encode()).hexdigest()
 
     def env(self, *collection_paths: Path) -> dict[str, str]:
@@ -164,6 +170,18 @@ def find(series: Series) -> Toolchain | None:
             if usable(python, version):
                 return Toolchain(series, python.resolve(), version)
     return None
+
+
+def middle(plain: bool = False) -> Toolchain | None:
+    """The toolchain of the series between the two that all is tested with; it is not among the available ones."""
+    found = find(MIDDLE)
+    return dataclasses.replace(found, plain=True) if found and plain else found
+
+
+def awx_collections() -> Path | None:
+    """Where the collection awx.awx lies, which one series alone has; None without it."""
+    folder = CACHE / f'collections-{OLDEST.ansible}'
+    return folder if (folder / 'ansible_collections' / 'awx' / 'awx').is_dir() else None
 
 
 def available() -> list[Toolchain]:
@@ -232,7 +250,8 @@ def make_venv(toolchain: Toolchain) -> None:
         shutil.rmtree(toolchain.venv, ignore_errors=True)  # not there the first time
         run(toolchain.python, '-m', 'venv', toolchain.venv)
         core = f'ansible-core=={toolchain.series.core}'
-        run(toolchain.bin / 'python', '-m', 'pip', 'install', '-q', '-r', REQUIREMENTS, core)
+        more = () if toolchain.plain else ('-r', REQUIREMENTS)
+        run(toolchain.bin / 'python', '-m', 'pip', 'install', '-q', *more, core)
         stamp.write_text(toolchain.fingerprint(), encoding='utf-8')
 
 
@@ -258,7 +277,8 @@ def fetch_collections(toolchain: Toolchain) -> None:
 def prepare(toolchain: Toolchain) -> None:
     """Make one toolchain ready for use."""
     make_venv(toolchain)
-    fetch_collections(toolchain)
+    if not toolchain.plain:
+        fetch_collections(toolchain)
 
 
 def prepare_all(toolchains: list[Toolchain]) -> None:
