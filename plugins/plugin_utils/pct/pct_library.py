@@ -97,7 +97,7 @@ class Library:
             sys.path[:] = [path for path in sys.path if path != self._home]
             self._keep(files)
             _forget(self._home)
-            shutil.rmtree(folder, ignore_errors=True)
+            shutil.rmtree(folder, ignore_errors=True)  # of this task alone; a full disk must not fail it
         for path, known in files.items():
             if path.endswith(".py") and path not in self._files and (path, *known) not in self._codes:
                 with contextlib.suppress(SyntaxError, ValueError):

@@ -88,10 +88,13 @@ class Tree:
     def end(self, grace: float = GRACE, reap: Callable[[], object] = lambda: None) -> bool:
         """Terminate the members, and kill those that are left after the grace. Returns whether all have ended.
 
-        ``reap`` is called between looks, for children of the caller.
+        Before any is killed all are stopped: a shell whose command is killed first would start its next one and die,
+        and nobody would know whose child that was. ``reap`` is called between looks, for children of the caller.
         """
         for number, wait in ((signal.SIGTERM, grace), (signal.SIGKILL, _LAST_WAIT)):
             told: set[Process] = set()
+            if number == signal.SIGKILL:
+                self._stop()
             for _look in looks(Deadline(wait), repeat(_PAUSE)):
                 reap()
                 members = self.grow()
@@ -101,6 +104,17 @@ class Tree:
                     send(process, number, self._proc)
                     told.add(process)
         return False
+
+    def _stop(self) -> None:
+        """Stop the members, and what they have started meanwhile: one that is stopped starts nothing more."""
+        stopped: set[Process] = set()
+        for _look in looks(Deadline(_LAST_WAIT), repeat(0.0)):
+            new = set(self.grow().values()) - stopped
+            if not new:
+                return
+            for process in new:
+                send(process, signal.SIGSTOP, self._proc)
+            stopped |= new
 
 
 def send(process: Process, number: int, proc: str = "/proc") -> None:

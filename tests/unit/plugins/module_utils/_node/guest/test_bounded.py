@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import os
 import resource
+import signal
+import subprocess
 import time
 from pathlib import Path
 
 import pytest
 
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.guest import bounded, guest, processes
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.waiting import Deadline, until
 
 SH = ["/bin/sh", "-c"]
 MEGABYTE = 1 << 20
@@ -51,6 +54,29 @@ def test_what_does_not_end_is_ended_with_its_whole_tree(tmp_path: Path) -> None:
         bounded.run([*SH, script], 0.5)
     assert time.monotonic() - started < 9
     assert gone(int((tmp_path / "deaf").read_text()))
+
+
+def test_all_are_stopped_before_any_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A shell whose command is killed first would start its next one, which nobody could tell from others."""
+    send, halted = processes.send, []
+
+    def all_stopped() -> bool:
+        states = [Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2] for pid in tree.grow()]
+        return {state.split()[0] for state in states} == {"T"}
+
+    def watched(process: processes.Process, number: int, proc: str = "/proc") -> None:
+        if number == signal.SIGKILL and not halted:
+            halted.append(until(all_stopped, Deadline(5)))  # the kernel may stop a process a moment later
+        send(process, number, proc)
+
+    script = f"trap '' TERM; : > {tmp_path}/ready; while :; do sleep 600; done"
+    with subprocess.Popen([*SH, script], start_new_session=True) as child:
+        assert until((tmp_path / "ready").exists, Deadline(60))
+        tree = processes.Tree([child.pid])
+        assert until(lambda: len(tree.grow()) == 2, Deadline(60))
+        monkeypatch.setattr(processes, "send", watched)
+        assert tree.end(grace=0.0, reap=child.poll)
+    assert halted == [True], "the shell or its command could go on when the first one was killed"
 
 
 def test_what_is_left_behind_on_purpose_lives_and_is_not_waited_for(tmp_path: Path) -> None:
