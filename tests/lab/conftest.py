@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from support import kept_template
 from support.figures import FIGURES
 from support.site import INSTANCE, Lab, Project
 
@@ -40,7 +41,7 @@ def host_lab() -> Iterator[Lab]:
         pytest.skip('the lab needs root')  # as above
     lab = Lab('n' + INSTANCE[1:])  # never the session's own, which `hosts` calls by its h
     lab.up(keep=KEEP)
-    lab.sh('apt-get -q update >/dev/null')
+    kept_template.add_lists(lab.variables, lab.sh)
     yield lab
     if not KEEP:
         lab.run('down')

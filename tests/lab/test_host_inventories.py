@@ -65,7 +65,7 @@ def test_what_one_inventory_set_no_other_one_undoes(host_lab: Lab, tmp_path: Pat
     assert 'vmbr1' in before
     assert f'{FOLDER}/a' in before
     assert 'enable: 1' in lab.sh('cat /etc/pve/firewall/cluster.fw')
-    for number, config in enumerate((None, {}, {'timezone': 'Etc/UTC'}, {name: {} for name in SECTIONS})):
+    for number, config in enumerate((None, {}, {'timezone': 'Etc/UTC', **{name: {} for name in SECTIONS}})):
         play(inventory(lab, tmp_path / f'two{number}', 'two', config)).good()
         assert state(lab) == before, config
 

@@ -42,7 +42,7 @@ class Fleet:
         self.project.containers(
             _950={**gpu, 'name': 'one', 'gpu_assignment': '0', **self.keys},
             _951={**gpu, 'name': 'two', 'gpu_assignment': '1'},
-            _952={'name': 'none', 'features': ['base_setup']},
+            _952={'name': 'none'},
         )
         file = self.project.folder / 'phoenix_lxc_configs.json'
         whole = json.loads(file.read_text(encoding='utf-8'))

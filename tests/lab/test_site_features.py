@@ -19,7 +19,7 @@ from typing import Any
 
 import pytest
 from support import releases
-from support.site import Lab, Project, Run
+from support.site import TEMPLATE, Lab, Project, Run
 
 CTID = 970
 PORT = 8443
@@ -92,8 +92,8 @@ def due(run: Run) -> dict[str, str]:
 
 
 def container(project: Project, **more: Any) -> None:
-    """The project's one container."""
-    project.containers(_970={'name': 'features', 'memory_mb': 512, 'features': FEATURES, **more})
+    """The project's one container, from the template that has neither Python nor certificates."""
+    project.containers(_970={'name': 'features', 'template': TEMPLATE, 'memory_mb': 512, 'features': FEATURES, **more})
 
 
 @pytest.fixture(scope='module')

@@ -16,6 +16,8 @@ import tempfile
 import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+# What the lab's tests have to run playbooks with.
+sys.path.append(str(pathlib.Path(__file__).resolve().parents[2] / "lab"))
 if importlib.util.find_spec("ansible_collections") is None:
     # A plain clone resolves its own name through this folder.
     sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[3] / "collections"))

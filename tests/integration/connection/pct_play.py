@@ -9,12 +9,12 @@ import dataclasses
 import json
 import os
 import pathlib
-import subprocess
 import sys
 import textwrap
 import typing as t
 
 from pct_targets import Target
+from support.warm import imported
 
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.run import run_identity as run
 
@@ -50,9 +50,6 @@ class Play:
             "ANSIBLE_SSH_CONTROL_PATH_DIR": str(self.control_dir),
         }
         playbook = pathlib.Path(sys.executable).parent / "ansible-playbook"
-        command = [str(playbook), "-i", "inventory.json", "play.yml"]
-        done = subprocess.run(
-            command, cwd=self.root, env=environment, capture_output=True, text=True, check=False, timeout=180
-        )
-        self.output = done.stdout + done.stderr
-        assert done.returncode == rc, self.output
+        command = [str(playbook), "-i", str(self.root / "inventory.json"), str(self.root / "play.yml")]
+        code, self.output = imported.run(command, environment, self.root.parent, timeout=180)
+        assert code == rc, self.output
