@@ -15,6 +15,7 @@ from ansible.plugins.action import ActionBase
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.auditline import of_container
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.audit import log_parts
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.audit.audit_reading import latest_lines
+from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.remote.nodes import node_of
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.run.written_files import write_whole
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.untrusted import own_variables
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.untrusted.shown_text import one_line
@@ -34,7 +35,9 @@ class ActionModule(ActionBase):
         ctid = int(args["ctid"] if args["ctid"] is not None else own.get("phoenix_ctid") or 0)
         if ctid < 100:
             raise AnsibleActionFail("phoenix_logs: ctid: got none, expected the CTID of a container (100 or more)")
-        answer = self._execute_module(module_args={"ctid": ctid}, task_vars=variables)
+        by_token = node_of(self, variables)
+        options = {"ctid": ctid}
+        answer = by_token.logs(options) if by_token else self._execute_module(module_args=options, task_vars=variables)
         if answer.get("failed") or answer.get("unreachable"):
             return {**result, **answer}
         trail = of_container(latest_lines(), ctid, log_parts.MOST)

@@ -17,6 +17,7 @@ from ...module_utils._core.preflight.candidates import Candidate
 from ...module_utils._node.api import api_survey
 from ...module_utils._node.api.api_gatherer import ApiGatherer
 from ...module_utils._node.audit import Audit
+from ...module_utils._node.container import collected
 from ...module_utils._node.failure import NodeError
 from ...module_utils._node.preflight.fetching import fetch
 from .access import ApiAccess
@@ -38,6 +39,15 @@ class TokenNode:
             containers = [{"ctid": ctid} for ctid in options["ctids"]]
         brief, explains = bool(options.get("brief")), bool(options.get("explain"))
         return _result(lambda: api_survey.survey(self.client, self.name, containers, brief, explains))
+
+    def logs(self, options: Mapping[str, Any]) -> dict[str, Any]:
+        """The result of phoenix_logs."""
+
+        def collect() -> dict[str, Any]:
+            parts = collected.collect_by_api(int(options["ctid"]), self.name, self.client)
+            return {"changed": False, "notes": parts.pop("notes"), "parts": parts}
+
+        return _result(collect)
 
     def preview(self, options: Mapping[str, Any]) -> dict[str, Any]:
         """The result of phoenix_lxc_state in check mode."""

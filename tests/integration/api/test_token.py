@@ -11,6 +11,7 @@ from fake_node import wanted
 
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.api import api_survey
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.api.api_observer import ApiObserver
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.container import collected
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.container.conf.observe import read_conf
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.failure import NodeError
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.pve.client import PveError
@@ -140,3 +141,15 @@ def test_a_missing_privilege_is_a_fault_of_its_container_in_pves_words(node, aud
     answer = api_survey.survey(audit, "pve", [item(wanted()), item(wanted(951))], False)["containers"]
     assert answer["950"]["plan"]["error"] is None
     assert "Permission check failed (/vms/951, VM.Audit)" in answer["951"]["error"]
+
+
+def test_the_logs_that_the_api_has(node, audit):
+    """A token without Sys.Audit sees the tasks of its own; the rest is named."""
+    node.apply(wanted(network_config=NET, memory_mb=512, features=()))
+    node.forget_requests()
+    found = collected.collect_by_api(950, "pve", audit)
+    assert {method for method, _path, _params, _status in node.pve.asked} == {"GET"}
+    assert [note.partition(":")[0] for note in found["notes"]] == ["audit trail of the node", "application log"]
+    for who in (USER, TOKEN):
+        node.pve.grant(who, "/nodes", "Sys.Audit")
+    assert " vzcreate by root@pam: OK " in collected.collect_by_api(950, "pve", audit)["tasks"]

@@ -55,6 +55,13 @@ def collect(
     return {"audit": _text(trail), "tasks": _text(tasks), "application": application, "notes": notes}
 
 
+def collect_by_api(ctid: int, node: str, client: Client) -> dict[str, Any]:
+    """The same of a node whose files are out of reach: the tasks alone, and notes on the rest. Raises PveError."""
+    missing = ("audit trail of the node", "application log")
+    notes = [f"{name}: it needs root on the node over SSH, and the node is reached by an API token" for name in missing]
+    return {"audit": "", "tasks": _text(_tasks(ctid, node, lambda: client)), "application": "", "notes": notes}
+
+
 def _tasks(ctid: int, node: str, connect: Callable[[], Client]) -> list[str]:
     """The latest tasks of PVE on the container, oldest first, each with the end of its log."""
     client = connect()
