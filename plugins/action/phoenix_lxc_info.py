@@ -89,7 +89,8 @@ class ActionModule(ActionBase):
         if by_token is None:
             answer: dict[str, Any] = self._execute_module(module_name=NAME, module_args=options, task_vars=task_vars)
             return answer
-        return by_token.survey(options)
+        # The play that goes on with the result asks for little of what has no work.
+        return by_token.survey(options, acts=self._task.args.get("brief") is True and not self._task.check_mode)
 
     def _host_is_left(self, result: dict[str, Any], task_vars: dict[str, Any]) -> None:
         """A node that is reached by a token is not configured: a dry run says so, and a real one fails."""

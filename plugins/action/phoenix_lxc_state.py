@@ -36,19 +36,15 @@ class ActionModule(NodeAction):
                 options = {**wanted(own, templates, self._loader, hostvars, in_play), **options}
             except AnsibleError as error:
                 raise AnsibleActionFail(str(error)) from error
-        by_token = node_of(self, task_vars)
-        if by_token is not None:
-            own_variables.check(task_vars)
-            if not self._task.check_mode:
-                raise AnsibleActionFail(
-                    f"container {options.get('ctid')} is not touched: node {by_token.name} is reached by an API token, "
-                    "by which only dry runs work. Reach the node over SSH (no entry api in the inventory source)"
-                )
-            result.update(by_token.preview(options))
-            return result
         config = options.get("config")
         if isinstance(config, dict) and config.get("root_password") and "root_password" not in options:
             # The option is no_log; the configuration keeps the reference.
             options["root_password"] = revealed(config["root_password"], self._loader, task_vars)
-        result.update(self.run_on_node(options, task_vars))
+        by_token = node_of(self, task_vars)
+        if by_token is None:
+            result.update(self.run_on_node(options, task_vars))
+            return result
+        own_variables.check(task_vars)
+        options.pop("release", None)  # it is given back at once: nothing follows inside
+        result.update(by_token.preview(options) if self._task.check_mode else by_token.drive(options))
         return result

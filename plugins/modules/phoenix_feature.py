@@ -248,7 +248,7 @@ def ensure_ours(store: Store, params: dict[str, Any]) -> None:
     """Raise ForeignError when another container has taken the CTID since the run began to work on it."""
     if params["operation"] != "fail":
         observer = observe.Observer(look_inside=False)
-        identity.ensure_ours(observer.node, params["ctid"], store, observer.pve)
+        identity.ensure_ours(observer.read_conf, params["ctid"], store)
 
 
 def act(module: AnsibleModule, hold: contextlib.ExitStack) -> dict[str, Any]:

@@ -6,9 +6,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from typing import Any
 
+from ansible import constants
 from ansible.utils.display import Display
 
 from ...module_utils._core.errors import KnownError
@@ -20,8 +22,11 @@ from ...module_utils._node.audit import Audit
 from ...module_utils._node.container import collected
 from ...module_utils._node.failure import NodeError
 from ...module_utils._node.preflight.fetching import fetch
+from ..run.run_identity import run_identity, run_is_alive
 from .access import ApiAccess
 from .api_client import ApiClient
+
+_FOLDER = ("phoenix_hypervisor", "turns")
 
 
 class TokenNode:
@@ -32,13 +37,13 @@ class TokenNode:
         self.credential = at.credential
         self.client = ApiClient(at)
 
-    def survey(self, options: Mapping[str, Any]) -> dict[str, Any]:
-        """The result of phoenix_lxc_info."""
+    def survey(self, options: Mapping[str, Any], acts: bool = False) -> dict[str, Any]:
+        """The result of phoenix_lxc_info. ``acts``: changes follow."""
         containers = options.get("containers")
         if containers is None and options.get("ctids") is not None:
             containers = [{"ctid": ctid} for ctid in options["ctids"]]
         brief, explains = bool(options.get("brief")), bool(options.get("explain"))
-        return _result(lambda: api_survey.survey(self.client, self.name, containers, brief, explains))
+        return _result(lambda: api_survey.survey(self.client, self.name, containers, brief, explains, acts))
 
     def logs(self, options: Mapping[str, Any]) -> dict[str, Any]:
         """The result of phoenix_logs."""
@@ -52,6 +57,27 @@ class TokenNode:
     def preview(self, options: Mapping[str, Any]) -> dict[str, Any]:
         """The result of phoenix_lxc_state in check mode."""
         result = _result(lambda: api_survey.preview(self.client, self.name, options))
+        error = result.pop("error", None)
+        return {**result, "failed": True, "msg": error} if error else result
+
+    def drive(self, options: Mapping[str, Any]) -> dict[str, Any]:
+        """The result of phoenix_lxc_state; a lease of an interrupted run on this controller is taken over."""
+        given = dict(options)
+        password = str(given.pop("root_password", None) or "")
+        if given.pop("failed", False):
+            return {"changed": False, "guarded": "", "journal": []}
+        run = dict(run_identity())
+
+        def work(dead: list[str]) -> dict[str, Any]:
+            result, warnings = api_survey.drive(self.client, self.name, given, run, dead, _turns(), password)
+            for warning in warnings:
+                Display().warning(warning)
+            return result
+
+        result = _result(lambda: work([]))
+        holder = result.get("holder")
+        if isinstance(holder, Mapping) and run_is_alive(holder) is False:
+            result = _result(lambda: work([str(holder.get("id"))]))
         error = result.pop("error", None)
         return {**result, "failed": True, "msg": error} if error else result
 
@@ -85,6 +111,11 @@ class TokenNode:
         source = ApiGatherer(self.client, self.name)
         warn = Display().warning
         return _result(lambda: fetch(source, options["downloads"], trail, timeout, dry, warn))
+
+
+def _turns() -> str:
+    """The folder in which the processes of this user take turns at clone sources and starts."""
+    return os.path.join(os.path.expanduser(str(constants.config.get_config_value("ANSIBLE_HOME"))), *_FOLDER)
 
 
 def _result(work: Any) -> dict[str, Any]:

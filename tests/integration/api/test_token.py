@@ -9,6 +9,7 @@ from __future__ import annotations
 import pytest
 from fake_node import wanted
 
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.model import Record
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.api import api_survey
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.api.api_observer import ApiObserver
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.container import collected
@@ -67,7 +68,7 @@ def test_an_audit_token_previews_a_creation_with_reads_alone(node, audit):
     answer = api_survey.survey(audit, "pve", [item(one)], False)
     described = answer["containers"]["950"]
     assert {method for method, _path, _params, _status in node.pve.asked} == {"GET"}
-    assert kinds(described) == [step.kind for step in expected.steps if step.kind != "complete"]
+    assert kinds(described) == [step.kind for step in expected.steps]
     assert described["state"] == "defined"
     assert described["unknown"] == ["lease"]
 
@@ -107,7 +108,7 @@ def test_config_by_the_api_is_that_of_the_file(node, audit, running):
         "[before]\ncores: 1\nmemory: 256\nrootfs: local:950/vm-950-disk-0.raw,size=4G\nsnaptime: 1\n"
     )
     node.place(950, text, running)
-    seen = ApiObserver(audit, "pve").observe(950, None)
+    seen = ApiObserver(audit, "pve").observe(950, None, Record())
     conf, digest = read_conf("pve", 950, str(node.pve_dir))
     assert seen.conf.head == conf.head
     assert seen.conf.raw == conf.raw

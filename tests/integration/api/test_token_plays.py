@@ -23,6 +23,7 @@ COLLECTIONS = next(
 USER = "automation@pve"
 TOKEN = f"{USER}!phoenix"
 SECRET = "b4c9a7d2-only-in-the-source"
+ROLES = {"/vms": "PVEVMAdmin", "/storage": "PVEDatastoreUser", "/sdn/zones/localnetwork": "PVESDNUser"}
 CONTAINER = {"template": TEMPLATE, "storage_pool": "local", "storage_size_gb": 4, "memory_mb": 512}
 
 
@@ -111,3 +112,24 @@ def test_a_secret_of_the_environment_and_what_the_entry_lacks(site):
     rc, output = site.play("status")
     assert rc != 0
     assert "token_secret (or PROXMOX_TOKEN_SECRET)" in output
+
+
+def test_containers_are_made_changed_and_destroyed_by_a_token(site, node):
+    for who in (USER, TOKEN):
+        for path, role in ROLES.items():
+            node.pve.grant_role(who, path, role)
+    ours, inside = {**CONTAINER, "name": "db"}, {**CONTAINER, "name": "web", "features": ["base_setup"]}
+    site.write({"951": ours, "950": inside})
+    rc, output = site.play("containers")
+    assert rc == 2, output
+    assert "features base_setup would be applied inside it" in output
+    assert node.conf(950) is None
+    assert 951 in node.backend.running
+    site.write({"951": {**ours, "memory_mb": 768}})
+    rc, output = site.play("containers", "--diff")
+    assert rc == 0, output
+    assert "memory: 768" in (node.conf(951) or "")
+    rc, output = site.play("destroy", "-e", "phoenix_destroy=951", "-e", "phoenix_destroy_confirm=951")
+    assert rc == 0, output
+    assert node.conf(951) is None
+    assert SECRET not in output

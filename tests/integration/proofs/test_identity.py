@@ -461,7 +461,7 @@ def test_a_container_replaced_while_its_lock_is_waited_for_is_not_destroyed(node
 def test_what_is_asked_before_each_work_inside_notices_another_container(node):
     """The module of the features asks it, too: between the node's steps anybody may have swapped the container."""
     settled(node)
-    place = ("pve", CTID, node.store, str(node.pve_dir))
+    place = (node.executor()._observer.read_conf, CTID, node.store)
     identity.ensure_ours(*place)
     made_again(node)
     with pytest.raises(identity.ForeignError, match="took its place under CTID 950"):

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 HEAD = ("CTID", "NAME", "STATE", "ADDRESS", "FEATURES", "TO DO")
+LEDGER = "ledger"  # a part that is not seen of a container, where the API alone is
 WITHOUT_NODE = "its node is not in the inventory of this run (see phoenix_missing_node)"
 
 
@@ -87,7 +88,7 @@ def _row(ctid: str, seen: Mapping[str, Any]) -> tuple[str, ...]:
         str(seen.get("hostname") or seen.get("name") or "-"),
         state_in_words(seen),
         str(seen.get("address") or "-"),
-        ",".join(seen.get("features") or []) or "-",
+        ",".join(seen.get("features") or []) or ("unknown" if LEDGER in (seen.get("unknown") or ()) else "-"),
         "; ".join([*([todo] if todo else []), *notes(plan), *_unsaved(seen)]) or "-",
     )
 

@@ -9,9 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
-from . import judgement
+from . import judgement, privileges
 from .candidates import Candidate
 from .judgement import Facts, Verdict
+from .node_faults import Finding
+
+_NOTES = "VM.Config.Options"  # of the description, in which a run by a token keeps its record and its lease
 
 
 def judge(
@@ -19,7 +22,7 @@ def judge(
 ) -> Verdict:
     """Return the verdict. A dry run only reports which privileges a real one needs. ``unseen`` is reported, too."""
     items = list(candidates)
-    strict = judgement.judge(items, facts, check)
+    strict = _with_notes(judgement.judge(items, facts, check), items, facts)
     warnings = [
         f"by its API node {facts.node} does not show {what}; containers that need it: "
         f"{', '.join(str(ctid) for ctid in dict.fromkeys(ctids))}"
@@ -31,3 +34,17 @@ def judge(
     lacking = [finding for finding in strict.findings if finding not in lenient.findings]
     warnings += [f"a real run by this token fails: {finding.line()}" for finding in lacking]
     return replace(lenient, warnings=(*lenient.warnings, *warnings))
+
+
+def _with_notes(verdict: Verdict, items: Iterable[Candidate], facts: Facts) -> Verdict:
+    """The verdict, with what a change of any container needs: its description."""
+    found = []
+    for item in items:
+        where = f"/vms/{item.ctid}"
+        if facts.permissions is None or not item.mutations or item.refusal:
+            continue
+        if _NOTES not in privileges.held(facts.permissions, where):
+            got = f"{facts.credential} has no {_NOTES} on {where}, where a run keeps its record in the description"
+            remedy = f"On the node: {privileges.grant(facts.credential, where, [_NOTES])}"
+            found.append(Finding(item.place(), got, "a credential that may do what this run does", remedy))
+    return replace(verdict, findings=(*verdict.findings, *found))

@@ -18,6 +18,7 @@ from ..._core.pve.storagecfg import TEMPLATES, Storage
 from ..pve.client import Client, PveError
 from .api_observer import FORBIDDEN, ApiObserver
 
+FAILED = 500  # of what this version of PVE no longer has
 _BRIDGES = frozenset({"bridge", "OVSBridge"})
 
 
@@ -69,6 +70,7 @@ class ApiGatherer:
             vnets=self._vnets() if asks.bridges else {},
             folders=asks.folders,
             heads=heads,
+            ours_to_be=frozenset(item.ctid for item in items if item.refusal and self._is_begun(item.ctid)),
             coming=frozenset(coming),
             credential=credential,
             permissions=self._permissions(),
@@ -77,6 +79,12 @@ class ApiGatherer:
             pools=self._shown(optionneeds.POOL, wanted, self._pools),
             ha_groups=self._shown(optionneeds.HA_GROUP, wanted, self._ha_groups),
         )
+
+    def _is_begun(self, ctid: int) -> bool:
+        """Whether a run by a token began to create the container."""
+        self._observer.read_conf(ctid)
+        record = self._observer.record_of(ctid)
+        return record is not None and record.creating is not None
 
     def _note(self, what: str, ctids: Iterable[int]) -> None:
         self.unseen.setdefault(what, []).extend(ctids)
@@ -165,7 +173,7 @@ class ApiGatherer:
         try:
             return list(self.client.request("GET", path) or ())
         except PveError as error:
-            if error.status != FORBIDDEN:
+            if error.status not in (FORBIDDEN, FAILED):
                 raise
             return None
 

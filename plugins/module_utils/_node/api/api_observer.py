@@ -13,39 +13,43 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import replace
+from typing import Any, Callable
 
-from ..._core.container.model import Moved, Observation
-from ..._core.container.remote import assumed
+from ..._core.container import states
+from ..._core.container.known import instance
+from ..._core.container.model import Moved, Observation, Record
+from ..._core.container.remote import assumed, notes
 from ..._core.container.remote.apiconf import conf_of
+from ..._core.pve import marker
 from ..._core.pve.conffile import ConfFile
 from ..._core.pve.fwfile import GUEST_TYPES, Firewall, rule_of_answer
+from ..container.conf.observe import Observer
 from ..failure import NodeError
+from ..guest import guest
 from ..pve.client import Client, MissingError, PveError
 
 FORBIDDEN = 403
 _VOLUME = re.compile(r"(?:rootfs|mp\d+|unused\d+)\Z")
 
 
-class ApiObserver:
+class ApiObserver(Observer):
     """One node as the API shows it. Each answer that is about all guests is asked for once."""
 
-    def __init__(self, client: Client, node: str) -> None:
+    def __init__(self, client: Client, node: str) -> None:  # reads no file, as its base does
         self.client = client
         self.node = node
         self.boot = ""
+        self.pve = ""
         self.refused: set[str] = set()
+        self._kept: dict[int, Mapping[str, Any]] = {}
         names = [str(row.get("node")) for row in client.request("GET", "/nodes") or ()]
         if node not in names:
             raise NodeError(
                 f"the API has no node {node}, but {', '.join(sorted(names)) or 'none'}",
                 remedy="give the node in the inventory source the name that Proxmox VE has for it",
             )
-
-    @functools.cached_property
-    def storages(self) -> dict[str, str]:
-        """Storage -> type, of those that the token sees."""
-        return {str(row["storage"]): str(row["type"]) for row in self.client.request("GET", "/storage") or ()}
+        self.storages = {str(row["storage"]): str(row["type"]) for row in client.request("GET", "/storage") or ()}
 
     @functools.cached_property
     def guests(self) -> dict[int, Mapping[str, Any]]:
@@ -64,6 +68,7 @@ class ApiObserver:
 
     def read_conf(self, ctid: int, node: str = "") -> tuple[ConfFile | None, str]:
         """(config, digest) of a container, (None, '') when it doesn't exist there. Raises PveError."""
+        self._kept.pop(ctid, None)
         base = f"/nodes/{node or self.node}/lxc/{ctid}"
         try:
             current = self.client.request("GET", f"{base}/config", {"current": 1}) or {}
@@ -73,7 +78,22 @@ class ApiObserver:
             saved = {name: self.client.request("GET", f"{base}/snapshot/{name}/config") or {} for name in names}
         except MissingError:
             return None, ""
-        return conf_of(current, pending, saved), str(current.get("digest") or "")
+        text, data = notes.split(current.get("description"))
+        if node in ("", self.node):
+            self._kept[ctid] = data
+        conf = conf_of({**current, "description": text}, pending, saved)
+        ident = notes.instance_of(data)
+        if ident is not None:
+            conf = replace(conf, markers=(*conf.markers, marker.line(ident)))
+        return conf, str(current.get("digest") or "")
+
+    def record_of(self, ctid: int) -> Record | None:
+        """What a run by a token keeps of a container whose config has been read; None for nothing."""
+        data = self._kept.get(ctid, {})
+        record = notes.record_of(data, ctid)
+        return (
+            None if record is None else Record.from_json(dict(record), states.parse_word(str(data.get("word") or "")))
+        )
 
     def read_firewall(self, ctid: int) -> Firewall:
         """The firewall of a container of this node."""
@@ -84,7 +104,7 @@ class ApiObserver:
         return Firewall({str(key): str(value) for key, value in options.items() if key != "digest"}, rules)
 
     @functools.cached_property
-    def _filters(self) -> bool:
+    def _filtering(self) -> bool:
         """Whether the datacenter's firewall filters; True where it is not shown, so that nothing is said of it."""
         try:
             options = self.client.request("GET", "/cluster/firewall/options") or {}
@@ -118,7 +138,7 @@ class ApiObserver:
         """CTIDs of the containers that the HA manager manages, as far as it is shown."""
         return frozenset(self._managed)
 
-    def _address(self, ctid: int) -> str | None:
+    def address(self, ctid: int) -> str | None:
         """Its first IPv4 address; the first IPv6 address where it has none."""
         rows = self.client.request("GET", f"/nodes/{self.node}/lxc/{ctid}/interfaces") or ()
         cards = [row for row in rows if row.get("name") != "lo"]
@@ -131,11 +151,11 @@ class ApiObserver:
 
     def _elsewhere(self, ctid: int) -> tuple[str | None, Moved | None]:
         """The guest that has this CTID without being a container of this node."""
-        guest = self.guests.get(ctid)
-        if guest is None:
+        row = self.guests.get(ctid)
+        if row is None:
             return None, None
-        owner = str(guest.get("node"))
-        if guest.get("type") == "qemu":
+        owner = str(row.get("node"))
+        if row.get("type") == "qemu":
             return f"a virtual machine on node {owner}", None
         if owner == self.node:
             return None, None  # it was destroyed since
@@ -145,10 +165,10 @@ class ApiObserver:
         """CTIDs of the containers whose volumes live on a base volume of this one, as far as the token sees them."""
         base = re.compile(rf"[:/](?:base|basevol|basedisk)-{ctid}-[^/,\s]+/")
         found = set()
-        for other, guest in self.guests.items():
-            if other == ctid or guest.get("type") != "lxc":
+        for other, row in self.guests.items():
+            if other == ctid or row.get("type") != "lxc":
                 continue
-            conf, _digest = self.read_conf(other, str(guest.get("node")))
+            conf, _digest = self.read_conf(other, str(row.get("node")))
             values = [value for key, value in conf.head.items() if _VOLUME.match(key)] if conf is not None else []
             if any(base.search(value) for value in values):
                 found.add(other)
@@ -160,31 +180,38 @@ class ApiObserver:
         return {int(row["vmid"]) for row in rows if row.get("status") == "running"}
 
     def observe(
-        self, ctid: int, source: int | None, running: set[int] | None = None, clones: bool = False
+        self,
+        ctid: int,
+        source: int | None,
+        record: Record,
+        running: set[int] | None = None,
+        source_record: Record | None = None,
+        clones: bool = False,
+        view: guest.GuestView | None = None,
     ) -> Observation:
         """One container, and its clone source when it has one. Raises PveError where PVE shows none of it.
 
-        ``running`` are the containers that run, where somebody has looked.
+        ``running`` are the containers that run, where somebody has looked. Nobody looks inside (``view``).
         """
         runs = self.is_running if running is None else running.__contains__
         conf, digest = self.read_conf(ctid)
         found: dict[str, Any] = {
             "storages": self.storages,
-            "datacenter_firewall": self._filters,
+            "datacenter_firewall": self._filtering,
             "pool": str(self.guests.get(ctid, {}).get("pool") or ""),
             "ha": self._managed.get(ctid),
         }
         if source is not None:
-            found["source"] = self.read_conf(source)[0]
-            if found["source"] is not None:
-                found["source_running"] = runs(source)
-                found["source_firewall"] = self.read_firewall(source)
+            found.update(self._source(source, source_record, runs))
         if conf is None:
             elsewhere, moved = self._elsewhere(ctid)
             return Observation(ctid=ctid, elsewhere=elsewhere, moved=moved, **found)
         if clones:
             found["linked_clones"] = self.linked_clones(ctid)
         is_up = runs(ctid)
+        # An intent without its worker proves nothing: this container may be foreign.
+        if record.creating is not None and record.creating.get("upid"):
+            found["creating"] = "failed" if conf.head.get("lock") == "create" else "done"
         return Observation(
             ctid=ctid,
             exists=True,
@@ -192,6 +219,24 @@ class ApiObserver:
             conf=conf,
             digest=digest,
             firewall=self.read_firewall(ctid),
-            address=self._address(ctid) if is_up else None,
+            address=self.address(ctid) if is_up else None,
             **found,
         )
+
+    def _source(self, source: int, record: Record | None, runs: Callable[[int], bool]) -> dict[str, Any]:
+        """What is seen of a clone source, and remembered where it is the container on record."""
+        conf = self.read_conf(source)[0]
+        if conf is None:
+            return {"source": None}
+        found: dict[str, Any] = {
+            "source": conf,
+            "source_running": runs(source),
+            "source_firewall": self.read_firewall(source),
+        }
+        if record is not None and record.ours:
+            found["source_replaced"] = instance.foreign(Observation(source, exists=True, conf=conf), record)
+            if found["source_replaced"] is None:
+                found["source_word"] = record.word or "defined"
+                found["source_applied"] = record.applied
+                found["source_volumes"] = record.volumes
+        return found

@@ -2,72 +2,134 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Observes the containers of a node by its API, and plans for them: what phoenix_lxc_info answers on the node."""
+"""Observes the containers of a node by its API, plans for them, and drives one: what the modules do on the node."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
-from ..._core.container.model import Observation, Plan, Wanted
+from ..._core.container.model import Observation, Plan, Record, Wanted
 from ..._core.container.remote import assumed
 from ..._core.container.remote.assumed import Assumed
+from ..audit import Audit
 from ..container.conf import backups
 from ..container.conf.observe import failure
 from ..container.described import Planned, briefly, describe, unobserved, wanted_from
-from ..container.outcome import Outcome, report
+from ..container.outcome import Outcome, on_container, report
+from ..failure import NodeError
 from ..pve.client import Client
+from .api_executor import ApiExecutor
 from .api_observer import ApiObserver
+from .notes_store import NotesClient, NotesStore
+
+# Options of phoenix_lxc_state that say how it works, not what is wanted.
+_WAITS = ("lock_wait", "task_timeout", "ready_timeout")
+_OF_THE_RUN = frozenset({*_WAITS, "release", "failed", "root_password", "run", "dead_runs"})
+_OTHERWISE = "Reach the node over SSH for it (no entry api in the inventory source)"
+
+
+class Looks:
+    """The containers of one task, each looked at once, with those that they are cloned from."""
+
+    def __init__(self, client: Client, node: str) -> None:
+        self.observer = ApiObserver(client, node)
+        self.wanted: dict[int, Wanted] = {}
+        self.seen: dict[int, Observation] = {}
+        self.given: dict[int, Assumed] = {}
+        self.clones: dict[int, tuple[int, ...]] = {}  # all linked clones of what is to be destroyed
+        self._client, self._node = client, node
+        self._plans = Planned(self.wanted, self.seen, self._make)
+
+    def look(self, item: Mapping[str, Any], running: set[int] | None = None) -> None:
+        """Look at one container. Raises NodeError and PveError."""
+        want = wanted_from({key: value for key, value in item.items() if key not in _OF_THE_RUN}, self._node)
+        clones = want.recreate or want.target == "absent"
+        found = self.observer.observe(want.ctid, want.desired.clone_from, Record(), running, clones=clones)
+        if want.target == "absent":
+            # What goes with it does not stand in its way: clones go before their source.
+            together = {int(other) for other in item.get("confirm") or ()}
+            left = tuple(clone for clone in found.linked_clones if clone not in together)
+            self.clones[want.ctid] = found.linked_clones
+            found = replace(found, linked_clones=left)
+        self.seen[want.ctid] = backups.recall(lambda: self._client, self._node, found, want)
+        self.wanted[want.ctid] = want
+
+    def of(self, ctid: int) -> Assumed:
+        """What the planner is given of a container."""
+        if ctid not in self.given:
+            self._assume(ctid, self.seen[ctid])
+        return self.given[ctid]
+
+    def plan(self, ctid: int) -> Plan:
+        """The plan of a container."""
+        return self._plans.of(ctid)
+
+    def hindrances(self, ctid: int) -> list[str]:
+        """Why a run by a token can't do it."""
+        record = self.observer.record_of(ctid)
+        return assumed.hindrances(self.wanted[ctid], self.seen[ctid], record, self.observer.refused)
+
+    def _assume(self, ctid: int, found: Observation) -> None:
+        record = self.observer.record_of(ctid)
+        self.given[ctid] = assumed.assume(self.wanted[ctid], found, record, self.observer.refused)
+
+    def _make(self, ctid: int, found: Observation) -> Plan:
+        self._assume(ctid, found)
+        return assumed.plan(self.given[ctid])
+
+
+def refusal(ctid: int, why: Iterable[str]) -> str:
+    """The message of a container that a token can't bring to its target state; '' without a reason."""
+    found = "; ".join(why)
+    return f"container {ctid} can't be changed by an API token: {found}. {_OTHERWISE}" if found else ""
 
 
 def survey(
-    client: Client, node: str, items: Iterable[Mapping[str, Any]] | None, brief: bool = False, explains: bool = False
+    client: Client,
+    node: str,
+    items: Iterable[Mapping[str, Any]] | None,
+    brief: bool = False,
+    explains: bool = False,
+    acts: bool = False,
 ) -> dict[str, Any]:
-    """Observe each container, and plan for those that come with their configuration.
+    """Observe each container, and plan for those that come with their configuration. ``acts``: changes follow.
 
     A fault of one container, such as a privilege that the token lacks, is a part of its result. Raises NodeError and
     PveError where the node itself can't be asked.
     """
-    observer = ApiObserver(client, node)
+    looks = Looks(client, node)
+    observer = looks.observer
     if items is None:
         items = [{"ctid": ctid} for ctid in sorted(observer.existing_ctids())]
     items = list(items)
     planned = {int(item["ctid"]) for item in items if item.get("config") is not None}
     running = observer.running() if items else set()
     faults: dict[int, str] = {}
-    wanted: dict[int, Wanted] = {}
-    seen: dict[int, Observation] = {}
     for item in items:
         ctid = int(item["ctid"])
         try:
-            want = wanted_from(dict(item), node)
-            clones = want.recreate or want.target == "absent"
-            found = observer.observe(ctid, want.desired.clone_from, running, clones)
-            seen[ctid] = backups.recall(lambda: client, node, found, want)
-            wanted[ctid] = want
+            looks.look(item, running)
+            why = refusal(ctid, looks.hindrances(ctid)) if acts else ""
+            if why:
+                faults[ctid] = why
         except Exception as error:  # noqa: BLE001 - whatever one container's files hold is a fault of that container
             faults[ctid] = failure(error)
-    given: dict[int, Assumed] = {}
-
-    def make(ctid: int, found: Observation) -> Plan:
-        given[ctid] = assumed.assume(wanted[ctid], found, observer.refused)
-        return assumed.plan(given[ctid])
-
-    plans = Planned(wanted, seen, make)
     managed = observer.ha_ctids() if items else frozenset()
     containers = {}
-    for ctid, want in wanted.items():
+    for ctid in looks.wanted:
         try:
-            plan = plans.of(ctid) if ctid in planned else None
-            one = given.get(ctid) or assumed.assume(want, seen[ctid], observer.refused)
+            plan = looks.plan(ctid) if ctid in planned else None
+            one = looks.of(ctid)
+            known = observer.record_of(ctid) is not None
             described = {
                 **describe(one.wanted, one.seen, one.record, plan, explains),
-                "ours": None,
-                "recorded_state": None,
-                "linked_clones": list(seen[ctid].linked_clones),
+                "linked_clones": list(looks.clones.get(ctid, one.seen.linked_clones)),
                 "ha": ctid in managed,
                 "ha_ours": False,
                 "unknown": [each.name for each in one.unknown],
+                **({} if known else {"ours": None, "recorded_state": None}),
             }
             containers[str(ctid)] = briefly(described) if brief else described
         except Exception as error:  # noqa: BLE001 - as above: the others are planned for
@@ -77,26 +139,63 @@ def survey(
 
 
 def preview(client: Client, node: str, options: Mapping[str, Any]) -> dict[str, Any]:
-    """The answer of phoenix_lxc_state in check mode. Raises NodeError and PveError."""
-    observer = ApiObserver(client, node)
+    """The answer of phoenix_lxc_state in check mode, with ``error``. Raises NodeError and PveError."""
+    looks = Looks(client, node)
+    ctid, item = int(options["ctid"]), dict(options)
+    while item:
+        looks.look(item)
+        item = item.get("source") or {}
+    plan, one = looks.plan(ctid), looks.of(ctid)
+    result = report(one.wanted, Outcome(first=plan, last=plan, seen=one.seen), check=True)
+    return {**result, "unknown": [each.name for each in one.unknown], "error": plan.error}
 
-    def look(wanted: Wanted) -> Observation:
-        clones = wanted.recreate or wanted.target == "absent"
-        found = observer.observe(wanted.ctid, wanted.desired.clone_from, clones=clones)
-        return backups.recall(lambda: client, node, found, wanted)
 
-    seen: dict[int, Observation] = {}
-    wanted: dict[int, Wanted] = {}
-    one: Wanted | None = wanted_from(dict(options), node)
+def drive(
+    client: Client,
+    node: str,
+    options: Mapping[str, Any],
+    run: Mapping[str, Any],
+    dead: Iterable[str],
+    folder: str,
+    password: str = "",
+) -> tuple[dict[str, Any], list[str]]:
+    """Bring a container to its target state: the answer of phoenix_lxc_state, with ``error``, and warnings.
+
+    Nothing is changed where a part of it can't be done by a token. Raises NodeError and PveError. ``folder`` is where
+    processes of this controller take turns.
+    """
     ctid = int(options["ctid"])
-    while one is not None:
-        wanted[one.ctid], seen[one.ctid] = one, look(one)
-        one = one.source
-
-    def make(of: int, found: Observation) -> Plan:
-        return assumed.plan(assumed.assume(wanted[of], found, observer.refused))
-
-    plan = Planned(wanted, seen, make).of(ctid)
-    unknown = assumed.assume(wanted[ctid], seen[ctid], observer.refused).unknown
-    result = report(wanted[ctid], Outcome(first=plan, last=plan, seen=seen[ctid]), check=True)
-    return {**result, "unknown": [each.name for each in unknown], "error": plan.error}
+    with on_container(ctid):
+        looks = Looks(client, node)
+        looks.look(options)
+        wanted = replace(looks.wanted[ctid], run=str(run["id"]))
+        why = refusal(ctid, looks.hindrances(ctid))
+        if why:
+            raise NodeError(why)
+        store = NotesStore(client, node, run)
+        calls = NotesClient(client, node, store)
+        settings = {"lock_wait": 120.0, "task_timeout": 3600.0, "ready_timeout": 60.0, "password": password}
+        settings.update({name: options[name] for name in _WAITS if name in options})
+        executor = ApiExecutor(
+            looks.observer,
+            store,
+            Audit(str(run["id"]), quiet=True),
+            lambda: calls,
+            str(run["id"]),
+            guard=lambda: store.check(ctid),
+            turns=folder,
+            **settings,  # type: ignore[arg-type]  # three numbers and a text
+        )
+        outcome = executor.run(wanted, check=True)
+        why = refusal(ctid, assumed.unreachable(outcome.first))
+        if why:
+            raise NodeError(why)
+        if outcome.first.steps and not outcome.first.error:
+            store.acquire(ctid, dead)
+            try:
+                outcome = executor.run(wanted)
+            finally:
+                store.release(ctid)
+        result = report(wanted, outcome, check=False)
+        error = outcome.first.error or outcome.last.error
+        return {**result, "changed": bool(outcome.journal), "unknown": [], "error": error}, outcome.warnings

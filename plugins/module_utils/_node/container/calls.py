@@ -27,7 +27,7 @@ from ..pve.tasks import handed_to_ha, is_upid, started, wait_task, with_lock_wai
 from ..store import Store
 from ..waiting import Deadline, looks, never
 from . import turns
-from .conf.observe import Observer, read_conf
+from .conf.observe import Observer
 from .past import creations, identity
 
 # The refusals which say that the goal of a call has been reached already.
@@ -90,7 +90,7 @@ class Calls:
 
     def _lock_of(self, ctid: int) -> str | None:
         """PVE's lock in a container's config, read from the file: a look costs no call."""
-        conf, _digest = read_conf(self._observer.node, ctid, self._observer.pve)
+        conf, _digest = self._observer.read_conf(ctid)
         return conf.head.get("lock") if conf is not None else None
 
     def _make(self, wanted: Wanted, entry: Entry, call: Call, seen: Observation) -> list[str]:
@@ -119,7 +119,7 @@ class Calls:
         except PveError as error:
             # Another user, or the worker of an earlier, killed run, got there between our look and the call.
             gone = call.kind is Kind.DESTROY and isinstance(error, MissingError)
-            gone = gone and read_conf(self._observer.node, wanted.ctid, self._observer.pve)[0] is None
+            gone = gone and self._observer.read_conf(wanted.ctid)[0] is None
             if isinstance(error, LockedError):
                 raise self._with_holder(error, call.ctid) from None
             if not gone and not isinstance(error, ALREADY.get(call.kind, ())):
@@ -129,7 +129,7 @@ class Calls:
     def _send(self, wanted: Wanted, call: Call, params: dict[str, Any]) -> Any:
         """One call; nothing that changes a container is asked of PVE before that is known to be ours still."""
         if call.ctid == wanted.ctid and call.kind is not Kind.CREATE:
-            identity.ensure_ours(self._observer.node, wanted.ctid, self._store, self._observer.pve)
+            identity.ensure_ours(self._observer.read_conf, wanted.ctid, self._store)
         return self._client().request(call.method, call.path, params)
 
     def _with_holder(self, error: PveError, ctid: int) -> PveError:
@@ -220,7 +220,7 @@ class Calls:
         call = f"POST /nodes/{self._observer.node}/lxc/{wanted.ctid}/template"
         for _look in looks(Deadline(self._task_timeout)):
             self._guard()
-            conf, _digest = read_conf(self._observer.node, wanted.ctid, self._observer.pve)
+            conf, _digest = self._observer.read_conf(wanted.ctid)
             if conf is not None and conf.head.get("template") == "1" and not conf.head.get("lock"):
                 return
             upid = self._newest_conversion(wanted)

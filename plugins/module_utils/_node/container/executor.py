@@ -28,7 +28,7 @@ from ..waiting import CLOCK, Deadline, until
 from .calls import Calls
 from .conf import backups
 from .conf.conf_edit import LOCKS, edit_raw_lines
-from .conf.observe import Observer, conf_path, read_conf
+from .conf.observe import Observer, conf_path
 from .outcome import Outcome, StepError
 from .past import identity, recording
 from .past.recall import Recall
@@ -224,7 +224,7 @@ class Executor:
             self._store.forget(wanted.ctid)
         else:
             known = self._store.read_record(wanted.ctid)
-            conf = read_conf(self._observer.node, wanted.ctid, self._observer.pve)[0] or seen.conf
+            conf = self._observer.read_conf(wanted.ctid)[0] or seen.conf
             # A rollback other than this one, later, is one under the change.
             opens = entry.params.get("guarding") == guard.OPEN
             last = str(self._recall.newest_rollback(wanted.ctid).get("upid", "")) if opens else ""
@@ -247,7 +247,7 @@ class Executor:
 
     def _ensure_ours(self, wanted: Wanted) -> None:
         """Raise ForeignError when another container has taken the CTID since the plan was made."""
-        identity.ensure_ours(self._observer.node, wanted.ctid, self._store, self._observer.pve)
+        identity.ensure_ours(self._observer.read_conf, wanted.ctid, self._store)
 
     def undo(self, wanted: Wanted) -> tuple[str, list[dict[str, Any]]]:
         """After the failure of a guarded change: (what became of it, in words; the journal). ('', []) for any other."""

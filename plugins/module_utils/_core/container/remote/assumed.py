@@ -22,6 +22,13 @@ LEASE = "lease"
 DEVICES = "devices"
 HA = "ha"
 FIREWALL = "datacenter firewall"
+# Entries of a plan that the API has no call for, and what they are about.
+_BY_ROOT = {
+    "folder": "folders of the node",
+    "pct": "the lock of an interrupted creation (pct unlock)",
+    "guest": "the host keys and the machine-id of a copy",
+    "ledger": "the ledger inside",
+}
 # Entries of a plan that write into files: of the node, or of the config that the API does not write.
 _FILES = frozenset({"node", "conf", "folder"})
 
@@ -39,17 +46,26 @@ class Unknown:
 
 @dataclass(frozen=True)
 class Assumed:
-    """What the planner is given: the container as far as it is seen, without a request for what is not."""
+    """What the planner is given: the container as far as it is seen, without a request for what is not.
+
+    ``recorded``: whether what is remembered of it is known.
+    """
 
     wanted: Wanted
     seen: Observation
     record: Record
     unknown: tuple[Unknown, ...] = ()
+    recorded: bool = True
 
 
-def assume(wanted: Wanted, seen: Observation, refused: Collection[str] = ()) -> Assumed:
-    """Return what to plan with. ``refused`` are parts that the API does not show to this token."""
-    unknown = tuple(_unknown(wanted, seen, refused))
+def assume(wanted: Wanted, seen: Observation, record: Record | None = None, refused: Collection[str] = ()) -> Assumed:
+    """Return what to plan with.
+
+    Args:
+        record: what a run by a token keeps of the container, None where its description has nothing.
+        refused: parts that the API does not show to this token.
+    """
+    unknown = tuple(_unknown(wanted, seen, record, refused))
     names = {each.name for each in unknown}
     if HA in names:
         wanted = replace(wanted, config={key: value for key, value in wanted.config.items() if key != HA})
@@ -57,20 +73,22 @@ def assume(wanted: Wanted, seen: Observation, refused: Collection[str] = ()) -> 
     wanted = replace(wanted, devices=None, device_error=None)
     if LEDGER in names and states.rank(wanted.target) > states.rank(states.RUNNING):
         wanted = replace(wanted, target=states.RUNNING)
-    if not seen.exists:
-        return Assumed(wanted, seen, Record(), unknown)
+    if not seen.exists or record is not None:
+        return Assumed(wanted, seen, record or Record(), unknown)
     ident = seen.conf.instance or "unknown"
     conf = replace(seen.conf, markers=(marker.line(ident),))
     seen = replace(seen, conf=conf)
     noted = {"id": ident, **instance.evidence(conf)}
     word = states.COMPLETED if seen.template else None
-    return Assumed(wanted, seen, Record(word=word, ours=True, instance=noted), unknown)
+    return Assumed(wanted, seen, Record(word=word, ours=True, instance=noted), unknown, recorded=False)
 
 
 def plan(assumed: Assumed) -> Plan:
-    """Return the plan of the calls to PVE, with a note that names what is unknown."""
+    """Return the plan, with a note that names what is unknown. Without a record it has the calls to PVE alone."""
     made = planner.plan(assumed.wanted, assumed.seen, assumed.record)
-    steps = tuple(step for step in map(_calls, made.steps) if step.entries or step.by_play)
+    steps = made.steps
+    if not assumed.recorded:
+        steps = tuple(step for step in map(_calls, steps) if step.entries or step.by_play)
     return replace(made, steps=steps, notes=(*made.notes, *note(assumed.unknown)))
 
 
@@ -83,17 +101,65 @@ def _calls(step: Step) -> Step:
     return replace(step, entries=tuple(entry for entry in step.entries if entry.op not in _FILES))
 
 
-def _unknown(wanted: Wanted, seen: Observation, refused: Collection[str]) -> Iterator[Unknown]:
-    if seen.exists:
+def hindrances(wanted: Wanted, seen: Observation, record: Record | None, refused: Collection[str] = ()) -> list[str]:
+    """Return why a run by a token can't bring a container to its target state, whatever its privileges; [] if it can.
+
+    What only root@pam itself may set is found by the preflight.
+    """
+    found = []
+    if record is None and seen.exists and seen.conf.instance is not None:
+        found.append(
+            f"it carries the instance id {seen.conf.instance}, and its description has no record of it: it was made "
+            "over SSH, or is a copy of another container"
+        )
+    work = _inside(wanted)
+    if work and states.rank(wanted.target) > states.rank(states.RUNNING):
+        found.append(
+            f"{' and '.join(work)} would be applied inside it; a target state up to running needs nothing inside"
+        )
+    if wanted.config.get("guard", "none") != "none":
+        found.append("its guard could not roll back a change that fails")
+    needed = _devices(wanted)
+    if needed:
+        found.append(f"it needs devices of the node ({', '.join(needed)})")
+    if HA in refused and wanted.config.get(HA) is not None:
+        found.append("its entry of the HA manager is not shown (no Sys.Audit on /)")
+    return found
+
+
+def unreachable(made: Plan) -> list[str]:
+    """Return what of a plan needs the node itself or the inside of the container."""
+    found = []
+    for entry in (entry for step in made.steps for entry in step.entries):
+        if entry.op == "ledger" and not entry.params.get("features") and not entry.params.get("application"):
+            continue  # a ledger without anything
+        if entry.op in _BY_ROOT:
+            found.append(_BY_ROOT[entry.op])
+        elif entry.op == "conf" and (entry.params.get("add") or entry.params.get("remove")):
+            found.append("raw lines of its config")
+    return list(dict.fromkeys(found))
+
+
+def _inside(wanted: Wanted) -> list[str]:
+    names = [feature.name for feature in wanted.features]
+    found = [f"features {', '.join(names)}"] if names else []
+    return [*found, "the application"] if wanted.application else found
+
+
+def _devices(wanted: Wanted) -> list[str]:
+    return sorted({*hostneeds.classes(wanted), *hostneeds.paths(wanted)})
+
+
+def _unknown(wanted: Wanted, seen: Observation, record: Record | None, refused: Collection[str]) -> Iterator[Unknown]:
+    if seen.exists and record is None:
         yield Unknown(RECORD, "who made it, and which options earlier runs set that the file no longer has")
-    inside = [feature.name for feature in wanted.features]
-    work = [f"features {', '.join(inside)}"] if inside else []
-    work += ["the application"] if wanted.application else []
+    work = _inside(wanted)
     copied = not seen.exists and (seen.source is not None or wanted.desired.restore_from)
     if work and (seen.exists or copied) and not seen.template:
         yield Unknown(LEDGER, f"whether {' and '.join(work)} are current")
-    yield Unknown(LEASE, "whether another run works on it")
-    needed = sorted({*hostneeds.classes(wanted), *hostneeds.paths(wanted)})
+    if record is None:
+        yield Unknown(LEASE, "whether another run works on it")
+    needed = _devices(wanted)
     if needed:
         yield Unknown(DEVICES, ", ".join(needed))
     if HA in refused and wanted.config.get(HA) is not None:

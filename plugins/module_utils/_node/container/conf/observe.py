@@ -186,6 +186,10 @@ class Observer:
         self._look_inside = look_inside
         self._filters = read_firewall("cluster", pve).options.get("enable", "0") != "0"
 
+    def read_conf(self, ctid: int) -> tuple[ConfFile | None, str]:
+        """(config, digest) of a container, (None, '') when it doesn't exist here."""
+        return read_conf(self.node, ctid, self.pve)
+
     def is_running(self, ctid: int) -> bool:
         """Whether one container runs now."""
         return ctid in self._running()

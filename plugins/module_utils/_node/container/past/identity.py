@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime, timezone
-from typing import Callable
+from typing import Callable, Optional
 
 from ...._core.container.known import instance
 from ...._core.container.model import Observation, Past, Record
 from ...._core.pve import marker
+from ...._core.pve.conffile import ConfFile
 from ...._core.pve.words.faults import ended_well
 from ...failure import NodeError
 from ...pve.client import Client, PveError, StaleConfigError
@@ -30,13 +31,13 @@ class ForeignError(NodeError):
     """The container under a CTID is not the one on record; the text says why."""
 
 
-def ensure_ours(node: str, ctid: int, store: Store, pve: str = PVE) -> None:
+def ensure_ours(read: Callable[[int], tuple[Optional[ConfFile], str]], ctid: int, store: Store) -> None:
     """Raise ForeignError when the container that exists now is another one than the record's.
 
-    Without a call to PVE: one read of the config, right before a change.
+    One read of the config, right before a change: ``read`` gives it with its digest.
     """
     record = store.load(ctid)
-    conf = read_conf(node, ctid, pve)[0]
+    conf = read(ctid)[0]
     if conf is None or record.creating is not None:
         return
     why = instance.foreign(Observation(ctid, exists=True, conf=conf), record)

@@ -32,7 +32,7 @@ def seen(**head):
 
 
 def plan(asked, observed, refused=()):
-    given = assumed.assume(asked, observed, refused)
+    given = assumed.assume(asked, observed, None, refused)
     return [each.name for each in given.unknown], assumed.plan(given)
 
 
@@ -53,7 +53,8 @@ def test_a_container_to_be_created_has_nothing_inside_that_is_unknown():
     one = dataclasses.replace(wanted(), features=(Feature("one", "d"),))
     unknown, made = plan(one, Observation(950))
     assert unknown == ["lease"]
-    assert [step.kind for step in made.steps][:2] == ["create", "start"]
+    kinds = [step.kind for step in made.steps]
+    assert (kinds[0], "start" in kinds) == ("create", True)
     assert [step.name for step in made.steps if step.kind == "feature"] == ["one"]
 
 
@@ -92,3 +93,25 @@ def test_devices_are_neither_added_nor_removed():
     unknown, made = plan(wanted(devices=[{"path": "/dev/net/tun"}]), seen(dev0="/dev/kvm"))
     assert unknown == ["record", "lease", "devices"]
     assert made.steps == ()
+
+
+@pytest.mark.parametrize(
+    ("one", "words"),
+    [
+        (dataclasses.replace(wanted(), features=(Feature("one", "d"),)), "features one would be applied"),
+        (dataclasses.replace(wanted(), features=(Feature("one", "d"),), target="running"), ""),
+        (wanted(devices=[{"path": "/dev/net/tun"}]), "/dev/net/tun"),
+        (wanted(ha={"state": "started"}), "not shown"),
+        (wanted(guard="snapshot"), "roll back"),
+        (wanted(), ""),
+    ],
+)
+def test_what_no_privilege_of_a_token_helps_with(one, words):
+    found = assumed.hindrances(one, Observation(950), None, ("ha",))
+    assert [words in text for text in found] == ([True] if words else [])
+
+
+def test_a_container_of_ssh_is_named_by_its_instance_id():
+    seen_by_ssh = seen(lxc=[["lxc.environment", "PHOENIX_INSTANCE=abc"]])
+    assert "instance id abc" in assumed.hindrances(wanted(), seen_by_ssh, None)[0]
+    assert assumed.hindrances(wanted(), seen(), None) == []

@@ -1,0 +1,252 @@
+# Copyright (c) 2026, Phoenix Hypervisor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Changes of containers by an API token: what is kept in their descriptions, and what is refused beforehand."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from fake_node import FEATURES, normal, pve_calls, wanted
+
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.remote import notes
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.api import api_survey, notes_store
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.api.notes_store import NotesStore
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.container.lease import (
+    LeaseHeldError,
+    LeaseLostError,
+)
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.failure import NodeError
+from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.remote.access import ApiAccess
+from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.remote.api_client import ApiClient
+
+USER = "automation@pve"
+TOKEN = f"{USER}!phoenix"
+ROLES = {"/vms": "PVEVMAdmin", "/storage": "PVEDatastoreUser", "/sdn/zones/localnetwork": "PVESDNUser"}
+NET = {"name": "eth0", "bridge": "vmbr0", "ip": "192.0.2.5/24"}
+RUN = {"id": "run-1", "user": "me", "controller": "here", "pid": 1}
+
+
+@pytest.fixture
+def token(node):
+    """A token that may create and change containers."""
+    node.pve.acl.clear()
+    node.pve.add_token(TOKEN, "secret")
+    for who in (USER, TOKEN):
+        for path, role in ROLES.items():
+            node.pve.grant_role(who, path, role)
+    access = ApiAccess("pve", "127.0.0.1", USER, "phoenix", "secret", node.pve.port, node.fingerprint)
+    made = ApiClient(access)
+    yield made
+    made.close()
+
+
+def item(one, **more):
+    return {
+        "ctid": one.ctid,
+        "config": dict(one.config),
+        "features": [feature.to_json() for feature in one.features],
+        "state": one.target,
+        **more,
+    }
+
+
+@pytest.fixture
+def drive(node, token, tmp_path):
+    """A real run for one container."""
+
+    def driven(one, run=None, dead=(), **more):
+        options = item(one, lock_wait=1.0, ready_timeout=0.2, **more)
+        result, _warnings = api_survey.drive(token, "pve", options, run or RUN, dead, str(tmp_path / "turns"))
+        return result
+
+    return driven
+
+
+def plain(**config):
+    """A container without anything inside."""
+    return wanted(features=(), network_config=NET, memory_mb=512, **config)
+
+
+def kept(node, ctid=950):
+    """What the description of a container holds for runs."""
+    config = node.call("GET", f"/nodes/pve/lxc/{ctid}/config")
+    return notes.split(config.get("description"))
+
+
+def test_a_container_is_created_as_predicted_and_then_settled(node, token, drive):
+    one = plain(description="for people")
+    predicted = api_survey.preview(token, "pve", item(one))
+    node.forget_requests()
+    result = drive(one)
+    assert result["error"] is None
+    assert (result["state"], result["running"]) == ("completed", True)
+    assert normal(pve_calls(result["journal"])) == normal(pve_calls(predicted["journal"]))
+    assert [entry["op"] for entry in result["journal"]] == [entry["op"] for entry in predicted["journal"]]
+    text, data = kept(node)
+    assert text.strip() == "for people"
+    assert data["word"] == "completed"
+    assert data["record"]["ours"] is True
+    assert "lease" not in data
+    node.forget_requests()
+    again = drive(one)
+    assert (again["changed"], again["journal"]) == (False, [])
+    assert node.mutations() == []
+    seen = api_survey.survey(token, "pve", [item(one)], acts=True)["containers"]["950"]
+    assert (seen["due"], seen["ours"], seen["unknown"]) == (False, True, [])
+
+
+def test_a_change_and_an_undone_key(node, drive):
+    drive(plain(cores=2, description="one"))
+    result = drive(plain(description="two"))
+    assert result["error"] is None
+    head = node.call("GET", "/nodes/pve/lxc/950/config")
+    assert "cores" not in head
+    assert kept(node)[0].strip() == "two"
+    drive(plain())
+    text, data = kept(node)
+    assert text.strip() == ""
+    assert data["record"]["ours"] is True
+
+
+def test_what_another_user_wrote_meanwhile_is_never_overwritten(node, token, drive, monkeypatch):
+    drive(plain())
+    request, done = ApiClient.request, []
+
+    def meddle(self, method, path, params=None):
+        if method == "PUT" and "memory" in (params or {}) and not done:
+            done.append(node.call("PUT", "/nodes/pve/lxc/950/config", {"cores": 1}))
+        return request(self, method, path, params)
+
+    monkeypatch.setattr(ApiClient, "request", meddle)
+    assert (
+        drive(plain(memory_mb=768) if False else wanted(features=(), network_config=NET, memory_mb=768))["error"]
+        is None
+    )
+    head = node.call("GET", "/nodes/pve/lxc/950/config")
+    assert (head["memory"], head["cores"]) == (768, 1)
+    stale = [call for call in node.pve.asked if call[0] == "PUT" and call[3] == 500]
+    assert stale
+
+
+def test_a_container_made_over_ssh_is_left_to_ssh(node, drive):
+    node.apply(plain())
+    node.forget_requests()
+    with pytest.raises(NodeError, match="it was made over SSH, or is a copy"):
+        drive(plain(cores=2))
+    assert node.mutations() == []
+
+
+def test_a_foreign_container_is_refused_until_it_is_adopted(node, drive):
+    node.call("POST", "/nodes/pve/lxc", {"vmid": 950, "ostemplate": plain().config["template"], "hostname": "theirs"})
+    node.forget_requests()
+    assert "phoenix_adopt" in drive(plain())["error"]
+    assert node.mutations() == []
+    assert drive(plain(), adopt="record")["error"] is None
+    assert kept(node)[1]["record"]["ours"] is True
+
+
+def test_a_copy_of_ours_is_foreign(node, drive):
+    drive(plain())
+    node.call("POST", "/nodes/pve/lxc/950/status/stop")
+    node.call("POST", "/nodes/pve/lxc/950/clone", {"newid": 951, "full": 1})
+    assert kept(node, 951)[1]["ctid"] == 950
+    with pytest.raises(NodeError, match="it was made over SSH, or is a copy"):
+        drive(wanted(951, features=()))
+
+
+@pytest.mark.parametrize(
+    ("one", "words"),
+    [
+        (wanted(features=FEATURES), "features one, two would be applied inside it"),
+        (wanted(features=(), devices=[{"path": "/dev/net/tun"}]), "devices of the node"),
+        (wanted(features=(), lxc_options=["lxc.cap.drop = sys_time"]), "raw lines of its config"),
+    ],
+)
+def test_what_a_token_can_not_do_is_refused_before_anything_is_touched(node, drive, one, words):
+    with pytest.raises(NodeError, match=words) as caught:
+        drive(one)
+    assert "Reach the node over SSH" in str(caught.value)
+    assert node.mutations() == []
+
+
+def test_features_wait_for_ssh_when_the_target_state_says_so(drive):
+    assert drive(wanted(target="running"))["state"] == "running"
+
+
+def test_a_container_is_destroyed(node, drive):
+    drive(plain())
+    result = drive(wanted(target="absent", features=()), confirm=[950])
+    assert result["error"] is None
+    assert node.conf(950) is None
+
+
+def test_one_run_at_a_time(node, token, drive):
+    drive(plain())
+    first = NotesStore(token, "pve", RUN, clock=lambda: 1000.0)
+    first.acquire(950, ())
+    other = {**RUN, "id": "run-2"}
+    with pytest.raises(LeaseHeldError, match="run-1 of me on here"):
+        NotesStore(token, "pve", other, clock=lambda: 1010.0).acquire(950, ())
+    late = 1000.0 + notes_store.STALE_AFTER + 1
+    NotesStore(token, "pve", other, clock=lambda: late).acquire(950, ())
+    with pytest.raises(LeaseLostError, match="run-2"):
+        first.write_word(950, "created")
+    first.release(950)
+    assert kept(node)[1]["lease"]["id"] == "run-2"
+
+
+def test_a_dead_run_of_this_controller_is_displaced_at_once(node, token, drive):
+    drive(plain())
+    NotesStore(token, "pve", {**RUN, "id": "run-0"}).acquire(950, ())
+    with pytest.raises(LeaseHeldError):
+        drive(plain(cores=2))
+    assert drive(plain(cores=2), dead=["run-0"])["error"] is None
+
+
+def test_two_writes_of_one_description_do_not_lose_each_other(node, token, drive, monkeypatch):
+    drive(plain())
+    mine, theirs = NotesStore(token, "pve", RUN), NotesStore(token, "pve", RUN)
+    held, done = NotesStore.held, []
+
+    def between(self, ctid):
+        found = held(self, ctid)
+        if self is mine and not done:
+            done.append(theirs.update_record(ctid, raw_boot="theirs"))
+        return found
+
+    monkeypatch.setattr(NotesStore, "held", between)
+    mine.write_word(950, "created")
+    data = kept(node)[1]
+    assert (data["word"], data["record"]["raw_boot"]) == ("created", "theirs")
+
+
+def test_a_creation_whose_run_was_killed_is_continued(node, token, drive, monkeypatch):
+    class Killed(BaseException):
+        pass
+
+    request = ApiClient.request
+
+    def die(self, method, path, params=None):
+        answer = request(self, method, path, params)
+        if method == "POST" and path == "/nodes/pve/lxc":
+            raise Killed
+        return answer
+
+    monkeypatch.setattr(ApiClient, "request", die)
+    with pytest.raises(Killed):
+        drive(plain())
+    monkeypatch.setattr(ApiClient, "request", request)
+    node.run(node.pve.settled())
+    assert kept(node)[1]["record"]["creating"]
+    node.forget_requests()
+    result = drive(plain(), {**RUN, "id": "run-2"}, dead=["run-1"])
+    assert (result["error"], result["state"]) == (None, "completed")
+    assert [call for call in node.mutations() if call[1] == "/nodes/pve/lxc"] == []
+
+
+def test_a_secret_is_in_no_description(node, drive):
+    drive(plain())
+    assert "secret" not in json.dumps(kept(node))
