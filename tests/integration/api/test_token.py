@@ -10,7 +10,10 @@ import pytest
 from fake_node import wanted
 
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.model import Record
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.preflight import by_api, judgement
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.preflight.candidates import Candidate
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.api import api_survey
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.api.api_gatherer import ApiGatherer
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.api.api_observer import ApiObserver
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.container import collected
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.container.conf.observe import read_conf
@@ -154,3 +157,48 @@ def test_the_logs_that_the_api_has(node, audit):
     for who in (USER, TOKEN):
         node.pve.grant(who, "/nodes", "Sys.Audit")
     assert " vzcreate by root@pam: OK " in collected.collect_by_api(950, "pve", audit)["tasks"]
+
+
+def judged(node, client, *containers, check=False):
+    """The verdicts of the preflight over the API, and on the node itself."""
+    items = []
+    for one in containers:
+        (described,) = api_survey.survey(client, "pve", [item(one)])["containers"].values()
+        items.append(Candidate.from_options({"ctid": one.ctid, "config": one.config, "plan": described["plan"]}))
+    gatherer = ApiGatherer(client, "pve")
+    facts = gatherer.gather(items, (), TOKEN)
+    local = judgement.judge(items, node.gatherer().gather(items), check)
+    return by_api.judge(items, facts, gatherer.unseen, check), local
+
+
+def test_the_preflight_finds_what_it_finds_on_the_node(node, audit):
+    (node.directory / "net" / "vmbr0" / "bridge").mkdir(parents=True, exist_ok=True)
+    text = f"dir: local\n\tpath {node.directory}/vz\n\tcontent vztmpl,rootdir\n\nzfspool: tank\n\tpool tank\n"
+    (node.pve_dir / "storage.cfg").write_text(text, encoding="utf-8")
+    faulty = (
+        wanted(950, name="a", storage_pool="tnak"),
+        wanted(951, name="b", template="local:vztmpl/debian-13-standrad_13.1-2_amd64.tar.zst"),
+        wanted(952, name="c", storage_pool="local", network_config={**NET, "bridge": "vmbr77"}),
+    )
+    by_token, local = judged(node, audit, *faulty, check=True)
+    assert [finding.pointer for finding in by_token.findings] == [finding.pointer for finding in local.findings]
+    assert len(local.findings) == 3
+    assert any("VM.Allocate" in line and " on /vms/950" in line for line in by_token.warnings)
+    real, _local = judged(node, audit, wanted(950, name="a"))
+    assert any("VM.Config.Options" in finding.got for finding in real.findings)
+    assert node.mutations() == []
+
+
+def test_what_the_api_does_not_show_is_a_warning_and_no_fault(node, audit):
+    node.pve.acl.clear()
+    for who in (USER, TOKEN):
+        node.pve.grant(who, "/vms", "VM.Audit")
+        node.pve.grant(who, "/storage/local", "Datastore.Audit")
+    mount = [{"host_path": "/srv/models", "container_path": "/models"}]
+    one = wanted(storage_pool="tank", mount_points=mount, network_config=NET)
+    verdict, _local = judged(node, audit, one, check=True)
+    assert verdict.findings == ()
+    warnings = "\n".join(verdict.warnings)
+    assert "does not show storage tank: Permission check failed (/storage/tank" in warnings
+    assert "does not show folder /srv/models" in warnings
+    assert "can't be set by automation@pve!phoenix" in warnings

@@ -176,6 +176,20 @@ def test_features_wait_for_ssh_when_the_target_state_says_so(drive):
     assert drive(wanted(target="running"))["state"] == "running"
 
 
+def test_a_clone_stops_before_it_would_need_an_identity(node, drive):
+    assert drive(plain(is_template=True))["state"] == "completed"
+    copy = {"template": None, "storage_pool": None, "storage_size_gb": None, "clone_from_ctid": 950}
+    node.forget_requests()
+    with pytest.raises(NodeError, match="the host keys and the machine-id of a copy"):
+        drive(wanted(951, name="copy", features=(), **copy))
+    assert node.mutations() == []
+    result = drive(wanted(951, name="copy", target="configured", features=(), **copy))
+    assert (result["error"], result["state"]) == (None, "configured")
+    data = kept(node, 951)[1]
+    assert (data["ctid"], data["record"]["identity"]) == (951, "due")
+    assert data["record"]["instance"]["id"] != kept(node)[1]["record"]["instance"]["id"]
+
+
 def test_a_container_is_destroyed(node, drive):
     drive(plain())
     result = drive(wanted(target="absent", features=()), confirm=[950])
