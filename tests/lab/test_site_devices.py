@@ -14,6 +14,7 @@ DATA = {'name': 'data', 'pool': 'local', 'size_gb': 1, 'mount_point': '/data', '
 MEDIA = {'host_path': '/srv/media', 'container_path': '/media', 'owner_uid': 1000, 'owner_gid': 1001}
 LINES = ['lxc.cap.drop:', 'lxc.cap.drop: sys_time sys_module']
 # Made in the test: the lab's node has few devices of its own.
+PVECFG = '/usr/share/perl5/PVE/pvecfg.pm'  # a real node has it
 STICK, TUNER = '/dev/serial/by-id/usb-ACME_Stick-if00', '/dev/dvb0'
 DEVICES = [{'path': STICK, 'mode': '0640', 'gid': 5}, {'path': TUNER}]
 
@@ -55,11 +56,22 @@ def test_devices_mount_options_and_an_emptied_list(lab: Lab, project: Project) -
     assert project.play().good().changed == 0
     assert lab.mutations() == []
 
-    # By raw lines, and one of them alone.
-    project.containers(_950=asked(devices=[{'path': TUNER}], device_passthrough='raw'))
-    project.play().good()
+    # By raw lines, as on a node whose Proxmox VE has no devN yet, and one of them alone.
+    lab.sh(f'mkdir -p {PVECFG.rpartition("/")[0]} && chmod 666 {TUNER}')
+    lab.sh(f'echo "sub version {{ return \'8.1.10\'; }}" > {PVECFG}')
+    project.containers(_950=asked(devices=[{'path': TUNER}]))
+    assert f'Proxmox VE 8.1.10 has no devN for {TUNER}' in project.play().good().output
     assert slots(lab, 'dev') == {}
     assert lab.guest(950, f'stat -c %F {TUNER}').strip() == 'character special file'
+    lab.forget_requests()
+    assert project.play().good().changed == 0
+    assert lab.mutations() == []
+
+    # The upgrade of the node.
+    lab.sh(f'rm {PVECFG}')
+    project.play().good()
+    assert slots(lab, 'dev') == {'dev0': TUNER}
+    assert 'lxc.mount.entry' not in lab.sh('cat /etc/pve/lxc/950.conf')
     lab.forget_requests()
     assert project.play().good().changed == 0
     assert lab.mutations() == []

@@ -53,7 +53,19 @@ rm -r $folder
 
 def ha(lab: Lab) -> list[str]:
     """The lines of the HA manager's resources."""
-    return sorted(line.strip() for line in lab.sh('cat /etc/pve/ha/resources.cfg 2>/dev/null || true').splitlines())
+    text = lab.sh('cat /etc/pve/ha/resources.cfg 2>/dev/null || true')
+    return sorted(line.strip() for line in text.splitlines() if line.strip())
+
+
+def rule(lab: Lab) -> str:
+    """The list of the HA rule that a container of the test joins."""
+    answer = lab.sh('pvesh get /cluster/ha/rules/main --output-format json')
+    return str(json.loads(answer)['resources'])
+
+
+def make_rule(lab: Lab) -> None:
+    """A rule of the cluster with a guest that is in HA; PVE makes none without."""
+    lab.sh('pvesh create /cluster/ha/rules --rule main --type node-affinity --nodes pve --resources ct:951')
 
 
 def prepare(lab: Lab) -> None:
@@ -105,6 +117,7 @@ def test_a_fleet_with_every_plain_option_is_settled_after_one_run(lab: Lab, proj
     assert lab.guest(950, 'cat /sys/class/net/spare/address').strip() == 'bc:24:11:00:09:53'
 
     assert ha(lab) == ['comment billing', 'ct: 951', 'max_restart 2']
+    make_rule(lab)
 
     # A container with IPv6 only is ready and shows its address.
     status = project.play(playbook='playbooks/status.yml').good()
@@ -122,7 +135,7 @@ def test_a_fleet_with_every_plain_option_is_settled_after_one_run(lab: Lab, proj
     project.containers(
         _950=container(**changed, network_config=FIRST, networks=[DOWN, {**LAN, 'mtu': 1300}]),
         _951=container(name='six', network_config={**ONLY_6, 'ip6': '2001:db8:1::52/128'}, ha={'state': 'started'}),
-        _952=restored,
+        _952={**restored, 'ha': {'state': 'started', 'rules': ['main']}},
     )
     project.play().good()
     assert lab.guest(950, 'cat /sys/class/net/lan1/mtu').strip() == '1300'
@@ -130,7 +143,11 @@ def test_a_fleet_with_every_plain_option_is_settled_after_one_run(lab: Lab, proj
     assert '2001:db8:1::52/128' in lab.guest(951, 'ip -o address show eth0')
     assert lab.guest(952, 'cat /root/mark; hostname').split() == ['saved', 'copy']
     assert lab.config(952)['net0'].partition('hwaddr=')[2][:17] not in lab.config(951)['net0']
-    assert ha(lab) == ['ct: 951']  # started is what it is without a state
+    assert ha(lab) == ['ct: 951', 'ct: 952', 'state started']  # of 951 it is what it is without a state
+    assert rule(lab) == 'ct:951,ct:952'
+    lab.forget_requests()
+    assert project.play().good().changed == 0
+    assert lab.requests() == []
     project.containers(
         _950=container(restart_policy='if_needed'), _951=container(name='six', network_config=ONLY_6), _952=restored
     )
@@ -143,7 +160,9 @@ def test_a_fleet_with_every_plain_option_is_settled_after_one_run(lab: Lab, proj
     lab.forget_requests()
     assert project.play().good().changed == 0
     assert lab.requests() == []
-    FIGURES.append('an entry of HA that came, changed and went, and a container out of a backup: last run 0 calls')
+    FIGURES.append(
+        'an entry of HA and its rule that came, changed and went, and a container out of a backup: last run 0 calls'
+    )
 
 
 def test_what_the_node_lacks_is_said_before_anything_is_made(lab: Lab, project: Project) -> None:

@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from pathlib import Path
 from typing import Any
 
 from fakepve.model import PveError, TaskError
-from fakepve.server import FakePve
 
 from .guests import LabCt
+from .harules import HaRules
 
 _SETTINGS = ('state', 'group', 'failback', 'max_restart', 'max_relocate', 'comment')
 _LOOKS = 50  # at most
@@ -22,8 +21,8 @@ _ENTRIES = '/cluster/ha/resources'
 _UNKNOWN = 'property is not defined in schema and the schema does not allow additional properties'
 
 
-class HaManager(FakePve):
-    """Part of LabPve, before Lifecycle. The files lie where user.cfg does; without that folder nothing is managed."""
+class HaManager(HaRules):
+    """Part of LabPve, before Lifecycle."""
 
     def _routes_labha(self) -> list[tuple[str, str, Any]]:
         one = _ENTRIES + '/{sid}'
@@ -36,38 +35,9 @@ class HaManager(FakePve):
             ('POST', '/cluster/ha/groups', self._ha_group_add),
         ]
 
-    # ------------------------------------------------------------------ files
-    def _ha_path(self, name: str) -> Path | None:
-        return None if self.access_dir is None else self.access_dir / 'ha' / f'{name}.cfg'
-
-    def _ha_sections(self, name: str) -> dict[str, dict[str, str]]:
-        path = self._ha_path(name)
-        found: dict[str, dict[str, str]] = {}
-        entry: dict[str, str] = {}
-        for line in path.read_text().splitlines() if path is not None and path.exists() else ():
-            if line[:1].strip():
-                entry = found.setdefault(line.replace(': ', ':'), {})
-            elif line.strip():
-                key, _space, value = line.strip().partition(' ')
-                entry[key] = value
-        return found
-
-    def _ha_write(self, name: str, sections: dict[str, dict[str, str]]) -> None:
-        path = self._ha_path(name)
-        if path is None:
-            raise PveError(500, 'this control plane keeps no files for HA')
-        texts = []
-        for sid, entry in sections.items():
-            lines = ''.join(f'\t{key} {value}\n' for key, value in entry.items())
-            texts.append(f'{sid.replace(":", ": ", 1)}\n{lines}')
-        path.parent.mkdir(exist_ok=True)
-        temporary = path.with_name(path.name + '.new')
-        temporary.write_text('\n'.join(texts))
-        temporary.rename(path)
-
     def load_ha(self) -> None:
         """What an earlier control plane managed is managed still."""
-        for sid, entry in self._ha_sections('resources').items():
+        for sid, entry in self.ha_sections('resources').items():
             ct = self._ha_guest(sid)
             if ct is not None:
                 self._ha_follow(ct, entry)
@@ -83,89 +53,78 @@ class HaManager(FakePve):
         group = v.get('group')
         if group and self.pve_version >= 9:
             raise PveError(500, "invalid parameter 'group': ha groups have been migrated to rules")
-        if group and f'group:{group}' not in self._ha_sections('groups'):
+        if group and f'group:{group}' not in self.ha_sections('groups'):
             raise PveError(500, f"HA group '{group}' does not exist")
         given = {key: v[key] for key in _SETTINGS if v.get(key) is not None}
         return {key: str(int(value)) if isinstance(value, bool) else str(value) for key, value in given.items()}
 
     async def _ha_list(self, _v: Any, _user: str) -> list[dict[str, Any]]:
-        return [{'sid': sid, 'type': 'ct', **entry} for sid, entry in sorted(self._ha_sections('resources').items())]
+        return [{'sid': sid, 'type': 'ct', **entry} for sid, entry in sorted(self.ha_sections('resources').items())]
 
     async def _ha_read(self, v: Any, _user: str) -> dict[str, Any]:
-        entry = self._ha_sections('resources').get(v['sid'])
+        entry = self.ha_sections('resources').get(v['sid'])
         if entry is None:
             raise PveError(500, f"no such resource '{v['sid']}'")
         return {'sid': v['sid'], 'type': 'ct', **entry}
 
     async def _ha_add(self, v: Any, user: str) -> None:
-        sid, known = v['sid'], self._ha_sections('resources')
+        sid, known = v['sid'], self.ha_sections('resources')
         ct = self._ha_guest(sid)
         if ct is None:
             raise PveError(500, f"unable to add resource - '{sid}' does not exist")
         settings = self._ha_settings(v)
         if sid in known:
             raise PveError(500, f"create resource failed: resource ID '{sid}' already defined")
-        self._ha_write('resources', {**known, sid: settings})
+        self.ha_write('resources', {**known, sid: settings})
         await self._ha_act(ct, settings, user)
 
     async def _ha_update(self, v: Any, user: str) -> None:
-        sid, known = v['sid'], self._ha_sections('resources')
+        sid, known = v['sid'], self.ha_sections('resources')
         settings = self._ha_settings(v)
         if sid not in known:
             raise PveError(500, f"update resource failed: no such resource '{sid}'")
         gone = str(v.get('delete') or '').split(',')
         entry = {key: value for key, value in {**known[sid], **settings}.items() if key not in gone}
-        self._ha_write('resources', {**known, sid: entry})
+        self.ha_write('resources', {**known, sid: entry})
         ct = self._ha_guest(sid)
         if ct is not None:
             await self._ha_act(ct, entry, user)
 
     async def _ha_delete(self, v: Any, _user: str) -> None:
-        if v['sid'] not in self._ha_sections('resources'):
+        if v['sid'] not in self.ha_sections('resources'):
             raise PveError(500, f"resource '{v['sid']}' is not HA managed")
         if v.get('purge') is not None and self.pve_version < 9:
             raise PveError(400, 'Parameter verification failed.', {'purge': _UNKNOWN})
         self.ha_removed(v['sid'])
         if v.get('purge') in (None, True, 1):
-            self._ha_unruled(v['sid'])
+            self.ha_unruled(v['sid'])
 
     async def _ha_group_add(self, v: Any, _user: str) -> None:
         if self.pve_version >= 9:
             raise PveError(500, 'invalid parameter: ha groups have been migrated to rules')
-        self._ha_write('groups', {**self._ha_sections('groups'), f'group:{v["group"]}': {'nodes': v['nodes']}})
+        self.ha_write('groups', {**self.ha_sections('groups'), f'group:{v["group"]}': {'nodes': v['nodes']}})
 
     # -------------------------------------------------------------- the guest
     def ha_has(self, vmid: int) -> bool:
         """Whether the container has an entry, an ignored one included."""
-        return f'ct:{vmid}' in self._ha_sections('resources')
+        return f'ct:{vmid}' in self.ha_sections('resources')
 
     def ha_removed(self, sid: str) -> None:
         """Its entry goes, and it is left as it is."""
-        known = self._ha_sections('resources')
+        known = self.ha_sections('resources')
         if known.pop(sid, None) is not None:
-            self._ha_write('resources', known)
+            self.ha_write('resources', known)
         ct = self._ha_guest(sid)
         if ct is not None:
             ct.ha_state = None
 
-    def _ha_unruled(self, sid: str) -> None:
-        """The rules lose it, and one that has nothing else goes."""
-        rules = self._ha_sections('rules')
-        for name, rule in list(rules.items()):
-            named = [each for each in rule.get('resources', '').split(',') if each != sid]
-            rules[name] = {**rule, 'resources': ','.join(named)}
-            if not named:
-                del rules[name]
-        if rules != self._ha_sections('rules'):
-            self._ha_write('rules', rules)
-
     def ha_asked(self, ct: LabCt, state: str) -> None:
         """What a start or a stop asks for is the state of the entry at once."""
         ct.ha_state = state
-        known = self._ha_sections('resources')
+        known = self.ha_sections('resources')
         sid = f'ct:{ct.vmid}'
         if sid in known:
-            self._ha_write('resources', {**known, sid: {**known[sid], 'state': state}})
+            self.ha_write('resources', {**known, sid: {**known[sid], 'state': state}})
 
     @staticmethod
     def _ha_follow(ct: LabCt, entry: dict[str, str]) -> str:
@@ -186,7 +145,7 @@ class HaManager(FakePve):
             for _look in range(_LOOKS):
                 await self.pause(self.ha_delay)
                 sid = f'ct:{ct.vmid}'
-                now = self._ha_sections('resources').get(sid)
+                now = self.ha_sections('resources').get(sid)
                 if now is None or now.get('state', 'started') != state or self._ha_guest(sid) is not ct:
                     return
                 calm += 1

@@ -236,14 +236,23 @@ def test_a_group_is_for_version_8(node, version):
     asked = wanted(ha={"group": "main"})
     found = findings(node, asked)
     if version == 9:
-        rule = "ha-manager rules add node-affinity main --resources ct:950 --nodes pve"
-        assert [(path, rule in remedy) for path, _expected, remedy in found] == [(("ha", "group"), True)]
+        ((path, _expected, remedy),) = found
+        assert path == ("ha", "group")
+        assert remedy.startswith('Write "rules": ["main"] in place of the group.')
+        assert remedy.endswith("ha-manager rules add node-affinity main --resources ct:950 --nodes pve")
         return
     assert [(path, expected) for path, expected, _remedy in found] == [(("ha", "group"), "an HA group")]
     node.call("POST", "/cluster/ha/groups", {"group": "main", "nodes": "pve"})
     assert findings(node, asked) == []
     settled(node, asked)
     assert entry(node)["group"] == "main"
+
+
+def test_rules_are_for_version_9(node, version):
+    ((path, expected, remedy),) = findings(node, wanted(ha={"rules": ["main"]}))
+    assert path == ("ha", "rules", 0)
+    assert expected == ("no rules before Proxmox VE 9" if version == 8 else "an HA rule")
+    assert remedy.startswith("Write group in place of rules" if version == 8 else "Write an existing rule.")
 
 
 def test_failback_is_for_version_9(node, version):

@@ -12,6 +12,7 @@ from typing import Any
 
 from ..pve import marker, rawlines
 from ..pve.fwfile import Rule, rule_of
+from .harules import KEY as HA_RULES
 from .refusal import Code, Refusal
 from .registry import addresses, netcards, table
 from .registry.device_rows import WantedDevice, wanted_devices
@@ -55,6 +56,7 @@ class Desired:
         size_gb: the size of its root disk in GiB.
         resource_pool: PVE's resource pool that it is in, empty for an unmanaged one.
         ha: the settings of its entry in the HA manager, None for an unmanaged one.
+        ha_rules: the rules of the HA manager that it is to be in.
         ssh_keys: the public keys that may log in as its root, written at the creation.
         has_password: whether its root gets a password at the creation.
         unprivileged: whether it is unprivileged.
@@ -85,6 +87,7 @@ class Desired:
     size_gb: Any = None
     resource_pool: str = ""
     ha: Mapping[str, str] | None = None
+    ha_rules: tuple[str, ...] = ()
     ssh_keys: tuple[str, ...] = ()
     has_password: bool = False
     unprivileged: bool | None = None
@@ -159,6 +162,7 @@ def understand(config: Mapping[str, Any], needs: Mapping[str, str] | None = None
         size_gb=config.get("storage_size_gb"),
         resource_pool=str(config.get("pool") or ""),
         ha=wanted_entry(config.get("ha")),
+        ha_rules=wanted_rules(config.get("ha")),
         ssh_keys=tuple(str(key) for key in config.get("ssh_public_keys") or ()),
         has_password=bool(config.get("root_password")),
         unprivileged=_switch(config.get("unprivileged")),
@@ -197,7 +201,14 @@ def wanted_entry(section: Any) -> Mapping[str, str] | None:
     """A section ``ha`` -> the settings that it asks for; None where the file has none."""
     if not isinstance(section, Mapping):
         return None
-    return {name: str(int(value)) if isinstance(value, bool) else str(value) for name, value in section.items()}
+    own = {name: value for name, value in section.items() if name != HA_RULES}
+    return {name: str(int(value)) if isinstance(value, bool) else str(value) for name, value in own.items()}
+
+
+def wanted_rules(section: Any) -> tuple[str, ...]:
+    """A section ``ha`` -> the rules that it asks for, each once."""
+    names = section.get(HA_RULES) if isinstance(section, Mapping) else None
+    return tuple(dict.fromkeys(str(name) for name in names or ()))
 
 
 def _switch(value: Any) -> bool | None:

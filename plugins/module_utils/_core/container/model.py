@@ -18,6 +18,7 @@ from ..pve.passthrough import Device
 from . import recordvalues, states
 from .applied.work import Application, Feature, features_of
 from .desired import Desired, understand
+from .harules import Rule as HaRule
 from .refusal import Refusal
 
 # What a step disrupts, in rising order. 'impossible' is reported, never tried.
@@ -182,7 +183,7 @@ class Observation:
     linked_clones: tuple[int, ...] = ()
     pool: str = ""
     ha: Mapping[str, str] | None = None
-    ha_rules: bool = False
+    ha_rules: Mapping[str, HaRule] = field(default_factory=dict)
     past: Past | None = None
     source_replaced: str | None = None
     moved: Moved | None = None
@@ -214,6 +215,7 @@ class Record:
     were set to DHCP while the container ran, with that boot: PVE starts no client before the next one.
     ``halted`` is the run that stopped it on request, ``powered`` the latest one that started it on request, ``forced``
     the latest one that applied something again on request. ``forgotten`` is what the ledger forgot on request.
+    ``ha_rules`` are the rules of the HA manager that runs put it into.
     ``instance`` is what the container is recognized by, ``written`` when the record was, in seconds since the epoch.
     ``set_by`` has for each of the values when it was applied last, and the run that did it.
     ``replaced`` says why nothing else is remembered: the container that exists is not the one on record.
@@ -242,6 +244,7 @@ class Record:
     forced: str | None = None
     forgotten: tuple[str, ...] = ()
     set_by: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    ha_rules: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any], word: str | None = None, written: int | None = None) -> Record:
@@ -272,6 +275,7 @@ class Record:
             forgotten=recordvalues.texts(data.get("forgotten")),
             dhcp={str(key): str(boot) for key, boot in (recordvalues.mapping(data.get("dhcp")) or {}).items()},
             set_by=recordvalues.stamps(data.get("set_by")),
+            ha_rules={str(key): str(how) for key, how in (recordvalues.mapping(data.get("ha_rules")) or {}).items()},
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -292,6 +296,7 @@ class Record:
             "volumes": dict(self.volumes) or None,
             "instance": self.instance,
             "dhcp": dict(self.dhcp) or None,
+            "ha_rules": dict(self.ha_rules) or None,
             "halted": self.halted,
             "powered": self.powered,
             "forced": self.forced,
@@ -310,6 +315,7 @@ class Wanted:
     None for all; ``devices`` and ``device_error`` follow from both on the node (see hostneeds), None
     where none is needed, and ``spare`` are the device nodes of the GPUs there that the assignment does not name;
     ``missing`` are the folders with an owner that the node does not have.
+    ``version`` is the node's Proxmox VE, empty where nobody has looked.
     ``guarded``: whether the configuration's guard counts in this run. ``power``: what is asked of a container that
     exists, instead of its target state. ``force`` names what is applied again once, ``forget`` what the ledger forgets.
     """
@@ -333,6 +339,7 @@ class Wanted:
     device_error: Refusal | None = None
     spare: tuple[str, ...] = ()
     missing: frozenset[str] = frozenset()
+    version: str = ""
     guarded: bool = True
     power: str = ""
     force: tuple[str, ...] = ()

@@ -14,6 +14,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from ..container import harules
+from ..container.cluster import availability
 from ..container.config import hostneeds
 from ..container.config.growth import GIB, disk_size, disks
 from ..container.origin.restores import owner
@@ -73,11 +75,12 @@ class Asked:
     zones: bool = False
     pools: bool = False
     ha_groups: bool = False
+    ha_rules: bool = False
     mtus: frozenset[str] = frozenset()
 
     def __bool__(self) -> bool:
         named = self.storages or self.bridges or self.folders or self.scripts
-        return bool(named or self.version or self.zones or self.pools or self.ha_groups)
+        return bool(named or self.version or self.zones or self.pools or self.ha_groups or self.ha_rules)
 
 
 def template_of(volume: Any) -> tuple[str, str] | None:
@@ -121,6 +124,8 @@ def demands(candidates: Iterable[Candidate], heads: Mapping[int, Mapping[str, st
             if kind is Kind.HA:
                 for need, name, detail, setting in optionneeds.of_ha(ctid, params):
                     found.append(Demand(need, name, ctid, candidate.place("ha", setting), detail))
+            if kind is Kind.HA_RULE:
+                found += [each for each in _rules(candidate) if each not in found]
             if kind in (Kind.CREATE, Kind.CONFIG):
                 found += _options(candidate, params, known)
     return found
@@ -135,11 +140,12 @@ def asked(wanted: Iterable[Demand], heads: Iterable[int] = ()) -> Asked:
         frozenset(item.name for item in items if item.kind == BRIDGE),
         frozenset(item.name for item in items if item.kind == FOLDER),
         frozenset(heads),
-        any(item.kind in (DEVICE, optionneeds.OPTION, optionneeds.HA_GROUP) for item in items),
+        any(item.kind in (DEVICE, *optionneeds.BY_VERSION) for item in items),
         frozenset(item.name for item in items if item.kind == optionneeds.SCRIPT),
         any(item.kind == optionneeds.ZONE for item in items),
         any(item.kind == optionneeds.POOL for item in items),
         any(item.kind == optionneeds.HA_GROUP for item in items),
+        any(item.kind == optionneeds.HA_RULE for item in items),
         frozenset(item.name for item in items if item.kind == optionneeds.MTU),
     )
 
@@ -208,6 +214,13 @@ def _growth(candidate: Candidate, params: Mapping[str, Any], known: _Known) -> I
         yield Demand(DISK, storage, candidate.ctid, _size_place(candidate, disk), disk, wanted - size)
 
 
+def _rules(candidate: Candidate) -> Iterator[Demand]:
+    """The rules of the HA manager that the container is to be in."""
+    for index, name in enumerate(candidate.desired.ha_rules):
+        place = candidate.place(availability.KEY, harules.KEY, index)
+        yield Demand(optionneeds.HA_RULE, name, candidate.ctid, place, str(candidate.ctid))
+
+
 def _options(candidate: Candidate, params: Mapping[str, Any], known: _Known) -> Iterator[Demand]:
     for key in sorted(params):
         kind = key.rstrip("0123456789") if key[-1:].isdigit() else ""
@@ -220,7 +233,8 @@ def _options(candidate: Candidate, params: Mapping[str, Any], known: _Known) -> 
             yield from _mount(candidate, key, parts, known)
         elif kind == "dev":
             path = parts.get("path", "")
-            place = candidate.place(*hostneeds.place_of(candidate.desired, path))
+            asks = hostneeds.access_asked(candidate.desired, path)
+            place = candidate.place(*(asks or hostneeds.place_of(candidate.desired, path)))
             yield Demand(DEVICE, key, candidate.ctid, place, path, since=hostneeds.since(parts))
         source = table.row(key).source
         place = candidate.place(*((source,) if source in candidate.desired.keys else ()))

@@ -73,6 +73,7 @@ class Facts:
     pools: frozenset[str] = frozenset()
     mtus: Mapping[str, int] = field(default_factory=dict)
     ha_groups: frozenset[str] = frozenset()
+    ha_rules: frozenset[str] = frozenset()
     subids: Mapping[str, Sequence[subids.Range]] | None = None
 
 
@@ -207,23 +208,31 @@ class _Judgement:
         elif item.kind in optionneeds.KINDS:
             facts = self._facts
             there = optionneeds.Known(
-                facts.version, facts.scripts, facts.zones, facts.pools, facts.mtus, facts.ha_groups
+                facts.version,
+                facts.scripts,
+                facts.zones,
+                facts.pools,
+                facts.mtus,
+                facts.ha_groups,
+                facts.ha_rules,
             )
             found = optionneeds.fault(item.kind, item.name, item.detail, facts.node, there)
             if found is not None:
                 self._fault(item, *found)
 
     def _device(self, item: Demand) -> None:
-        """An option that the node's Proxmox VE does not have."""
-        newer = item.since == DENY_WRITE_SINCE
-        own = item.path[2] == hostneeds.OWN
-        what = f"deny {item.detail} writes (deny-write)" if newer else "pass devices on as devN"
-        raw = f'write "{hostneeds.way_of(str(item.path[2]))}": "raw", which passes '
+        """An option that the node's Proxmox VE does not have, where raw lines can't do the same."""
+        what = (
+            f"deny {item.detail} writes (deny-write)" if item.since == DENY_WRITE_SINCE else "pass devices on as devN"
+        )
+        key, way = str(item.path[-1]), hostneeds.way_of(str(item.path[2]))
+        lost = f", and raw lines can't set {key}" if key in hostneeds.ACCESS else ""
+        other = f"remove {key}: raw" if lost else f'write "{way}": "raw". Raw'
         self._fault(
             item,
-            f"node {self._facts.node} has Proxmox VE {self._facts.version}, which can't {what}",
+            f"node {self._facts.node} has Proxmox VE {self._facts.version}, which can't {what}{lost}",
             f"Proxmox VE {item.since[0]}.{item.since[1]} or later",
-            f"Upgrade the node, or {raw}{'devices' if own else 'GPUs'} on by raw lines.",
+            f"Upgrade the node, or {other} lines leave mode and owner as the node has them.",
         )
 
     def _to_come(self, item: Demand, what: str) -> bool:

@@ -20,14 +20,18 @@ ZONE = "zone"
 POOL = "pool"
 MTU = "mtu"
 HA_GROUP = "ha_group"
-KINDS = frozenset({OPTION, SCRIPT, ZONE, POOL, MTU, HA_GROUP})
+HA_RULE = "ha_rule"
+KINDS = frozenset({OPTION, SCRIPT, ZONE, POOL, MTU, HA_GROUP, HA_RULE})
+BY_VERSION = frozenset({OPTION, HA_GROUP, HA_RULE})
+"""Those that are judged by the node's version."""
 
+_RULES_SINCE = (9, 0)  # in place of groups
 _NO_ZONES = frozenset({"host", "UTC"})  # what PVE takes besides the names of its list
 
 
 @dataclass(frozen=True)
 class Known:
-    """What the node has: its version, faults of hook scripts, time zones, pools, MTUs of bridges and HA groups.
+    """What the node has: its version, faults of hook scripts, time zones, pools, MTUs of bridges, HA groups and rules.
 
     An empty version, a script that is missing here and no zones at all mean that nothing is known.
     """
@@ -38,6 +42,7 @@ class Known:
     pools: frozenset[str] = frozenset()
     mtus: Mapping[str, int] = field(default_factory=dict)
     ha_groups: frozenset[str] = frozenset()
+    ha_rules: frozenset[str] = frozenset()
 
 
 def of(option: str, value: str, parts: Mapping[str, str]) -> Iterator[tuple[str, str, str]]:
@@ -92,6 +97,8 @@ def fault(kind: str, name: str, detail: str, node: str, known: Known) -> tuple[s
         return f'pool "{name}" does not exist', expected, remedy
     if kind == HA_GROUP:
         return _group_fault(name, detail, node, known)
+    if kind == HA_RULE:
+        return _rule_fault(name, detail, node, known)
     if not known.zones or name in known.zones:
         return None
     return (
@@ -102,13 +109,29 @@ def fault(kind: str, name: str, detail: str, node: str, known: Known) -> tuple[s
 
 
 def _group_fault(name: str, ctid: str, node: str, known: Known) -> tuple[str, str, str] | None:
-    if has_reached(known.version, (9, 0)):
+    if has_reached(known.version, _RULES_SINCE):
         got = f'HA group "{name}": node {node} has Proxmox VE {known.version}, which has rules in place of HA groups'
-        rule = f"ha-manager rules add node-affinity {name} --resources ct:{ctid} --nodes {node}"
-        remedy = f"Remove the key, and make a rule once the container is managed: {rule}"
+        remedy = f'Write "rules": ["{name}"] in place of the group. {_make_rule(name, ctid, node)}'
         return got, "no group on Proxmox VE 9 and later", remedy
     if name in known.ha_groups:
         return None
     expected = f"one of {', '.join(sorted(known.ha_groups))}" if known.ha_groups else "an HA group"
     remedy = f"Write an existing group, or make it: ha-manager groupadd {name} --nodes {node}"
     return f'HA group "{name}" does not exist', expected, remedy
+
+
+def _rule_fault(name: str, ctid: str, node: str, known: Known) -> tuple[str, str, str] | None:
+    if not has_reached(known.version, _RULES_SINCE):
+        got = f'HA rule "{name}": node {node} has Proxmox VE {known.version}, which has HA groups in place of rules'
+        remedy = "Write group in place of rules (ha-manager groupconfig lists the groups), or upgrade the node."
+        return got, "no rules before Proxmox VE 9", remedy
+    if name in known.ha_rules:
+        return None
+    expected = f"one of {', '.join(sorted(known.ha_rules))}" if known.ha_rules else "an HA rule"
+    return f'HA rule "{name}" does not exist', expected, f"Write an existing rule. {_make_rule(name, ctid, node)}"
+
+
+def _make_rule(name: str, ctid: str, node: str) -> str:
+    """How a rule is made: Proxmox VE makes none without a resource that HA manages."""
+    command = f"ha-manager rules add node-affinity {name} --resources ct:{ctid} --nodes {node}"
+    return f"Make a rule with a guest that is in HA, as this container is after a run without the rule: {command}"

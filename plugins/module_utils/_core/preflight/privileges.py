@@ -31,6 +31,7 @@ ROLES = {
     "SDN.Use": "PVESDNUser",
     "Pool.Allocate": "PVEPoolAdmin",
     "Sys.Console": "PVESysAdmin",
+    "Sys.Audit": "PVEAuditor",
 }
 VM_ROLE = "PVEVMAdmin"
 OWN_ZONE = "localnetwork"  # of the bridges that are no virtual network of the SDN
@@ -107,8 +108,11 @@ def _of_calls(candidate: Candidate) -> Iterator[Need]:
         if kind is Kind.POOL:
             pool = candidate.desired.resource_pool
             yield from [Need(f"/pool/{pool}", "Pool.Allocate", candidate.place("pool"))] if pool else ()
-        if kind is Kind.HA:
-            yield Need("/", "Sys.Console", candidate.place(*(() if candidate.desired.ha is None else ("ha",))))
+        if kind in (Kind.HA, Kind.HA_RULE):
+            place = candidate.place(*(() if candidate.desired.ha is None else ("ha",)))
+            yield Need("/", "Sys.Console", place)
+            if kind is Kind.HA_RULE:  # a rule is read before it is changed
+                yield Need("/", "Sys.Audit", place)
         if kind is Kind.CLONE:
             yield Need(own, "VM.Allocate", candidate.place())
         if kind is Kind.CONFIG:

@@ -34,6 +34,7 @@ class Kind(Enum):
     RULE_DELETE = "rule_delete"
     POOL = "pool"  # moves a guest into a resource pool, or out of it
     HA = "ha"  # the entry of a guest among the resources of the HA manager
+    HA_RULE = "ha_rule"  # a guest among the resources of a rule of the HA manager
     DOWNLOAD = "download"
     DNS = "dns"
     TOKEN = "token"  # makes an API token: its answer has the secret

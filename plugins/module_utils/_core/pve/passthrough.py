@@ -13,6 +13,7 @@ from .rawlines import Line
 DENY_WRITE = "deny-write"
 # The first Proxmox VE whose devN has it, as far as recorded: the schema of 8.4 has, and 8.2 began without.
 DENY_WRITE_SINCE = (8, 4)
+OPEN = 0o666  # everybody may read and write it
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,7 @@ class Device:
         gid: the group as the container sees it; None for its root's.
         deny_write: whether the container may only read it.
         block: whether it is a block device.
+        rights: the permission bits that it has on the node.
         key: the key of the configuration that asks for it.
         gpus: the word of the vendor whose GPUs it belongs to; empty for none.
     """
@@ -38,6 +40,7 @@ class Device:
     gid: int | None = None
     deny_write: bool = False
     block: bool = False
+    rights: int = OPEN
     key: str = "gpu_assignment"
     gpus: str = ""
 
@@ -54,6 +57,12 @@ def parts(device: Device) -> dict[str, str]:
     if device.deny_write:
         found[DENY_WRITE] = "1"
     return found
+
+
+def is_open(device: Device) -> bool:
+    """Whether an unprivileged container can open a device that raw lines pass on: its root is no user of the node's."""
+    needed = 0o4 if device.deny_write else 0o6
+    return device.rights & needed == needed
 
 
 def lines(device: Device) -> list[Line]:

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from typing import Any, Callable
 
-from ..._core.container.cluster import availability, firewall_changes
+from ..._core.container.cluster import affinity, availability, firewall_changes
 from ..._core.container.desired import HIDDEN, PASSWORD
+from ..._core.container.harules import RESOURCES
 from ..._core.container.model import Entry, Observation, Wanted
-from ..._core.pve.apicalls import FIREWALL, Call, Kind, container_path
+from ..._core.pve.apicalls import FIREWALL, Call, Kind, container_path, words
 from ..._core.pve.fwfile import Rule, rule_of_answer
 from ..pve.client import (
     AlreadyRunningError,
@@ -103,6 +104,11 @@ class Calls:
             params["digest"] = seen.digest  # refused when somebody changed it since we looked
         if call.kind in (Kind.RULE_CHANGE, Kind.RULE_DELETE):
             params["digest"] = self._rules_digest(wanted)
+        if call.kind is Kind.HA_RULE:
+            ruled = self._rule(call)
+            if ruled is None:
+                return []  # somebody did it since we looked
+            params = ruled
         self._converted = self._newest_conversion(wanted) if call.kind is Kind.TEMPLATE else None
         try:
             # A worker may be the one to meet the lock (PVE facts, 'HTTP answers'), so its end is part of the attempt.
@@ -165,6 +171,16 @@ class Calls:
             words = "detected modified configuration - its rules are not those of the file"
             raise StaleConfigError(f"GET {path}", 0, words)
         return str(answer[0].get("digest", ""))
+
+    def _rule(self, call: Call) -> dict[str, Any] | None:
+        """The parameters that change one resource of a rule as it is now, None where nothing is left to change."""
+        rule = self._client().request("GET", call.path)
+        there = words(rule.get(RESOURCES))
+        after = affinity.resources(there, str(call.params[RESOURCES]))
+        if after == there:
+            return None
+        # Refused when any rule was changed meanwhile: then the run looks again.
+        return {"type": rule.get("type"), RESOURCES: ",".join(after), "digest": rule.get("digest")}
 
     def _follow(self, wanted: Wanted, call: Call, answer: Any, seen: Observation) -> list[str]:
         """Wait for what a call has set going. Returns the worker's warnings."""

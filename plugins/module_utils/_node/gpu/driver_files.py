@@ -17,6 +17,7 @@ from ..._core.container.model import Wanted
 from ..._core.gpu import vendors
 from ..._core.gpu.devices import Gpus, parse
 from ..._core.gpu.vendor import Instances, Vendor
+from ..pve import installed
 
 
 def read_all(root: str = "/") -> tuple[Gpus, ...]:
@@ -46,7 +47,10 @@ def read_gpus(vendor: Vendor, root: str = "/") -> Gpus:
 def complete(wanted: Wanted, root: str = "/") -> Wanted:
     """A container completed by what only the node knows; its files are read only for one that needs that."""
     nodes = read_all(root) if hostneeds.looks(wanted) else ()
-    return hostneeds.complete(wanted, *nodes, there=_nodes(root, hostneeds.paths(wanted)))
+    named = hostneeds.paths(wanted)
+    paths = {*named, *(path for gpus in nodes for path in gpus.devices)}
+    version = installed.version(root) if paths else ""
+    return hostneeds.complete(wanted, *nodes, there=_nodes(root, paths), version=version)
 
 
 def _nodes(root: str, paths: Iterable[str]) -> dict[str, hostneeds.Node]:
@@ -59,7 +63,8 @@ def _nodes(root: str, paths: Iterable[str]) -> dict[str, hostneeds.Node]:
             continue
         block = stat.S_ISBLK(status.st_mode)
         number = (os.major(status.st_rdev), os.minor(status.st_rdev))
-        found[path] = hostneeds.Node(number if block or stat.S_ISCHR(status.st_mode) else None, block)
+        is_device = block or stat.S_ISCHR(status.st_mode)
+        found[path] = hostneeds.Node(number if is_device else None, block, stat.S_IMODE(status.st_mode))
     return found
 
 

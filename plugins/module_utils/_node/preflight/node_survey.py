@@ -25,7 +25,7 @@ from ..._core.preflight.candidates import Candidate
 from ..._core.preflight.demands import Asked, asked, demands, heads_needed
 from ..._core.preflight.judgement import Facts, Room
 from ..._core.pve.storagecfg import SNIPPETS, TEMPLATES, Storage, parse_storages
-from ..container.conf.observe import PVE, ha_groups, node_name, read_conf, read_pools
+from ..container.conf.observe import PVE, ha_groups, ha_rules, node_name, read_conf, read_pools
 from ..gpu import gpuload
 from ..host.exports import text
 from ..pve.client import Client, PveError
@@ -113,6 +113,7 @@ class Gatherer:
             scripts={name: self._script_problem(name) for name in sorted(asks.scripts)},
             zones=self._zones() if asks.zones else frozenset(),
             ha_groups=ha_groups(self._places.pve) if asks.ha_groups else frozenset(),
+            ha_rules=frozenset(ha_rules(self._places.pve)) if asks.ha_rules else frozenset(),
             mtus=self._mtus(asks.mtus),
             pools=frozenset(read_pools(self._places.pve)) if asks.pools else frozenset(),
             subids=_subids() if any(subids.needed(item.desired.written) for item in items) else None,

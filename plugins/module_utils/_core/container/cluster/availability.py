@@ -107,13 +107,6 @@ def parse_resources(text: str) -> dict[int, dict[str, str]]:
     return found
 
 
-def parse_rules(text: str) -> frozenset[int]:
-    """The CTIDs of the containers that a rule names (``resources ct:950,vm:100``)."""
-    settings = (line.strip().partition(" ") for line in text.splitlines() if line[:1].isspace())
-    named = [each.strip() for name, _space, value in settings if name == "resources" for each in value.split(",")]
-    return frozenset(int(each[3:]) for each in named if each.startswith("ct:") and each[3:].isdigit())
-
-
 def parse_groups(text: str) -> frozenset[str]:
     """The names of the HA groups (``group: NAME`` begins a section)."""
     heads = (line.partition(":") for line in text.splitlines() if line[:1].strip())

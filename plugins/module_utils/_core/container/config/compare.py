@@ -14,7 +14,8 @@ from typing import Any
 from ...pve import rawlines
 from ...pve.conffile import ConfFile
 from ...pve.fwfile import Firewall
-from ..cluster import availability, firewall_changes, membership
+from ..cluster import affinity, availability, firewall_changes, membership
+from ..harules import Rule
 from ..model import HOT, NOTHING, RESTART, Record, Wanted
 from ..registry.wanted_options import WantedOption
 from . import hostneeds, mounts, networks, protection
@@ -115,6 +116,10 @@ class Comparison:
         """What brings the HA manager's entry of the container to what is asked, or takes it out of HA."""
         applied = self.record.applied.get(availability.KEY)
         return availability.change(self.wanted.ctid, self.wanted.desired.ha, there, applied)
+
+    def rules(self, there: Mapping[str, Rule]) -> affinity.Changes:
+        """What brings the container into the HA manager's rules that it is to be in, and out of earlier ones."""
+        return affinity.changes(self.wanted.ctid, self.wanted.desired.ha_rules, there, self.record.ha_rules)
 
     @functools.cached_property
     def _judged(self) -> tuple[Changes, Reverts]:

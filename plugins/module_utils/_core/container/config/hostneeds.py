@@ -25,6 +25,7 @@ from ..model import Wanted
 from ..refusal import Code, Refusal
 from ..registry import table
 from ..registry.device_rows import WantedDevice
+from ..registry.option import has_reached
 from ..registry.wanted_options import WantedOption
 
 SOURCE = "gpu_assignment"
@@ -32,15 +33,17 @@ OWN = "devices"
 FEATURES = "features"
 WAY = "gpu_passthrough"
 OWN_WAY = "device_passthrough"
+ACCESS = ("mode", "uid", "gid")  # what raw lines can't say of a device
 SLOTS = 256  # dev0 to dev255
 
 
 @dataclass(frozen=True)
 class Node:
-    """A path of the node: whether it is a block device, and its (major, minor); None for what is no device."""
+    """A path of the node: its (major, minor), None for what is no device; whether it is a block device; its rights."""
 
     number: tuple[int, int] | None
     block: bool = False
+    rights: int = passthrough.OPEN
 
 
 def since(value: Mapping[str, str]) -> tuple[int, int]:
@@ -50,13 +53,18 @@ def since(value: Mapping[str, str]) -> tuple[int, int]:
 
 
 def paths(wanted: Wanted) -> set[str]:
-    """The device nodes that `devices` names, and folders with an owner: what must be looked up on the node."""
-    own = {device.path for device in wanted.desired.devices if device.path} | _folders(wanted)
+    """The device nodes that are named by their paths, and folders with an owner: what must be looked up on the node."""
+    own = {device.path for device in wanted.desired.devices if device.path} | _folders(wanted) | _of_features(wanted)
     return own | (paths(wanted.source) if wanted.source is not None else set())
 
 
 def _folders(wanted: Wanted) -> set[str]:
     return {place.parts["volume"] for place in wanted.desired.places if place.owner is not None}
+
+
+def _of_features(wanted: Wanted) -> set[str]:
+    """The device nodes that manifests name by their paths."""
+    return {path for path in classes(wanted) if path.startswith("/")}
 
 
 def place_of(desired: Desired, path: str) -> tuple[str | int, ...]:
@@ -80,23 +88,28 @@ def looks(wanted: Wanted) -> bool:
     return bool(_vendors(wanted)) or facts or (wanted.source is not None and looks(wanted.source))
 
 
-def complete(wanted: Wanted, *nodes: devices.Gpus, there: Mapping[str, Node] | None = None) -> Wanted:
+def complete(
+    wanted: Wanted, *nodes: devices.Gpus, there: Mapping[str, Node] | None = None, version: str = ""
+) -> Wanted:
     """The container with its devices, and with digests that count the node's facts.
 
     ``nodes`` are the node's GPUs, those of each vendor for itself. One that is left out has no driver there.
-    ``there`` are those of `paths` that the node has; None where nobody has looked.
+    ``there`` are those of `paths`, and of the device nodes of GPUs, that the node has; None where nobody has looked.
+    ``version`` is the node's Proxmox VE.
     """
-    source = complete(wanted.source, *nodes, there=there) if wanted.source is not None else None
+    source = complete(wanted.source, *nodes, there=there, version=version) if wanted.source is not None else None
     features, changed = _features(wanted.features, {gpus.vendor.driver_fact: gpus.version for gpus in nodes})
     application = wanted.application
     if application and changed:
         application = application.on_top_of(changed)
     missing = frozenset(_folders(wanted) - there.keys()) if there is not None else frozenset()
-    completed = replace(wanted, source=source, features=features, application=application, missing=missing)
+    completed = replace(
+        wanted, source=source, features=features, application=application, missing=missing, version=version
+    )
     needed = classes(wanted)
     error = _missing(wanted, there)
     # A device that a manifest names by its path: PVE itself says so when it is missing.
-    named = [Device(path, key=FEATURES) for path in sorted(needed) if path.startswith("/")]
+    named = [_seen(Device(path, key=FEATURES), there) for path in sorted(_of_features(wanted))]
     known = {gpus.vendor.device_class: gpus for gpus in nodes}
     needed_gpus = [known.get(vendor.device_class, devices.Gpus(vendor=vendor)) for vendor in _vendors(wanted)]
     found: list[Device] = []
@@ -107,7 +120,9 @@ def complete(wanted: Wanted, *nodes: devices.Gpus, there: Mapping[str, Node] | N
     if error is not None:
         return replace(completed, device_error=error)
     own = _own(wanted, there or {})
-    every = {device.path: device for device in (*named, *(_as_asked(device, wanted) for device in found), *own)}
+    every = {
+        device.path: device for device in (*named, *(_as_asked(_seen(device, there), wanted) for device in found), *own)
+    }
     cards = (gpus.vendor.card_path(gpu.minor) for gpus in needed_gpus for gpu in gpus.gpus)
     none = () if needed_gpus else None
     return replace(
@@ -144,10 +159,16 @@ def _own(wanted: Wanted, there: Mapping[str, Node]) -> tuple[Device, ...]:
     found: dict[str, Device] = {}
     for asked in wanted.desired.devices:
         if asked.path:
-            node = there.get(asked.path, Node(None))
-            device = Device(asked.path, number=node.number, block=node.block, key=OWN)
-            found[asked.path] = _with_access(device, asked)
+            found[asked.path] = _with_access(_seen(Device(asked.path, key=OWN), there), asked)
     return tuple(found.values())
+
+
+def _seen(device: Device, there: Mapping[str, Node] | None) -> Device:
+    """A device as the node has it."""
+    node = (there or {}).get(device.path)
+    if node is None:
+        return device
+    return replace(device, number=node.number or device.number, block=node.block, rights=node.rights)
 
 
 def _as_asked(device: Device, wanted: Wanted) -> Device:
@@ -235,6 +256,8 @@ def source_of(wanted: Wanted, lines: Iterable[rawlines.Line]) -> str:
     own = set(wanted.desired.lines)
     others = [line for line in lines if line not in own]
     for device in wanted.devices or ():
+        if _by_lines(wanted, device) and not set(passthrough.lines(device)).isdisjoint(others):
+            return device.key if falls_back(wanted, device) else way_of(device.key)
         if device.key != FEATURES and not set(passthrough.lines(device)).isdisjoint(others):
             return way_of(device.key)
     names = [vendor.own_paths for vendor in vendors.VENDORS]
@@ -247,9 +270,56 @@ def way_of(key: str) -> str:
 
 
 def _by_lines(wanted: Wanted, device: Device) -> bool:
-    """Whether a device goes by raw lines. What a manifest names by a path is always a devN."""
+    """Whether a device goes by raw lines."""
+    return device.number is not None and (_lines_asked(wanted, device) or falls_back(wanted, device))
+
+
+def _lines_asked(wanted: Wanted, device: Device) -> bool:
+    """Whether the configuration asks for raw lines. What a manifest names by a path has no such key."""
     asked = wanted.desired.devices_by_lines if device.key == OWN else wanted.desired.gpus_by_lines
-    return asked and device.key != FEATURES and device.number is not None
+    return asked and device.key != FEATURES
+
+
+def falls_back(wanted: Wanted, device: Device) -> bool:
+    """Whether a device goes by raw lines since the node's Proxmox VE has no devN for it, and loses nothing by that."""
+    old = not has_reached(wanted.version, since(passthrough.parts(device)))
+    if not old or _lines_asked(wanted, device) or device.number is None:
+        return False
+    opens = wanted.desired.unprivileged is False or passthrough.is_open(device)
+    return opens and not access_asked(wanted.desired, device.path, device.gpus)
+
+
+def access_asked(desired: Desired, path: str, gpus: str = "") -> tuple[str | int, ...]:
+    """The place in the configuration of what raw lines can't say of a device: they leave its mode and its owner."""
+    for asked in desired.devices:
+        same = asked.path and forms.path(asked.path) == forms.path(path)
+        if same or (asked.gpus and asked.gpus in (gpus or _word_of(path), vendors.ANY)):
+            found = next((key for key in ACCESS if getattr(asked, key) is not None), None)
+            return (OWN, asked.index, found) if found else ()
+    return ()
+
+
+def _word_of(path: str) -> str:
+    """The word of the vendor whose GPUs have a device node of this name alone; empty for none."""
+    named = [vendor.device_class for vendor in vendors.VENDORS if vendor.own_names and vendor.is_assigned(path)]
+    return next(iter(named), "")
+
+
+def notes(wanted: Wanted, lines: Iterable[rawlines.Line]) -> list[str]:
+    """Names the devices for which raw lines come in place of a devN, which the node's Proxmox VE does not have."""
+    new = set(lines)
+    named = [
+        device.path
+        for device in wanted.devices or ()
+        if falls_back(wanted, device) and not new.isdisjoint(passthrough.lines(device))
+    ]
+    if not named:
+        return []
+    note = (
+        f"devices: Proxmox VE {wanted.version} has no devN for {', '.join(named)}, so raw lines pass on what the node "
+        "has, with its mode and owner; once the node is upgraded, a run replaces them"
+    )
+    return [note]
 
 
 def _off(device: Device) -> frozenset[str]:

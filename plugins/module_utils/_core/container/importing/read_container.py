@@ -161,7 +161,8 @@ class _Reading:
         if self.seen.pool:
             yield "pool", self.seen.pool
         if self.seen.ha is not None:
-            yield "ha", _entry(self.seen.ha)
+            rules = sorted(self.seen.ha_rules)
+            yield "ha", {**_entry(self.seen.ha), **({"rules": rules} if rules else {})}
 
     def _lines(self) -> Iterator[str]:
         by_option = has_reached(self.version, table.row("env").since)

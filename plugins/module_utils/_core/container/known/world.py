@@ -12,6 +12,7 @@ from typing import Any
 
 from ...pve.fwfile import Firewall
 from .. import states
+from ..cluster.affinity import Changes
 from ..cluster.availability import Managing
 from ..config.compare import Comparison
 from ..model import Entry, Step
@@ -42,6 +43,7 @@ class World:
     force: tuple[str, ...] = ()
     forget: tuple[str, ...] = ()
     managing: tuple[Managing, Entry] | None = None
+    rules: Changes | None = None
     steps: list[Step] = field(default_factory=list)
 
     def state(self) -> str:

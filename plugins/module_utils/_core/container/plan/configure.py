@@ -12,7 +12,7 @@ from typing import Any
 from ...pve.apicalls import Kind
 from ...pve.fwfile import Firewall
 from .. import states
-from ..cluster import availability, firewall_changes, membership
+from ..cluster import affinity, availability, firewall_changes, membership
 from ..config import growth, hostneeds, mounts, options, protection
 from ..config.changes import Changes
 from ..config.compare import RAW, Comparison, left_waiting
@@ -33,9 +33,9 @@ def differs(compared: Comparison, firewall: Firewall, pool: str) -> bool:
     )
 
 
-def filtering_notes(compared: Comparison, seen: Observation) -> list[str]:
-    """Notes on the container's firewall, when the configuration has one."""
-    notes, desired = [], compared.wanted.desired
+def notes_of(compared: Comparison, seen: Observation) -> list[str]:
+    """Notes on its devices, on its firewall, when the configuration has one, and on the rules that it can't leave."""
+    notes, desired = hostneeds.notes(compared.wanted, compared.lines[0]), compared.wanted.desired
     if firewall_changes.KEY in desired.keys:
         foreign = compared.firewall(seen.firewall).foreign
         notes += [f"firewall: a rule that was not set from here is kept: {rule.line()}" for rule in foreign]
@@ -44,7 +44,11 @@ def filtering_notes(compared: Comparison, seen: Observation) -> list[str]:
             "firewall: enabled, but the firewall of the datacenter is off, so nothing is filtered; switch that on "
             "once your own access is in its rules (pvesh set /cluster/firewall/options --enable 1)"
         )
-    return notes
+    return notes + [
+        f"ha: it stays in rule {name}, which Proxmox VE does not keep without it; delete the rule if nobody needs it "
+        f"(ha-manager rules remove {name})"
+        for name in compared.rules(seen.ha_rules).kept
+    ]
 
 
 def by_hand_notes(compared: Comparison) -> list[str]:
@@ -135,7 +139,7 @@ def configure(wanted: Wanted, seen: Observation, record: Record, world: World, t
     for disk, size in grown:
         world.differs = disk != grown[-1][0]
         _resize(wanted, world, disk, size)
-    _plan_managing(world, managing, _remember(changes, earlier, set()))
+    _plan_managing(world, managing, _remember(changes, earlier, set()), compared.rules(seen.ha_rules))
     return waiting
 
 
@@ -194,25 +198,42 @@ def _move(world: World, moving: membership.Move, remember: Entry) -> None:
     world.add("pool", moving.reason, entry_of(moving.call), remember)
 
 
-def _plan_managing(world: World, managing: availability.Managing | None, remember: Entry) -> None:
-    world.managing = (managing, remember) if managing else None
-    if managing and not managing.is_new:
+def _plan_managing(
+    world: World, managing: availability.Managing | None, remember: Entry, rules: affinity.Changes
+) -> None:
+    world.managing, world.rules = (managing, remember) if managing else None, rules
+    if not managing or not managing.is_new:
         manage(world)
 
 
 def manage(world: World) -> None:
-    """Adds the change of the HA manager's entry, unless it was added before.
+    """Adds the change of the HA manager's entry and of its rules, unless they were added before.
 
-    A container comes into HA once it runs: its first start needs no HA manager, which would take its time for it.
+    A container comes into HA once it runs: its first start needs no HA manager, which would take its time for it. A
+    rule takes only what is in HA.
     """
-    if world.managing is None:
-        return
-    (managing, remember), world.managing = world.managing, None
-    world.ha = managing.after
-    disrupts = NOTHING
-    if world.running and availability.halts(managing.call):
-        world.running, disrupts = False, RESTART
-    world.add("ha", managing.reason, entry_of(managing.call), remember, disrupts=disrupts)
+    (managing, remember), world.managing = world.managing or (None, None), None
+    rules, world.rules = world.rules, None
+    if managing and remember:
+        world.ha = managing.after
+        disrupts = NOTHING
+        if world.running and availability.halts(managing.call):
+            world.running, disrupts = False, RESTART
+        if managing.after is None and world.compared.record.ha_rules:  # PVE takes it out of all rules
+            remember = Entry("node", "record", {**remember.params, affinity.RECORD: None})
+        world.add("ha", managing.reason, entry_of(managing.call), remember, disrupts=disrupts)
+    if rules and not (managing and managing.after is None):
+        _join(world, rules)
+
+
+def _join(world: World, rules: affinity.Changes) -> None:
+    for change in rules.changes:
+        write = Entry("node", "record", {affinity.RECORD: dict(change.joined) or None})
+        call = entry_of(change.call)
+        world.add("ha", change.reason, *((write, call) if change.is_joining else (call, write)))
+    if not rules.changes and dict(rules.joined or {}) != dict(world.compared.record.ha_rules):
+        write = Entry("node", "record", {affinity.RECORD: dict(rules.joined or {}) or None})
+        world.add("record", "ha: the rules that a run put it into and that still name it", write)
 
 
 def _raw_lines(wanted: Wanted, seen: Observation, world: World, remember: Entry, lines: Any) -> None:

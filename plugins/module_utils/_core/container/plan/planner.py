@@ -174,7 +174,7 @@ def _notes(basis: Basis) -> list[str]:
         notes.append(
             f"the ledger inside the container can't be read ({seen.ledger_error}): features count as not applied"
         )
-    notes += configure.filtering_notes(basis.compared, seen)
+    notes += configure.notes_of(basis.compared, seen)
     if seen.exists and record.ours:
         notes += configure.by_hand_notes(basis.compared)
     notes += guard.notes(wanted, seen, record)
@@ -187,7 +187,7 @@ def _adopt(wanted: Wanted, seen: Observation, record: Record, world: World) -> N
     if steering.is_adopted(wanted, seen, record):
         world.assume_installed = wanted.adopt == "record"
         # Of a container that was here before it nothing is remembered.
-        forgotten = dict.fromkeys((*recreate.FORGOTTEN, "recreating"))
+        forgotten = dict.fromkeys((*recreate.FORGOTTEN, *recreate.KEPT))
         intent = Entry("node", "record", {**forgotten, "instance": instance.NEW})
         values = {
             "ours": True,

@@ -51,8 +51,8 @@ FORGOTTEN = (
     "dhcp",
     "set_by",
 )
-# What it has of the recreation itself, and so keeps.
-KEPT = ("recreating",)
+# What it has of the recreation itself, and of rules that go on naming it, and so keeps.
+KEPT = ("recreating", "ha_rules")
 # What is seen besides the container itself, and still is when it is gone.
 _REMAINS = (
     "ctid",
@@ -70,6 +70,7 @@ _REMAINS = (
     "backup",
     "backup_error",
     "storages",
+    "ha_rules",
     "datacenter_firewall",
 )
 
@@ -129,7 +130,7 @@ def destroy(wanted: Wanted, seen: Observation, record: Record) -> tuple[tuple[St
     steps: list[Step] = []
     if seen.ha is not None:
         # First: PVE destroys nothing that HA manages, and the HA manager would go on starting and stopping it.
-        leave = entry_of(availability.removal(wanted.ctid, keep_rules=seen.ha_rules))
+        leave = entry_of(availability.removal(wanted.ctid, keep_rules=bool(seen.ha_rules)))
         steps.append(Step("ha", "managed by HA; it is to be recreated", (*begins, leave)))
         begins = ()
     if seen.running:
@@ -152,7 +153,11 @@ def destroy(wanted: Wanted, seen: Observation, record: Record) -> tuple[tuple[St
         )
     )
     after = Observation(**{name: getattr(seen, name) for name in _REMAINS})
-    return tuple(steps), after, Record(word=states.DEFINED, recreating={"stage": CREATING, "run": wanted.run})
+    return (
+        tuple(steps),
+        after,
+        Record(word=states.DEFINED, recreating={"stage": CREATING, "run": wanted.run}, ha_rules=record.ha_rules),
+    )
 
 
 def unprotect(wanted: Wanted, seen: Observation) -> tuple[Entry, ...]:

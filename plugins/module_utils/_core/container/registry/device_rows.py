@@ -74,7 +74,7 @@ DEVICES: dict[str, Any] = {
             },
             "deny_write": {
                 "type": "boolean",
-                "description": "Whether the container may only read the device. As `devN` it needs PVE 8.4.",
+                "description": "Whether the container may only read the device. Before PVE 8.4 it goes by raw lines.",
                 "x-phoenix-effect": "deny-write of devN",
                 **_DISRUPTS,
             },
@@ -87,8 +87,8 @@ DEVICES: dict[str, Any] = {
 
 DEVICE_PASSTHROUGH: dict[str, Any] = {
     "type": "string",
-    "description": "How devices with a `path` are passed on: `dev` by `devN`, which needs PVE 8.2; `raw` by raw lines, "
-    "without mode and owner.",
+    "description": "How devices with a `path` are passed on: `dev` by `devN`, and before PVE 8.2 by raw lines where these "
+    "can say the same; `raw` by raw lines, without mode and owner.",
     "x-phoenix-effect": "devN, or raw lines",
     **_DISRUPTS,
     "enum": ["dev", "raw"],

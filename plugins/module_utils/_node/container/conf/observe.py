@@ -17,8 +17,9 @@ from collections.abc import Collection, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Callable
 
+from ...._core.container import harules
 from ...._core.container.applied import ledger
-from ...._core.container.cluster.availability import parse_groups, parse_resources, parse_rules
+from ...._core.container.cluster.availability import parse_groups, parse_resources
 from ...._core.container.cluster.membership import parse_pools, pool_of
 from ...._core.container.known import instance
 from ...._core.container.model import Moved, Observation, Record
@@ -148,6 +149,11 @@ def ha_groups(pve: str = PVE) -> frozenset[str]:
     return parse_groups(_read_ha_file("groups", pve))
 
 
+def ha_rules(pve: str = PVE) -> dict[str, harules.Rule]:
+    """The rules of the HA manager."""
+    return harules.parse(_read_ha_file("rules", pve))
+
+
 def _read_ha_file(name: str, pve: str) -> str:
     try:
         with open(f"{pve}/ha/{name}.cfg", encoding="utf-8", errors="replace") as file:
@@ -217,7 +223,7 @@ class Observer:
             "datacenter_firewall": self._filters,
             "pool": pool_of(read_pools(self.pve), ctid),
             "ha": read_ha(self.pve).get(ctid),
-            "ha_rules": ctid in parse_rules(_read_ha_file("rules", self.pve)),
+            "ha_rules": harules.of(ha_rules(self.pve), ctid),
         }
         if source is not None:
             conf_of_source = read_conf(self.node, source, self.pve)[0]

@@ -390,6 +390,24 @@ def test_a_device_that_is_only_read_needs_a_newer_proxmox(version, fine):
         assert '"device_passthrough": "raw"' in findings[0].remedy
 
 
+@pytest.mark.parametrize(
+    ("entry", "device"),
+    [
+        ({"path": "/dev/ttyUSB0", "gid": 20}, "/dev/ttyUSB0,gid=20"),
+        ({"class": "nvidia-gpu", "gid": 20}, "/dev/nvidia0,gid=20,mode=0666"),
+    ],
+)
+def test_what_raw_lines_cant_say_is_named_on_an_old_proxmox(entry, device):
+    params = {**DEVICE, "params": {"dev0": device}}
+    own = {**BASE, "devices": [{"path": "/dev/fuse"}, entry]}
+    (finding,) = judge(
+        {"ctid": 950, "config": own, "plan": {"steps": [{"entries": [params]}]}}, version="8.0.3"
+    ).findings
+    assert finding.pointer == "/lxc_configs/950/devices/1/gid"
+    assert finding.got.endswith("can't pass devices on as devN, and raw lines can't set gid")
+    assert finding.remedy.startswith("Upgrade the node, or remove gid: raw lines leave mode and owner")
+
+
 def test_a_folder_that_the_run_makes_needs_the_folder_around_it():
     """Not the whole way: below a file system that is not mounted it would lie on the root disk."""
     mount = {"host_path": "/srv/nas/media", "container_path": "/media", "owner_uid": 1000}

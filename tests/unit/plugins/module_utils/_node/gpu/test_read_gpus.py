@@ -105,6 +105,7 @@ def test_the_devices_that_are_asked_for(root: Path, monkeypatch: pytest.MonkeyPa
         ("/dev/serial/stick", (188, 0), False),
         ("/dev/sdb", (8, 16), True),
     ]
+    assert found.version == ""
     assert hostneeds.wanted_lines(found)[2] == ("lxc.cgroup2.devices.allow", "b 8:16 rw")
     missing = str(completed("/dev/sdb", "/dev/none", "/dev/nor").device_error)
     assert missing.startswith("devices/1/path: devices /dev/none, /dev/nor do not exist on node pve; load the kernel")

@@ -96,6 +96,7 @@ PLAN: dict[str, tuple[dict[str, Any], Any]] = {
     "ha": ({}, {}),
     "ha.state": ({"ha": {}}, "ignored"),
     "ha.group": ({"ha": {}}, "main"),
+    "ha.rules": ({"ha": {}}, ["main"]),
     "ha.failback": ({"ha": {}}, False),
     "ha.max_restart": ({"ha": {}}, 2),
     "ha.max_relocate": ({"ha": {}}, 2),

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 import yaml
 
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container import harules
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.applied.work import (
     Application,
     Feature,
@@ -42,11 +43,12 @@ TOP = {
     "gpu_devices",
     "node_devices",
     "options",
+    "version",
     "node",
     "earlier",
     "plan",
 }
-NODE = {"config", "running", "made_by", "features", "application", "firewall", "ha"}
+NODE = {"config", "running", "made_by", "features", "application", "firewall", "ha", "ha_rules", "joined"}
 NODE |= {"source", "source_running", "storages", "backup"}
 PLAN = {"state", "ends", "steps", "refused", "waiting", "notes", "disrupts"}
 
@@ -60,8 +62,11 @@ def wanted(case: Mapping[str, Any], config: Mapping[str, Any]) -> Wanted:
     found = Wanted(CTID, "pve", config, features, application, **options)
     if "node_devices" not in case:
         return found
-    there = {path: hostneeds.Node(tuple(number)) for path, number in case["node_devices"].items()}
-    return hostneeds.complete(found, there=there)
+    there = {
+        path: hostneeds.Node(tuple(number[:2]), rights=int(str((*number, 666)[2]), 8))
+        for path, number in case["node_devices"].items()
+    }
+    return hostneeds.complete(found, there=there, version=case.get("version", ""))
 
 
 def ledger_of(case: Mapping[str, Any], node: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -87,7 +92,8 @@ def planned(case: Mapping[str, Any]) -> Plan:
         writes = [entry.params for step in first.steps for entry in step.entries if entry.op == "node"]
         applied = {key: value for params in writes for key, value in (params.get("applied") or {}).items()}
         own = {"id": "i1", "at": 1, **instance.evidence(conf)}
-        record = Record("completed", ours=True, applied=applied, instance=own)
+        joined = dict.fromkeys(node.get("joined", []), "joined")
+        record = Record("completed", ours=True, applied=applied, instance=own, ha_rules=joined)
     seen = Observation(
         CTID,
         exists=exists,
@@ -95,6 +101,7 @@ def planned(case: Mapping[str, Any]) -> Plan:
         conf=conf,
         boot="b1" if running else None,
         ledger=ledger_of(case, node) if exists else None,
+        ha_rules=harules.of(harules.parse(node.get("ha_rules", "")), CTID),
         ha=availability.parse_resources(node.get("ha", "")).get(CTID),
         firewall=fwfile.parse_file(node.get("firewall", "")),
         source=parse_conf(node["source"]) if "source" in node else None,

@@ -36,6 +36,7 @@ FULL = Record(
     forced="r3",
     forgotten=("f",),
     set_by={"memory": {"run": "r3", "at": 7}},
+    ha_rules={"main": "joined"},
 )
 
 
