@@ -40,7 +40,7 @@ def slots(lab: Lab, kind: str) -> dict[str, str]:
 def test_devices_mount_options_and_an_emptied_list(lab: Lab, project: Project) -> None:
     lab.sh(f'mkdir -p /dev/serial/by-id && ln -sf ../../ttyLAB0 {STICK}')
     lab.sh(f'for node in /dev/ttyLAB0 {TUNER}; do test -c $node || mknod -m 600 $node c 1 3; done')
-    lab.sh('rm -rf /srv/media')
+    lab.sh(f'rm -rf /srv/media {PVECFG}')
     project.containers(_950=asked())
     project.play().good()
     assert slots(lab, 'dev') == {'dev0': f'{STICK},gid=5,mode=0640', 'dev1': TUNER}
@@ -60,7 +60,7 @@ def test_devices_mount_options_and_an_emptied_list(lab: Lab, project: Project) -
     lab.sh(f'mkdir -p {PVECFG.rpartition("/")[0]} && chmod 666 {TUNER}')
     lab.sh(f'echo "sub version {{ return \'8.1.10\'; }}" > {PVECFG}')
     project.containers(_950=asked(devices=[{'path': TUNER}]))
-    assert f'Proxmox VE 8.1.10 has no devN for {TUNER}' in project.play().good().output
+    project.play().good()
     assert slots(lab, 'dev') == {}
     assert lab.guest(950, f'stat -c %F {TUNER}').strip() == 'character special file'
     lab.forget_requests()

@@ -16,6 +16,7 @@ import pytest
 from fake_node import Cut, pve_calls, wanted
 from test_executor import Cutting, predicted
 
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.applied import ledger as ledgers
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.container.conf.observe import Observer
 from ansible_collections.phoenix.hypervisor.plugins.modules import phoenix_lxc_info
 
@@ -39,8 +40,8 @@ lxc.cap.drop: mknod
 """
 
 
-def backup(node, owner=900, text=SAVED):
-    """A backup as vzdump leaves one: the volume's name."""
+def backup(node, owner=900, text=SAVED, book=None):
+    """A backup as vzdump leaves one, with a ledger inside: the volume's name."""
     inside = node.directory / "vzdump" / "etc" / "vzdump"
     inside.mkdir(parents=True, exist_ok=True)
     (inside / "pct.conf").write_text(text, encoding="utf-8")
@@ -48,6 +49,9 @@ def backup(node, owner=900, text=SAVED):
     (node.directory / "vz" / "dump").mkdir(exist_ok=True)
     with tarfile.open(node.directory / "vz" / "dump" / name, "w") as archive:
         archive.add(node.directory / "vzdump", arcname=".")
+        if book is not None:
+            (node.directory / "ledger.json").write_text(book, encoding="utf-8")
+            archive.add(node.directory / "ledger.json", arcname=f".{ledgers.PATH}")
     return f"local:backup/{name}"
 
 
@@ -118,6 +122,41 @@ def test_the_ledger_in_the_backup_counts(node):
     assert outcome.last.state == "completed", outcome.last.error
     begun = [entry["what"] for entry in journal if entry["op"] == "feature"]
     assert begun == ["begin two", "end two"]
+
+
+@pytest.fixture
+def reachable(node):
+    """The storage of the backups is a folder of the node in storage.cfg, too."""
+    before = (node.pve_dir / "storage.cfg").read_text()
+    (node.pve_dir / "storage.cfg").write_text(before.replace("path /x", f"path {node.directory / 'vz'}"))
+    yield node
+    (node.pve_dir / "storage.cfg").write_text(before)
+
+
+def test_a_dry_run_lists_the_features_that_the_ledger_in_the_backup_lacks(reachable):
+    node = reachable
+    book = {name: {"status": "applied", "digest": digest} for name, digest in (("one", "d1"), ("two", "old"))}
+    inside = {"version": 1, "features": book, "application": None}
+    want = asked(backup(node, book=ledgers.dump(inside)))
+    check = node.check(want)
+    assert [step.name for step in check.first.steps if step.kind == "feature"] == ["two"]
+    node.backend.copied = lambda ctid, _source: node.books.update({ctid: inside})
+    try:
+        journal, _outcome = node.drive(want)
+    finally:
+        node.backend.copied = lambda _ctid, _source: None
+    assert journal == predicted(check)
+
+
+@pytest.mark.parametrize(
+    ("book", "note"),
+    [(None, None), ("{}", "the ledger in the backup can't be read"), ("x" * 300_000, "can't be read")],
+    ids=["none", "other", "too long"],
+)
+def test_a_ledger_that_a_dry_run_cant_use_lists_every_feature(reachable, book, note):
+    check = reachable.check(asked(backup(reachable, book=book)))
+    assert [step.name for step in check.first.steps if step.kind == "feature"] == ["one", "two"]
+    assert [note in said for said in check.first.notes if "restore_from" in said] == ([True] if note else [])
 
 
 @pytest.mark.parametrize("privileged", [True, False])

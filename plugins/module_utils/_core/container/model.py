@@ -154,7 +154,7 @@ class Observation:
     ``firewall`` may be there before the container is: PVE looks after the file by the CTID alone.
     ``above`` is the clone source, seen in the same way, where this run still has work on it. ``source_replaced`` says
     why the source is not the container on record, ``past`` is None where PVE's tasks were not asked. ``backup`` is the
-    config in the backup to restore, ``backup_error`` why it can't be read.
+    config in the backup to restore, ``backup_error`` why it can't be read; both also of the ledger in it.
     """
 
     ctid: int
@@ -189,6 +189,8 @@ class Observation:
     moved: Moved | None = None
     backup: ConfFile | None = None
     backup_error: str = ""
+    backup_ledger: Mapping[str, Any] | None = None
+    backup_ledger_error: str = ""
 
     @property
     def lock(self) -> str | None:

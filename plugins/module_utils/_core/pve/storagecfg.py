@@ -32,6 +32,8 @@ DEFAULT_CONTENT = {
 EXACT = frozenset({"lvm"})
 # Types that are a folder of this node, which can be looked at without a call.
 LOCAL_FOLDER = frozenset({"dir", "btrfs"})
+# Types that PVE mounts below /mnt/pve.
+MOUNTED = frozenset({"cephfs", "cifs", "nfs"})
 
 
 @dataclass(frozen=True)
@@ -80,11 +82,18 @@ class Storage:
         """Where its snippets lie, for types that are a folder of this node."""
         return self._place(SNIPPETS, "snippets")
 
-    def _place(self, content: str, default: str) -> str | None:
-        if self.folder is None:
+    @property
+    def backup_folder(self) -> str | None:
+        """Where its backups lie, for types that are a folder of this node or are mounted as one."""
+        mounted = self.options.get("path", f"/mnt/pve/{self.name}") if self.kind in MOUNTED else None
+        return self._place(BACKUPS, "dump", mounted)
+
+    def _place(self, content: str, default: str, folder: str | None = None) -> str | None:
+        folder = folder or self.folder
+        if folder is None:
             return None
         places = dict(part.partition("=")[::2] for part in self.options.get("content-dirs", "").split(","))
-        return f"{self.folder}/{places.get(content, default).lstrip('/')}"
+        return f"{folder}/{places.get(content, default).lstrip('/')}"
 
 
 def parse_storages(text: str) -> dict[str, Storage]:

@@ -105,7 +105,7 @@ class Executor:
         seen = self._observer.observe(wanted.ctid, ident, record, source_record=source_record, clones=clones)
         seen = replace(seen, later_task=self._recall.later.get(wanted.ctid))
         seen = identity.recall(lambda: self.client, self._observer.node, seen, record)
-        seen = backups.recall(lambda: self.client, self._observer.node, seen, wanted)
+        seen = backups.recall(lambda: self.client, self._observer, seen, wanted)
         if wanted.source is not None:
             above, record_above = self.look(wanted.source)
             seen = planner.below(seen, above, planner.plan(wanted.source, above, record_above))
@@ -229,7 +229,8 @@ class Executor:
             opens = entry.params.get("guarding") == guard.OPEN
             last = str(self._recall.newest_rollback(wanted.ctid).get("upid", "")) if opens else ""
             written = recording.written_keys(step.entries)
-            values = recording.values(entry.params, self._run, known, conf, last, seen.source_ledger, written)
+            book = seen.source_ledger or seen.backup_ledger
+            values = recording.values(entry.params, self._run, known, conf, last, book, written)
             self._store.update_record(wanted.ctid, **values)
         outcome.journal.append(entry.as_dict())
 

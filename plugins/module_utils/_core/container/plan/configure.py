@@ -44,6 +44,11 @@ def notes_of(compared: Comparison, seen: Observation) -> list[str]:
             "firewall: enabled, but the firewall of the datacenter is off, so nothing is filtered; switch that on "
             "once your own access is in its rules (pvesh set /cluster/firewall/options --enable 1)"
         )
+    if seen.backup_ledger_error:
+        notes.append(
+            f"restore_from: the ledger in the backup can't be read ({seen.backup_ledger_error}), so every feature is "
+            "listed until the container is restored"
+        )
     return notes + [
         f"ha: it stays in rule {name}, which Proxmox VE does not keep without it; delete the rule if nobody needs it "
         f"(ha-manager rules remove {name})"

@@ -227,12 +227,12 @@ def _create(basis: Basis, world: World, target: int) -> None:
     world.pool = wanted.desired.resource_pool
     world.differs = configure.differs(world.compared, world.firewall, world.pool)
     # A clone starts with what its source has applied; what an earlier container of this CTID had is gone with it.
-    world.due, world.application = steering.due(wanted, record, None, source.ledger if source else None)
+    world.due, world.application = steering.due(wanted, record, seen.backup_ledger, source.ledger if source else None)
     world.identity = _is_copy(wanted)
     # The identity is decided before the call, so that what the call made can be proved to be ours after a kill.
     begun = {"creating": True, "instance": instance.NEW, **({"halted": None} if record.halted else {})}
     intent = Entry("node", "record", {**begun, **recreate.intent(wanted, record)})
-    done = _made(wanted, bool(source and source.ledger))
+    done = _made(wanted, bool(source.ledger if source else seen.backup_ledger))
     world.word = None
     differs, world.differs = world.differs, True  # after a create the state is 'created', whatever is left to configure
     world.add("clone" if source else "create", reason, intent, *calls, MARK, done)
@@ -263,7 +263,7 @@ def _is_copy(wanted: Wanted) -> bool:
 
 
 def _made(wanted: Wanted, has_ledger: bool = False) -> Entry:
-    """The write of the record of a container that a run has made. A clone has the ledger of its source."""
+    """The write of the record of a container that a run has made. A copy has the ledger of its origin."""
     values = {
         "creating": None,
         "ours": True,
@@ -314,10 +314,8 @@ def _customize(wanted: Wanted, seen: Observation, record: Record, world: World, 
     if not world.running or world.template or target < states.rank(states.CUSTOMIZING):
         return None
     due, world.due = world.due, []
-    later = list(due)
-    for item in due:
-        later.pop(0)
-        world.due = later.copy()
+    for place, item in enumerate(due, 1):
+        world.due = due[place:]
         entries = (*_begin(world, f"begin {item['name']}", "feature"), Entry("feature", f"end {item['name']}"))
         world.add("feature", item["reason"], *entries, name=item["name"], by_play=True)
     if target < states.rank(states.COMPLETED):
@@ -330,7 +328,8 @@ def _customize(wanted: Wanted, seen: Observation, record: Record, world: World, 
         world.add("application", why, *entries, name=(work.name if work else "") or "health check", by_play=True)
     elif work and work.health:
         boot = None if any(step.kind in ("start", "restart") for step in world.steps) else seen.boot
-        health = ledger.health_due(wanted.ctid, boot or "to come", seen.ledger, record.checked_boot)
+        known = seen.ledger or seen.backup_ledger
+        health = ledger.health_due(wanted.ctid, boot or "to come", known, record.checked_boot)
         if health:
             # A look, not a change: so it has no entries, and a run that only looks reports nothing changed.
             world.add("health", health, name="health check", by_play=True)

@@ -69,6 +69,8 @@ _REMAINS = (
     "above",
     "backup",
     "backup_error",
+    "backup_ledger",
+    "backup_ledger_error",
     "storages",
     "ha_rules",
     "datacenter_firewall",

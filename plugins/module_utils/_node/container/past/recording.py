@@ -35,7 +35,7 @@ def values(
     ``written`` are the keys that the step itself writes (see `written_keys`).
 
     ``last_rollback`` is the newest rollback of the container before a guarded change of it opens, ``source_ledger``
-    what is applied in the source that it was cloned from.
+    what is applied in the source that it was cloned from, or in the backup.
     """
     result = dict(planned)
     mark = {"run": run, "at": int(time.time())}
