@@ -216,7 +216,7 @@ def survey(module: AnsibleModule) -> dict[str, Any]:
     for ctid in sorted(planned & seen.keys()):
         try:
             seen[ctid] = identity.recall(client, observer.node, seen[ctid], records[ctid])
-            seen[ctid] = backups.recall(client, observer, seen[ctid], wanted[ctid])
+            seen[ctid] = backups.recall(client, observer.node, seen[ctid], wanted[ctid], observer.pve)
         except PveError as error:
             faults[ctid] = observe.failure(error)
     containers = {}

@@ -16,6 +16,8 @@ from fake_node import Cut, predicted, pve_calls, wanted
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.importing import read_container
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.preflight import judgement, privileges
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.preflight.candidates import Candidate
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.api import api_survey
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.api.api_gatherer import ApiGatherer
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.container.outcome import StepError
 
 ENTRIES = "/cluster/ha/resources"
@@ -233,6 +235,20 @@ def test_import_names_the_rules(cluster):
     seen = node.executor().look(asked)[0]
     found = read_container.read_container(seen, "pve", "9.2")
     assert found.config["ha"] == {"rules": ["main"]}
+
+
+def test_by_the_api_alone_its_rules_are_seen(cluster):
+    node, asked = cluster, wanted(features=(), ha={"rules": ["main"]})
+    item = {"ctid": 950, "config": dict(asked.config), "features": [], "state": "completed"}
+    before = api_survey.survey(node.connect(), "pve", [item])["containers"]["950"]["plan"]
+    assert planned_rules(node.apply(asked, check=True).first) == [("PUT", MAIN, {"resources": "+ct:950"})]
+    assert [entry["what"] for step in before["steps"] for entry in step["entries"]][-1] == f"PUT {MAIN}"
+    node.apply(asked)
+    after = api_survey.survey(node.connect(), "pve", [item])["containers"]["950"]["plan"]
+    assert [step for step in after["steps"] if step["kind"] == "ha"] == []
+    items = [Candidate.from_options({"ctid": 950, "config": asked.config, "plan": before})]
+    gathered = ApiGatherer(node.connect(), "pve").gather(items, (), "root@pam")
+    assert gathered.ha_rules == {"main", "other", "together"}
 
 
 def test_a_rule_that_does_not_exist_is_named_with_those_that_do(cluster):

@@ -78,6 +78,7 @@ class ApiGatherer:
             guests=frozenset(self._observer.guests) if any(item.outside for item in items) else frozenset(),
             pools=self._shown(optionneeds.POOL, wanted, self._pools),
             ha_groups=self._shown(optionneeds.HA_GROUP, wanted, self._ha_groups),
+            ha_rules=self._shown(optionneeds.HA_RULE, wanted, self._ha_rules),
         )
 
     def _is_begun(self, ctid: int) -> bool:
@@ -193,8 +194,18 @@ class ApiGatherer:
         return {str(row["poolid"]) for row in self._listed("/pools") or ()} or None
 
     def _ha_groups(self) -> set[str] | None:
-        rows = self._listed("/cluster/ha/groups")
-        return None if rows is None else {str(row["group"]) for row in rows}
+        return self._of_ha("groups", "group")
+
+    def _ha_rules(self) -> set[str] | None:
+        return self._of_ha("rules", "rule")
+
+    def _of_ha(self, what: str, key: str) -> set[str] | None:
+        """The names of groups or rules; none where this version of Proxmox VE has the other, which it refuses."""
+        try:
+            rows = self._listed(f"/cluster/ha/{what}")
+        except PveError:
+            return set()
+        return None if rows is None else {str(row[key]) for row in rows}
 
     def _permissions(self) -> dict[str, dict[str, object]]:
         """What the token may do, as PVE says it of whoever asks."""

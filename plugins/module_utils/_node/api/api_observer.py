@@ -16,12 +16,13 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Callable
 
-from ..._core.container import states
+from ..._core.container import harules, states
 from ..._core.container.known import instance
 from ..._core.container.model import Moved, Observation, Record
 from ..._core.container.remote import assumed, notes
 from ..._core.container.remote.apiconf import conf_of
 from ..._core.pve import marker
+from ..._core.pve.apicalls import words
 from ..._core.pve.conffile import ConfFile
 from ..._core.pve.fwfile import GUEST_TYPES, Firewall, rule_of_answer
 from ..container.conf.observe import Observer
@@ -30,6 +31,7 @@ from ..guest import guest
 from ..pve.client import Client, MissingError, PveError
 
 FORBIDDEN = 403
+NOT_IMPLEMENTED = 501
 _VOLUME = re.compile(r"(?:rootfs|mp\d+|unused\d+)\Z")
 
 
@@ -129,6 +131,20 @@ class ApiObserver(Observer):
                 found[int(ctid)] = about
         return found
 
+    @functools.cached_property
+    def _rules(self) -> dict[str, harules.Rule]:
+        """The rules of the HA manager, which Proxmox VE 8 does not have; none without an entry, since they need one."""
+        try:
+            rows = self.client.request("GET", "/cluster/ha/rules") if self._managed else ()
+        except PveError as error:
+            if error.status != NOT_IMPLEMENTED:
+                self._note(error, assumed.HA)
+            return {}
+        return {
+            str(row["rule"]): harules.Rule(str(row.get("type")), tuple(words(row.get(harules.RESOURCES))))
+            for row in rows or ()
+        }
+
     def _note(self, error: PveError, part: str) -> None:
         if error.status != FORBIDDEN:
             raise error
@@ -200,6 +216,7 @@ class ApiObserver(Observer):
             "datacenter_firewall": self._filtering,
             "pool": str(self.guests.get(ctid, {}).get("pool") or ""),
             "ha": self._managed.get(ctid),
+            "ha_rules": harules.of(self._rules, ctid),
         }
         if source is not None:
             found.update(self._source(source, source_record, runs))

@@ -105,7 +105,7 @@ class Executor:
         seen = self._observer.observe(wanted.ctid, ident, record, source_record=source_record, clones=clones)
         seen = replace(seen, later_task=self._recall.later.get(wanted.ctid))
         seen = identity.recall(lambda: self.client, self._observer.node, seen, record)
-        seen = backups.recall(lambda: self.client, self._observer, seen, wanted)
+        seen = backups.recall(lambda: self.client, self._observer.node, seen, wanted, self._observer.pve)
         if wanted.source is not None:
             above, record_above = self.look(wanted.source)
             seen = planner.below(seen, above, planner.plan(wanted.source, above, record_above))

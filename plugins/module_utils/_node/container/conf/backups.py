@@ -22,30 +22,30 @@ from ...._core.pve.conffile import parse_conf
 from ...._core.pve.storagecfg import Storage, parse_storages
 from ...guest import bounded
 from ...pve.client import Client, PveError
-from .observe import Observer
 
 TIMEOUT = 120.0  # seconds for the whole archive, which has no index
 _BACKUP = re.compile(r"^([A-Za-z][A-Za-z0-9._-]*):backup/(vzdump-lxc-[A-Za-z0-9_.-]+)\Z")
 
 
-def recall(client: Callable[[], Client], observer: Observer, seen: Observation, wanted: Wanted) -> Observation:
+def recall(client: Callable[[], Client], node: str, seen: Observation, wanted: Wanted, pve: str = "") -> Observation:
     """The observation, with what the backup has where the container is still to be restored.
 
-    A container that exists needs no look: what it was restored from may be gone by then.
+    A container that exists needs no look: what it was restored from may be gone by then. ``pve`` is the folder of
+    storage.cfg, empty on another machine than the node: there the ledger is not read.
     """
     volume = wanted.desired.restore_from
     to_be_made = not seen.exists or wanted.recreate or seen.creating == "failed"
     if not volume or not to_be_made or states.rank(wanted.target) < states.rank(states.CREATED):
         return seen
     try:
-        answer = client().request("GET", f"/nodes/{observer.node}/vzdump/extractconfig", {"volume": volume})
+        answer = client().request("GET", f"/nodes/{node}/vzdump/extractconfig", {"volume": volume})
     except PveError as error:
         return replace(seen, backup_error=_words(error.errors) or error.reason or str(error))
     seen = replace(seen, backup=parse_conf(str(answer or "")))
-    if not wanted.features and wanted.application is None:
+    if not pve or (not wanted.features and wanted.application is None):
         return seen
-    book, error = _ledger_in(volume, observer.pve)
-    return replace(seen, backup_ledger=book, backup_ledger_error=error)
+    book, why = _ledger_in(volume, pve)
+    return replace(seen, backup_ledger=book, backup_ledger_error=why)
 
 
 def _ledger_in(volume: str, pve: str) -> tuple[dict[str, Any] | None, str]:

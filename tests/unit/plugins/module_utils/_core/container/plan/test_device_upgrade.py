@@ -12,13 +12,14 @@ import pytest
 
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.config import hostneeds
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.config.compare import RAW
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.known import instance
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.model import (
     Observation,
     Plan,
     Record,
     Wanted,
 )
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.plan import instance, planner
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.plan import planner
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.gpu import vendors
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.gpu.devices import Gpus
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.gpu.vendor import Gpu
