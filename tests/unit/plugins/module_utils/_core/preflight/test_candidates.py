@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.asked_options import WANTED_OPTIONS
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.model import (
-    WANTED_OPTIONS,
     Entry,
     Plan,
     Step,
