@@ -87,8 +87,8 @@ DEVICES: dict[str, Any] = {
 
 DEVICE_PASSTHROUGH: dict[str, Any] = {
     "type": "string",
-    "description": "How devices with a `path` are passed on: `dev` by `devN`, before PVE 8.2 by raw lines; `raw` by raw "
-    "lines, without mode and owner.",
+    "description": "How devices with a `path` are passed on: `dev` by `devN`, before PVE 8.2 by raw lines; `raw` by "
+    "raw lines, without mode and owner.",
     "x-phoenix-effect": "devN, or raw lines",
     **_DISRUPTS,
     "enum": ["dev", "raw"],
