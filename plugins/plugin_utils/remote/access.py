@@ -74,7 +74,7 @@ def access_of(
     entry: Mapping[str, Any],
     reveal: Callable[[Any], Any],
     address: str = "",
-    environment: Mapping[str, str] = os.environ,
+    environment: Mapping[str, str] | None = None,
 ) -> ApiAccess:
     """Return how a node is reached. Raises AnsibleActionFail, which names everything that lacks.
 
@@ -83,9 +83,10 @@ def access_of(
         entry: what `entry_of` found.
         reveal: gives the value of a reference to a secret.
         address: the node's own, for an entry without host.
-        environment: the variables of this process.
+        environment: the variables of the environment, by default those of this process.
     """
-    values = {name: environment[variable] for name, variable in ENVIRONMENT.items() if environment.get(variable)}
+    given = os.environ if environment is None else environment
+    values = {name: given[variable] for name, variable in ENVIRONMENT.items() if given.get(variable)}
     values.update((str(name), value) for name, value in entry.items() if value is not None)
     values.setdefault("host", address)
     lacking = [

@@ -67,7 +67,7 @@ class ApiGatherer:
             appliances=appliances,
             appliances_problem=problem,
             bridges=self._shown(BRIDGE, wanted, self._bridges),
-            vnets=self._vnets() if asks.bridges else {},
+            vnets=self._vnets if asks.bridges else {},
             folders=asks.folders,
             heads=heads,
             ours_to_be=frozenset(item.ctid for item in items if item.refusal and self._is_begun(item.ctid)),
@@ -133,12 +133,14 @@ class ApiGatherer:
                 found[name] = Storage(name, "dir", {"content": "rootdir,vztmpl,backup"})
         return found
 
-    @functools.cache  # noqa: B019 - one gatherer for each task, and its storages stay as they are
     def storages(self) -> dict[str, Storage]:
-        """The storages that the token sees, as the cluster's configuration describes them."""
-        rows = self.client.request("GET", "/storage") or ()
+        """The storages that the token sees, as the cluster's configuration describes them. Asked for once."""
+        return self._storages
+
+    @functools.cached_property
+    def _storages(self) -> dict[str, Storage]:
         made = {}
-        for row in rows:
+        for row in self.client.request("GET", "/storage") or ():
             options = {str(key): str(value) for key, value in row.items() if key not in ("storage", "type", "digest")}
             made[str(row["storage"])] = Storage(str(row["storage"]), str(row["type"]), options)
         return made
@@ -182,9 +184,9 @@ class ApiGatherer:
         rows = self._listed(f"/nodes/{self.node}/network")
         if rows is None:
             return None
-        return {str(row["iface"]) for row in rows if row.get("type") in _BRIDGES} | set(self._vnets())
+        return {str(row["iface"]) for row in rows if row.get("type") in _BRIDGES} | set(self._vnets)
 
-    @functools.cache  # noqa: B019 - as above
+    @functools.cached_property
     def _vnets(self) -> dict[str, str]:
         rows = self._listed("/cluster/sdn/vnets") or ()
         return {str(row["vnet"]): str(row["zone"]) for row in rows if row.get("vnet") and row.get("zone")}
