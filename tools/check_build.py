@@ -32,7 +32,19 @@ NEEDED = (
 )
 # What serves development only: the product never knows the lab.
 FORBIDDEN = ('.', 'Makefile', 'collections', 'lab', 'molecule', 'site.yml', 'tests', 'tools')
-PLAYBOOKS = ('site', 'hypervisor', 'containers', 'status', 'why', 'logs', 'destroy', 'import', 'power', 'compare')
+PLAYBOOKS = (
+    'site',
+    'hypervisor',
+    'containers',
+    'status',
+    'why',
+    'logs',
+    'destroy',
+    'import',
+    'power',
+    'update',
+    'compare',
+)
 # Those that use a collection which only they need.
 WITH_AWX = ('awx',)
 

@@ -50,7 +50,7 @@ LONG_LAB = (
 )
 # Those of `lifecycle`: what becomes of a container from its creation to its end.
 LIFECYCLE = (
-    *('test_site_changes.py', 'test_site_guard.py', 'test_site_identity.py'),
+    *('test_site_changes.py', 'test_site_guard.py', 'test_site_update.py', 'test_site_identity.py'),
     *('test_site_recreate.py', 'test_site_trouble.py', 'test_site_volumes.py', 'test_site_features.py'),
 )
 VLLM = 'test_vllm.py'

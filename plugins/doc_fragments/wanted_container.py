@@ -97,6 +97,15 @@ forget:
   type: list
   elements: str
   default: []
+update:
+  description:
+    - Updates the packages of a running container, instead of taking it to its target state.
+    - V(begin) lists them and takes a snapshot, or makes a backup where PVE takes no snapshot; nothing where all
+      packages are current. Whoever calls updates them then, and checks the container.
+    - V(end) runs the checks of the features that are applied, and removes the snapshot or backup when all are good.
+    - A held, stopped or template container is left alone with a note.
+  type: str
+  choices: [begin, end]
 power:
   description:
     - Starts or stops a container that exists, instead of taking it to its target state.

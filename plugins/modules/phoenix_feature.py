@@ -208,7 +208,8 @@ def tail(params: dict[str, Any]) -> dict[str, str]:
 def prove(store: Store, params: dict[str, Any]) -> None:
     """A change that is guarded by a snapshot has been seen healthy; without one there is nothing to note."""
     guarding = store.read_record(params["ctid"]).get("guarding")
-    if isinstance(guarding, dict) and params["operation"] == "record" and params["kind"] != "feature":
+    proves = params["operation"] == "record" and params["kind"] != "feature"
+    if proves and isinstance(guarding, dict) and guarding.get("for") != guard.UPDATE:
         store.update_record(params["ctid"], guarding={**guarding, "stage": guard.PROVED})
 
 

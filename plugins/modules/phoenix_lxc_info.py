@@ -149,6 +149,7 @@ from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container
 )
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.plan import planner
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node import root
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.container import saving
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.container.conf import backups, observe
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.container.described import (
     Planned,
@@ -217,6 +218,7 @@ def survey(module: AnsibleModule) -> dict[str, Any]:
         try:
             seen[ctid] = identity.recall(client, observer.node, seen[ctid], records[ctid])
             seen[ctid] = backups.recall(client, observer.node, seen[ctid], wanted[ctid], observer.pve)
+            seen[ctid] = saving.recall(client, observer.node, seen[ctid], records[ctid])
         except PveError as error:
             faults[ctid] = observe.failure(error)
     containers = {}

@@ -86,6 +86,10 @@ guarded:
   returned: when O(failed=true)
   type: str
   sample: "What was there before the change is back (guard: rollback)"
+restored:
+  description: Whether a backup was restored, which stays until O(update=end) has found the container working.
+  returned: when O(failed=true)
+  type: bool
 previous_state:
   description: The effective state before.
   returned: always
@@ -159,6 +163,12 @@ address:
   description: Its first IPv4 address, if it runs and has one.
   returned: always
   type: str
+updates:
+  description: The packages with newer versions. Empty where an update that was cut off goes on, and where none is due.
+  returned: with O(update)
+  type: list
+  elements: dict
+  sample: [{"name": "openssl", "old": "3.0.16-1", "new": "3.0.17-1"}]
 waiting:
   description: The options whose new values wait for a restart of the container.
   returned: always
@@ -207,13 +217,14 @@ def argument_spec() -> dict[str, Any]:
 def undo(module: AnsibleModule, wanted: Wanted, executor: Executor, leases: Leases, run: dict[str, Any]) -> Any:
     """After the failure of a change: the way back of a guarded one, or that way taken."""
     if module.check_mode:
-        return {"changed": False, "guarded": "", "journal": []}
+        return {"changed": False, "guarded": "", "restored": False, "journal": []}
     try:
         with leases.working(wanted.ctid, run, module.params["dead_runs"]):
             text, journal = executor.undo(wanted)
     finally:
         leases.release(wanted.ctid, run)
-    return {"changed": bool(journal), "guarded": text, "journal": journal}
+    restored = any((entry["op"], entry["what"]) == ("backup", "restore") for entry in journal)
+    return {"changed": bool(journal), "guarded": text, "restored": restored, "journal": journal}
 
 
 def work(module: AnsibleModule) -> dict[str, Any]:

@@ -87,6 +87,7 @@ class PaperGuests(NullBackend):
     def __init__(self, books: dict[int, dict[str, Any]]) -> None:
         super().__init__(bridges=("vmbr0", "vmbr1", "vmbr9"))
         self.books = books
+        self.saved: dict[str, dict[str, Any]] = {}
         self.changed: Callable[[], None] = lambda: None
         self.copied: Callable[[int, int | None], None] = lambda _ctid, _source: None
 
@@ -94,7 +95,14 @@ class PaperGuests(NullBackend):
         """An empty guest."""
         await super().create(vmid, *rest)
         self.books.pop(vmid, None)
+        if str(rest[1]) in self.saved:
+            self.books[vmid] = copy.deepcopy(self.saved[str(rest[1])])
         self.copied(vmid, None)
+
+    async def backup(self, vmid: int, *rest: Any) -> None:
+        """A copy in an archive, its ledger included."""
+        await super().backup(vmid, *rest)
+        self.saved[str(rest[2])] = copy.deepcopy(self.books.get(vmid, ledgers.empty()))
 
     async def clone(self, src: int, dst: int, *rest: Any) -> None:
         """A copy, its ledger included."""
@@ -150,7 +158,9 @@ class FakeNode:
         images = directory / "vz"
         (images / "template" / "cache").mkdir(parents=True)
         (images / "template" / "cache" / TEMPLATE.rpartition("/")[2]).write_bytes(b"template")
-        (self.pve_dir / "storage.cfg").write_text("dir: local\n\tpath /x\n\nzfspool: tank\n\tpool tank\n")
+        (self.pve_dir / "storage.cfg").write_text(
+            "dir: local\n\tpath /x\n\tcontent backup,images,rootdir,vztmpl\n\nzfspool: tank\n\tpool tank\n"
+        )
         self.books: dict[int, dict[str, Any]] = {}
         self.backend = PaperGuests(self.books)
         self.pve = control_plane(

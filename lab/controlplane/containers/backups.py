@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Phoenix Hypervisor contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Restores a container from a backup archive: its files, and the config that the archive has at etc/vzdump/pct.conf.
+"""Backs a container up and restores it: its files, and its config, which the archive has at etc/vzdump/pct.conf.
 
 As recorded from a real node, a plain restore keeps MAC addresses; what only root may set comes back for root alone.
 """
@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import re
 import subprocess
+import time
 from pathlib import Path
 from typing import Any
 
@@ -41,11 +42,54 @@ def _saved(archive: Path) -> dict[str, Any]:
     return conffile.parse(_text(archive)).config
 
 
+def _file_name(vmid: int) -> str:
+    return time.strftime(f'vzdump-lxc-{vmid}-%Y_%m_%d-%H_%M_%S.tar.zst')
+
+
 class Backups(FakePve):
     """Part of LabPve."""
 
     def _routes_labbackups(self) -> list[tuple[str, str, Any]]:
-        return [('GET', '/nodes/{node}/vzdump/extractconfig', self._extract_config)]
+        return [
+            ('GET', '/nodes/{node}/vzdump/extractconfig', self._extract_config),
+            ('POST', '/nodes/{node}/vzdump', self._vzdump),
+        ]
+
+    async def _vzdump(self, v: Any, user: str) -> str:
+        """A backup of one container, in mode stop; the storage's retention is left to PVE."""
+        node, vmid, sid = v['node'], int(v['vmid']), v.get('storage') or 'local'
+        ct, store = self._find_ct(node, vmid), self.storages.get(sid)
+        if store is None or 'backup' not in str(store.get('content', '')).split(','):
+            raise PveError(400, 'Parameter verification failed.', {'storage': f"storage '{sid}' has no backups"})
+        self.require(user, f'/vms/{vmid}', 'VM.Backup')
+        self.require(user, f'/storage/{sid}', 'Datastore.AllocateSpace')
+
+        async def body() -> list[str] | None:
+            self._task_lock(ct)
+            text, config = ct.text.partition('\n[')[0], dict(ct.config)
+            path = self.file_of(f'{sid}:backup/{_file_name(vmid)}')
+            if path is None or v.get('mode') != 'stop':
+                raise TaskError('lab: only backups in mode stop are simulated')
+            runs = ct.status == 'running'
+            if runs:
+                await self._halt(ct, 600, True)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            await self.backend.backup(vmid, config, text, str(path))
+            if v.get('notes-template'):
+                path.with_name(f'{path.name}.notes').write_text(v['notes-template'], encoding='utf-8')
+            return await self._start_steps(ct, user) if runs else None
+
+        return await self.task(node, 'vzdump', vmid, user, body, vm=ct)
+
+    async def _content_delete(self, v: Any, user: str) -> Any:
+        """The file of a backup goes with its volume."""
+        name = str(v['volume'])
+        path = self.file_of(name if ':' in name else f'{v["storage"]}:{name}')
+        answer = await super()._content_delete(v, user)
+        if path is not None and path.parent.name == 'dump':
+            path.unlink(missing_ok=True)
+            path.with_name(f'{path.name}.notes').unlink(missing_ok=True)
+        return answer
 
     async def _extract_config(self, v: Any, user: str) -> str:
         """The config in a backup. Its owner's VM.Backup and the storage's space are what PVE asks for."""
@@ -64,10 +108,16 @@ class Backups(FakePve):
             raise PveError(500, str(error)) from error
 
     async def restore(self, user: str, v: Any, archive: Path) -> str:
-        """POST /nodes/{node}/lxc with restore, of a CTID that is free."""
+        """POST /nodes/{node}/lxc with restore, of a CTID that is free, or with force of one that is stopped."""
         node, vmid = v['node'], int(v['vmid'])
         self.need_quorum()
-        self._check_vmid_unused(vmid)
+        over = self.ct(vmid) if v.get('force') else None
+        if over is None:
+            self._check_vmid_unused(vmid)
+        else:
+            self._check_protection(over, f'unable to restore CT {vmid}')
+            if over.status == 'running':
+                raise PveError(500, "can't overwrite running container")
         self.require(user, f'/vms/{vmid}', 'VM.Allocate')
         self._check_template(user, v['ostemplate'], True)
         given = {key: str(value) for key, value in v.items() if MOUNT.fullmatch(key)}
@@ -76,7 +126,7 @@ class Backups(FakePve):
         else:
             self._storage_for(v.get('storage') or 'local', user, vmid)
         self._check_unprivileged(user, v, await asyncio.to_thread(_saved, archive))
-        ct = await self._reserve(node, vmid)
+        ct = over or await self._reserve(node, vmid)
 
         async def body() -> Any:
             await self._restore_steps(ct, user, v, archive)
@@ -89,6 +139,15 @@ class Backups(FakePve):
         loses = bool(saved.get('unprivileged')) and v.get('unprivileged') == 0
         if self.pve_version >= 9 and loses:
             self.require(user, '/', 'Sys.Modify')
+
+    async def _remove_old(self, ct: LabCt) -> None:
+        """What a container is restored over goes before its archive is read."""
+        if ct.config.get('lock') == 'create':
+            return
+        self.check_no_linked(ct)
+        await self.backend.destroy(ct.vmid, dict(ct.config))
+        await self.free_all(ct)
+        ct.snapshots, ct.pending, ct.deletions = {}, {}, set()
 
     async def _restore_steps(self, ct: LabCt, user: str, v: Any, archive: Path) -> None:
         made: list[str] = []
@@ -122,6 +181,7 @@ class Backups(FakePve):
                 final[key], volids = await self.allocate_mount(ct.vmid, key, text)
                 made += volids
             await self.pause(self.ct_secs['create'])
+            await self._remove_old(ct)
             await self.backend.create(ct.vmid, final, str(archive), {})
         except TaskError as error:
             for volid in made:

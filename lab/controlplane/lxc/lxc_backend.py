@@ -55,6 +55,12 @@ class LxcBackend:
         (LOGS / (f'ct-{vmid}.log')).unlink(missing_ok=True)
         self._pids.pop(vmid, None)
 
+    async def backup(self, vmid: int, config: Config, text: str, archive: str) -> None:
+        def work() -> None:
+            volumes.archive(_root(config), archive, text, flag(config.get('unprivileged')))
+
+        await asyncio.to_thread(_with_os_errors, work)
+
     async def clone(self, src: int, dst: int, src_config: Config, config: Config, snapshot: str | None) -> None:
         def work() -> None:
             for key, old in _volumes(src_config).items():

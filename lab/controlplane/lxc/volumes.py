@@ -14,6 +14,7 @@ import os
 import re
 import shutil
 import subprocess
+import tempfile
 import uuid
 from pathlib import Path
 
@@ -126,6 +127,25 @@ def extract(archive: str, target: Path, unprivileged: bool) -> str:
         return _run(
             [*(_USERNS if unprivileged else []), *_TAR, *program, '--directory', str(target), '--file=-'], stdin=stream
         )
+
+
+def archive(root: Path, target: str, config: str, unprivileged: bool) -> None:
+    """Write a backup as vzdump does: owners as the guest sees them, and the config at etc/vzdump/pct.conf."""
+    with tempfile.TemporaryDirectory() as made:
+        file = Path(made, 'etc', 'vzdump', 'pct.conf')
+        file.parent.mkdir(parents=True)
+        file.write_text(config, encoding='utf-8')
+        Path(made).chmod(0o755)  # the mapped root reads it
+        own = ['--directory', made, './etc/vzdump/pct.conf', '--directory', str(root), '.']
+        words = ['tar', '--create', '--file=-', '--numeric-owner', '--one-file-system', *own]
+        with (
+            open(target, 'wb') as stream,
+            subprocess.Popen([*(_USERNS if unprivileged else []), *words], stdout=subprocess.PIPE) as packs,
+            subprocess.Popen(['zstd', '-q', '-1', '-c'], stdin=packs.stdout, stdout=stream) as squeezes,
+        ):
+            codes = (packs.wait(), squeezes.wait())
+    if any(codes):
+        raise TaskError(f"command '{' '.join(words)}' failed: exit codes {codes}")
 
 
 def snapshot_path(volid: str, name: str) -> Path:

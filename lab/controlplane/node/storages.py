@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,16 @@ _FILES = {
 }
 # Storage types that can snapshot a container volume, or link a clone to it.
 _SNAPSHOTS = ('btrfs', 'lvmthin', 'zfspool', 'rbd')
+
+
+def _of_backup(file: Path) -> dict[str, Any]:
+    """What the name of a backup and the file beside it say of it."""
+    owner = re.match(r'vzdump-lxc-(\d+)-', file.name)
+    notes = file.with_name(f'{file.name}.notes')
+    return {
+        **({'vmid': int(owner.group(1)), 'subtype': 'lxc'} if owner else {}),
+        **({'notes': notes.read_text(encoding='utf-8')} if notes.is_file() else {}),
+    }
 
 
 class Storages(FakePve):
@@ -176,6 +187,7 @@ class Storages(FakePve):
                         'format': form,
                         'size': info.st_size,
                         'ctime': int(info.st_ctime),
+                        **(_of_backup(entry) if content == 'backup' else {}),
                     }
         return out
 

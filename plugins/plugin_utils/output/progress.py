@@ -17,7 +17,7 @@ BEGIN = "phoenix.hypervisor.phoenix_feature"
 STATE = "phoenix.hypervisor.phoenix_lxc_state"
 LINEAGE = "phoenix.hypervisor.phoenix_lineage"
 OBSERVE = "phoenix.hypervisor.phoenix_lxc_info"
-_INSIDE = frozenset({"feature", "application", "health"})
+_INSIDE = frozenset({"feature", "application", "health", "update"})
 """Steps of a plan that the play makes inside the container: the node's module ends before them."""
 _QUIET = frozenset({"complete", "record"})
 """Steps that only note something."""

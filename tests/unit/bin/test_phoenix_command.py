@@ -118,6 +118,12 @@ def test_import_takes_ctids_that_no_inventory_has(folder: Path) -> None:
     assert words[-2:] == ['-e', '{"phoenix_import_ctids": [100, 101]}']
 
 
+def test_update_takes_containers(folder: Path) -> None:
+    words = called(phoenix(folder, 'update', '950', '--', '--check'))
+    assert words[-3:] == ['--limit', '950', '--check']
+    assert words[-4] == 'phoenix.hypervisor.update'
+
+
 def test_power_begins_with_what_is_to_happen(folder: Path) -> None:
     words = called(phoenix(folder, 'power', 'stop', '950'))
     assert words[-4:] == ['-e', 'phoenix_power=stop', '--limit', '950']

@@ -28,5 +28,6 @@ WANTED_OPTIONS: Mapping[str, Mapping[str, Any]] = {
     "recreate": {"type": "list", "elements": "int", "default": []},
     "force": {"type": "list", "elements": "str", "default": []},
     "forget": {"type": "list", "elements": "str", "default": []},
+    "update": {"type": "str", "choices": ["begin", "end"]},
     "power": {"type": "str", "choices": ["start", "stop", "shutdown", "restart"]},
 }

@@ -15,6 +15,7 @@ from ..pve.apicalls import Call, Kind, container_call
 from ..pve.conffile import ConfFile
 from ..pve.fwfile import Firewall
 from ..pve.passthrough import Device
+from ..system.package_updates import Listed
 from . import recordvalues, states
 from .applied.work import Application, Feature, features_of
 from .desired import Desired, understand
@@ -155,6 +156,8 @@ class Observation:
     ``above`` is the clone source, seen in the same way, where this run still has work on it. ``source_replaced`` says
     why the source is not the container on record, ``past`` is None where PVE's tasks were not asked. ``backup`` is the
     config in the backup to restore, ``backup_error`` why it can't be read; both also of the ledger in it.
+    ``saved`` is the guard's backup, and ``backup_stores`` are the storages for one. ``updates`` are those of its
+    packages, None where nobody has looked.
     """
 
     ctid: int
@@ -191,6 +194,9 @@ class Observation:
     backup_error: str = ""
     backup_ledger: Mapping[str, Any] | None = None
     backup_ledger_error: str = ""
+    saved: str = ""
+    backup_stores: tuple[str, ...] = ()
+    updates: Listed | None = None
 
     @property
     def lock(self) -> str | None:
@@ -320,6 +326,7 @@ class Wanted:
     ``version`` is the node's Proxmox VE, empty where nobody has looked.
     ``guarded``: whether the configuration's guard counts in this run. ``power``: what is asked of a container that
     exists, instead of its target state. ``force`` names what is applied again once, ``forget`` what the ledger forgets.
+    ``update``: whether an update of its packages begins or ends, instead.
     """
 
     ctid: int
@@ -346,6 +353,7 @@ class Wanted:
     power: str = ""
     force: tuple[str, ...] = ()
     forget: tuple[str, ...] = ()
+    update: str = ""
 
     @classmethod
     def from_options(cls, given: Mapping[str, Any], node: str) -> Wanted:
@@ -370,6 +378,7 @@ class Wanted:
             power=given.get("power") or "",
             force=tuple(given.get("force") or ()),
             forget=tuple(given.get("forget") or ()),
+            update=given.get("update") or "",
         )
 
     @functools.cached_property

@@ -45,6 +45,7 @@ class Code(Enum):
     GUARD_SNAPSHOT_FOREIGN = "guard_snapshot_foreign"
     GUARD_BIND_MOUNT = "guard_bind_mount"
     GUARD_STORAGE = "guard_storage"
+    GUARD_BACKUP = "guard_backup"
     HELD = "held"
     RECREATE_TARGET = "recreate_target"
     DESTROY_UNCONFIRMED = "destroy_unconfirmed"
@@ -53,6 +54,7 @@ class Code(Enum):
     HA_FOREIGN = "ha_foreign"
     POWER = "power"
     FORGET = "forget"
+    UPDATE = "update"
 
 
 # Code -> (what it means, what to do), for the troubleshooting page.
@@ -105,12 +107,14 @@ MEANING: dict[Code, tuple[str, str]] = {
     ),
     Code.GUARD_BIND_MOUNT: ("PVE takes no snapshot of a container with a bind mount", "remove `guard`, or the mount"),
     Code.GUARD_STORAGE: ("a storage takes no snapshots", "remove `guard`, or move the volume"),
+    Code.GUARD_BACKUP: ("neither a snapshot nor a backup can guard the change", "follow the message"),
     Code.HELD: ("a tag or `hold` keeps the container as it is", "remove the tag or the key"),
     Code.POWER: ("the container can be neither started nor stopped", "name containers that exist and are no templates"),
     Code.FORGET: (
         "the ledger can't forget what `phoenix_forget` names",
         "name features that are applied and not listed",
     ),
+    Code.UPDATE: ("the packages of the container can't be updated", "follow the message"),
     Code.RECREATE_TARGET: ("the target state would leave the container destroyed", "use the playbook `destroy`"),
     Code.DESTROY_UNCONFIRMED: ("the destruction is not confirmed", "confirm it with the exact list of CTIDs"),
     Code.LINKED_CLONES: ("linked clones live on the container's volumes", "destroy those first"),

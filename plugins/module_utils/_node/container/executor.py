@@ -14,17 +14,19 @@ from typing import Any, Callable
 
 from ..._core.container import states
 from ..._core.container.applied import ledger as ledgers
-from ..._core.container.guarding import guard, wayback
+from ..._core.container.guarding import guard, saved, wayback
 from ..._core.container.known import instance
 from ..._core.container.model import Entry, Observation, Plan, Record, Step, Wanted
-from ..._core.container.plan import planner
+from ..._core.container.plan import planner, updating
+from ..._core.system.package_updates import Listed
 from .. import madefolders
 from ..audit import Audit
-from ..guest import guest
+from ..guest import guest, updates
 from ..pve.client import Client, PveError, StaleConfigError, refused
 from ..pve.tasks import nothing, with_lock_wait
 from ..store import Store, StoreError
 from ..waiting import CLOCK, Deadline, until
+from . import proving, saving
 from .calls import Calls
 from .conf import backups
 from .conf.conf_edit import LOCKS, edit_raw_lines
@@ -83,6 +85,9 @@ class Executor:
         self._ready_timeout = ready_timeout
         self._recall = Recall(observer.node, lambda: self.client, store, audit, task_timeout, guard)
         self._turns = turns
+        self._dry = False
+        self._listed: dict[int, Listed | None] = {}
+        self._saving = saving.Saving(observer.node, lambda: self.client, store, lock_wait, task_timeout, guard)
         self._calls = Calls(observer, lambda: self.client, store, lock_wait, task_timeout, guard, turns, password)
 
     @property
@@ -106,10 +111,24 @@ class Executor:
         seen = replace(seen, later_task=self._recall.later.get(wanted.ctid))
         seen = identity.recall(lambda: self.client, self._observer.node, seen, record)
         seen = backups.recall(lambda: self.client, self._observer.node, seen, wanted, self._observer.pve)
+        seen = saving.recall(lambda: self.client, self._observer.node, seen, record)
+        if wanted.update == updating.BEGIN and seen.running:
+            seen = replace(seen, updates=self._updates(wanted, record))
         if wanted.source is not None:
             above, record_above = self.look(wanted.source)
             seen = planner.below(seen, above, planner.plan(wanted.source, above, record_above))
         return seen, record
+
+    def _updates(self, wanted: Wanted, record: Record) -> Listed | None:
+        """The updates of its packages, asked once. An interrupted dpkg gives no answer."""
+        if wanted.ctid not in self._listed:
+            try:
+                self._listed[wanted.ctid] = updates.look(wanted.ctid, self._dry)
+            except guest.GuestError:
+                if not guard.is_update(record):
+                    raise
+                self._listed[wanted.ctid] = None
+        return self._listed[wanted.ctid]
 
     def _look_again(self, wanted: Wanted) -> tuple[Observation, Record]:
         """After a step: what it changed of what the container is recognized by is noted."""
@@ -122,6 +141,7 @@ class Executor:
 
         ``resumes``: an earlier run on the container was killed; its workers may still run.
         """
+        self._dry = check
         if resumes:
             self._recall.await_workers(wanted.ctid)
         self._recall.creation(wanted, check)
@@ -131,6 +151,8 @@ class Executor:
         outcome = Outcome(first=plan, last=plan, seen=seen)
         if check or plan.error:
             return outcome
+        if updating.is_to_be_proved(wanted, record, plan):
+            proving.prove(wanted, seen)
         wanted = guard.settled(wanted, record, plan)
         again = iter(AGAIN)
         for _turn in range(MAX_STEPS):
@@ -153,6 +175,9 @@ class Executor:
             plan = planner.plan(wanted, seen, record)
             self._account(plan, outcome)
             outcome.last, outcome.seen = plan, seen
+            if step and updating.ends(wanted, step):
+                outcome.last = Plan(state=plan.state, final_state=plan.state)  # the first plan ends here
+                break
             if step and plan.steps and plan.steps[0].kind == step.kind and plan.steps[0].entries == step.entries:
                 calls = ", ".join(entry.what for entry in step.entries if entry.op == "pve")
                 words = "PVE accepted it, but the container looks the same as before"
@@ -184,7 +209,7 @@ class Executor:
         self._audit.write(wanted.ctid, event, "begin", extras=extras)
         started = time.monotonic()
         self._calls.rules = seen.firewall.rules
-        starts = step.kind in ("start", "restart", wayback.KIND)
+        starts = step.kind in ("start", "restart", wayback.KIND) or any(saved.restarts(entry) for entry in step.entries)
         try:
             with contextlib.ExitStack() as slot:
                 if starts:
@@ -206,6 +231,9 @@ class Executor:
         self._guard()
         if entry.op == "pve":
             outcome.warnings += self._calls.make(wanted, entry, seen)
+        elif entry.op == "backup":
+            self._ensure_ours(wanted)
+            outcome.warnings += self._saving.act(wanted, entry)
         elif entry.op == "folder":
             madefolders.make(str(entry.params["path"]), int(entry.params["uid"]), int(entry.params["gid"]))
         elif entry.op == "conf":
@@ -226,8 +254,8 @@ class Executor:
             known = self._store.read_record(wanted.ctid)
             conf = self._observer.read_conf(wanted.ctid)[0] or seen.conf
             # A rollback other than this one, later, is one under the change.
-            opens = entry.params.get("guarding") == guard.OPEN
-            last = str(self._recall.newest_rollback(wanted.ctid).get("upid", "")) if opens else ""
+            opens = recording.stage_of(entry.params.get("guarding")) == guard.OPEN
+            last = str(self._recall.newest_rollback(wanted.ctid, entry.params).get("upid", "")) if opens else ""
             written = recording.written_keys(step.entries)
             book = seen.source_ledger or seen.backup_ledger
             values = recording.values(entry.params, self._run, known, conf, last, book, written)
@@ -257,10 +285,12 @@ class Executor:
             return "", []
         plan = planner.plan(wanted, seen, record)
         if not guard.is_to_go_back(wanted, record, plan):
-            return f"Roll the change back with: {guard.command(wanted.ctid)}", []
+            return f"Roll the change back with: {guard.command(seen, record)}", []
         outcome = Outcome(first=plan, last=plan, seen=seen)
-        self._step(wanted, wayback.step(wanted, record), plan.state, seen, outcome)
-        return "What was there before the change is back (guard: rollback)", outcome.journal
+        self._step(wanted, wayback.step(wanted, record, seen), plan.state, seen, outcome)
+        if guard.is_update(record):
+            return f"The container is as before the update, by its {saved.means_of(record)}", outcome.journal
+        return f"What was there before the change is back (guard: {guard.policy(wanted)})", outcome.journal
 
     def _settle_ledger(self, wanted: Wanted, entry: Entry, seen: Observation) -> None:
         """Write a ledger that has the named features, and the application, as applied, or none of them."""

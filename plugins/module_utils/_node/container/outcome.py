@@ -95,5 +95,12 @@ def report(wanted: Wanted, outcome: Outcome, check: bool) -> dict[str, Any]:
         "address": None if remade else seen.address,
         "waiting": list(shown.waiting),
         "notes": list(shown.notes),
+        **({"updates": _updates(seen)} if wanted.update else {}),
         "diff": [{"prepared": "\n".join([title, *lines]) + "\n"}] if lines else [],
     }
+
+
+def _updates(seen: Observation) -> list[dict[str, str]]:
+    """The packages with newer versions."""
+    found = (seen.updates.packages if seen.updates else None) or ()
+    return [{"name": one.name, "old": one.old, "new": one.new} for one in found]

@@ -184,6 +184,20 @@ TABLE: tuple[RunVariable, ...] = (
         power.ACTIONS,
     ),
     RunVariable(
+        "phoenix_update_batch",
+        "number",
+        "`1`",
+        "For `update`: how many containers are updated at the same time.",
+        lambda value: runvalues.seconds(value, "containers"),
+    ),
+    RunVariable(
+        "phoenix_update_host",
+        "true or false",
+        "`false`",
+        "For `update`: whether to update the packages of the nodes of the run, too, before those of their containers.",
+        runvalues.flag,
+    ),
+    RunVariable(
         "phoenix_missing_node",
         "word",
         "`fail`",

@@ -230,7 +230,10 @@ TABLE: tuple[SharedFact, ...] = (
         "dictionary",
         "Files of tasks after a change, each with whether it is needed",
         "tasks/change",
+        "tasks/update_container",
     ),
+    _play("phoenix_kinds", "list of text", "The kinds of steps of an update's plan", "tasks/update_container"),
+    _play("phoenix_rest", "list of text", "Containers that a failed update leaves out", "tasks/update_inside"),
     _play("phoenix_planned", "list of dictionaries", "The steps that its node has planned for it", "tasks/container"),
     _play(
         "phoenix_services_above",
@@ -240,8 +243,16 @@ TABLE: tuple[SharedFact, ...] = (
     ),
     _result("phoenix_logs_found", "`phoenix_logs`: the lines for people", "logs"),
     _result("phoenix_explained", "`phoenix_why`: the lines for people", "why"),
-    _result("phoenix_step", "`phoenix_lxc_state`: what is due inside the container, notes and changes", "tasks/change"),
-    _result("phoenix_undone", "`phoenix_lxc_state` after a failed guarded change", "tasks/guarded"),
+    _result(
+        "phoenix_step",
+        "`phoenix_lxc_state`: what is due inside the container, notes and changes",
+        "tasks/change",
+        "tasks/update_container",
+    ),
+    _result(
+        "phoenix_undone", "`phoenix_lxc_state` after a failed guarded change", "tasks/guarded", "tasks/update_inside"
+    ),
+    _result("phoenix_node_updates", "listing the updates of a node", "tasks/update_node"),
     _result("phoenix_source", "waiting for the clone source", "tasks/await_slice", "tasks/skip_clone"),
     _play("phoenix_source_slice", "seconds", "Length of a slice of the wait, 60 without it; for tests"),
     _result("phoenix_python", "looking for Python inside", "tasks/inside"),

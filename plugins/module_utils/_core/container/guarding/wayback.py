@@ -19,7 +19,7 @@ from ...pve.conffile import ConfFile
 from .. import states
 from ..known import instance
 from ..model import RESTART, Entry, Observation, Record, Step, Wanted, on_container
-from . import guard
+from . import guard, saved
 
 KIND = "rollback"
 # What PVE keeps of the current config, and what a snapshot's section has beside the config.
@@ -29,20 +29,39 @@ _ABOUT = ("snaptime", "snapstate", "description")
 
 def is_due(seen: Observation, record: Record) -> bool:
     """Whether a rollback was begun, and nothing says that it has ended."""
-    return guard.stage(record) == guard.BACK and guard.SNAPSHOT in seen.conf.snapshots
+    return guard.stage(record) == guard.BACK and guard.has_state(seen, record)
 
 
-def step(wanted: Wanted, record: Record) -> Step:
+def step(wanted: Wanted, record: Record, seen: Observation) -> Step:
     """The step back. The record goes back with the container."""
     known = remembered(record)
     begin = Entry("node", "record", {"guarding": guard.BACK})
+    if saved.is_means(record):
+        return _restore(wanted, record, seen, begin)
     back = on_container(Kind.ROLLBACK, wanted.node, wanted.ctid, {"start": 1}, guard.SNAPSHOT)
     word = Entry("node", "state", {"word": known.word})
     restored = Entry("node", "record", {**values_of(known), "guarding": guard.RESTORED})
     drop = on_container(Kind.SNAPSHOT_DELETE, wanted.node, wanted.ctid, snapshot=guard.SNAPSHOT)
     done = Entry("node", "record", {"guarding": None})
-    reason = "guard: rollback; the change has failed"
-    return Step(KIND, reason, (begin, back, word, restored, drop, done), disrupts=RESTART, goes_to=states.COMPLETED)
+    return Step(
+        KIND, _reason(record), (begin, back, word, restored, drop, done), disrupts=RESTART, goes_to=states.COMPLETED
+    )
+
+
+def _reason(record: Record) -> str:
+    return "the update has failed" if guard.is_update(record) else "guard: rollback; the change has failed"
+
+
+def _restore(wanted: Wanted, record: Record, seen: Observation, begin: Entry) -> Step:
+    """The step back to a backup, which stays until somebody has proved what was restored."""
+    known = remembered(record)
+    halt = on_container(Kind.SHUTDOWN, wanted.node, wanted.ctid, {"forceStop": 1, "timeout": 60})
+    stop = (halt,) if seen.running else ()
+    start = on_container(Kind.START, wanted.node, wanted.ctid)
+    word = Entry("node", "state", {"word": known.word})
+    restored = Entry("node", "record", {**values_of(known), "guarding": guard.RESTORED})
+    entries = (begin, *stop, Entry("backup", "restore"), start, word, restored)
+    return Step(KIND, f"{_reason(record)}; its backup is restored", entries, disrupts=RESTART, goes_to=known.word)
 
 
 def remembered(record: Record) -> Record:
@@ -51,7 +70,7 @@ def remembered(record: Record) -> Record:
     applied, ledger, volumes = before.get("applied"), before.get("ledger"), before.get("volumes")
     return replace(
         record,
-        word=states.COMPLETED,
+        word=record.word if guard.is_update(record) else states.COMPLETED,
         applied={**(applied if isinstance(applied, dict) else {}), **_kept(record.applied)},
         ledger=ledger if isinstance(ledger, dict) else None,
         raw_boot=None,
@@ -76,13 +95,15 @@ def values_of(known: Record) -> dict[str, Any]:
 def after(seen: Observation, record: Record) -> tuple[Observation, Record]:
     """Container and record as the step back leaves them."""
     known = remembered(record)
+    if saved.is_means(record):  # the config in the backup is that of before, and is seen once it is restored
+        return replace(seen, running=True, boot=None, ledger=known.ledger, ledger_error=None), known
     conf = seen.conf
-    saved = {key: value for key, value in conf.snapshots[guard.SNAPSHOT].items() if key not in _ABOUT}
+    head = {key: value for key, value in conf.snapshots[guard.SNAPSHOT].items() if key not in _ABOUT}
     kept = {key: value for key, value in conf.head.items() if key.startswith(_KEPT)}
     others = {name: head for name, head in conf.snapshots.items() if name != guard.SNAPSHOT}
     raw = conf.snapshot_raw.get(guard.SNAPSHOT, ())
     back = ConfFile(
-        {**saved, **kept},
+        {**head, **kept},
         raw,
         {},
         others,

@@ -21,7 +21,7 @@ from ..known import instance
 from ..known.world import World
 from ..model import RESTART, Entry, Observation, Plan, Record, Step, Wanted, on_container
 from ..origin import clones, creation, restores
-from . import configure, destroying, power, recreate, refusals, steering
+from . import configure, destroying, power, recreate, refusals, steering, updating
 from .basis import Basis
 
 MARK = Entry("conf", "mark", {})  # the instance id, written into the container's config
@@ -33,6 +33,8 @@ def plan(wanted: Wanted, seen: Observation, record: Record) -> Plan:
     basis = Basis(wanted, seen, record)
     if wanted.power:
         return power.plan(wanted, seen, record, _observed(basis))
+    if wanted.update:
+        return updating.plan(wanted, seen, record, _observed(basis))
     if recreate.is_due(basis.compared, seen):
         return _anew(basis)
     error = refusals.refusal(basis) or steering.refusal(wanted, seen, record)
@@ -115,7 +117,7 @@ def _back(wanted: Wanted, seen: Observation, record: Record, state: str) -> Plan
 
     When that has none, the container is left as the rollback leaves it, and the next look says why.
     """
-    back = wayback.step(wanted, record)
+    back = wayback.step(wanted, record, seen)
     rest = plan(wanted, *wayback.after(seen, record))
     if rest.refusal:
         return Plan(state=state, steps=(back,), final_state=states.COMPLETED)

@@ -119,6 +119,8 @@ def hindrances(wanted: Wanted, seen: Observation, record: Record | None, refused
         )
     if wanted.config.get("guard", "none") != "none":
         found.append("its guard could not roll back a change that fails")
+    if wanted.update:
+        found.append("its packages would be updated inside it")
     needed = _devices(wanted)
     if needed:
         found.append(f"it needs devices of the node ({', '.join(needed)})")

@@ -26,6 +26,7 @@ from ...._core.container.model import Moved, Observation, Record
 from ...._core.errors import KnownError
 from ...._core.pve.conffile import ConfFile, parse_conf
 from ...._core.pve.fwfile import Firewall, parse_file
+from ...._core.pve.storagecfg import BACKUPS, parse_storages
 from ...failure import NodeError
 from ...guest import glance, guest
 
@@ -121,6 +122,17 @@ def storage_types(path: str) -> dict[str, str]:
     return {match.group(2): match.group(1) for match in found if match}
 
 
+def backup_stores(path: str, node: str) -> tuple[str, ...]:
+    """The storages of a node that hold backups, in the order of PVE's storage.cfg."""
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            found = parse_storages(file.read()).values()
+    except OSError:
+        return ()
+    fit = (one for one in found if BACKUPS in one.content and not one.disabled)
+    return tuple(one.name for one in fit if not one.nodes or node in one.nodes)
+
+
 def taken_elsewhere(node: str, ctid: int, pve: str = PVE) -> tuple[str | None, Moved | None]:
     """The guest that has this CTID without being a container of this node: in words, and as the container it may be."""
     for path in glob.glob(f"{pve}/nodes/*/*/{ctid}.conf"):
@@ -189,6 +201,7 @@ class Observer:
         self.node = node_name(pve)
         self.boot = node_boot()
         self.storages = storage_types(f"{pve}/storage.cfg")
+        self.backup_stores = backup_stores(f"{pve}/storage.cfg", self.node)
         self._look_inside = look_inside
         self._filters = read_firewall("cluster", pve).options.get("enable", "0") != "0"
 
@@ -223,6 +236,7 @@ class Observer:
             "datacenter_firewall": self._filters,
             "pool": pool_of(read_pools(self.pve), ctid),
             "ha": read_ha(self.pve).get(ctid),
+            "backup_stores": self.backup_stores,
             "ha_rules": harules.of(ha_rules(self.pve), ctid),
         }
         if source is not None:

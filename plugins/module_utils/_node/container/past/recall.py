@@ -6,10 +6,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Callable
 
 from ...._core.container import states
-from ...._core.container.guarding import guard, wayback
+from ...._core.container.guarding import guard, saved, wayback
 from ...._core.container.model import Wanted
 from ...audit import Audit
 from ...pve.client import Client, PveError
@@ -77,7 +78,7 @@ class Recall:
         record = self._store.load(wanted.ctid)
         if guard.stage(record) not in (guard.OPEN, guard.BACK):
             return
-        newest = self.newest_rollback(wanted.ctid)
+        newest = self.newest_rollback(wanted.ctid, {"guarding": record.guarding})
         if not newest or newest["upid"] == (record.guarding or {}).get("last_rollback", ""):
             return
         if newest.get("endtime") or not check:
@@ -98,8 +99,12 @@ class Recall:
         values = {**wayback.values_of(known), "guarding": known.guarding}
         self._store.update_record(wanted.ctid, **values)
 
-    def newest_rollback(self, ctid: int) -> dict[str, Any]:
-        query = {"vmid": ctid, "typefilter": "vzrollback", "source": "all", "limit": 1}
+    def newest_rollback(self, ctid: int, record: Mapping[str, Any]) -> dict[str, Any]:
+        """The newest task that brought the container back, by the means in ``guarding`` of the record."""
+        guarding = record.get("guarding")
+        by_backup = isinstance(guarding, Mapping) and guarding.get("means") == saved.MEANS
+        kind = "vzrestore" if by_backup else "vzrollback"
+        query = {"vmid": ctid, "typefilter": kind, "source": "all", "limit": 1}
         return next(iter(self._list(query)), {})
 
     def await_workers(self, ctid: int) -> None:

@@ -52,7 +52,9 @@ def values(
     if result.get("recreating"):
         result["recreating"] = {**mark, "stage": result["recreating"]}
     if result.get("guarding"):
-        result["guarding"] = {**_guarded(known, mark, last_rollback), "stage": result["guarding"]}
+        asked = result["guarding"]
+        more = asked if isinstance(asked, Mapping) else {"stage": asked}
+        result["guarding"] = {**_guarded(known, mark, last_rollback), **more}
     if result.get("instance") == instance.NEW:
         result["instance"] = {"id": str(uuid.uuid4()), "at": mark["at"]}
     elif result.get("instance") == instance.SEEN:
@@ -78,6 +80,11 @@ def _set_by(
     before, stamps = recordvalues.mapping(known.get("applied")) or {}, recordvalues.stamps(known.get("set_by"))
     same = {key for key, value in applied.items() if key in before and before[key] == value and key not in written}
     return {key: stamps[key] if key in same else dict(mark) for key in applied if key not in same or key in stamps}
+
+
+def stage_of(guarding: Any) -> Any:
+    """The stage in what a step writes of a guarded change."""
+    return guarding.get("stage") if isinstance(guarding, Mapping) else guarding
 
 
 def recognized(known: Mapping[str, Any], conf: ConfFile) -> dict[str, Any]:

@@ -28,6 +28,7 @@ GIVEN: dict[str, Any] = {
     "confirm": [950],
     "recreate": [950],
     "power": "stop",
+    "update": "begin",
     "force": ["base"],
     "forget": ["application"],
 }
