@@ -129,7 +129,7 @@ def test_a_guest_that_answers_names_nothing(lab: Lab, project: Project) -> None:
     for name, facts in fact_sets(site.secret).items():
         hostile(lab, facts)
         lab.forget_requests()
-        for _time in range(2):  # the second one reads what the first one has cached
+        for _time in range(1 if runs else 2):  # the second one reads what the first one has cached: nothing of any set
             runs += 1
             done = site.run(runs)
             said = ' '.join(done.output.split())

@@ -8,7 +8,7 @@ from __future__ import annotations
 import pytest
 from support.site import WITH_PYTHON, Lab, Project
 
-BY_HAND = f'pct create 950 {WITH_PYTHON} --rootfs local:1 --hostname theirs --memory 300 --unprivileged 1'
+BY_HAND = f'pct create 940 {WITH_PYTHON} --rootfs local:1 --hostname theirs --memory 300 --unprivileged 1'
 
 
 def test_each_target_state_is_reached_and_stopped_at(lab: Lab, project: Project) -> None:
@@ -46,25 +46,25 @@ def test_each_target_state_is_reached_and_stopped_at(lab: Lab, project: Project)
     assert (lab.word(950), lab.status(950), lab.mutations()) == ('completed', 'running', [])
 
 
-def test_absent_needs_the_confirmation(lab: Lab, project: Project) -> None:
-    project.containers(_950={})
-    project.play().good()
-    project.containers(_950={'target_state': 'absent'})
-    run = project.play()
-    assert run.rc != 0
-    assert 'needs the confirmation' in run.output
-    assert lab.status(950) == 'running'
-    project.play('-e', 'phoenix_destroy_confirm=950').good()
-    assert (lab.config(950), lab.volumes(), lab.word(950)) == ({}, [], '')
-    assert project.play().good().changed == 0
+# -- one container serves these, in order ------------------------------------------------------------------------------
 
 
-def test_one_changed_number_is_one_change(lab: Lab, project: Project) -> None:
+@pytest.fixture(scope='module')
+def one(site_lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """A container that runs, beside one of another user."""
+    site_lab.run('reset')
+    site_lab.sh(BY_HAND)
+    project = Project(site_lab, tmp_path_factory.mktemp('one'))
     project.containers(_950={'swap_mb': 128})
     project.play().good()
+    return project
+
+
+def test_one_changed_number_is_one_change(one: Project) -> None:
+    lab = one.lab
     lab.forget_requests()
-    project.containers(_950={'swap_mb': 128, 'memory_mb': 320})
-    run = project.play().good()
+    one.containers(_950={'swap_mb': 128, 'memory_mb': 320})
+    run = one.play().good()
     calls = [(r['method'], r['path'], {**r['params'], 'digest': ''}) for r in lab.mutations()]
     assert calls == [('PUT', '/nodes/pve/lxc/950/config', {'memory': '320', 'digest': ''})]
     assert run.state()['state'] == 'completed'
@@ -72,42 +72,62 @@ def test_one_changed_number_is_one_change(lab: Lab, project: Project) -> None:
 
     # A key that is gone is undone: the value that PVE has without it.
     lab.forget_requests()
-    project.containers(_950={'swap_mb': None, 'memory_mb': 320})
-    project.play().good()
+    one.containers(_950={'swap_mb': None, 'memory_mb': 320})
+    one.play().good()
     (call,) = lab.mutations()
     assert (call['method'], set(call['params']) - {'digest'}) in (('PUT', {'delete'}), ('PUT', {'swap'}))
     assert call['params'].get('delete', 'swap') == 'swap'
-    assert project.play().good().changed == 0
+    assert one.play().good().changed == 0
 
 
-def test_what_regressed_by_hand_is_brought_back(lab: Lab, project: Project) -> None:
-    project.containers(_950={})
-    project.play().good()
+def test_what_regressed_by_hand_is_brought_back(one: Project) -> None:
+    lab = one.lab
     lab.sh('pct stop 950')
     lab.forget_requests()
-    project.play().good()
+    one.play().good()
     assert [(r['method'], r['path']) for r in lab.mutations()] == [('POST', '/nodes/pve/lxc/950/status/start')]
     assert (lab.status(950), lab.word(950)) == ('running', 'completed')
 
     lab.sh('pct stop 950; pct destroy 950')
-    project.play().good()
+    one.play().good()
     assert (lab.status(950), lab.word(950)) == ('running', 'completed')
 
     # Held: left alone, whatever it looks like, and told.
     lab.sh('pct set 950 --tags phoenix-hold; pct stop 950')
     lab.forget_requests()
-    run = project.play().good()
+    run = one.play().good()
     assert (run.changed, lab.mutations(), lab.status(950)) == (0, [], 'stopped')
-    status = project.play(playbook='playbooks/status.yml').good()
+    status = one.play(playbook='playbooks/status.yml').good()
     assert 'phoenix-hold' in run.output + status.output
+    lab.sh('pct set 950 --delete tags; pct start 950')
 
 
-def test_a_container_of_somebody_else_is_left_alone(lab: Lab, project: Project) -> None:
-    lab.sh(BY_HAND)
+def test_absent_needs_the_confirmation(one: Project) -> None:
+    lab = one.lab
+    one.containers(_950={'target_state': 'absent'})
+    run = one.play()
+    assert run.rc != 0
+    assert 'needs the confirmation' in run.output
+    assert lab.status(950) == 'running'
+    one.play('-e', 'phoenix_destroy_confirm=950').good()
+    assert (lab.config(950), lab.volumes(), lab.word(950)) == ({}, ['940'], '')
+    assert one.play().good().changed == 0
+
+
+def test_destroy_refuses_what_is_not_ours(one: Project) -> None:
+    one.containers(_951={'name': 'second'})
+    rc, output = destroy(one, '940', '940')
+    assert rc != 0
+    assert 'theirs' in output
+    assert one.lab.volumes() == ['940']
+
+
+def test_a_container_of_somebody_else_is_left_alone(one: Project) -> None:
+    lab = one.lab
     before = lab.node_files()
     lab.forget_requests()
-    project.containers(_950={})
-    run = project.play()
+    one.containers(_940={})
+    run = one.play()
     assert run.rc != 0
     for words in ('theirs', '300 MiB', 'phoenix_adopt'):
         assert words in run.output
@@ -117,17 +137,12 @@ def test_a_container_of_somebody_else_is_left_alone(lab: Lab, project: Project) 
         row for row in changed if '/etc/pve' in row or '/var/lib/vz' in row or '/state/' in row or '/records/' in row
     ]
 
-    project.containers(_950={'storage_size_gb': 1})
-    project.play('-e', 'phoenix_adopt=record').good()
-    assert (lab.config(950)['hostname'], lab.word(950)) == ('guest', 'completed')
+    one.containers(_940={'storage_size_gb': 1})
+    one.play('-e', 'phoenix_adopt=record').good()
+    assert (lab.config(940)['hostname'], lab.word(940)) == ('guest', 'completed')
 
 
-@pytest.fixture
-def two(lab: Lab, project: Project) -> Project:
-    """Two containers that exist and don't run."""
-    project.containers(_950={'target_state': 'configured'}, _951={'name': 'second', 'target_state': 'configured'})
-    project.play().good()
-    return project
+# -- the playbook that destroys ----------------------------------------------------------------------------------------
 
 
 def destroy(project: Project, ctids: str, confirmation: str) -> tuple[int, str]:
@@ -137,33 +152,23 @@ def destroy(project: Project, ctids: str, confirmation: str) -> tuple[int, str]:
     return run.rc, run.output
 
 
-def test_destroy_wants_its_exact_list_confirmed(lab: Lab, two: Project) -> None:
+def test_destroy_wants_its_exact_list_confirmed_and_refuses_what_is_protected(lab: Lab, project: Project) -> None:
+    """Of three containers that don't run, one is gone from the file and one is protected."""
+    others = {'_951': {'name': 'second', 'target_state': 'configured'}}
+    others['_952'] = {'name': 'third', 'target_state': 'configured'}
+    project.containers(_950={'target_state': 'configured'}, **others)
+    project.play().good()
     for confirmation in ('950', '952', '950,951,952'):
-        rc, output = destroy(two, '950,951', confirmation)
+        rc, output = destroy(project, '950,951', confirmation)
         assert rc != 0
         assert 'is not the exact list' in output
-    assert lab.volumes() == ['950', '951']
-    assert destroy(two, '951,950', '950,951')[0] == 0
-    assert (lab.volumes(), lab.sh('pct list'), lab.word(950)) == ([], '', '')
-
-
-def test_destroy_takes_what_is_gone_from_the_file_and_refuses_what_is_protected(lab: Lab, two: Project) -> None:
-    two.containers(_951={'name': 'second', 'target_state': 'configured'})
-    rc, output = destroy(two, '950', '950')
-    assert rc == 0, output
-    assert '950-disk-0' in output
-    assert lab.volumes() == ['951']
+    project.containers(**others)
     lab.sh('pct set 951 --protection 1')
-    rc, output = destroy(two, '951', '951')
+    rc, output = destroy(project, '951', '951')
     assert rc != 0
     assert 'protected' in output
-    assert lab.volumes() == ['951']
-
-
-def test_destroy_refuses_what_is_not_ours(lab: Lab, project: Project) -> None:
-    lab.sh(BY_HAND)
-    project.containers(_951={'name': 'second'})
-    rc, output = destroy(project, '950', '950')
-    assert rc != 0
-    assert 'theirs' in output
-    assert lab.volumes() == ['950']
+    assert lab.volumes() == ['950', '951', '952']
+    rc, output = destroy(project, '952,950', '950,952')
+    assert rc == 0, output
+    assert '950-disk-0' in output
+    assert (lab.volumes(), lab.config(950), lab.config(952), lab.word(950)) == (['951'], {}, {}, '')

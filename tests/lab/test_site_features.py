@@ -254,8 +254,16 @@ def test_certificate_that_left_the_list_leaves_the_store(guest: Guest) -> None:
     assert guest.trusts()
 
 
-@pytest.mark.parametrize('fault', ['leaf', 'expired', 'key', 'bundle'])
-def test_faulty_certificate_changes_nothing(guest: Guest, fault: str) -> None:
+@pytest.mark.parametrize(
+    ('faults', 'expected'),
+    [
+        (('leaf', 'expired'), 'not the certificate of an authority that is valid now'),
+        (('key', 'bundle'), 'not exactly one certificate'),
+    ],
+    ids=['examined', 'read'],
+)
+def test_faulty_certificates_change_nothing(guest: Guest, faults: tuple[str, ...], expected: str) -> None:
+    """Each is reported by its name."""
     folder = guest.site.parent / 'faulty'
     texts = {
         'leaf': lambda: releases.certificate(folder, 'leaf', authority=False).text,
@@ -264,17 +272,13 @@ def test_faulty_certificate_changes_nothing(guest: Guest, fault: str) -> None:
         'bundle': lambda: guest.authority.text * 2,
     }
     kept = guest.variables['trusted_ca_certificates']
-    guest.set(trusted_ca_certificates=[{'name': 'bad', 'content': texts[fault]()}])
+    guest.set(trusted_ca_certificates=[{'name': fault, 'content': texts[fault]()} for fault in faults])
     before = guest.sh(f'sha256sum {BUNDLE}; ls {ANCHORS}')
     refused = guest.play()
     guest.set(trusted_ca_certificates=kept)
     assert refused.rc != 0
-    expected = (
-        'not exactly one certificate'
-        if fault in ('key', 'bundle')
-        else 'not the certificate of an authority that is valid now'
-    )
-    assert f'trusted_ca_certificates: bad is {expected}' in refused.output
+    for fault in faults:
+        assert f'trusted_ca_certificates: {fault} is {expected}' in refused.output
     assert 'PRIVATE KEY' not in refused.output
     assert guest.sh(f'sha256sum {BUNDLE}; ls {ANCHORS}') == before
 

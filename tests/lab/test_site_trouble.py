@@ -11,6 +11,7 @@ from pathlib import Path
 
 from support.site import TEMPLATE, Lab, Project, until
 
+APPLICATION = 'phoenix.hypervisor.phoenix_application'
 # The brackets keep the search from finding itself.
 FEATURE_PROCESS = "pct exec 950 -- sh -c 'grep -lsz apt-ge[t] /proc/[0-9]*/cmdline' || true"
 # On the node itself: a creation may be over before a second connection is there.
@@ -18,27 +19,9 @@ CREATING = "until grep -q '^lock: create' /etc/pve/lxc/950.conf 2>/dev/null; do 
 DPKG = "pct exec 950 -- sh -c 'grep -lsze --status-f[d] /proc/[0-9]*/cmdline' || true"
 
 
-def test_killed_in_the_feature_resumes_there(lab: Lab, project: Project) -> None:
-    project.containers(_950={'template': TEMPLATE, 'memory_mb': 512, 'features': ['base_setup']})
-    run = project.start()
-    until(lambda: 'event="feature base_setup" outcome=begin' in lab.trail(), 240)
-    until(lambda: lab.sh(FEATURE_PROCESS).strip())
-    run.kill()
-    assert lab.word(950) == 'customizing'
-
-    lab.forget_requests()
-    again = project.play().good()
-    state = again.state()
-    assert [feature['name'] for feature in state['due_features']] == ['base_setup']
-    reason = state['due_features'][0]['reason']
-    assert reason.startswith('begun by run ')
-    assert reason.endswith(' and not ended')
-    assert lab.mutations() == []
-    assert lab.word(950) == 'completed'
-    assert project.play().good().changed == 0
-
-
-def test_a_guest_killed_while_apt_unpacks_is_mended_by_the_next_run(lab: Lab, project: Project) -> None:
+def test_guest_killed_while_apt_unpacks_and_run_killed_in_the_feature_the_next_runs_go_on_there(
+    lab: Lab, project: Project
+) -> None:
     project.containers(_950={'template': TEMPLATE, 'memory_mb': 512, 'features': ['base_setup']})
     run = project.start()
     until(lambda: 'event="feature base_setup" outcome=begin' in lab.trail(), 240)
@@ -46,8 +29,22 @@ def test_a_guest_killed_while_apt_unpacks_is_mended_by_the_next_run(lab: Lab, pr
     lab.sh('pct stop 950')
     assert run.wait().rc != 0
 
-    again = project.play().good()
-    assert [feature['name'] for feature in again.state()['due_features']] == ['base_setup']
+    # The next one goes on there, and is killed itself.
+    lab.forget_requests()
+    again = project.start()
+    until(lambda: lab.sh(FEATURE_PROCESS).strip(), 240)
+    again.kill()
+    assert [r['path'] for r in lab.mutations()] == ['/nodes/pve/lxc/950/status/start']
+    assert lab.word(950) == 'customizing'
+
+    # The last one ends it.
+    lab.forget_requests()
+    last = project.play().good()
+    (due,) = last.state()['due_features']
+    assert due['name'] == 'base_setup'
+    assert due['reason'].startswith('begun by run ')
+    assert due['reason'].endswith(' and not ended')
+    assert lab.mutations() == []
     assert lab.word(950) == 'completed'
     assert lab.guest(950, 'dpkg --audit') == ''
     assert project.play().good().changed == 0
@@ -80,52 +77,45 @@ def test_a_creation_that_died_with_its_worker_is_cleaned_up(lab: Lab, project: P
     assert project.play().good().changed == 0
 
 
-def test_a_feature_counts_as_applied_only_when_its_check_ends_well(lab: Lab, project: Project) -> None:
-    """One whose role ended, and that does not work, is applied again by the next run; a settled run checks nothing."""
+def test_a_failing_check_or_script_alone_is_tried_again(lab: Lab, project: Project) -> None:
+    """A feature counts as applied only when its check ends well; a settled run checks nothing."""
     feature = project.feature()
     command = 'echo >> /root/checks; test -e /root/works || { echo it is not up yet; exit 3; }'
     project.write(
         f'roles/{feature}/meta/phoenix_feature.yml', json.dumps({'check': {'command': command, 'timeout': 9}})
     )
-    project.containers(_950={'features': [feature], 'application_script': project.script('true\n')})
+    script = project.script('echo went wrong here; exit 7\n')
+    project.containers(_950={'features': [feature], 'application_script': script})
     run = project.play()
     assert run.rc != 0
     said = f'the check of feature {feature} ({command}) ended with exit code 3. Its last output:\nit is not up yet'
     assert said in run.of('phoenix.hypervisor.phoenix_feature')[-2]['msg']
     assert 'it is not up yet' in lab.trail()
     assert lab.word(950) == 'customizing'
-    assert not run.of('phoenix.hypervisor.phoenix_application')
+    assert not run.of(APPLICATION)
 
+    # The feature works now, the script fails.
     lab.guest(950, 'touch /root/works')
     dry = project.play('--check').good()
     assert lab.guest(950, 'wc -l < /root/checks') == '1\n'
-    again = project.play().good()
+    again = project.play()
+    assert again.rc != 0
     assert again.state()['due_features'][0]['reason'].endswith(' and not ended')
     assert again.state()['plan']['steps'] == dry.state()['plan']['steps']
-    assert lab.word(950) == 'completed'
-    assert project.play().good().changed == 0
-    assert lab.guest(950, 'wc -l < /root/checks') == '2\n'
-
-
-def test_a_failing_script_alone_is_tried_again(lab: Lab, project: Project) -> None:
-    feature = project.feature()
-    script = project.script('echo went wrong here; exit 7\n')
-    values = {'features': [feature], 'application_script': script}
-    project.containers(_950=values)
-    run = project.play()
-    assert run.rc != 0
-    told = run.of('phoenix.hypervisor.phoenix_application')[0]['msg']
+    told = again.of(APPLICATION)[0]['msg']
     assert f'application script {Path(script).name} ended with exit code 7' in told
-    assert 'went wrong here' in run.output
+    assert 'went wrong here' in again.output
     assert lab.word(950) == 'customizing'
     assert 'went wrong here' in lab.trail()
 
     project.script('echo fine >> /root/fine\n')
     lab.forget_requests()
-    again = project.play().good()
-    assert 'Leave a mark' not in ' '.join(again.tasks())
-    assert (again.state()['due_features'], lab.mutations()) == ([], [])
+    last = project.play().good()
+    assert 'Leave a mark' not in ' '.join(last.tasks())
+    assert (last.state()['due_features'], lab.mutations()) == ([], [])
     assert (lab.word(950), lab.guest(950, 'cat /root/fine')) == ('completed', 'fine\n')
+    assert project.play().good().changed == 0
+    assert lab.guest(950, 'wc -l < /root/checks') == '2\n'
 
     # A time-out ends the script and all that it started.
     project.script('echo $$ > /root/pid; sleep 1000 & wait\n')
@@ -133,7 +123,7 @@ def test_a_failing_script_alone_is_tried_again(lab: Lab, project: Project) -> No
     late = project.play('-e', 'phoenix_application_timeout=2')
     assert late.rc != 0
     assert time.monotonic() - started < 60
-    assert 'did not end within 2 s' in late.of('phoenix.hypervisor.phoenix_application')[0]['msg']
+    assert 'did not end within 2 s' in late.of(APPLICATION)[0]['msg']
     assert lab.word(950) == 'customizing'
     assert lab.guest(950, 'grep -lsz "^1000" /proc/[0-9]*/cmdline || echo none') == 'none\n'
 
