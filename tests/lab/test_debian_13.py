@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from support.site import Lab, Project
+from support.site import SITE, Lab, Project
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / 'lab'))
@@ -51,7 +51,7 @@ def trixie(site_lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Project:
             'features': ['base_setup', 'docker'],
         }
     )
-    project.play().good()
+    project.play(playbook=SITE).good()
     return project
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from support.canaries import encrypt, processes
-from support.site import APT, TEMPLATE, Lab, Project, Run, until
+from support.site import APT, SITE, TEMPLATE, Lab, Project, Run, until
 
 SECRET = 'canary-9f3b $x"y'
 # A file system of its own, as nfs-ganesha needs it in the lab.
@@ -212,9 +212,9 @@ def test_a_shared_volume_is_mounted_in_the_containers_that_it_names(host: Projec
     assert f'got "{DATA}/named", which is not on node' in alone.output
     assert 'run the playbook hypervisor first' in alone.output
     assert '1001 is not a container of phoenix_lxc_configs.json' in ' '.join(alone.output.split())
-    dry = host.play('--check', '--diff').good()
+    dry = host.play('--check', '--diff', playbook=SITE).good()
     assert lab.config(950) == {}
-    real = host.play().good()
+    real = host.play(playbook=SITE).good()
     state = 'phoenix.hypervisor.phoenix_lxc_state'
     assert [entry for one in real.of(state) for entry in one['journal']] == dry.state()['journal']
     assert (lab.config(950)['mp0'], lab.status(950)) == (f'{DATA}/named,mp=/named', 'running')

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from support import tiny_hub
-from support.site import Lab, Project, until
+from support.site import SITE, Lab, Project, until
 
 PORT = 8095
 STORE = '/var/lib/models'
@@ -63,11 +63,11 @@ def test_weights_are_kept_once_and_read_by_unprivileged_containers(hub: Lab, pro
     write(project)
     token = {'hypervisor_models_hf_token': TOKEN}
     project.write('group_vars/hypervisors.yml', json.dumps(token))
-    dry = project.play('--check', '--diff').good()
+    dry = project.play('--check', '--diff', playbook=SITE).good()
     assert 'acme/tiny: not in the store; 2 of 2 files, 500.0 kB' in dry.output
     assert hub.sh(f'ls {STORE} 2>&1 || true').startswith('ls: cannot access')
 
-    run = project.play('-vvv').good()
+    run = project.play('-vvv', playbook=SITE).good()
     transfers = [item['range'] for item in asked(hub) if item['path'].startswith('/elsewhere')]
     assert transfers == ['', 'bytes=100000-', 'bytes=250000-']
     source = hub.sh(f'cd /srv/hub/acme/tiny && {SUMS}')
@@ -90,7 +90,7 @@ def test_weights_are_kept_once_and_read_by_unprivileged_containers(hub: Lab, pro
 
     hub.forget_requests()
     count = len(asked(hub))
-    assert project.play().good().changed == 0
+    assert project.play(playbook=SITE).good().changed == 0
     assert hub.mutations() == []
     assert len(asked(hub)) == count
 
@@ -99,7 +99,7 @@ def test_a_store_can_lie_elsewhere_inside_and_take_models_from_a_folder(hub: Lab
     """No network: a disk from elsewhere. Its place inside is the file's choice."""
     models = [{'name': 'acme/tiny', 'source': '/srv/hub/acme/tiny'}]
     write(project, models=models, container_path='/models')
-    project.play('--tags', 'hypervisor_models').good()
+    project.play('--tags', 'hypervisor_models', playbook=SITE).good()
     assert hub.sh('cat /srv/hub/.asked 2>/dev/null || true').count('/api/') == 0
     project.play('--limit', '950').good()
     assert hub.config(950)['mp0'] == f'{STORE},mp=/models,ro=1'
@@ -108,7 +108,7 @@ def test_a_store_can_lie_elsewhere_inside_and_take_models_from_a_folder(hub: Lab
 
 def test_a_model_that_needs_a_token_stops_the_run_before_the_containers(hub: Lab, project: Project) -> None:
     write(project)
-    run = project.play()
+    run = project.play(playbook=SITE)
     assert run.rc != 0
     assert 'set hypervisor_models_hf_token, and accept the model' in run.output
     assert hub.config(950) == {}

@@ -14,7 +14,7 @@ import subprocess
 from pathlib import Path
 
 from support.canaries import VAULT, encrypt, processes
-from support.site import CHECKOUT, Lab, Project, ansible
+from support.site import CHECKOUT, SITE, Lab, Project, ansible
 
 WORD = 'canary-c0ffee'
 APPLICATION, FEATURE, DIGEST, USER, STORAGE, UNUSED = (
@@ -104,12 +104,12 @@ def test_no_secret_of_a_run_is_seen_anywhere(lab: Lab, project: Project) -> None
     # One that lives long enough: those of the run may be over between two looks of a busy machine.
     lab.sh(f'systemd-run --quiet --collect --unit={SEEN} tail -F /run/{SEEN}')
     with processes() as seen:
-        dry = project.play('--check', '--diff', '-vvv', *vault).good()
-        first = project.play('--diff', '-vvv', *vault).good()
+        dry = project.play('--check', '--diff', '-vvv', *vault, playbook=SITE).good()
+        first = project.play('--diff', '-vvv', *vault, playbook=SITE).good()
         assert lab.sh('getent shadow cara').split(':')[1] == HASHES[0]
-        again = project.play('--diff', '-vvv', *vault).good()
+        again = project.play('--diff', '-vvv', *vault, playbook=SITE).good()
         fill(project, 'echo it went wrong; exit 3\n', HASHES[1])  # its environment is no part of the output
-        failed = project.play('--diff', '-vvv', *vault)
+        failed = project.play('--diff', '-vvv', *vault, playbook=SITE)
     lab.sh(f'systemctl stop {SEEN}')
     assert failed.rc != 0
     assert 'it went wrong' in failed.output
@@ -130,7 +130,7 @@ def test_no_secret_of_a_run_is_seen_anywhere(lab: Lab, project: Project) -> None
         ('--host', lab.variables['PHOENIX_LAB_NODE']),
         ('--graph', '--vars'),
     ):
-        listed = inventory(project, *arguments, *vault)
+        listed = inventory(project, *arguments, *vault, playbook=SITE)
         assert 'phoenix_secret' in listed
         assert not [word for word in (USER, STORAGE, UNUSED, *HASHES) if word in listed]
     assert any(SEEN in line for line in seen)

@@ -12,7 +12,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from support.site import CHECKOUT, Lab, Project, ansible
+from support.site import CHECKOUT, SITE, Lab, Project, ansible
 
 BROKEN = """{
   "lxc_configs": {
@@ -75,7 +75,8 @@ def test_faulty_configuration_is_reported_and_touches_nothing(
         )
     else:
         # Nothing but the clone: it must find its own collection beside site.yml.
-        run = project.play(*limit, env={**env, 'ANSIBLE_COLLECTIONS_PATH': '', 'ANSIBLE_CALLBACKS_ENABLED': ''})
+        env |= {'ANSIBLE_COLLECTIONS_PATH': '', 'ANSIBLE_CALLBACKS_ENABLED': ''}
+        run = project.play(*limit, playbook=SITE, env=env)
     assert run.rc != 0, run.output
     text = ' '.join(run.output.split())
     lxc = ('phoenix_lxc_configs.json:6', '/lxc_configs/950/memory_mb', 'phoenix_lxc_configs.json:7', 'coress', 'cores')
@@ -88,7 +89,7 @@ def test_faulty_configuration_is_reported_and_touches_nothing(
 def test_text_that_is_no_json_is_reported_with_its_line(node: Lab, tmp_path: Path) -> None:
     project = Project(node, tmp_path)
     project.write('phoenix_lxc_configs.json', '{\n  "lxc_configs": {\n    "950": {"name": "web",}\n  }\n}\n')
-    run = project.play()
+    run = project.play(playbook=SITE)
     assert run.rc != 0
     assert 'phoenix_lxc_configs.json:3' in run.output
 
@@ -96,7 +97,7 @@ def test_text_that_is_no_json_is_reported_with_its_line(node: Lab, tmp_path: Pat
 def test_missing_application_script_is_reported(node: Lab, tmp_path: Path) -> None:
     project = Project(node, tmp_path)
     project.containers(_950={'application_script': 'not_there.sh'})
-    run = project.play('--limit', '950')
+    run = project.play('--limit', '950', playbook=SITE)
     assert run.rc != 0
     assert '/lxc_configs/950/application_script' in run.output
     assert node.sh('pct list') == ''
@@ -112,7 +113,7 @@ def test_what_the_operators_policy_forbids_is_reported_and_touches_nothing(node:
     project.containers(_950={'mount_points': etc, 'lxc_options': hook}, _951={'name': 'other', 'unprivileged': False})
     before, asked = node.node_files(), len(node.requests())
     for words in (('--check',), (), ('--limit', '951'), ('-e', '{"policy": {"privileged": true}}')):
-        run = project.play(*words)
+        run = project.play(*words, playbook=SITE)
         assert run.rc != 0, run.output
         text = ' '.join(run.output.split())
         for key, pointer in (

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from support.site import Lab, Project
+from support.site import SITE, Lab, Project
 
 RULE = {'type': 'in', 'action': 'ACCEPT', 'proto': 'tcp', 'port': '8000'}
 FOREIGN = {
@@ -45,7 +45,7 @@ def test_the_file_is_made_as_it_stands_and_settled(lab: Lab, project: Project) -
         },
     )
     # Ansible folds long lines of its output.
-    output = ' '.join(project.play().good().output.split())
+    output = ' '.join(project.play(playbook=SITE).good().output.split())
     unused = 'accepted and not acted on: tests, traefik_service, trigger_sync_on_completion'
     assert output.count(unused) == 1
     assert output.count('container 950 depends on 1002, and no guest of node pve') == 1
@@ -62,5 +62,5 @@ def test_the_file_is_made_as_it_stands_and_settled(lab: Lab, project: Project) -
     assert 'ready' not in lab.sh('pct listsnapshot 950')
 
     lab.forget_requests()
-    assert project.play().good().changed == 0
+    assert project.play(playbook=SITE).good().changed == 0
     assert lab.mutations() == []

@@ -13,7 +13,7 @@ import re
 from typing import Any
 
 import pytest
-from support.site import TANK, Lab, Project, Run, container
+from support.site import SITE, TANK, Lab, Project, Run, container
 
 STATE_MODULE = 'phoenix.hypervisor.phoenix_lxc_state'
 REFUSED = 'not on node pve and not in this run'
@@ -209,21 +209,21 @@ def test_the_example_of_the_specification(lab: Lab, project: Project) -> None:
         'application_script': 'phoenix_hypervisor_lxc_950.sh',
     }
     project.write('phoenix_lxc_configs.json', json.dumps({'lxc_configs': {'950': example}}))
-    run = project.play()
+    run = project.play(playbook=SITE)
     assert run.rc != 0
     assert f'container 920 is {REFUSED}' in run.output
     assert (lab.mutations(), listed(lab)) == ([], [])
 
     source = container(name='engine', is_template=True, features=['base', 'gpu', 'engine'])
     project.write('phoenix_lxc_configs.json', json.dumps({'lxc_configs': {'920': source}}))
-    project.play().good()
+    project.play(playbook=SITE).good()
     project.write('phoenix_lxc_configs.json', json.dumps({'lxc_configs': {'950': example}}))
-    run = project.play().good()
+    run = project.play(playbook=SITE).good()
     assert [item['name'] for item in run.state()['due_features']] == ['server']
     assert (lab.word(950), lab.guest(950, 'cat /root/served; hostname')) == ('completed', 'served\nvllmQwen3Coder\n')
     assert {key: lab.config(950)[key] for key in ('memory', 'cores')} == {'memory': '40960', 'cores': '8'}
     lab.forget_requests()
-    assert (project.play().good().changed, lab.mutations()) == (0, [])
+    assert (project.play(playbook=SITE).good().changed, lab.mutations()) == (0, [])
 
 
 # -- sources that run --------------------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 
-from support.site import TEMPLATE, WITH_PYTHON, Lab, Project
+from support.site import CONTAINERS, SITE, TEMPLATE, WITH_PYTHON, Lab, Project
 
 MARKER = re.compile(r'^lxc\.environment: PHOENIX_INSTANCE=(\S+)$', re.MULTILINE)
 DESTROY = ('-e', 'phoenix_destroy=950', '-e', 'phoenix_destroy_confirm=950')
@@ -44,9 +44,9 @@ def test_another_container_under_the_ctid_is_refused_and_can_be_adopted(lab: Lab
     before = lab.sh('cat /etc/pve/lxc/950.conf')
     lab.forget_requests()
     for words, playbook in (
-        ((), 'site.yml'),
-        (('--check',), 'site.yml'),
-        (('-e', 'phoenix_recreate_ctids=950'), 'site.yml'),
+        ((), SITE),
+        (('--check',), CONTAINERS),
+        (('-e', 'phoenix_recreate_ctids=950'), CONTAINERS),
         (DESTROY, 'playbooks/destroy.yml'),
     ):
         run = project.play(*words, playbook=playbook)

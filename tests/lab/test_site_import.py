@@ -9,7 +9,7 @@ import json
 from pathlib import Path
 
 import pytest
-from support.site import STATE, WITH_PYTHON, Lab, Project
+from support.site import SITE, STATE, WITH_PYTHON, Lab, Project
 
 STATE_MODULE = 'phoenix.hypervisor.phoenix_lxc_state'
 ADOPT = ('-e', 'phoenix_adopt=record')
@@ -99,12 +99,12 @@ def test_the_imported_containers_are_taken_over_without_a_call(by_hand: Project)
         by_hand.write(name, (folder / name).read_text(encoding='utf-8'))
     by_hand.lab.forget_requests()
     confs = by_hand.lab.sh('grep -v PHOENIX_INSTANCE /etc/pve/lxc/95?.conf')
-    by_hand.play(*ADOPT).good()
+    by_hand.play(*ADOPT, playbook=SITE).good()
     assert by_hand.lab.mutations() == []
     assert by_hand.lab.sh('grep -v PHOENIX_INSTANCE /etc/pve/lxc/95?.conf') == confs
     assert (by_hand.lab.word(950), by_hand.lab.word(951)) == ('completed', 'configured')
     assert (by_hand.lab.status(950), by_hand.lab.status(951)) == ('running', 'stopped')
-    again = by_hand.play().good()
+    again = by_hand.play(playbook=SITE).good()
     assert 'changed=0' in again.output
     assert by_hand.lab.mutations() == []
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from support.site import STATE, TEMPLATE, TRAIL, Lab, Project, Run
+from support.site import SITE, STATE, TEMPLATE, TRAIL, Lab, Project, Run
 
 STATE_MODULE = 'phoenix.hypervisor.phoenix_lxc_state'
 MAC = re.compile(r'\b[0-9A-Fa-f]{2}(:[0-9A-Fa-f]{2}){5}\b')
@@ -73,9 +73,9 @@ def line(site_lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Li
         _951={'name': 'other'},
     )
     before = site_lab.node_files()
-    dry = project.play('--limit', '950', '--check', '--diff').good()
+    dry = project.play('--limit', '950', '--check', '--diff', playbook=SITE).good()
     after, asked = site_lab.node_files(), site_lab.mutations()
-    real = project.play('--limit', '950').good()
+    real = project.play('--limit', '950', playbook=SITE).good()
     calls = [call(r['method'], r['path'], r['params']) for r in site_lab.mutations()]
     return Line(site_lab, project, dry, before, after, asked, real, calls)
 
@@ -129,7 +129,7 @@ def test_packages_come_with_python_in_one_transaction(line: Line) -> None:
 def test_second_run_changes_nothing_anywhere(line: Line) -> None:
     line.lab.forget_requests()
     before, node_before = line.lab.guest_files(950), line.lab.node_files()
-    again = line.project.play('--limit', '950').good()
+    again = line.project.play('--limit', '950', playbook=SITE).good()
     assert again.changed == 0
     assert all(totals['failures'] == totals['unreachable'] == 0 for totals in again.totals.values())
     assert line.lab.mutations() == []

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from support.site import Lab, Project, Run
+from support.site import SITE, Lab, Project, Run
 
 LINES = {'ANSIBLE_STDOUT_CALLBACK': 'phoenix.hypervisor.phoenix_output', 'ANSIBLE_CALLBACK_PLUGINS': ''}
 TRAIL = 'phoenix.hypervisor.phoenix_log'
@@ -16,7 +16,7 @@ TRAIL = 'phoenix.hypervisor.phoenix_log'
 
 def shown(project: Project, *words: str, **env: str) -> Run:
     """A run as a person sees it."""
-    return project.play(*words, env={**LINES, 'ANSIBLE_CALLBACKS_ENABLED': TRAIL, **env})
+    return project.play(*words, playbook=SITE, env={**LINES, 'ANSIBLE_CALLBACKS_ENABLED': TRAIL, **env})
 
 
 def test_a_first_run_a_failure_and_a_settled_run(lab: Lab, project: Project, tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.site import CHECKOUT, WITH_PYTHON, Lab, Project, Run, ansible
+from support.site import CHECKOUT, SITE, WITH_PYTHON, Lab, Project, Run, ansible
 
 CANARY = 'canary-77aa-plan'
 
@@ -55,7 +55,7 @@ def reported(site_lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 
     def play(name: str, *words: str) -> Run:
         path = project.folder / f'{name}.json'
-        return project.play('-e', f'phoenix_plan_file={path}', *words)
+        return project.play('-e', f'phoenix_plan_file={path}', *words, playbook=SITE)
 
     dry = play('plan', '--check', '-e', 'phoenix_fail_on_changes=true')
     real = play('journal', '-e', '{"phoenix_plan_mode": "0640"}').good()

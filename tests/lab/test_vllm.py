@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 from support import aptrepo, tiny_model, wheelhouse
 from support.figures import figure, times
-from support.site import CHECKOUT, STATE, Lab, Project, Run, until
+from support.site import CHECKOUT, SITE, STATE, Lab, Project, Run, until
 
 PORT = 8090
 STATE_MODULE = 'phoenix.hypervisor.phoenix_lxc_state'
@@ -90,7 +90,7 @@ class Fleet:
     def play(self, name: str, *words: str) -> Run:
         """A run that must succeed, and its time."""
         started = time.monotonic()
-        self.runs[name] = self.project.play(*words, timeout=1200).good()
+        self.runs[name] = self.project.play(*words, playbook=SITE, timeout=1200).good()
         figure(name, f'{time.monotonic() - started:.0f} s')
         return self.runs[name]
 
@@ -353,7 +353,7 @@ def test_embeddings(fleet: Fleet) -> None:
 def test_missing_model_is_refused_while_the_old_one_serves(fleet: Fleet) -> None:
     process = fleet.process()
     fleet.write(vllm_model='/srv/models/none')
-    run = fleet.project.play()
+    run = fleet.project.play(playbook=SITE)
     fleet.write(vllm_model=MODEL)
     assert run.rc != 0
     assert '/srv/models/none is not in the container' in run.output
@@ -394,7 +394,7 @@ def test_the_driver_is_not_changed_under_a_program_of_somebody_else(fleet: Fleet
     """Nothing is stopped for its sake either: the service that holds the GPU too goes on."""
     fleet.guest('systemd-run --quiet --unit=computes sh -c "exec sleep infinity </dev/nvidia0"')
     process = fleet.process()
-    run = fleet.project.play('--limit', '950')
+    run = fleet.project.play('--limit', '950', playbook=SITE)
     fleet.guest('systemctl stop computes')
     assert run.rc != 0
     said = ' '.join(run.output.split())
@@ -431,7 +431,7 @@ def test_the_upgrade_stops_the_service_and_brings_it_back(fleet: Fleet) -> None:
 
 def test_faulty_argument_fails_with_the_journal(fleet: Fleet) -> None:
     fleet.write(driver=NEW, vllm_args=['--no-such-option'])
-    run = fleet.project.play()
+    run = fleet.project.play(playbook=SITE)
     assert run.rc != 0
     assert f'vLLM does not serve {MODEL}: failed after' in run.output
     assert 'unrecognized arguments: --no-such-option' in run.output

@@ -30,6 +30,9 @@ APT = 'DEBIAN_FRONTEND=noninteractive apt-get -q -y'
 # And most of what base_setup installs: the certificates alone are 4 s of a processor, which one test need take.
 PYTHON = f'{APT} update && {APT} install --no-install-recommends python3 python3-apt ca-certificates curl less tzdata'
 MUTATING = ('POST', 'PUT', 'DELETE')
+# What a test runs unless it says otherwise: site.yml does the same to containers, after looking at the node's own part.
+CONTAINERS = 'playbooks/containers.yml'
+SITE = 'site.yml'
 STATE = '/var/lib/phoenix_hypervisor'
 # A storage of a type that takes snapshots of containers' volumes and links clones to a template's.
 TANK = 'pvesh create /storage --storage tank --type zfspool --pool rpool/tank --content rootdir,images'
@@ -279,7 +282,7 @@ class Project:
         self.write(f'roles/{name}/tasks/main.yml', json.dumps([*tasks, marker]))
         return name
 
-    def command(self, *words: str, playbook: str = 'site.yml') -> list[str]:
+    def command(self, *words: str, playbook: str = CONTAINERS) -> list[str]:
         """The command line of a run."""
         return [ansible('ansible-playbook'), '-i', str(self.inventory), playbook, *words]
 
@@ -308,7 +311,7 @@ class Project:
     def play(
         self,
         *words: str,
-        playbook: str = 'site.yml',
+        playbook: str = CONTAINERS,
         cwd: Path = CHECKOUT,
         env: Mapping[str, str] | None = None,
         timeout: float = 500,
@@ -331,7 +334,7 @@ class Project:
         )
         return Run(done.returncode, done.stdout, self.results)
 
-    def start(self, *words: str, playbook: str = 'site.yml', under: Sequence[str] = ()) -> Started:
+    def start(self, *words: str, playbook: str = CONTAINERS, under: Sequence[str] = ()) -> Started:
         """Begin a run that the test ends, under another command if need be."""
         return Started(self, [*under, *self.command(*words, playbook=playbook)], self.environment())
 
