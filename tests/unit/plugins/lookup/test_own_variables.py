@@ -112,12 +112,21 @@ def cached(folder: Path, facts: Mapping[str, Any]) -> dict[str, str]:
     return environment
 
 
+@pytest.fixture(scope="module")
+def poisoned(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, str]]:
+    """A folder whose cache holds what a container must not set; the variables that use it."""
+    folder = site(tmp_path_factory.mktemp("poisoned"))
+    facts = {"phoenix_node": "attacker.example.com", "ansible_kernel": "6.8", "phoenix_destroy": "951"}
+    return folder, cached(folder, facts)
+
+
 @pytest.mark.parametrize("words", [(), ("--limit", "950", "--check")], ids=" ".join)
 @pytest.mark.parametrize("playbook", ["containers", "destroy"])
-def test_a_poisoned_cache_is_refused_by_name(tmp_path: Path, playbook: str, words: tuple[str, ...]) -> None:
-    facts = {"phoenix_node": "attacker.example.com", "ansible_kernel": "6.8", "phoenix_destroy": "951"}
-    environment = cached(site(tmp_path), facts)
-    done = play(tmp_path, f"phoenix.hypervisor.{playbook}", *words, **environment)
+def test_a_poisoned_cache_is_refused_by_name(
+    poisoned: tuple[Path, dict[str, str]], playbook: str, words: tuple[str, ...]
+) -> None:
+    folder, environment = poisoned
+    done = play(folder, f"phoenix.hypervisor.{playbook}", *words, **environment)
     output = done.stdout + done.stderr
     assert done.returncode == 2, output
     assert 'container 950: got the facts "phoenix_destroy", "phoenix_node", which a container must not set' in output

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 import sys
 from pathlib import Path
@@ -64,8 +65,14 @@ def values(piece: dict[str, Any]) -> Any:
 
 def text_of(piece: dict[str, Any]) -> Any:
     """Whatever text a pattern allows."""
-    found = st.from_regex(piece["pattern"], fullmatch=True).map(lambda text: text.rstrip("\n"))
-    return found.filter(lambda text: re.match(piece["pattern"], text) and len(text) <= piece.get("maxLength", 100))
+    return matching(piece["pattern"], piece.get("maxLength", 100))
+
+
+@functools.cache
+def matching(pattern: str, longest: int) -> Any:
+    """One strategy for each pattern: reading it takes most of the time. What looks ahead only judges."""
+    found = st.from_regex(re.sub(r"^\^\(\?=[^()]*\)", "^", pattern), fullmatch=True).map(lambda text: text.rstrip("\n"))
+    return found.filter(lambda text: re.match(pattern, text) and len(text) <= longest)
 
 
 def number(value: Any) -> int | float:
