@@ -13,6 +13,7 @@ from __future__ import annotations
 import configparser
 import io
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 from toolchain import CACHE, Toolchain, locked, pyenv_bins
@@ -67,10 +68,10 @@ def write(path: Path, text: str) -> None:
         handle.write(text)
 
 
-def environment(toolchain: Toolchain, tree: Path, pythons: str = '3.*') -> dict[str, str]:
+def environment(toolchain: Toolchain, tree: Path, pythons: Sequence[str] = ('3.*',)) -> dict[str, str]:
     """Variables for running ansible-test in a copy of the tree.
 
-    pythons: those of pyenv that it finds beside its own, as a pattern.
+    pythons: those of pyenv that it finds beside its own, as patterns.
     """
     home = CACHE / 'home'
     with locked('home'):
@@ -82,7 +83,7 @@ def environment(toolchain: Toolchain, tree: Path, pythons: str = '3.*') -> dict[
     # Node-side code is checked with each Python that is found; shims in their place would answer and then fail.
     known = {str(toolchain.bin), *map(str, pyenv_bins())}
     others = [d for d in env['PATH'].split(':') if d not in known and not d.endswith('/shims')]
-    found = [str(folder) for folder in pyenv_bins() if any(folder.glob(f'python{pythons}'))]
+    found = [str(folder) for folder in pyenv_bins() if any(any(folder.glob(f'python{one}')) for one in pythons)]
     env['PATH'] = ':'.join([str(toolchain.bin), *found, *others])
     env.pop('XDG_CONFIG_HOME', None)
     return env

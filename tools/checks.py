@@ -17,7 +17,7 @@ from xml.etree import ElementTree
 
 import ansible_test
 import worktree
-from toolchain import CACHE, ROOT, Toolchain, middle, prepare
+from toolchain import CACHE, ROOT, Toolchain, available, middle, prepare
 
 LOGS = CACHE / 'logs'
 # Needs containers to connect to, so it runs with the lab.
@@ -25,6 +25,10 @@ CONNECTION = 'tests/integration/connection'
 PROOFS = 'tests/integration/proofs'
 # The oldest Python on a node.
 NODE_PYTHON = '3.9'
+# The Python that the older series imports on instead of the default one, beside its own; both have its neighbors.
+OF_THE_OTHER = '3.10'
+# What computes, without anything of Ansible.
+CORE = 'plugins/module_utils/_core'
 # What ansible-core has no part in: it is tested once, with the default series.
 WITHOUT_CORE = (
     'tests/unit/plugins/module_utils',
@@ -214,20 +218,22 @@ def parts_path(tree: Path) -> list[Path]:
 
 
 def sanity(toolchain: Toolchain) -> list[Check]:
-    """`ansible-test sanity`, its imports on every Python of this machine."""
-    return [ansible_sanity(toolchain, '3.*')]
+    """`ansible-test sanity`, its imports on every Python of this machine but the one of the other series' run."""
+    others = any(chain.series.name != toolchain.series.name for chain in available())
+    return [ansible_sanity(toolchain, (NODE_PYTHON, '3.1[!0]') if others else ('3.*',))]
 
 
 def sanity_of_core(toolchain: Toolchain) -> list[Check]:
-    """All of it again for what is installed, for its tests differ from series to series.
+    """All of it again for what depends on ansible-core, for its tests differ from series to series.
 
-    Imports on the oldest Python and on its own. The tests' files are the same, and no series installs them.
+    Imports on a Python that the first run has left out and on its own. The tests' files are the same, and no series
+    installs them; nothing of `_core` has to do with Ansible (test_layers.py), but what uses it imports it here too.
     """
-    return [ansible_sanity(toolchain, NODE_PYTHON, 'tests/', 'molecule/')]
+    return [ansible_sanity(toolchain, (OF_THE_OTHER,), 'tests/', 'molecule/', f'{CORE}/')]
 
 
-def ansible_sanity(toolchain: Toolchain, pythons: str, *without: str) -> Check:
-    """All tests of `ansible-test sanity`. `pythons`: those of pyenv that it finds beside its own, as a pattern."""
+def ansible_sanity(toolchain: Toolchain, pythons: Sequence[str], *without: str) -> Check:
+    """All tests of `ansible-test sanity`. `pythons`: those of pyenv that it finds beside its own, as patterns."""
     tree = worktree.make(f'sanity-{toolchain.series.name}')
     command = ['ansible-test', 'sanity', '--color', 'no']
     # The lab and the tools are programs of the checkout, no part of the collection: ruff looks after them.
