@@ -20,7 +20,7 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 
 from .._core.errors import KnownError
-from . import failure
+from . import bytecode, failure
 
 
 def run_module(
@@ -39,6 +39,8 @@ def run_module(
     @bordered
     def run() -> None:
         module = AnsibleModule(argument_spec=argument_spec, supports_check_mode=True, **constraints)
+        if bytecode.is_used() and not module.check_mode:
+            bytecode.keep()
         try:
             _finish(module, work)
         except SystemExit:

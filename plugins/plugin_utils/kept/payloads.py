@@ -7,17 +7,25 @@
 Ansible packs a module with all that it imports once in a run, in a folder of the run: for a module that plans that
 takes longer than everything else that a settled run does. The packed file is kept under a hash of all that went into
 it, and laid into the next run's folder, where Ansible finds it as if it had packed it itself.
+
+What is kept begins with a line more than what Ansible packed: it lets the node keep the bytecode, too (see
+module_utils/_node/bytecode.py). So only modules that run on nodes are kept.
 """
 
 from __future__ import annotations
 
+import base64
 import contextlib
+import dataclasses
 import functools
 import hashlib
+import io
 import os
+import pickle
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from zipfile import ZipFile
 
 import ansible
 from ansible import constants
@@ -27,6 +35,16 @@ from ansible.release import __version__ as core_version
 from . import files
 
 KIND = "modules"
+# Of the archive, what is imported before all others.
+_FIRST = "ansible/__init__.py"
+_NODE = "ansible_collections.phoenix.hypervisor.plugins.module_utils._node"
+_HOOK = """
+try:
+    from {package} import bytecode
+    bytecode.use("{name}")
+except Exception:
+    pass
+"""
 _PREFIX = "phoenix.hypervisor."
 _HOME = os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
 _OURS = os.path.join(_HOME, "plugins", "module_utils")
@@ -61,7 +79,7 @@ def kept(module: str) -> Iterator[None]:
         with contextlib.suppress(OSError):
             if key:
                 with open(path, "rb") as file:
-                    packed = file.read()
+                    packed = _with_bytecode(file.read(), name)
                 files.write(KIND, key, hashlib.sha256(packed).digest() + packed)
 
 
@@ -73,6 +91,22 @@ def _lay(path: str, packed: bytes) -> None:
         with open(own, "wb") as file:
             file.write(packed)
         os.rename(own, path)
+
+
+def _with_bytecode(packed: bytes, name: str) -> bytes:
+    """Return a packed module that keeps its bytecode on the node; the same where it is packed in a way of its own."""
+    try:
+        module = pickle.loads(packed)  # noqa: S301 - Ansible itself has written it, for this run
+        archive = io.BytesIO()
+        with ZipFile(io.BytesIO(base64.b64decode(module.zip_data))) as old, ZipFile(archive, "w") as new:
+            for item in old.infolist():
+                data = old.read(item)
+                if item.filename == _FIRST:
+                    data += _HOOK.format(package=_NODE, name=name).encode()
+                new.writestr(item, data, item.compress_type)
+        return pickle.dumps(dataclasses.replace(module, zip_data=base64.b64encode(archive.getvalue())))
+    except Exception:  # noqa: BLE001 - it is Ansible's own form, which another release may change: then without
+        return packed
 
 
 def _compression() -> str:
@@ -97,7 +131,7 @@ def _shared() -> str:
     own = os.path.join(_CORE, "module_utils")
     if any(path != own and os.path.isdir(path) for path in module_utils_loader.print_paths().split(os.pathsep)):
         return ""
-    found = hashlib.sha256(f"{core_version} {sys.version} {_CORE} {_HOME} ".encode())
+    found = hashlib.sha256(f"{core_version} {sys.version} {_CORE} {_HOME} {_HOOK} ".encode())
     try:
         for path in [os.path.join(_CORE, "executor", "module_common.py"), *_sources(own), *_sources(_OURS)]:
             with open(path, "rb") as file:

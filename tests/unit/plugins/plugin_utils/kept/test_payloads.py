@@ -5,10 +5,15 @@
 
 from __future__ import annotations
 
+import base64
+import io
+import pickle
+import zipfile
 from pathlib import Path
 
 import pytest
 from ansible import constants
+from ansible.executor import module_common
 
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.kept import files, payloads
 
@@ -78,3 +83,24 @@ def test_a_module_of_another_name_form_runs_as_ever(home: Path, monkeypatch: pyt
     with payloads.kept("phoenix_lxc_info"):
         pass
     assert not (home / "home" / "phoenix_hypervisor").exists()
+
+
+def test_what_is_kept_lets_the_node_keep_its_bytecode() -> None:
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as new:
+        new.writestr("ansible/__init__.py", "__version__ = '1'\n")
+        new.writestr("ansible/module_utils/basic.py", "x = 1\n")
+    metadata = module_common.ModuleMetadataV1(serialization_profile="legacy")
+    packed = module_common._CachedModule(
+        zip_data=base64.b64encode(archive.getvalue()), metadata=metadata, source_mapping={}
+    )
+    kept = payloads._with_bytecode(pickle.dumps(packed), "phoenix_lxc_info")
+    again = pickle.loads(kept)  # noqa: S301 - it is this test's own
+    assert again.metadata == metadata
+    with zipfile.ZipFile(io.BytesIO(base64.b64decode(again.zip_data))) as new:
+        assert new.read("ansible/module_utils/basic.py") == b"x = 1\n"
+        first = new.read("ansible/__init__.py").decode()
+    assert first.startswith("__version__ = '1'\n")
+    assert 'bytecode.use("phoenix_lxc_info")' in first
+    compile(first, "ansible/__init__.py", "exec")
+    assert payloads._with_bytecode(b"in a form of its own", "phoenix_lxc_info") == b"in a form of its own"
