@@ -12,7 +12,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from .client import Client, PveError, call_text, form_value, refused
-from .local_client import LocalClient, UnavailableError
 
 VERBS = {"GET": "get", "PUT": "set", "POST": "create", "DELETE": "delete"}
 
@@ -47,6 +46,9 @@ class PveshClient:
 
 def open_client() -> Client:
     """The quickest way to this node's control plane that works."""
+    # What speaks HTTPS loads a dozen modules, and a settled fleet never asks.
+    from .local_client import LocalClient, UnavailableError
+
     try:
         client = LocalClient(brief=True)
         client.request("GET", "/version")

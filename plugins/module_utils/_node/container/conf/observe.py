@@ -14,7 +14,6 @@ import hashlib
 import os
 import re
 from collections.abc import Collection, Iterable
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Callable
 
 from ...._core.container import harules
@@ -295,6 +294,8 @@ class Observer:
         views = glance.look_all(ctids, self.boot)
         left = [ctid for ctid in ctids if ctid not in views]
         if left:
+            from concurrent.futures import ThreadPoolExecutor  # rarely needed, and nothing else loads it
+
             with ThreadPoolExecutor(max_workers=WORKERS) as pool:
                 views.update(zip(left, pool.map(self._slowly, left)))
         return views
