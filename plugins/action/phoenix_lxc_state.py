@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from ansible.errors import AnsibleActionFail, AnsibleError
@@ -15,6 +16,13 @@ from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.container.wante
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.remote.nodes import node_of
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.run.node_action import NodeAction
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.untrusted import own_variables
+
+
+def awaited(own: Mapping[str, Any], hostvars: Any) -> dict[str, Any] | None:
+    """The layer that another container of this run leaves first, as the observation of the node has it."""
+    facts = hostvars.raw_get(str(own.get("phoenix_node"))).get("ansible_facts") or {}
+    seen = (facts.get("phoenix_observed") or {}).get(str(own.get("phoenix_ctid"))) or {}
+    return seen.get("awaits_layer")
 
 
 class ActionModule(NodeAction):
@@ -34,6 +42,8 @@ class ActionModule(NodeAction):
                 templates = templates_of(self._templar, hostvars)
                 own = own_variables.of_task(task_vars)
                 options = {**wanted(own, templates, self._loader, hostvars, in_play), **options}
+                if options.get("layers"):
+                    options.setdefault("awaits_layer", awaited(own, hostvars))
             except AnsibleError as error:
                 raise AnsibleActionFail(str(error)) from error
         config = options.get("config")

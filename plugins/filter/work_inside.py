@@ -79,6 +79,8 @@ def work_inside(step: Mapping[str, Any], probe: str, check_mode: bool = False) -
             parts.append({**part, "file": "node_facts.yml"})
         first = {"install_python": True, "packages": packages} if lacks_python and position == 0 else {}
         parts.append({**part, "file": "feature.yml", "install_python": False, **first})
+        if feature["name"] == step.get("leaves_layer_after") and not check_mode:
+            parts.append({"file": "layer.yml", "label": f"layer after {feature['name']}"})
     if step.get("health_due"):
         parts.append({"file": "health.yml", "label": f"health check: {step['health_due']}"})
     if step.get("application_due"):

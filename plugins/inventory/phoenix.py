@@ -162,6 +162,30 @@ options:
         description: Hosts of the addresses that are allowed.
         type: list
         elements: str
+  layers:
+    description:
+      - Whether the first container with a template and features leaves a layer on its node, an archive from which
+        others with the same are created. C(true), or an object with O(layers.storage) and limits.
+      - The collection's C(docs/layers.md) describes layers.
+    type: raw
+    default: false
+    suboptions:
+      enabled:
+        description: Whether layers are left and used.
+        type: bool
+        default: true
+      storage:
+        description: Storage of the node for the archives, a folder with the content C(vztmpl).
+        type: str
+        default: local
+      max_size_gb:
+        description: How much all layers together may take, in GiB. The longest unused go first.
+        type: float
+        default: 20
+      max_age_days:
+        description: After how many days without use a layer is removed.
+        type: float
+        default: 30
 notes:
   - The variables that the plugin sets are described in the collection's C(docs/configuration.md).
 """
@@ -323,6 +347,8 @@ class InventoryModule(BaseInventoryPlugin, Composing):
         # What the file says once for all of its containers; roles read what they know of.
         settings = {key: value for key, value in fleet.top.items() if not key.startswith(("lxc_", "$"))}
         self._set("containers", "phoenix_settings", settings)
+        if configuration.layers:
+            self._set("containers", "phoenix_layers", configuration.layers)
         reached = {name: reach(variables) for name, variables in nodes.items()}
         self._set("containers", "phoenix_nodes", reached)
         only = next(iter(nodes)) if len(nodes) == 1 else ""

@@ -125,6 +125,10 @@ containers:
       description: Why it could not be observed or planned for. The other containers are not affected.
       returned: when it could not be observed
       type: str
+    awaits_layer:
+      description: The container of this run, C(ctid), that leaves the layer C(volume), from which this one is created.
+      returned: when there is one
+      type: dict
     plan:
       description: Its plan. A refused container has C(error), the text, and C(refusal) with its C(code), C(key),
         C(got) and C(remedy).
@@ -144,6 +148,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.cluster import availability
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.model import (
+    Observation,
     Record,
     Wanted,
 )
@@ -162,6 +167,8 @@ from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.container
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.entry import run_module
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.failure import NodeError
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.gpu import driver_files
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.layers import layer_look
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.layers.shelf import Shelf
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.pve.client import PveError
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.pve.pvesh import open_client
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.store import Store
@@ -221,6 +228,7 @@ def survey(module: AnsibleModule) -> dict[str, Any]:
             seen[ctid] = saving.recall(client, observer.node, seen[ctid], records[ctid])
         except PveError as error:
             faults[ctid] = observe.failure(error)
+    with_layers(observer, {ctid: wanted[ctid] for ctid in wanted if ctid in planned - faults.keys()}, seen, records)
     containers = {}
     plans = Planned(wanted, seen, lambda ctid, found: planner.plan(wanted[ctid], found, records[ctid]))
     for ctid, want in wanted.items():
@@ -239,6 +247,16 @@ def survey(module: AnsibleModule) -> dict[str, Any]:
             faults[ctid] = observe.failure(error)
     containers.update({str(ctid): unobserved(text) for ctid, text in faults.items()})
     return {"changed": False, "node": observer.node, "containers": containers}
+
+
+def with_layers(
+    observer: observe.Observer, wanted: dict[int, Wanted], seen: dict[int, Observation], records: dict[int, Record]
+) -> None:
+    """Complete the observations with what the layers of the node mean, in the order in which the run works."""
+    shelf = Shelf(observer.node, observer.pve)
+    leaders: dict[str, int] = {}
+    for ctid in [ctid for ctid in wanted if ctid in seen]:
+        seen[ctid] = layer_look.recall(shelf, seen[ctid], records[ctid], wanted[ctid], leaders)
 
 
 def main() -> None:

@@ -34,6 +34,16 @@ options:
     description: The change that was begun has failed. One that was guarded is rolled back, or RV(guarded) tells how.
     type: bool
     default: false
+  leave_layer:
+    description:
+      - Archive the container as a layer for others, at the place that RV(leaves_layer_after) named. It is stopped
+        meanwhile, and started again.
+      - Where that is not possible by now, a warning says why. It is never a failure.
+    type: bool
+    default: false
+  awaits_layer:
+    description: The container of this run, C(ctid), that leaves the layer C(volume) first. Check mode counts on it.
+    type: dict
   lock_wait:
     description: How long to wait for the lock of another task on the container, in seconds.
     type: int
@@ -109,6 +119,7 @@ journal:
       description:
         - V(pve) for a call to PVE, V(node) for a write into this collection's files on the node.
         - V(feature), V(application) or V(health) for what happens inside the container.
+        - V(layer) for the publication of a layer on the node.
       type: str
       sample: pve
     what:
@@ -121,8 +132,8 @@ journal:
     kind:
       description:
         - What the call does.
-        - Life of the container, V(create), V(destroy), V(clone), V(template), V(start), V(stop), V(shutdown) and
-          V(reboot).
+        - Life of the container, V(create), V(destroy), V(clone), V(template), V(backup), V(start), V(stop), V(shutdown)
+          and V(reboot).
         - Configuration, V(config) and V(resize).
         - Snapshots, V(snapshot), V(snapshot_delete) and V(rollback).
         - Firewall, V(firewall_options), V(rule_add), V(rule_change) and V(rule_delete).
@@ -149,6 +160,10 @@ application:
   type: dict
 health_due:
   description: Why the health check is due, if it is.
+  returned: always
+  type: str
+leaves_layer_after:
+  description: The feature after which the container leaves a layer for others. Empty for none.
   returned: always
   type: str
 exists:
@@ -181,23 +196,34 @@ notes:
   elements: str
 """
 
+import functools
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container import states
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.asked_options import WANTED_OPTIONS
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.model import Wanted
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.layers.address import address_of
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.model import (
+    Observation,
+    Record,
+    Wanted,
+)
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.audit import Audit
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.container.conf.observe import Observer
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.container.conf import observe
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.container.executor import Executor
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.container.lease import LEASE_OPTIONS, Leases
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.container.outcome import on_container, report
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.entry import run_module
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.failure import NodeError
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.gpu import driver_files
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.guest import guest
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.layers import layer_look
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.layers.leaving import Leaving, await_layer
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.layers.shelf import Shelf
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.pve.pvesh import open_client
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.store import Store
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.waiting import Deadline, until
 
 
 def argument_spec() -> dict[str, Any]:
@@ -207,6 +233,8 @@ def argument_spec() -> dict[str, Any]:
         "root_password": {"type": "str", "no_log": True},
         "release": {"type": "bool", "default": False},
         "failed": {"type": "bool", "default": False},
+        "leave_layer": {"type": "bool", "default": False},
+        "awaits_layer": {"type": "dict"},
         "lock_wait": {"type": "int", "default": 120},
         "task_timeout": {"type": "int", "default": 3600},
         "ready_timeout": {"type": "int", "default": 60},
@@ -227,6 +255,54 @@ def undo(module: AnsibleModule, wanted: Wanted, executor: Executor, leases: Leas
     return {"changed": bool(journal), "guarded": text, "restored": restored, "journal": journal}
 
 
+def leave(module: AnsibleModule, wanted: Wanted, executor: Executor, leases: Leases, leaving: Leaving) -> Any:
+    """Archive the container as a layer for others, and have it running and ready again."""
+    if module.check_mode:
+        return {"changed": False, "journal": []}
+    run = module.params["run"] or {"id": "manual"}
+    with leases.working(wanted.ctid, run, module.params["dead_runs"]):
+        journal, warnings = leaving.leave(wanted, *executor.look(wanted))
+        outcome = executor.run(wanted)
+        boot, limit = observe.node_boot(), Deadline(module.params["ready_timeout"])
+        if not until(lambda: guest.is_ready(wanted.ctid, wanted.desired.awaits, boot), limit):
+            warnings.append(
+                f"container {wanted.ctid} is not ready {module.params['ready_timeout']} s after its archiving"
+            )
+    for warning in [*warnings, *outcome.warnings]:
+        module.warn(warning)
+    if outcome.last.error:
+        raise NodeError(outcome.last.error)
+    return {"changed": bool(journal), "journal": [*journal, *outcome.journal]}
+
+
+def await_leader(module: AnsibleModule, wanted: Wanted, store: Store, leases: Leases, shelf: Shelf) -> dict[str, int]:
+    """Wait until the layer is there that another container of this run leaves. Returns what check mode counts on."""
+    awaited = module.params["awaits_layer"]
+    if not awaited or not wanted.layers:
+        return {}
+    leader, run = int(awaited["ctid"]), module.params["run"] or {"id": "manual"}
+    address = address_of(str(awaited["volume"]))
+    if module.check_mode:
+        return {address: leader}
+
+    def works() -> bool | None:
+        began = store.load(leader).fresh == run["id"]
+        return True if leases.has(leader, run) else False if began else None
+
+    await_layer(lambda: shelf.has(address), works, module.params["task_timeout"])
+    return {}
+
+
+def with_layers(
+    shelf: Shelf, leaders: dict[str, int], uses: bool, wanted: Wanted, seen: Observation, record: Record
+) -> Observation:
+    """The observation with what the layers of the node mean. ``uses``: the layer is to be kept for a while."""
+    found = layer_look.recall(shelf, seen, record, wanted, dict(leaders))
+    if found.layering and uses:
+        shelf.use(found.layering.volume)
+    return found
+
+
 def work(module: AnsibleModule) -> dict[str, Any]:
     """Lease, plan, act, report."""
     with on_container(module.params["ctid"]):
@@ -238,14 +314,21 @@ def work(module: AnsibleModule) -> dict[str, Any]:
 
 def act(module: AnsibleModule) -> tuple[dict[str, Any], str | None]:
     """Lease, plan and act. Returns the result and why the plan was refused."""
-    observer = Observer()
+    observer = observe.Observer()
     run = module.params["run"] or {"id": "manual"}
     wanted = driver_files.complete(Wanted.from_options({**module.params, "run": run}, observer.node))
-    leases = Leases()
+    leases, store = Leases(), Store()
     audit = Audit(run["id"], quiet=module.check_mode)
+    shelf = Shelf(observer.node, observer.pve)
+    leaders = await_leader(module, wanted, store, leases, shelf)
+
+    def check_lease() -> None:
+        if not module.check_mode:
+            leases.check(wanted.ctid, run)
+
     executor = Executor(
         observer,
-        Store(),
+        store,
         audit,
         open_client,
         run["id"],
@@ -253,10 +336,14 @@ def act(module: AnsibleModule) -> tuple[dict[str, Any], str | None]:
         task_timeout=module.params["task_timeout"],
         ready_timeout=module.params["ready_timeout"],
         password=module.params["root_password"] or "",
-        guard=(lambda: None) if module.check_mode else (lambda: leases.check(wanted.ctid, run)),
+        guard=check_lease,
+        layers=functools.partial(with_layers, shelf, leaders, not module.check_mode),
     )
     if module.params["failed"]:
         return undo(module, wanted, executor, leases, run), None
+    if module.params["leave_layer"]:
+        waits = (float(module.params["lock_wait"]), float(module.params["task_timeout"]))
+        return leave(module, wanted, executor, leases, Leaving(shelf, open_client, audit, check_lease, waits)), None
     if module.check_mode:
         outcome = executor.run(wanted, check=True)
     else:

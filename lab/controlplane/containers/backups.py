@@ -56,9 +56,12 @@ class Backups(FakePve):
         ]
 
     async def _vzdump(self, v: Any, user: str) -> str:
-        """A backup of one container, in mode stop; the storage's retention is left to PVE."""
+        """A backup of one container, in mode stop, on a storage or in a folder; its retention is left to PVE."""
         node, vmid, sid = v['node'], int(v['vmid']), v.get('storage') or 'local'
         ct, store = self._find_ct(node, vmid), self.storages.get(sid)
+        folder = str(v.get('dumpdir') or '')
+        if folder and user != 'root@pam':
+            raise PveError(403, "Permission check failed (only root may set 'dumpdir' parameter.)")
         if store is None or 'backup' not in str(store.get('content', '')).split(','):
             raise PveError(400, 'Parameter verification failed.', {'storage': f"storage '{sid}' has no backups"})
         self.require(user, f'/vms/{vmid}', 'VM.Backup')
@@ -67,17 +70,22 @@ class Backups(FakePve):
         async def body() -> list[str] | None:
             self._task_lock(ct)
             text, config = ct.text.partition('\n[')[0], dict(ct.config)
-            path = self.file_of(f'{sid}:backup/{_file_name(vmid)}')
+            name = _file_name(vmid)
+            path = Path(folder, name) if folder else self.file_of(f'{sid}:backup/{name}')
             if path is None or v.get('mode') != 'stop':
                 raise TaskError('lab: only backups in mode stop are simulated')
             runs = ct.status == 'running'
             if runs:
                 await self._halt(ct, 600, True)
-            path.parent.mkdir(parents=True, exist_ok=True)
-            await self.backend.backup(vmid, config, text, str(path))
-            if v.get('notes-template'):
-                path.with_name(f'{path.name}.notes').write_text(v['notes-template'], encoding='utf-8')
-            return await self._start_steps(ct, user) if runs else None
+            if not folder:
+                path.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                await self.backend.backup(vmid, config, text, str(path))
+                if v.get('notes-template'):
+                    path.with_name(f'{path.name}.notes').write_text(v['notes-template'], encoding='utf-8')
+            finally:
+                warnings = await self._start_steps(ct, user) if runs else None
+            return warnings
 
         return await self.task(node, 'vzdump', vmid, user, body, vm=ct)
 

@@ -14,6 +14,7 @@ from fakepve.lxc import CREATE_ONLY, arch_of, mount_type, ostype_of
 from fakepve.model import PveError, TaskError
 from fakepve.server import FakePve
 
+from ..lxc import volumes
 from . import values as rewrite
 from .guests import LabCt
 from .values import MOUNT, NET, UNUSED
@@ -53,7 +54,7 @@ class Lifecycle(FakePve):
             conf['unprivileged'] = 1
         for key, value in (('hostname', f'CT{vmid}'), ('memory', 512), ('swap', 512)):
             conf.setdefault(key, value)
-        conf['ostype'] = v.get('ostype') or ostype_of(v['ostemplate'])
+        conf['ostype'] = v.get('ostype') or await self._ostype(v['ostemplate'])
         conf['arch'] = v.get('arch') or arch_of(v['ostemplate'])
 
         async def body() -> Any:
@@ -63,6 +64,13 @@ class Lifecycle(FakePve):
             return await self._start_steps(ct, user) if v.get('start') else None
 
         return await self.task(node, 'vzcreate', vmid, user, body, vm=ct)
+
+    async def _ostype(self, template: str) -> str:
+        """By the name of the file; of one without the name of a distribution, by its content."""
+        kind, path = ostype_of(template), self.file_of(template)
+        if kind == 'unmanaged' and path is not None and path.is_file():
+            return await asyncio.to_thread(volumes.ostype, str(path))
+        return str(kind)
 
     def _check_create_perm(self, user: str, vmid: int, unprivileged: Any, v: Any) -> None:
         pool = v.get('pool')

@@ -148,6 +148,21 @@ def archive(root: Path, target: str, config: str, unprivileged: bool) -> None:
         raise TaskError(f"command '{' '.join(words)}' failed: exit codes {codes}")
 
 
+def ostype(template: str) -> str:
+    """The ostype that PVE detects in the files of an archive: the id of its distribution."""
+    for name in ('./usr/lib/os-release', './etc/os-release'):
+        done = subprocess.run(
+            ['tar', '--extract', '--to-stdout', '--occurrence=1', f'--file={template}', name],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        found = re.search(r'^ID="?([a-z]+)', done.stdout, re.MULTILINE)
+        if found:
+            return found.group(1)
+    return 'unmanaged'
+
+
 def snapshot_path(volid: str, name: str) -> Path:
     """Where the kept contents of a snapshot are."""
     target = path(volid)

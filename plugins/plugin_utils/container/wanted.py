@@ -22,7 +22,18 @@ from ..untrusted import own_variables
 from . import application_files
 
 Template = Callable[[Any], Any]
-_OF_A_FEATURE = ("name", "role", "digest", "components", "container", "services", "packages", "check", "network")
+_OF_A_FEATURE = (
+    "name",
+    "role",
+    "digest",
+    "components",
+    "container",
+    "services",
+    "packages",
+    "check",
+    "network",
+    "layer",
+)
 
 
 def templates_of(templar: Any, hostvars: Any) -> Callable[[Mapping[str, Any]], Template]:
@@ -100,6 +111,8 @@ def wanted(
         "recreate": _recreated(variables, template, hostvars),
         **_steered(variables, template, names, bool(work)),
     }
+    if variables.get("phoenix_layers"):
+        result["layers"] = dict(variables["phoenix_layers"])
     if parent is not None:
         result["clone_snapshot"] = (parent.get("phoenix_config") or {}).get("template_snapshot_name")
         if source in in_play:

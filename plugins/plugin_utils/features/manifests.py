@@ -112,7 +112,8 @@ def feature_set(
     into its result (Templar.template); key: for the HMAC of secrets; inherited: the features of its clone source.
 
     Each entry has name, role (for include_role), path, digest, components (for explain), requires, container, check,
-    network, packages, services, and listed (False for a feature that only the clone source names). Raises FeatureError.
+    network, packages, services, layer (whether a layer may have it, which none with a secret may), and listed (False
+    for a feature that only the clone source names). Raises FeatureError.
     """
     whole = core.stack(inherited, names)
     if errors := check_features(names, search, inherited):
@@ -141,6 +142,7 @@ def feature_set(
                 "network": bool(feature.manifest.get("network", False)),
                 "packages": core.packages(feature.manifest.get("packages", {}), values),
                 "services": list(feature.manifest.get("services", ())),
+                "layer": bool(feature.manifest.get("layer", True)) and not secrets,
                 "listed": name in names,
             }
         )

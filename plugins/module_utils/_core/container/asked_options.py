@@ -30,4 +30,5 @@ WANTED_OPTIONS: Mapping[str, Mapping[str, Any]] = {
     "forget": {"type": "list", "elements": "str", "default": []},
     "update": {"type": "str", "choices": ["begin", "end"]},
     "power": {"type": "str", "choices": ["start", "stop", "shutdown", "restart"]},
+    "layers": {"type": "dict"},
 }

@@ -20,6 +20,7 @@ from . import recordvalues, states
 from .applied.work import Application, Feature, features_of
 from .desired import Desired, understand
 from .harules import Rule as HaRule
+from .layering import Layering
 from .refusal import Refusal
 
 # What a step disrupts, in rising order. 'impossible' is reported, never tried.
@@ -157,7 +158,7 @@ class Observation:
     why the source is not the container on record, ``past`` is None where PVE's tasks were not asked. ``backup`` is the
     config in the backup to restore, ``backup_error`` why it can't be read; both also of the ledger in it.
     ``saved`` is the guard's backup, and ``backup_stores`` are the storages for one. ``updates`` are those of its
-    packages, None where nobody has looked.
+    packages, None where nobody has looked. ``layering`` is what the node's layers mean for it, None for nothing.
     """
 
     ctid: int
@@ -197,6 +198,7 @@ class Observation:
     saved: str = ""
     backup_stores: tuple[str, ...] = ()
     updates: Listed | None = None
+    layering: Layering | None = None
 
     @property
     def lock(self) -> str | None:
@@ -227,6 +229,7 @@ class Record:
     ``instance`` is what the container is recognized by, ``written`` when the record was, in seconds since the epoch.
     ``set_by`` has for each of the values when it was applied last, and the run that did it.
     ``replaced`` says why nothing else is remembered: the container that exists is not the one on record.
+    ``layer`` is the archive of the layer that it was created from, ``fresh`` the run that created it for a layer to be.
     """
 
     word: str | None = None
@@ -253,6 +256,8 @@ class Record:
     forgotten: tuple[str, ...] = ()
     set_by: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     ha_rules: Mapping[str, str] = field(default_factory=dict)
+    layer: str | None = None
+    fresh: str | None = None
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any], word: str | None = None, written: int | None = None) -> Record:
@@ -284,6 +289,8 @@ class Record:
             dhcp={str(key): str(boot) for key, boot in (recordvalues.mapping(data.get("dhcp")) or {}).items()},
             set_by=recordvalues.stamps(data.get("set_by")),
             ha_rules={str(key): str(how) for key, how in (recordvalues.mapping(data.get("ha_rules")) or {}).items()},
+            layer=recordvalues.text(data.get("layer")),
+            fresh=recordvalues.text(data.get("fresh")),
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -310,6 +317,8 @@ class Record:
             "forced": self.forced,
             "forgotten": list(self.forgotten) or None,
             "set_by": dict(self.set_by) or None,
+            "layer": self.layer,
+            "fresh": self.fresh,
         }
 
 
@@ -327,6 +336,7 @@ class Wanted:
     ``guarded``: whether the configuration's guard counts in this run. ``power``: what is asked of a container that
     exists, instead of its target state. ``force`` names what is applied again once, ``forget`` what the ledger forgets.
     ``update``: whether an update of its packages begins or ends, instead.
+    ``layers``: where layers are kept and for how long, None where there are none.
     """
 
     ctid: int
@@ -354,6 +364,7 @@ class Wanted:
     force: tuple[str, ...] = ()
     forget: tuple[str, ...] = ()
     update: str = ""
+    layers: Mapping[str, Any] | None = None
 
     @classmethod
     def from_options(cls, given: Mapping[str, Any], node: str) -> Wanted:
@@ -379,6 +390,7 @@ class Wanted:
             force=tuple(given.get("force") or ()),
             forget=tuple(given.get("forget") or ()),
             update=given.get("update") or "",
+            layers=given.get("layers"),
         )
 
     @functools.cached_property

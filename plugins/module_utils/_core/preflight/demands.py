@@ -170,6 +170,8 @@ def _freed(candidate: Candidate, disks_gone: Mapping[str, tuple[str, int]]) -> I
 
 def _creation(candidate: Candidate, params: Mapping[str, Any], known: _Known) -> Iterator[Demand]:
     volume = template_of(params.get("ostemplate"))
+    if volume is not None and candidate.desired.template:
+        volume = template_of(candidate.desired.template)  # a layer of it counts only while it is there
     if params.get("restore"):
         backup = str(params["ostemplate"])
         place = candidate.place("restore_from")

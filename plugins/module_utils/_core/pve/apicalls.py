@@ -28,6 +28,7 @@ class Kind(Enum):
     SNAPSHOT = "snapshot"
     SNAPSHOT_DELETE = "snapshot_delete"
     ROLLBACK = "rollback"
+    BACKUP = "backup"
     FIREWALL_OPTIONS = "firewall_options"
     RULE_ADD = "rule_add"
     RULE_CHANGE = "rule_change"

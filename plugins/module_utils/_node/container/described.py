@@ -87,6 +87,8 @@ def describe(
         "unsaved": unsaved(seen.conf.head),
         "protected": seen.conf.head.get("protection") == "1",
     }
+    if seen.layering and seen.layering.leader:
+        result["awaits_layer"] = {"ctid": seen.layering.leader, "volume": seen.layering.volume}
     if plan is not None:
         result.update(
             name=wanted.desired.name, state=plan.state, plan=plan.as_dict(), due=bool(plan.steps or plan.error)

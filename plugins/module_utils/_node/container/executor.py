@@ -54,8 +54,13 @@ def node_command(what: str) -> None:
         raise refused(f"pct {what}", 0, done.stderr.strip() or f"exit code {done.returncode}")
 
 
+def without_layers(_wanted: Wanted, seen: Observation, _record: Record) -> Observation:
+    """The observation of a container where nothing is known of layers."""
+    return seen
+
+
 class Executor:
-    """Drives one container on its node."""
+    """Drives one container on its node. ``layers`` completes an observation with what the layers of the node mean."""
 
     def __init__(
         self,
@@ -71,7 +76,9 @@ class Executor:
         guard: Callable[[], None] = nothing,
         turns: str = FOLDER,
         password: str = "",
+        layers: Callable[[Wanted, Observation, Record], Observation] = without_layers,
     ) -> None:
+        self._layers = layers
         self._locks = locks
         self._guard = guard  # raises when another run has taken the container over
         self._observer = observer
@@ -114,6 +121,7 @@ class Executor:
         seen = saving.recall(lambda: self.client, self._observer.node, seen, record)
         if wanted.update == updating.BEGIN and seen.running:
             seen = replace(seen, updates=self._updates(wanted, record))
+        seen = self._layers(wanted, seen, record)
         if wanted.source is not None:
             above, record_above = self.look(wanted.source)
             seen = planner.below(seen, above, planner.plan(wanted.source, above, record_above))

@@ -103,6 +103,11 @@ class Leases:
             return None
         return data if isinstance(data, dict) and data.get("id") else None
 
+    def has(self, ctid: int, run: Mapping[str, Any]) -> bool:
+        """Whether a run has the lease and gives signs of life."""
+        holder = self.holder(ctid)
+        return holder is not None and holder["id"] == run["id"] and self._alive(ctid, holder)
+
     def acquire(self, ctid: int, run: Mapping[str, Any], dead: list[str], busy_timeout: float = 600.0) -> str | None:
         """Take or refresh the lease. ``dead`` are runs that their controller knows to be gone.
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from ..._core.container import states, summary
 from ..._core.container.model import RECREATE, Observation, Plan, Step, Wanted
+from ..._core.container.origin import making
 from ..._core.pve.words.advice import advice
 from ..._core.pve.words.faults import decode
 from ..failure import NodeError
@@ -90,6 +91,7 @@ def report(wanted: Wanted, outcome: Outcome, check: bool) -> dict[str, Any]:
         "application_due": shown.application_due,
         "application": wanted.application.to_json() if wanted.application else None,
         "health_due": shown.health_due,
+        "leaves_layer_after": next((step.name for step in shown.steps if step.kind == making.LEAVE), ""),
         "exists": seen.exists and not remade,
         "running": seen.running and not remade,
         "address": None if remade else seen.address,

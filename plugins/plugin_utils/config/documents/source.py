@@ -34,13 +34,16 @@ KEYS = (
     "application_path",
     "feature_collections",
     "policy",
+    "layers",
     "inventory_id",
     *CONSTRUCTED,
 )
+LAYERS = ("enabled", "storage", "max_size_gb", "max_age_days")
 RESERVED = ("all", "ungrouped", "hypervisors", "containers", "templates", "localhost")
 PLUGIN = "phoenix.hypervisor.phoenix"
 _NODE = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?\Z")
 _COLLECTION = re.compile(r"[a-z_][a-z0-9_]*\.[a-z_][a-z0-9_]*\Z")
+_STORAGE = re.compile(r"[A-Za-z][A-Za-z0-9._-]*[A-Za-z0-9]\Z")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 
 
@@ -58,6 +61,16 @@ def inventory_id(name: str, data: Mapping[Any, Any]) -> str:
     names = [name, *([host.rpartition("/")[2]] if isinstance(host, str) else [])]
     words = [re.sub(r"[^A-Za-z0-9._-]+", "-", one.rpartition(".")[0] or one) for one in names]
     return ".".join(word for word in words if word).strip("._-")[:63] or "default"
+
+
+def layers(data: Mapping[Any, Any]) -> dict[str, Any]:
+    """Return what a source says of layers; empty where containers are created without."""
+    given = data.get("layers")
+    if given is True:
+        return {"storage": "local"}
+    if not isinstance(given, Mapping) or given.get("enabled") is False:
+        return {}
+    return {"storage": "local", **{key: value for key, value in given.items() if key in LAYERS and key != "enabled"}}
 
 
 class SourceChecker:
@@ -85,6 +98,7 @@ class SourceChecker:
             for path, got, expected, remedy, near in policy_faults(data["policy"]):
                 yield self._at(path, got, expected, remedy, near)
         yield from self._id(data)
+        yield from self._layers(data.get("layers"))
         yield from self._constructed(data)
 
     def _constructed(self, data: Mapping[Any, Any]) -> Iterator[Finding]:
@@ -110,6 +124,29 @@ class SourceChecker:
             expected = "a text of letters, digits, dots, underscores and hyphens, 63 at most"
             remedy = "Write a name such as office, in quotes if it is a number."
             yield self._at(("inventory_id",), show((), given), expected, remedy)
+
+    def _layers(self, given: Any) -> Iterator[Finding]:
+        example = "Write layers: {storage: local}, or leave it out to create containers without layers."
+        if given is None or isinstance(given, bool):
+            return
+        if not isinstance(given, Mapping):
+            expected = "true, false, or an object of " + ", ".join(LAYERS)
+            yield self._at(("layers",), show((), given), expected, example)
+            return
+        for key, value in given.items():
+            near = next(iter(difflib.get_close_matches(str(key), LAYERS, 1, 0.6)), None)
+            path = ("layers", str(key))
+            if key not in LAYERS:
+                remedy = f"Rename it to {near}, or remove it." if near else "Remove it."
+                yield self._at(path, "unknown key " + show((), str(key)), "one of " + ", ".join(LAYERS), remedy, near)
+            elif key == "enabled" and not isinstance(value, bool):
+                yield self._at(path, show((), value), "true or false", example)
+            elif key == "storage" and not (isinstance(value, str) and _STORAGE.match(value)):
+                yield self._at(path, show((), value), "the name of a storage", example)
+            elif key.startswith("max_") and (
+                isinstance(value, bool) or not isinstance(value, (int, float)) or value <= 0
+            ):
+                yield self._at(path, show((), value), "a number above 0", "Write a number such as 20.")
 
     def _keys(self, data: Mapping[Any, Any]) -> Iterator[Finding]:
         for key in data:

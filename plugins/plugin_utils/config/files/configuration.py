@@ -26,6 +26,7 @@ from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.document
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.documents.source import (
     SourceChecker,
     inventory_id,
+    layers,
 )
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.documents.validation import (
     Source,
@@ -79,6 +80,7 @@ class Configuration:
         applications: CTID -> {name, path} of the scripts that were found.
         stored: CTID -> how it sees its model, of the containers that read from the host's store.
         feature_collections: collections in which plain feature names are looked for.
+        layers: where layers are kept and for how long; empty for none.
         inventory_id: under which the nodes record what this inventory set; `inventory_id_is_given` by the source.
         text: the containers' file as text, whatever it holds.
         findings: the errors, by file and line.
@@ -94,6 +96,7 @@ class Configuration:
     applications: dict[str, dict[str, str]] = field(default_factory=dict)
     stored: Mapping[str, Stored] = field(default_factory=dict)
     feature_collections: tuple[str, ...] = ()
+    layers: dict[str, Any] = field(default_factory=dict)
     inventory_id: str = "default"
     inventory_id_is_given: bool = False
     text: str = ""
@@ -124,6 +127,7 @@ class ConfigurationReader:
         lxc_path = self._absolute(data.get("lxc_config"))
         result = Configuration(os.path.dirname(lxc_path) if lxc_path else self._base, nodes=_nodes(data))
         result.inventory_id_is_given = data.get("inventory_id") is not None
+        result.layers = layers(data)
         result.inventory_id = inventory_id(os.path.basename(self._path), data)
         if lxc_path:
             result.file = {"path": lxc_path, "label": self._label(lxc_path)}

@@ -99,6 +99,13 @@ TABLE: tuple[SharedFact, ...] = (
         "The keys of the containers' file that are for all of them, such as the version of a driver",
         identity=True,
     ),
+    _inventory(
+        "phoenix_layers",
+        "`containers`",
+        "dictionary",
+        "`layers` of the inventory source: its storage and limits; set where layers are on",
+        identity=True,
+    ),
     _inventory("phoenix_nodes", "`containers`", "dictionary", "How to reach each node, by its name"),
     _inventory(
         "phoenix_lineage",

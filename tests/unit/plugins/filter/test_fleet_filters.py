@@ -136,6 +136,14 @@ def test_only_the_files_of_what_is_due_are_included():
     ]
 
 
+def test_a_layer_is_left_after_the_feature_that_is_named():
+    step = {"due_features": FEATURES, "leaves_layer_after": "base", "application_due": "changed"}
+    files = ["feature.yml", "layer.yml", "node_facts.yml", "feature.yml", "feature.yml", "application.yml"]
+    assert files_of("found", **step) == files
+    assert "layer.yml" not in files_of("found", check_mode=True, **step)
+    assert "layer.yml" not in files_of("found", **{**step, "leaves_layer_after": ""})
+
+
 def test_the_first_feature_installs_python_and_each_knows_the_services_above():
     step = {"due_features": FEATURES}
     parts = [part for part in work_inside(step, "interrupted") if part["file"] == "feature.yml"]

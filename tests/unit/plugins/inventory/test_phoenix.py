@@ -477,6 +477,38 @@ def test_the_id_of_an_inventory_is_given_or_made_of_file_names(site: Path, tmp_p
 
 
 @pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ("", None),
+        ("layers: false\n", None),
+        ("layers: {enabled: false, storage: tank}\n", None),
+        ("layers: on\n", {"storage": "local"}),
+        ("layers: {storage: tank, max_size_gb: 5}\n", {"storage": "tank", "max_size_gb": 5}),
+    ],
+)
+def test_layers_are_off_unless_the_source_has_them(site: Path, given: str, expected: dict[str, Any] | None):
+    (site / "phoenix.yml").write_text(SOURCE + given)
+    found = read(site)
+    assert (found.errors, found.vars("950").get("phoenix_layers")) == ([], expected)
+
+
+@pytest.mark.parametrize(
+    ("given", "text"),
+    [
+        ("7", "layers"),
+        ("{storge: local}", "storage"),
+        ("{storage: a/b}", "layers/storage"),
+        ("{enabled: 1}", "layers/enabled"),
+        ("{max_size_gb: 0}", "layers/max_size_gb"),
+        ("{max_age_days: true}", "layers/max_age_days"),
+    ],
+)
+def test_faulty_layers_are_reported(site: Path, given: str, text: str):
+    (site / "phoenix.yml").write_text(SOURCE + f"layers: {given}\n")
+    assert text in read(site).errors[0]
+
+
+@pytest.mark.parametrize(
     ("name", "data", "expected"),
     [
         ("phoenix.yml", {"hypervisor_config": "hypervisor_config.json"}, "phoenix.hypervisor_config"),

@@ -44,6 +44,7 @@ class World:
     forget: tuple[str, ...] = ()
     managing: tuple[Managing, Entry] | None = None
     rules: Changes | None = None
+    leaves: str = ""
     steps: list[Step] = field(default_factory=list)
 
     def state(self) -> str:

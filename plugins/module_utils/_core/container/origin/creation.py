@@ -113,12 +113,12 @@ def with_another_mac(key: str, value: str) -> str:
     return properties.compose({**properties.parse(value), "hwaddr": "MAC"})
 
 
-def create_params(wanted: Wanted) -> dict[str, Any]:
-    """The parameters of a creation from a template."""
+def create_params(wanted: Wanted, layer: str = "") -> dict[str, Any]:
+    """The parameters of a creation from a template, or from the archive of a layer of it."""
     asked = wanted.desired
     params: dict[str, Any] = {
         "vmid": wanted.ctid,
-        "ostemplate": asked.template,
+        "ostemplate": layer or asked.template,
         "hostname": asked.called(wanted.ctid),
         "unprivileged": int(asked.is_unprivileged),
         **asked.created_with,

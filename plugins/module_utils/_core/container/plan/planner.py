@@ -19,8 +19,9 @@ from ..applied import ledger
 from ..guarding import guard, wayback
 from ..known import instance
 from ..known.world import World
+from ..layering import Layering
 from ..model import RESTART, Entry, Observation, Plan, Record, Step, Wanted, on_container
-from ..origin import clones, creation, restores
+from ..origin import clones, creation, making
 from . import configure, destroying, power, recreate, refusals, steering, updating
 from .basis import Basis
 
@@ -156,6 +157,7 @@ def _observed(basis: Basis) -> World:
         firewall=seen.firewall,
         pool=seen.pool,
         ha=seen.ha,
+        leaves=seen.layering.after if seen.layering and record.fresh and record.fresh == wanted.run else "",
     )
 
 
@@ -180,6 +182,7 @@ def _notes(basis: Basis) -> list[str]:
     if seen.exists and record.ours:
         notes += configure.by_hand_notes(basis.compared)
     notes += guard.notes(wanted, seen, record)
+    notes += seen.layering.notes if seen.layering else ()
     if seen.lock:
         notes.append(f"locked by PVE ({seen.lock}): changes wait for it")
     return notes
@@ -203,24 +206,15 @@ def _adopt(wanted: Wanted, seen: Observation, record: Record, world: World) -> N
 def _create(basis: Basis, world: World, target: int) -> None:
     wanted, seen, record = basis.wanted, basis.seen, basis.record
     if seen.exists and seen.creating and not record.ours:
-        _resume_create(wanted, seen, world)
+        _resume_create(wanted, seen, record, world)
     left = clones.temporary(wanted.ctid)
     if world.exists and seen.source is not None and left in seen.source.snapshots:
         drop = on_container(Kind.SNAPSHOT_DELETE, wanted.node, clones.source_ctid(wanted) or 0, snapshot=left)
         world.add("clean-up", "a cloning that was cut off left its snapshot on the source", drop)
     if world.exists or target < states.rank(states.CREATED):
         return
-    name = wanted.desired.called(wanted.ctid)
-    source = basis.source
-    if source is not None:
-        calls = clones.clone_entries(wanted, source, name)
-        reason = f"no container {wanted.ctid}; cloned from {source.ctid}"
-    elif wanted.desired.restore_from and seen.backup is not None:
-        calls = (restores.call(wanted, seen.backup, name),)
-        reason = f"no container {wanted.ctid}; restored from {wanted.desired.restore_from}"
-    else:
-        calls = (on_container(Kind.CREATE, wanted.node, wanted.ctid, creation.create_params(wanted)),)
-        reason = f"no container {wanted.ctid}; created from {wanted.desired.template}"
+    source, layering = basis.source, seen.layering or Layering()
+    calls, reason = making.calls(wanted, seen, source)
     world.exists, world.template = True, False
     world.compared = basis.created
     world.config = dict(basis.created.conf.head)
@@ -228,20 +222,23 @@ def _create(basis: Basis, world: World, target: int) -> None:
         world.firewall = source.firewall  # PVE copies it, and leaves alone what a create finds
     world.pool = wanted.desired.resource_pool
     world.differs = configure.differs(world.compared, world.firewall, world.pool)
-    # A clone starts with what its source has applied; what an earlier container of this CTID had is gone with it.
-    world.due, world.application = steering.due(wanted, record, seen.backup_ledger, source.ledger if source else None)
-    world.identity = _is_copy(wanted)
+    # A copy starts with what its source has applied; what an earlier container of this CTID had is gone with it.
+    applied = source.ledger if source else layering.ledger
+    world.due, world.application = steering.due(wanted, record, seen.backup_ledger, applied or None)
+    world.leaves = layering.after
+    world.identity = making.is_copy(wanted, layering.volume)
     # The identity is decided before the call, so that what the call made can be proved to be ours after a kill.
     begun = {"creating": True, "instance": instance.NEW, **({"halted": None} if record.halted else {})}
+    begun |= {"layer": layering.volume or None} if layering.volume or record.layer else {}
     intent = Entry("node", "record", {**begun, **recreate.intent(wanted, record)})
-    done = _made(wanted, bool(source.ledger if source else seen.backup_ledger))
+    done = making.made(wanted, seen, instance.SEEN, layering.volume, bool(applied or seen.backup_ledger))
     world.word = None
     differs, world.differs = world.differs, True  # after a create the state is 'created', whatever is left to configure
     world.add("clone" if source else "create", reason, intent, *calls, MARK, done)
     world.differs = differs
 
 
-def _resume_create(wanted: Wanted, seen: Observation, world: World) -> None:
+def _resume_create(wanted: Wanted, seen: Observation, record: Record, world: World) -> None:
     """An earlier run began to create this container. ``seen.creating`` says how that went."""
     if seen.creating == "failed":
         world.exists = world.running = False
@@ -254,28 +251,9 @@ def _resume_create(wanted: Wanted, seen: Observation, world: World) -> None:
         forget = Entry("node", "record", {"creating": None})
         world.add("clean-up", "an earlier creation was interrupted", unlock, call, forget)
     else:
-        world.identity = _is_copy(wanted)
-        done = _made(wanted)
+        world.identity = making.is_copy(wanted, record.layer)
+        done = making.made(wanted, seen, instance.SEEN, record.layer)
         world.add("adopt", "an earlier run created it and was cut off before it could say so", MARK, done)
-
-
-def _is_copy(wanted: Wanted) -> bool:
-    """Whether the new container has the host keys and the machine-id of another one."""
-    return clones.source_ctid(wanted) is not None or restores.is_copy(wanted)
-
-
-def _made(wanted: Wanted, has_ledger: bool = False) -> Entry:
-    """The write of the record of a container that a run has made. A copy has the ledger of its origin."""
-    values = {
-        "creating": None,
-        "ours": True,
-        "applied": {},
-        "volumes": None,
-        "origin": creation.origin(wanted),
-        "instance": instance.SEEN,
-        **({"ledger": clones.OF_SOURCE} if has_ledger else {}),
-    }
-    return Entry("node", "record", {**values, "identity": "due"} if _is_copy(wanted) else values)
 
 
 def _mark(seen: Observation, record: Record, world: World, target: int) -> None:
@@ -320,6 +298,8 @@ def _customize(wanted: Wanted, seen: Observation, record: Record, world: World, 
         world.due = due[place:]
         entries = (*_begin(world, f"begin {item['name']}", "feature"), Entry("feature", f"end {item['name']}"))
         world.add("feature", item["reason"], *entries, name=item["name"], by_play=True)
+        if item["name"] == world.leaves and seen.layering:
+            making.leave(wanted, seen.layering, world.add)
     if target < states.rank(states.COMPLETED):
         return None
     health = None

@@ -50,6 +50,8 @@ FORGOTTEN = (
     "instance",
     "dhcp",
     "set_by",
+    "layer",
+    "fresh",
 )
 # What it has of the recreation itself, and of rules that go on naming it, and so keeps.
 KEPT = ("recreating", "ha_rules")
@@ -71,6 +73,7 @@ _REMAINS = (
     "backup_error",
     "backup_ledger",
     "backup_ledger_error",
+    "layering",
     "storages",
     "ha_rules",
     "datacenter_firewall",

@@ -45,6 +45,8 @@ def values(
         result["volumes"] = mounts.completed(result["volumes"], conf)
     if result.get("ledger") == clones.OF_SOURCE:
         result["ledger"] = source_ledger
+    if result.get("fresh"):
+        result["fresh"] = run
     if result.get("creating"):
         result["creating"] = mark
     if result.get("forced"):

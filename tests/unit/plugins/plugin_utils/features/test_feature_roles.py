@@ -168,6 +168,30 @@ def test_manifest_is_passed_on(roles):
 
 
 @pytest.mark.parametrize(
+    ("name", "variables", "expected"),
+    [
+        ("base_setup", {}, True),
+        ("docker", {}, True),
+        ("trusted_ca", {}, True),
+        ("step_cli", {}, True),
+        ("nvidia", {}, False),
+        ("ollama", {}, False),
+        ("vllm", {}, False),
+    ],
+)
+def test_which_of_our_own_features_are_in_layers(name, variables, expected):
+    stack = manifests.feature_set(["base_setup", *([name] if name != "base_setup" else [])], variables)
+    assert stack[-1]["layer"] is expected
+
+
+def test_a_feature_with_a_secret_that_is_set_is_in_no_layer(roles):
+    roles.add("acme", "secrets: [acme_token]")
+    roles.write("acme/defaults/main.yml", "acme_token: ''")
+    assert roles.one("acme")["layer"] is True
+    assert roles.one("acme", acme_token="x")["layer"] is False
+
+
+@pytest.mark.parametrize(
     ("name", "changes", "packages"),
     [
         ("base_setup", {"base_setup_extra_packages": ["jq", "vim=9*"]}, {"curl", "locales", "jq"}),

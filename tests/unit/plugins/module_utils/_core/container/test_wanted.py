@@ -31,6 +31,7 @@ GIVEN: dict[str, Any] = {
     "update": "begin",
     "force": ["base"],
     "forget": ["application"],
+    "layers": {"storage": "local"},
 }
 
 

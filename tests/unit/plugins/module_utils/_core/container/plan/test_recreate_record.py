@@ -37,6 +37,8 @@ FULL = Record(
     forgotten=("f",),
     set_by={"memory": {"run": "r3", "at": 7}},
     ha_rules={"main": "joined"},
+    layer="local:vztmpl/phoenix-layer-0.tar.zst",
+    fresh="r1",
 )
 
 

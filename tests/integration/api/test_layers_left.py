@@ -1,0 +1,374 @@
+# Copyright (c) 2026, Phoenix Hypervisor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Layers: the first container leaves one, the next starts from it; wrong, half and stale ones; a kill at any call."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import os
+
+import pytest
+from fake_node import Cut, predicted, wanted
+
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.applied.work import Feature
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.audit import Audit
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.layers import layer_look
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.layers import shelf as shelves
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.layers.leaving import Leaving, await_layer
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.layers.shelf import Shelf
+
+RUN = "run-1"
+STACK = tuple(
+    Feature(name, digest, rest={"layer": layer}) for name, digest, layer in (("one", "d1", True), ("two", "d2", True))
+)
+DEEPER = (*STACK, Feature("three", "d3", rest={"layer": False}))
+
+
+@pytest.fixture
+def site(node):
+    """The node, with a storage.cfg as it is served, and its layers."""
+    cfg = node.pve_dir / "storage.cfg"
+    before = cfg.read_text()
+    content = "vztmpl,backup,images,rootdir"
+    cfg.write_text(f"dir: local\n\tpath {node.directory / 'vz'}\n\tcontent {content}\n\nzfspool: tank\n\tpool tank\n")
+    yield Site(node)
+    cfg.write_text(before)
+    for path in (node.directory / "vz" / "template" / "cache").iterdir():
+        if "phoenix-layer" in path.name:
+            path.unlink() if path.is_file() else os.rmdir(path)
+
+
+class Site:
+    """A run as the play and the modules make it: the steps of the module, the features, the layer."""
+
+    def __init__(self, node):
+        self.node = node
+        self.shelf = Shelf(
+            "pve", str(node.pve_dir), str(node.directory / "state"), str(node.directory / "busy" / "layers")
+        )
+        self.cache = node.directory / "vz" / "template" / "cache"
+
+    def executor(self, check=False, leaders=None, run=RUN, client=None):
+        def look(want, seen, record):
+            return layer_look.recall(self.shelf, seen, record, want, dict(leaders or {}))
+
+        return self.node.executor(check=check, run=run, client=client, layers=look)
+
+    def check(self, want, leaders=None):
+        return self.executor(check=True, leaders=leaders).run(want, check=True)
+
+    def leave(self, want, executor, client=None):
+        audit = Audit(want.run, directory=str(self.node.directory / "log"))
+        waits = (1.0, 30.0)
+        leaving = Leaving(self.shelf, lambda: client or self.node.client(), audit, lambda: None, waits, "/nowhere")
+        return leaving.leave(want, *executor.look(want))
+
+    def run(self, want, client=None):
+        """(journal, warnings, outcome)."""
+        executor = self.executor(run=want.run, client=client)
+        outcome = executor.run(want)
+        journal, warnings = list(outcome.journal), []
+        for step in [step for step in outcome.last.steps if step.by_play]:
+            if step.kind == "layer":
+                left, warned = self.leave(want, executor, client)
+                journal += left
+                warnings += warned
+                journal += executor.run(want).journal
+            else:
+                journal += [entry.as_dict() for entry in step.entries]
+                self.node.play(want, step)
+                if step.kind == "feature":
+                    book = self.node.books[want.ctid]["features"]
+                    book[step.name]["components"] = {}
+        outcome = executor.run(want)
+        return journal + outcome.journal, warnings, outcome
+
+    def begun(self, journal):
+        return [entry["what"] for entry in journal if entry["op"] == "feature" and entry["what"].startswith("begin")]
+
+    def files(self):
+        return sorted(path.name for path in self.cache.iterdir() if "phoenix-layer" in path.name)
+
+    def copies(self, source):
+        """Guests on paper have no archive: what is created from the layer has the ledger of this one."""
+        book = {"version": 1, "features": dict(self.node.books[source]["features"]), "application": None}
+
+        def copied(ctid, _source):
+            made = [call for call in self.node.backend.calls if call[:2] == ("create", ctid)]
+            if made and "phoenix-layer" in str(made[-1][2]):
+                self.node.books[ctid] = {**book, "features": dict(book["features"])}
+
+        self.node.backend.copied = copied
+
+
+def asked(ctid=950, features=STACK, run=RUN, **config):
+    layers = {"storage": "local", **config.pop("layers", {})}
+    want = wanted(ctid, features=features, **{"name": f"c{ctid}", **config})
+    return dataclasses.replace(want, layers=layers, run=run)
+
+
+def created_from(node, ctid):
+    calls = [params for method, path, params in node.mutations() if (method, path) == ("POST", "/nodes/pve/lxc")]
+    return next(params["ostemplate"] for params in calls if params["vmid"] == str(ctid))
+
+
+@pytest.fixture(autouse=True)
+def no_copies(node):
+    yield
+    node.backend.copied = lambda _ctid, _source: None
+
+
+def test_the_first_leaves_a_layer_and_the_second_starts_from_it(site, node):
+    first = asked()
+    check = site.check(first)
+    journal, warnings, outcome = site.run(first)
+    assert (warnings, outcome.last.error, outcome.last.state) == ([], None, "completed")
+    assert journal == predicted(check.first)
+    assert [entry["what"] for entry in journal if entry["op"] == "layer"] == ["publish"]
+    assert site.begun(journal) == ["begin one", "begin two"]
+    assert len(site.files()) == 1
+    assert os.stat(site.cache / site.files()[0]).st_mode & 0o777 == 0o600
+    site.copies(950)
+    second = asked(951)
+    check = site.check(second)
+    assert "phoenix-layer" in check.first.steps[0].reason
+    journal, warnings, outcome = site.run(second)
+    assert (warnings, outcome.last.error, outcome.last.state) == ([], None, "completed")
+    assert journal == predicted(check.first)
+    assert site.begun(journal) == []
+    assert created_from(node, 951) == f"local:vztmpl/{site.files()[0]}"
+    assert node.identities == [951]
+    assert node.store.load(951).origin == {"template": second.desired.template}
+    node.forget_requests()
+    journal, _warnings, outcome = site.run(second)
+    assert (journal, outcome.first.steps, node.mutations()) == ([], (), [])
+
+
+def test_features_above_run_in_the_next_one_alone(site):
+    site.run(asked())
+    site.copies(950)
+    want = asked(951, DEEPER)
+    check = site.check(want)
+    journal, _warnings, outcome = site.run(want)
+    assert outcome.last.state == "completed"
+    assert journal == predicted(check.first)
+    assert site.begun(journal) == ["begin three"]
+    assert len(site.files()) == 1
+
+
+def test_the_deepest_layer_counts(site, node):
+    site.run(asked(950, STACK[:1]))
+    site.run(asked(951))
+    assert "phoenix-layer" in created_from(node, 951)
+    assert len(site.files()) == 2
+    names = {layer.features: layer.volume for layer in site.shelf.all()}
+    site.copies(951)
+    site.run(asked(952))
+    assert created_from(node, 952) == names[("one", "two")]
+
+
+def other_digest(want):
+    return dataclasses.replace(want, features=(dataclasses.replace(STACK[0], digest="x"), STACK[1]))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        other_digest,
+        lambda want: dataclasses.replace(want, config={**want.config, "unprivileged": False}),
+        lambda want: dataclasses.replace(want, config={**want.config, "lxc_options": ["lxc.cap.drop: mknod"]}),
+        lambda want: dataclasses.replace(want, config={**want.config, "pct_options": ["nesting=1"]}),
+        lambda want: dataclasses.replace(
+            want, config={**want.config, "volumes": [{"name": "d", "size_gb": 1, "mount_point": "/d"}]}
+        ),
+        lambda want: dataclasses.replace(want, layers=None),
+    ],
+)
+def test_what_makes_other_files_takes_no_layer_of_these(site, node, change):
+    site.run(asked())
+    want = change(asked(951))
+    journal, _warnings, outcome = site.run(want)
+    assert outcome.last.error is None
+    assert site.begun(journal) == ["begin one", "begin two"]
+    assert created_from(node, 951) == want.desired.template
+
+
+def test_secrets_of_a_creation_stay_out_of_layers(site, node):
+    node.password = "secret"
+    try:
+        site.run(asked(950, root_password="x"))
+        site.run(asked(951, ssh_public_keys=["ssh-ed25519 AAAA"]))
+    finally:
+        node.password = ""
+    assert site.files() == []
+
+
+def damaged(site):
+    path = site.cache / site.files()[0]
+    path.write_bytes(b"other")
+    return "has changed"
+
+
+def missing(site):
+    (site.cache / site.files()[0]).unlink()
+    return "is missing"
+
+
+def forged(site):
+    path = site.shelf.path(site.shelf.all()[0].address)
+    with open(path, "w", encoding="utf-8") as file:
+        file.write('{"version": 1}')
+    return "can't be read"
+
+
+def other_template(site):
+    path = site.cache / "debian-12-standard_12.7-1_amd64.tar.zst"
+    os.utime(path, ns=(1, os.stat(path).st_mtime_ns + 1))
+    return "has changed since"
+
+
+@pytest.mark.parametrize("spoil", [damaged, missing, forged, other_template])
+def test_a_layer_that_is_not_what_it_was_is_replaced(site, node, spoil):
+    site.run(asked())
+    why = spoil(site)
+    want = asked(951)
+    check = site.check(want)
+    assert any(why in note for note in check.first.notes), check.first.notes
+    journal, warnings, outcome = site.run(want)
+    assert (warnings, outcome.last.state) == ([], "completed")
+    assert journal == predicted(check.first)
+    assert site.begun(journal) == ["begin one", "begin two"]
+    assert created_from(node, 951) == want.desired.template
+    site.copies(951)
+    journal, _warnings, _outcome = site.run(asked(952))
+    assert site.begun(journal) == []
+
+
+def test_a_link_in_place_of_an_archive_is_none(site, node):
+    site.run(asked())
+    path = site.cache / site.files()[0]
+    path.rename(site.cache / "elsewhere")
+    path.symlink_to(site.cache / "elsewhere")
+    site.run(asked(951))
+    assert "phoenix-layer" not in created_from(node, 951)
+    (site.cache / "elsewhere").unlink()
+
+
+def test_only_the_run_that_created_a_container_leaves_a_layer(site):
+    want = asked()
+    executor = site.executor()
+    executor.run(want)
+    later = dataclasses.replace(want, run="run-2")
+    journal, _warnings, outcome = site.run(later)
+    assert (site.begun(journal), outcome.last.state, site.files()) == (["begin one", "begin two"], "completed", [])
+
+
+def test_no_layer_of_a_container_in_which_more_has_run(site, node):
+    want = asked()
+    executor = site.executor()
+    outcome = executor.run(want)
+    for step in outcome.last.steps:
+        if step.kind == "feature":
+            node.play(want, step)
+    node.books[950]["application"] = {"status": "applied", "digest": "a", "ctid": 950}
+    journal, warnings = site.leave(want, executor)
+    assert journal == []
+    assert "its application has run" in warnings[0]
+    assert site.files() == []
+
+
+def test_a_fault_of_the_archiving_is_a_warning(site, node):
+    node.backend.failures[("backup", 950, None)] = "unable to find command 'zstd'"
+    _journal, warnings, outcome = site.run(asked())
+    assert outcome.last.state == "completed"
+    assert "unable to find command" in warnings[0]
+    assert site.files() == []
+    assert 950 in node.backend.running
+
+
+def test_a_storage_that_can_hold_none_is_a_note(site):
+    want = asked(layers={"storage": "tnak"})
+    check = site.check(want)
+    assert any("storage 'tnak' does not exist" in note for note in check.first.notes)
+    _journal, _warnings, outcome = site.run(want)
+    assert outcome.last.state == "completed"
+
+
+def test_a_fleet_counts_on_the_layer_of_its_first(site, node):
+    leaders = {}
+    seen = {}
+    for ctid in (950, 951, 952):
+        want = asked(ctid)
+        looked, record = node.executor(check=True).look(want)
+        seen[ctid] = layer_look.recall(site.shelf, looked, record, want, leaders).layering
+    assert [seen[ctid].leader for ctid in seen] == [0, 950, 950]
+    assert [bool(seen[ctid].after) for ctid in seen] == [True, False, False]
+    predictions = site.check(asked(951), leaders)
+    site.run(asked(950))
+    site.copies(950)
+    journal, _warnings, _outcome = site.run(asked(951))
+    assert journal == predicted(predictions.first)
+
+
+def test_whoever_awaits_a_layer_goes_on_without(site):
+    looks = []
+    await_layer(lambda: looks.append(1) or len(looks) == 3, lambda: True, 60.0)
+    assert len(looks) == 3
+    await_layer(lambda: False, lambda: False, 60.0)
+    await_layer(lambda: False, lambda: None, 60.0, grace=0.0)
+
+
+class Cutting:
+    """A module or a client whose calls are counted, and end the run at one of them: ``left`` more are made."""
+
+    def __init__(self, real, count):
+        self._real, self._count = real, count
+
+    def __getattr__(self, name):
+        found = getattr(self._real, name)
+        # The kernel closes the files of a process that is killed.
+        return functools.partial(self._count, found) if callable(found) and name != "close" else found
+
+
+def test_a_kill_at_any_call_leaves_no_half_layer(site, node, version):
+    want = asked()
+    cuts = 0 if version == 9 else 30
+    done = False
+    while not done:
+        node.wipe()
+        executor = site.executor()
+        for step in executor.run(want).last.steps:
+            if step.kind == "feature":
+                node.play(want, step)
+        left = cuts
+
+        def counted(real, *args, **kwargs):
+            nonlocal left
+            left -= 1
+            if left < 0:
+                raise Cut
+            return real(*args, **kwargs)
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(shelves, "os", Cutting(os, counted))
+            patch.setattr(shelves, "write_atomic", functools.partial(counted, shelves.write_atomic))
+            try:
+                site.leave(want, executor, Cutting(node.client(), counted))
+                done = True
+            except Cut:
+                cuts += 1
+        node.run(node.pve.settled())
+        # What is left is never used, and gone with the next layer.
+        place = layer_look.address.boundaries(want)[-1]
+        whole = site.shelf.find(place, str(site.cache), want.desired.template)[0]
+        second = asked(951)
+        _journal, warnings, outcome = site.run(second)
+        assert (outcome.last.state, [text for text in warnings if "removed" not in text]) == ("completed", [])
+        assert (created_from(node, 951) == second.desired.template) == (whole is None)
+        assert [len(site.files()), len(site.shelf.all())] == [1, 1]
+        for path in site.cache.glob("phoenix-layer*"):
+            path.unlink()
+    assert cuts > 10

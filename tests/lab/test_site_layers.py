@@ -1,0 +1,113 @@
+# Copyright (c) 2026, Phoenix Hypervisor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Layers on real containers: the first of two leaves one, the second starts from it; a damaged one; a killed run.
+
+One fleet serves all of these, in order. What is tried at each call is tests/integration/api/test_layers_left.py's part.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from support.site import STATE, WITH_PYTHON, Lab, Project, Run, container, until
+
+CACHE = '/var/lib/vz/template/cache'
+MODULES = ('phoenix.hypervisor.phoenix_lxc_state', 'phoenix.hypervisor.phoenix_feature')
+FEATURES = ['plain', 'extra']
+
+
+@pytest.fixture(scope='module')
+def fleet(site_lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """950 and 951, equal but for their names, with layers on. Nothing of them exists at first."""
+    site_lab.run('reset')
+    site_lab.sh(f'rm -rf {CACHE}/phoenix-layer-* {CACHE}/.phoenix-layer-* {STATE}/layers')
+    project = Project(site_lab, tmp_path_factory.mktemp('layers'))
+    source = json.loads(project.inventory.read_text(encoding='utf-8'))
+    project.inventory.write_text(json.dumps({**source, 'layers': True}), encoding='utf-8')
+    for name in FEATURES:
+        project.feature(name)
+    write(project, 950, 951)
+    return project
+
+
+def write(project: Project, *ctids: int) -> None:
+    """The fleet's file."""
+    project.containers(**{f'_{ctid}': container(name=f'c{ctid}', features=FEATURES) for ctid in ctids})
+
+
+def layers(lab: Lab) -> list[str]:
+    """The archives and the folders of archives that are being made."""
+    return lab.sh(f'ls -A {CACHE} | grep phoenix-layer || true').split()
+
+
+def created_from(lab: Lab, ctid: int) -> str:
+    """What the control plane was asked to create a container from."""
+    made = [call['params'] for call in lab.mutations() if call['path'] == '/nodes/pve/lxc']
+    return str(next(params['ostemplate'] for params in made if str(params['vmid']) == str(ctid)))
+
+
+def entries(run: Run, ctid: int) -> list[tuple[str, str]]:
+    """What a run changed of a container, or would change."""
+    found: list[dict[str, Any]] = []
+    for event in run.events:
+        if event.get('action') in MODULES and event['host'] == str(ctid) and event['status'] != 'skipped':
+            found += event['result'].get('journal') or []
+    return [(entry['op'], entry['what']) for entry in found]
+
+
+def test_the_second_container_starts_from_the_layer_of_the_first(fleet: Project) -> None:
+    lab = fleet.lab
+    dry = fleet.play('--check', playbook='playbooks/containers.yml').good()
+    assert layers(lab) == []
+    assert dry.state('951')['due_features'] == []
+    run = fleet.play(playbook='playbooks/containers.yml').good()
+    (archive,) = layers(lab)
+    assert created_from(lab, 950) == WITH_PYTHON
+    assert created_from(lab, 951) == f'local:vztmpl/{archive}'
+    for ctid in (950, 951):
+        assert entries(run, ctid) == entries(dry, ctid)
+    assert ('layer', 'publish') in entries(run, 950)
+    assert lab.word(951) == 'completed'
+    assert lab.sh(f'stat -c "%a %U" {CACHE}/{archive} {STATE}/layers/*').split() == ['600', 'root'] * 2
+
+
+def test_it_has_the_same_files_and_an_identity_of_its_own(fleet: Project) -> None:
+    lab = fleet.lab
+    packages = [lab.guest(ctid, 'dpkg-query -W; cat /etc/plain /etc/extra') for ctid in (950, 951)]
+    assert packages[0] == packages[1]
+    assert packages[0]
+    ledgers = [json.loads(lab.guest(ctid, f'cat {STATE}/ledger.json'))['features'] for ctid in (950, 951)]
+    assert ledgers[0] == ledgers[1]
+    assert sorted(ledgers[0]) == sorted(FEATURES)
+    own = [lab.guest(ctid, 'hostname; cat /etc/machine-id').split() for ctid in (950, 951)]
+    assert [names[0] for names in own] == ['c950', 'c951']
+    assert own[0][1] != own[1][1]
+    ids = {json.loads(lab.sh(f'cat {STATE}/records/{ctid}.json'))['instance']['id'] for ctid in (950, 951)}
+    assert len(ids) == 2
+
+
+def test_a_second_run_makes_no_call(fleet: Project) -> None:
+    fleet.lab.forget_requests()
+    run = fleet.play(playbook='playbooks/containers.yml').good()
+    assert (run.changed, fleet.lab.mutations()) == (0, [])
+
+
+def test_a_damaged_layer_and_a_run_that_is_killed_while_it_leaves_another(fleet: Project) -> None:
+    lab = fleet.lab
+    lab.sh(f'for archive in {CACHE}/phoenix-layer-*; do echo damaged >> "$archive"; done')
+    write(fleet, 950, 951, 952)
+    started = fleet.start(playbook='playbooks/containers.yml')
+    until(lambda: any(name.startswith('.phoenix-layer-952') for name in layers(lab)), 120)
+    started.kill()
+    assert created_from(lab, 952) == WITH_PYTHON
+    write(fleet, 950, 951, 952, 953)
+    run = fleet.play(playbook='playbooks/containers.yml').good()
+    assert any('has changed' in note for note in run.state('953')['notes'])
+    assert [lab.word(ctid) for ctid in (952, 953)] == ['completed', 'completed']
+    assert created_from(lab, 953) == WITH_PYTHON
+    assert len(layers(lab)) == 1
+    checksum = json.loads(lab.sh(f'cat {STATE}/layers/*'))['sha256']
+    assert lab.sha256(f'{CACHE}/{layers(lab)[0]}') == checksum
