@@ -56,7 +56,7 @@ def _deepest(
     shelf: Shelf, wanted: Wanted, folder: str, leaders: Mapping[str, int]
 ) -> tuple[address.Boundary | None, list[str]]:
     """(the highest boundary with a layer, or with one to come; why those above it are not used)."""
-    notes = []
+    notes: list[str] = []
     for place in reversed(address.boundaries(wanted)):
         layer, why = shelf.find(place, folder, wanted.desired.template)
         if layer is not None or leaders.get(place.address, wanted.ctid) != wanted.ctid:
