@@ -10,7 +10,7 @@ name: phoenix
 short_description: Make hosts and groups of the containers in phoenix_lxc_configs.json
 version_added: 0.1.0
 author: Phoenix Hypervisor contributors (@phoenix-hypervisor)
-extends_documentation_fragment: constructed
+extends_documentation_fragment: [constructed, phoenix.hypervisor.layers]
 description:
   - Turns C(phoenix_lxc_configs.json) and C(hypervisor_config.json) into hosts, groups and variables.
   - Every container is a host named by its CTID, so that C(--limit 950) works. Every node is a host in the group
@@ -162,30 +162,6 @@ options:
         description: Hosts of the addresses that are allowed.
         type: list
         elements: str
-  layers:
-    description:
-      - Whether the first container with a template and features leaves a layer on its node, an archive from which
-        others with the same are created. C(true), or an object with O(layers.storage) and limits.
-      - The collection's C(docs/layers.md) describes layers.
-    type: raw
-    default: false
-    suboptions:
-      enabled:
-        description: Whether layers are left and used.
-        type: bool
-        default: true
-      storage:
-        description: Storage of the node for the archives, a folder with the content C(vztmpl).
-        type: str
-        default: local
-      max_size_gb:
-        description: How much all layers together may take, in GiB. The longest unused go first.
-        type: float
-        default: 20
-      max_age_days:
-        description: After how many days without use a layer is removed.
-        type: float
-        default: 30
 notes:
   - The variables that the plugin sets are described in the collection's C(docs/configuration.md).
 """
