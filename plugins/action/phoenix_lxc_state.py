@@ -42,8 +42,9 @@ class ActionModule(NodeAction):
                 templates = templates_of(self._templar, hostvars)
                 own = own_variables.of_task(task_vars)
                 options = {**wanted(own, templates, self._loader, hostvars, in_play), **options}
-                if options.get("layers"):
-                    options.setdefault("awaits_layer", awaited(own, hostvars))
+                awaits = awaited(own, hostvars) if options.get("layers") else None
+                if awaits:
+                    options.setdefault("awaits_layer", awaits)
             except AnsibleError as error:
                 raise AnsibleActionFail(str(error)) from error
         config = options.get("config")
@@ -55,6 +56,7 @@ class ActionModule(NodeAction):
             result.update(self.run_on_node(options, task_vars))
             return result
         own_variables.check(task_vars)
-        options.pop("release", None)  # it is given back at once: nothing follows inside
+        for name in ("release", "awaits_layer"):
+            options.pop(name, None)  # it is given back at once: nothing follows inside
         result.update(by_token.preview(options) if self._task.check_mode else by_token.drive(options))
         return result
