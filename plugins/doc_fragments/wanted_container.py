@@ -97,7 +97,6 @@ forget:
   type: list
   elements: str
   default: []
-<<<<<<< HEAD
 update:
   description:
     - Updates the packages of a running container, instead of taking it to its target state.
@@ -107,11 +106,9 @@ update:
     - A held, stopped or template container is left alone with a note.
   type: str
   choices: [begin, end]
-=======
 layers:
   description: Where layers are kept, and for how long. Without it the container is created without layers.
   type: dict
->>>>>>> 1057023 (Describe the option for layers once)
 power:
   description:
     - Starts or stops a container that exists, instead of taking it to its target state.
