@@ -87,7 +87,10 @@ class ActionModule(ActionBase):
         """The module's answer, by the API for a node that is reached by a token."""
         by_token = node_of(self, task_vars or {})
         if by_token is None:
-            answer: dict[str, Any] = self._execute_module(module_name=NAME, module_args=options, task_vars=task_vars)
+            with payloads.kept(NAME):
+                answer: dict[str, Any] = self._execute_module(
+                    module_name=NAME, module_args=options, task_vars=task_vars
+                )
             return answer
         # The play that goes on with the result asks for little of what has no work.
         return by_token.survey(options, acts=self._task.args.get("brief") is True and not self._task.check_mode)
@@ -112,8 +115,7 @@ class ActionModule(ActionBase):
         """The module's answer; of a node that can't be observed, why."""
         node = str(self._task.delegate_to)
         try:
-            with payloads.kept(NAME):
-                answer = self._answer(options, task_vars)
+            answer = self._answer(options, task_vars)
         except AnsibleConnectionFailure as error:
             return {"changed": False, "lost": f"node {node} is unreachable: {_words(error)}"}
         if answer.get("unreachable"):

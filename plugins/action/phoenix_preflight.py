@@ -147,8 +147,7 @@ class ActionModule(ActionBase):
         """The module's answer; a node that is lost meanwhile is a failed one."""
         options["run"] = run_identity()
         try:
-            with payloads.kept(NAME):
-                answer = self._answer(options, task_vars)
+            answer = self._answer(options, task_vars)
         except AnsibleConnectionFailure as error:
             answer = {"failed": True, "msg": f"it is unreachable: {error}"}
         if answer.pop("unreachable", False):
@@ -159,7 +158,8 @@ class ActionModule(ActionBase):
         """The module's answer, by the API for a node that is reached by a token."""
         by_token = node_of(self, task_vars)
         if by_token is None:
-            return dict(self._execute_module(module_name=NAME, module_args=options, task_vars=task_vars))
+            with payloads.kept(NAME):
+                return dict(self._execute_module(module_name=NAME, module_args=options, task_vars=task_vars))
         dry = bool(self._task.check_mode)
         return by_token.fetch(options, dry) if options.get("downloads") else by_token.check(options, dry)
 

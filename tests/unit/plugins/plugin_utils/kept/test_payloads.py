@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import ast
 import base64
 import io
 import pickle
@@ -104,3 +105,22 @@ def test_what_is_kept_lets_the_node_keep_its_bytecode() -> None:
     assert 'bytecode.use("phoenix_lxc_info")' in first
     compile(first, "ansible/__init__.py", "exec")
     assert payloads._with_bytecode(b"in a form of its own", "phoenix_lxc_info") == b"in a form of its own"
+
+
+@pytest.mark.parametrize("plugin", ["phoenix_lxc_info", "phoenix_preflight"])
+def test_what_every_run_executes_is_packed_once(plugin: str) -> None:
+    """Each of their ways to the module leads through it: the first one of a run packs it for the others."""
+    source = Path(payloads.__file__).parents[2] / "action" / f"{plugin}.py"
+    tree = ast.parse(source.read_text(encoding="utf-8"))
+
+    def executed(node: ast.AST) -> list[ast.AST]:
+        found = ast.walk(node)
+        return [item for item in found if isinstance(item, ast.Attribute) and item.attr == "_execute_module"]
+
+    keeping = [
+        node
+        for node in ast.walk(tree)
+        if isinstance(node, ast.With) and ast.unparse(node.items[0].context_expr) == "payloads.kept(NAME)"
+    ]
+    assert executed(tree)
+    assert [item for node in keeping for item in executed(node)] == executed(tree)
