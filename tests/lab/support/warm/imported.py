@@ -77,7 +77,8 @@ _idle: dict[frozenset[tuple[str, str]], list[Importer]] = {}
 def run(command: Sequence[str], variables: Mapping[str, str], folder: Path, timeout: float) -> tuple[int, str]:
     """Run a command that begins with ansible-playbook; its exit code and output."""
     own = {name: variables[name] for name in OF_A_RUN if name in variables}
-    common = {name: value for name, value in variables.items() if name not in own}
+    # pytest tells its processes which test runs: another process for each test would be no help.
+    common = {name: value for name, value in variables.items() if name not in own and not name.startswith('PYTEST_')}
     idle = _idle.setdefault(frozenset({**common, '': str(folder)}.items()), [])
     importer = idle.pop() if idle else Importer(command[0], common, folder)
     with tempfile.NamedTemporaryFile(prefix='phoenix-lab-output-') as output:
