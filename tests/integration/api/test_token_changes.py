@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 
 import pytest
@@ -98,10 +99,20 @@ def test_a_container_is_created_as_predicted_and_then_settled(node, token, drive
     assert (seen["due"], seen["ours"], seen["unknown"]) == (False, True, [])
 
 
-def test_a_change_and_an_undone_key(node, drive):
+def test_a_change_and_an_undone_key(node, drive, monkeypatch):
     drive(plain(cores=2, description="one"))
+    beats = itertools.count(1)
+
+    def beat(self, ctid):
+        self._change(ctid, lambda data: {**data, "beat": next(beats)})
+
+    # A sign of life before each call: what a run keeps in the description never makes its own plan stale.
+    monkeypatch.setattr(NotesStore, "check", beat)
+    node.forget_requests()
     result = drive(plain(description="two"))
     assert result["error"] is None
+    assert next(beats) > 1
+    assert [call for call in node.pve.asked if call[0] == "PUT" and call[3] != 200] == []
     head = node.call("GET", "/nodes/pve/lxc/950/config")
     assert "cores" not in head
     assert kept(node)[0].strip() == "two"
