@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ..pve.apicalls import Call, Kind, container_call
@@ -392,6 +392,10 @@ class Wanted:
             update=given.get("update") or "",
             layers=given.get("layers"),
         )
+
+    def without(self, key: str) -> Wanted:
+        """The container without one key of its configuration."""
+        return replace(self, config={name: value for name, value in self.config.items() if name != key})
 
     @functools.cached_property
     def desired(self) -> Desired:

@@ -68,7 +68,7 @@ def assume(wanted: Wanted, seen: Observation, record: Record | None = None, refu
     unknown = tuple(_unknown(wanted, seen, record, refused))
     names = {each.name for each in unknown}
     if HA in names:
-        wanted = replace(wanted, config={key: value for key, value in wanted.config.items() if key != HA})
+        wanted = wanted.without(HA)
     # Their nodes are not looked up, so none is added, and none that exists is removed.
     wanted = replace(wanted, devices=None, device_error=None)
     if LEDGER in names and states.rank(wanted.target) > states.rank(states.RUNNING):
@@ -117,14 +117,14 @@ def hindrances(wanted: Wanted, seen: Observation, record: Record | None, refused
         found.append(
             f"{' and '.join(work)} would be applied inside it; a target state up to running needs nothing inside"
         )
-    if wanted.config.get("guard", "none") != "none":
+    if wanted.desired.guard != "none":
         found.append("its guard could not roll back a change that fails")
     if wanted.update:
         found.append("its packages would be updated inside it")
     needed = _devices(wanted)
     if needed:
         found.append(f"it needs devices of the node ({', '.join(needed)})")
-    if HA in refused and wanted.config.get(HA) is not None:
+    if HA in refused and wanted.desired.ha is not None:
         found.append("its entry of the HA manager is not shown (no Sys.Audit on /)")
     return found
 
@@ -164,7 +164,7 @@ def _unknown(wanted: Wanted, seen: Observation, record: Record | None, refused: 
     needed = _devices(wanted)
     if needed:
         yield Unknown(DEVICES, ", ".join(needed))
-    if HA in refused and wanted.config.get(HA) is not None:
+    if HA in refused and wanted.desired.ha is not None:
         yield Unknown(HA, "no Sys.Audit on /")
-    if FIREWALL in refused and wanted.config.get("firewall") is not None:
+    if FIREWALL in refused and "firewall" in wanted.desired.keys:
         yield Unknown(FIREWALL, "no Sys.Audit on /")

@@ -163,6 +163,22 @@ def test_a_device_besides_the_data_of_an_existing_pool_is_reported():
     assert look(pool(**WITH_LOG), there=there, found=(Disk("/c", "sdc"),)).notes == []
 
 
+@pytest.mark.parametrize("role", ["special", "dedup"])
+def test_a_pool_with_devices_that_no_tool_of_the_tests_knows_is_planned_and_settled(role: str):
+    """In words of zpool(8) and a status of OpenZFS: zfs-fuse, with which pools are made in the lab, has neither."""
+    extra = {"type": "mirror", "disks": ["/c", "/d"], "role": role}
+    asked = pool(vdevs=[{"type": "mirror", "disks": ["/a", "/b"]}, extra], disks=["/a", "/b", "/c", "/d"])
+    found = (Disk("/c", "sdc"), Disk("/d", "sdd"))
+    plan = look(asked, found=found)
+    assert f"make pool tank: mirror /a /b {role} mirror /c /d" in plan.lines()
+    rows = ["tank", "  mirror-0", "    sda", "    sdb", role, "  mirror-1", "    sdc", "    sdd"]
+    status = "config:\n\n\tNAME  STATE\n" + "".join(f"\t{row}  ONLINE  0 0 0\n" for row in rows)
+    there = groups(status)
+    assert there == {"": [("mirror", ["sda", "sdb"])], role: [("mirror", ["sdc", "sdd"])]}
+    settled = look(asked, there={"tank": {"groups": there, "properties": {}}}, found=found)
+    assert (settled.changed, settled.notes, settled.errors) == (False, [], [])
+
+
 def test_the_same_layout_is_settled():
     there = {"tank": {"groups": {"": [("mirror", ["sdb", "sda"])]}, "properties": {"autotrim": "off"}}}
     assert not look(pool(), there=there).changed
