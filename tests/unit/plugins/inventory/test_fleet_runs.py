@@ -91,7 +91,7 @@ def sliced(folder: Path, *hosts: str) -> str:
 
 
 def test_a_slice_that_lacks_a_node(site: Path):
-    """A container of that node fails by name, unless the run is told to reach the node."""
+    """A container of that node fails by name, unless the run may reach the node."""
     source = sliced(site, "950", "951", "pve2")
     rc, output = playbook(site, "containers", source=source)
     assert rc == 2, output
