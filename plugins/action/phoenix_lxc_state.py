@@ -35,7 +35,9 @@ class ActionModule(NodeAction):
         task_vars = task_vars or {}
         result = super().run(tmp, task_vars)
         options = dict(self._task.args)
-        if "config" not in options and task_vars.get("phoenix_config") is not None:
+        # A call that begins a feature plans nothing, so it needs nothing of the configuration.
+        plans = "config" not in options and (not options.get("begin") or options.get("leave_layer"))
+        if plans and task_vars.get("phoenix_config") is not None:
             try:
                 in_play = task_vars.get("ansible_play_hosts_all", ()) if self._task.check_mode else ()
                 hostvars = task_vars.get("hostvars")
@@ -56,7 +58,7 @@ class ActionModule(NodeAction):
             result.update(self.run_on_node(options, task_vars))
             return result
         own_variables.check(task_vars)
-        for name in ("release", "awaits_layer"):
+        for name in ("release", "enter", "awaits_layer"):
             options.pop(name, None)  # it is given back at once: nothing follows inside
         result.update(by_token.preview(options) if self._task.check_mode else by_token.drive(options))
         return result

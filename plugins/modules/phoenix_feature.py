@@ -127,186 +127,25 @@ journal:
 """
 
 import contextlib
-import time
-import uuid
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container import states
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.applied import ledger as ledgers
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.asked_options import WANTED_OPTIONS
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.guarding import guard
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.audit import Audit
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.container.conf import observe
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.container.lease import LEASE_OPTIONS, Leases
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.container.past import identity
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.container import applying
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.container.lease import LEASE_OPTIONS
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.entry import run_module
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.failure import about
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.guest import (
-    featurecheck,
-    glance,
-    guest,
-    guestnetwork,
-)
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.store import Store
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.guest import featurecheck
 
-MAX_OUTPUT = 8192
 OPERATIONS = ["ask", "begin", "record", "fail", "forget", "network"]
-
-
-def read(ctid: int) -> tuple[dict[str, Any], str]:
-    """(ledger, boot) of a running container. An unreadable ledger counts as empty: its features are due again."""
-    view = glance.look(ctid, observe.node_boot())
-    if view.boot is None:
-        raise guest.GuestError(f"it doesn't answer: {view.error or 'is it running?'}", where=f"container {ctid}")
-    try:
-        return ledgers.parse(view.ledger_text) if view.ledger_text else ledgers.empty(), view.boot
-    except ledgers.LedgerError:
-        return ledgers.empty(), view.boot
-
-
-def change(ledger: dict[str, Any], params: dict[str, Any], run: str, boot: str) -> dict[str, Any]:
-    """The ledger after the operation."""
-    result = {**ledger, "features": dict(ledger["features"])}
-    operation, kind, name = params["operation"], params["kind"], params["name"] or ""
-    now = time.strftime("%Y-%m-%dT%H:%M:%S%z")
-    status = ledgers.BEGUN if operation == "begin" else ledgers.APPLIED
-    entry = {"status": status, "run": run, "at": now, "digest": params["digest"] or ""}
-    if params["components"]:
-        entry["components"] = params["components"]
-    if kind == "feature":
-        if operation == "forget":
-            result["features"].pop(name, None)
-        else:
-            result["features"][name] = entry
-    elif operation == "forget":
-        result["application"] = None
-    else:
-        result["application"] = {**entry, "name": name, "ctid": params["ctid"], "boot": boot}
-        if operation == "begin":
-            # An attempt lasts until it is recorded: the script's success is adopted by whoever goes on with it.
-            known = ledgers.attempt_of(params["ctid"], entry["digest"], ledger)
-            result["application"]["attempt"] = known or uuid.uuid4().hex
-    return result
-
-
-def began(ledger: dict[str, Any], params: dict[str, Any]) -> float | None:
-    """When the entry's work began, in seconds since the epoch, or None."""
-    entry = ledger["application"] if params["kind"] == "application" else ledger["features"].get(params["name"] or "")
-    try:
-        return time.mktime(time.strptime(str((entry or {}).get("at", ""))[:19], "%Y-%m-%dT%H:%M:%S"))
-    except ValueError:
-        return None
-
-
-def tail(params: dict[str, Any]) -> dict[str, str]:
-    """The application's output as a field of the audit trail, its end where it is long."""
-    return {"output": params["output"][-MAX_OUTPUT:]} if params["output"] else {}
-
-
-def prove(store: Store, params: dict[str, Any]) -> None:
-    """A change that is guarded by a snapshot has been seen healthy; without one there is nothing to note."""
-    guarding = store.read_record(params["ctid"]).get("guarding")
-    proves = params["operation"] == "record" and params["kind"] != "feature"
-    if proves and isinstance(guarding, dict) and guarding.get("for") != guard.UPDATE:
-        store.update_record(params["ctid"], guarding={**guarding, "stage": guard.PROVED})
-
-
-def healthy(module: AnsibleModule, ledger: dict[str, Any], boot: str, store: Store, audit: Audit) -> dict[str, Any]:
-    """Remember on the node that the application was seen healthy: what was seen, not what was done."""
-    if module.params["operation"] == "record" and not module.check_mode:
-        store.update_record(module.params["ctid"], checked_boot=boot)
-        prove(store, module.params)
-        audit.write(module.params["ctid"], "health check", "ok")
-    return {"changed": False, "ledger": ledger, "journal": []}
-
-
-def works(module: AnsibleModule) -> None:
-    """Raise GuestError when a feature that is to be recorded doesn't work by its own check, although its role ended."""
-    params, check = module.params, module.params["check"]
-    if module.check_mode or not check or (params["operation"], params["kind"]) != ("record", "feature"):
-        return
-    why = featurecheck.check(params["ctid"], check["command"], check["timeout"])
-    if why:
-        raise guest.GuestError(f"the check of feature {params['name']} ({check['command'].strip()}) {why}")
-
-
-def reaches(module: AnsibleModule) -> None:
-    """Raise GuestError when what comes next downloads packages, and the container can't resolve where from."""
-    params = module.params
-    if module.check_mode or not (
-        params["operation"] == "network" or (params["operation"] == "begin" and params["network"])
-    ):
-        return
-    conf = observe.read_conf(observe.node_name(), params["ctid"])[0]
-    why = guestnetwork.trouble(params["ctid"], conf.head.get("nameserver") if conf is not None else None)
-    if why:
-        raise guest.GuestError(why)
-
-
-def ensure_ours(store: Store, params: dict[str, Any]) -> None:
-    """Raise ForeignError when another container has taken the CTID since the run began to work on it."""
-    if params["operation"] != "fail":
-        observer = observe.Observer(look_inside=False)
-        identity.ensure_ours(observer.read_conf, params["ctid"], store)
-
-
-def act(module: AnsibleModule, hold: contextlib.ExitStack) -> dict[str, Any]:
-    """Do one operation, with the lease held. Returns the module's result."""
-    params = module.params
-    ctid, operation, kind = params["ctid"], params["operation"], params["kind"]
-    run = params["run"] or {"id": "manual"}
-    what = f"{kind} {params['name'] or ''}".strip()
-    store, leases = Store(), Leases()
-    audit = Audit(run["id"], quiet=module.check_mode)
-    if not module.check_mode and operation != "ask":
-        hold.enter_context(leases.working(ctid, run, params["dead_runs"]))
-        ensure_ours(store, params)
-    if operation == "fail":
-        if not module.check_mode:
-            extras = {"error": (params["error"] or "")[:2000], **tail(params)}
-            audit.write(ctid, what, "failed", level="ERROR", extras=extras)
-            leases.release(ctid, run)
-        return {"changed": False, "ledger": {}, "journal": []}
-    works(module)
-    reaches(module)
-    ledger, boot = read(ctid)
-    if operation in ("ask", "network"):
-        return {"changed": False, "ledger": ledger, "journal": []}
-    if kind == "health":
-        return healthy(module, ledger, boot, store, audit)
-    after = change(ledger, params, run["id"], boot)
-    journal = []
-    if operation == "begin" and store.load(ctid).word != states.CUSTOMIZING:
-        journal.append({"op": "node", "what": "state", "params": {"word": states.CUSTOMIZING}})
-    if after != ledger:
-        verb = {"begin": "begin", "record": "end", "forget": "forget"}[operation]
-        text = f"{verb} {params['name']}" if kind == "feature" else verb if kind == "application" else "check health"
-        journal.append({"op": "feature" if kind == "feature" else "application", "what": text, "params": {}})
-    if not module.check_mode and journal:
-        seconds = None
-        start = began(ledger, params) if operation == "record" else None
-        if start is not None:
-            seconds = max(0.0, time.time() - start)
-        before = store.load(ctid).word
-        if journal[0]["what"] == "state":
-            store.write_word(ctid, states.CUSTOMIZING)
-            audit.write(ctid, f"{before or states.DEFINED}->{states.CUSTOMIZING}", "ok")
-        if after != ledger:
-            guest.write_ledger(ctid, ledgers.dump(after))
-            store.update_record(ctid, ledger=after)
-        prove(store, params)
-        audit.write(ctid, what, "ok" if operation == "record" else operation, seconds, extras=tail(params))
-    attempt = str((after["application"] or {}).get("attempt") or "")
-    return {"changed": bool(journal), "ledger": after, "journal": journal, "attempt": attempt}
 
 
 def work(module: AnsibleModule) -> dict[str, Any]:
     """Do one operation. The lease is held until its end."""
     with about(f"container {module.params['ctid']}"), contextlib.ExitStack() as hold:
         done = {name: module.params[name] for name in ("operation", "kind", "name")}
-        return {**act(module, hold), **done}
+        return {**applying.operate(module.params, module.check_mode, hold), **done}
 
 
 def main() -> None:

@@ -15,6 +15,7 @@ description:
   - Check mode returns the plan that a real run executes, also for containers that do not exist yet.
   - Runs on the node itself as root (delegate it there). It installs nothing there.
   - Stops before the features and the application, which run inside; O(state=completed) needs a second call at the end.
+    O(enter), O(record) and O(begin) spare calls of M(phoenix.hypervisor.phoenix_feature) for the features.
 author: Phoenix Hypervisor contributors (@phoenix-hypervisor)
 extends_documentation_fragment:
   - phoenix.hypervisor.attributes
@@ -30,6 +31,20 @@ options:
     description: Whether to give the container back at the end, although features are still due.
     type: bool
     default: false
+  enter:
+    description:
+      - Whether the first due feature begins in this call, once the container runs. Looks for Python inside before that.
+      - Check mode only looks.
+    type: bool
+    default: false
+  record:
+    description:
+      - A feature of RV(due_features) whose role has ended well. First its check runs, and it is recorded.
+      - Check mode does nothing with it, and nothing after it.
+    type: dict
+  begin:
+    description: The feature of RV(due_features) that begins next. Then nothing is observed and planned.
+    type: dict
   failed:
     description: The change that was begun has failed. One that was guarded is rolled back, or RV(guarded) tells how.
     type: bool
@@ -145,6 +160,22 @@ journal:
       returned: when RV(journal[].op=pve)
       type: int
       sample: 950
+recorded:
+  description: The feature that was recorded. A failed call has it when what failed came after that.
+  returned: with O(record)
+  type: str
+begun:
+  description: The feature that has begun. In check mode the one whose role comes next.
+  returned: with O(begin), and with O(enter) where a feature is due
+  type: str
+has_python:
+  description: Whether the container has Python.
+  returned: with O(enter), where something is due inside
+  type: bool
+interrupted:
+  description: Whether dpkg was interrupted in the container.
+  returned: with O(enter), where something is due inside
+  type: bool
 due_features:
   description: The features that are due now, with their reasons.
   returned: always
@@ -203,23 +234,19 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container import states
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.asked_options import WANTED_OPTIONS
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.layers.address import address_of
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.model import (
-    Observation,
-    Record,
-    Wanted,
-)
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.model import Wanted
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.audit import Audit
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.container import applying
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.container.conf import observe
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.container.executor import Executor
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.container.lease import LEASE_OPTIONS, Leases
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.container.outcome import on_container, report
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.entry import run_module
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.failure import NodeError
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.failure import NodeError, about
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.gpu import driver_files
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.guest import guest
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.layers import layer_look
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.layers.leaving import Leaving, await_layer
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.layers import layer_use
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.layers.leaving import Leaving
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.layers.shelf import Shelf
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.pve.pvesh import open_client
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.store import Store
@@ -235,6 +262,9 @@ def argument_spec() -> dict[str, Any]:
         "failed": {"type": "bool", "default": False},
         "leave_layer": {"type": "bool", "default": False},
         "awaits_layer": {"type": "dict"},
+        "enter": {"type": "bool", "default": False},
+        "record": {"type": "dict"},
+        "begin": {"type": "dict"},
         "lock_wait": {"type": "int", "default": 120},
         "task_timeout": {"type": "int", "default": 3600},
         "ready_timeout": {"type": "int", "default": 60},
@@ -275,41 +305,33 @@ def leave(module: AnsibleModule, wanted: Wanted, executor: Executor, leases: Lea
     return {"changed": bool(journal), "journal": [*journal, *outcome.journal]}
 
 
-def await_leader(module: AnsibleModule, wanted: Wanted, store: Store, leases: Leases, shelf: Shelf) -> dict[str, int]:
-    """Wait until the layer is there that another container of this run leaves. Returns what check mode counts on."""
-    awaited = module.params["awaits_layer"]
-    if not awaited or not wanted.layers:
-        return {}
-    leader, run = int(awaited["ctid"]), module.params["run"] or {"id": "manual"}
-    address = address_of(str(awaited["volume"]))
-    if module.check_mode:
-        return {address: leader}
-
-    def works() -> bool | None:
-        began = store.load(leader).fresh == run["id"]
-        return True if leases.has(leader, run) else False if began else None
-
-    await_layer(lambda: shelf.has(address), works, module.params["task_timeout"])
-    return {}
-
-
-def with_layers(
-    shelf: Shelf, leaders: dict[str, int], uses: bool, wanted: Wanted, seen: Observation, record: Record
-) -> Observation:
-    """The observation with what the layers of the node mean. ``uses``: the layer is to be kept for a while."""
-    found = layer_look.recall(shelf, seen, record, wanted, dict(leaders))
-    if found.layering and uses:
-        shelf.use(found.layering.volume)
-    return found
-
-
 def work(module: AnsibleModule) -> dict[str, Any]:
-    """Lease, plan, act, report."""
-    with on_container(module.params["ctid"]):
-        result, refusal = act(module)
+    """Record what has ended inside, then lease, plan, act, begin what comes next inside, report."""
+    params, dry = module.params, module.check_mode
+    held = {name: params[name] for name in ("ctid", *LEASE_OPTIONS)}
+    result: dict[str, Any] = {}
+    journal: list[dict[str, Any]] = []
+    refusal = None
+    with on_container(params["ctid"]):
+        if params["record"]:
+            journal += applying.on_feature(held, dry, "record", params["record"])
+            result["recorded"] = params["record"]["name"]
+        ends = params["release"] and not dry
+        with about("", **result):
+            if params["leave_layer"] or not (params["begin"] or (params["record"] and not ends)):
+                done, refusal = act(module)
+                journal += done["journal"]
+                result = {**done, **result}
+                if params["enter"] and not refusal:
+                    entered = applying.enter(held, dry, done)
+                    journal += entered.pop("journal", [])
+                    result.update(entered)
+            if params["begin"] and not refusal:
+                journal += applying.begin(held, dry, params["begin"])
+                result["begun"] = params["begin"]["name"]
     if refusal:
         raise NodeError(refusal, **result)
-    return result
+    return {**result, "journal": journal, "changed": bool(journal)}
 
 
 def act(module: AnsibleModule) -> tuple[dict[str, Any], str | None]:
@@ -320,12 +342,17 @@ def act(module: AnsibleModule) -> tuple[dict[str, Any], str | None]:
     leases, store = Leases(), Store()
     audit = Audit(run["id"], quiet=module.check_mode)
     shelf = Shelf(observer.node, observer.pve)
-    leaders = await_leader(module, wanted, store, leases, shelf)
 
     def check_lease() -> None:
         if not module.check_mode:
             leases.check(wanted.ctid, run)
 
+    def works(ctid: int) -> bool | None:
+        began = store.load(ctid).fresh == run["id"]
+        return True if leases.has(ctid, run) else False if began else None
+
+    awaited = module.params["awaits_layer"] if wanted.layers else None
+    leaders = layer_use.await_leader(awaited, shelf, module.check_mode, works, module.params["task_timeout"])
     executor = Executor(
         observer,
         store,
@@ -337,7 +364,7 @@ def act(module: AnsibleModule) -> tuple[dict[str, Any], str | None]:
         ready_timeout=module.params["ready_timeout"],
         password=module.params["root_password"] or "",
         guard=check_lease,
-        layers=functools.partial(with_layers, shelf, leaders, not module.check_mode),
+        layers=functools.partial(layer_use.with_layers, shelf, leaders, not module.check_mode),
     )
     if module.params["failed"]:
         return undo(module, wanted, executor, leases, run), None

@@ -111,6 +111,24 @@ def test_journals_of_both_modes_are_the_same(line: Line) -> None:
     assert journal == line.dry.state()['journal']
 
 
+def test_a_first_provisioning_calls_its_node_as_often_as_it_must(line: Line) -> None:
+    """Each call of a module on the node takes a tenth of a second there and more here."""
+    own = 'phoenix.hypervisor.phoenix_'
+    delegated = [
+        event['action'] for event in line.real.events if '_ansible_delegated_vars' in (event.get('result') or {})
+    ]
+    loops = [event['action'] for event in line.real.events if event.get('action') == f'{own}preflight']
+    assert loops.count(f'{own}preflight') == 2  # and the second one, which downloads templates, is skipped
+    assert [action for action in delegated if action not in (f'{own}check', f'{own}preflight')] == [
+        f'{own}lxc_info',
+        f'{own}lxc_state',  # creates, configures, starts, and begins the feature
+        f'{own}lxc_state',  # records the feature
+        f'{own}feature',
+        f'{own}feature',  # begin and record of the application
+        f'{own}lxc_state',  # the end
+    ]
+
+
 def test_run_reaches_completed(line: Line) -> None:
     assert line.lab.word(950) == 'completed'
     assert line.lab.guest(950, 'cat /root/runs') == 'ran\n'

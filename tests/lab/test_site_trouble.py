@@ -89,7 +89,7 @@ def test_a_failing_check_or_script_alone_is_tried_again(lab: Lab, project: Proje
     run = project.play()
     assert run.rc != 0
     said = f'the check of feature {feature} ({command}) ended with exit code 3. Its last output:\nit is not up yet'
-    assert said in run.of('phoenix.hypervisor.phoenix_feature')[-2]['msg']
+    assert said in run.of('phoenix.hypervisor.phoenix_lxc_state')[-1]['msg']
     assert 'it is not up yet' in lab.trail()
     assert lab.word(950) == 'customizing'
     assert not run.of(APPLICATION)

@@ -108,7 +108,8 @@ class Progress:
         if kind == STATE:
             return self._of_state(host, result, since, now)
         if kind == BEGIN:
-            return self._of_feature(host, result, now)
+            name = result.get("name") or result.get("kind") or ""
+            return self._of_feature(host, str(result.get("operation")), name, now)
         step = self.steps.get(host)
         if step is not None:
             step.changes += changed
@@ -171,21 +172,25 @@ class Progress:
     def _of_state(self, host: str, result: Mapping[str, Any], since: float, now: float) -> list[str]:
         plan = result.get("plan") or {}
         self._note(host, {**plan, "waiting": result.get("waiting") or plan.get("waiting") or ()}, {})
+        lines = self._of_feature(host, "record", result["recorded"], now) if result.get("recorded") else []
         if self.check:
             if plan:
                 self.plans.setdefault(host, plan)
-            return []
+        else:
+            lines += self._of_plan(host, plan, result, now - since)
+        return [*lines, *(self._of_feature(host, "begin", result["begun"], now) if result.get("begun") else [])]
+
+    def _of_plan(self, host: str, plan: Mapping[str, Any], result: Mapping[str, Any], seconds: float) -> list[str]:
         journal = result.get("journal") or ()
         kinds = [str(step.get("kind")) for step in plan.get("steps") or ()]
         before = itertools.takewhile(lambda kind: kind not in _INSIDE, kinds)
         made = [kind for kind in before if kind not in _QUIET]
         if not journal or not made:
             return []
-        return [wording.step_line(self.who(host), ", ".join(dict.fromkeys(made)), now - since)]
+        return [wording.step_line(self.who(host), ", ".join(dict.fromkeys(made)), seconds)]
 
-    def _of_feature(self, host: str, result: Mapping[str, Any], now: float) -> list[str]:
-        operation = result.get("operation")
-        label = wording.one_line(result.get("name") or result.get("kind") or "", 60)
+    def _of_feature(self, host: str, operation: str, name: object, now: float) -> list[str]:
+        label = wording.one_line(name, 60)
         if operation == "begin":
             self.steps[host] = Step(label, now)
         elif operation == "record" and host in self.steps:

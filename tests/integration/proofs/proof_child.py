@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import gc
 import io
 import json
 import os
@@ -110,6 +111,8 @@ def module(which: Any, **options: Any) -> dict[str, Any]:
     output = io.StringIO()
     with patch_module_args(options), contextlib.redirect_stdout(output), contextlib.suppress(SystemExit):
         which.main()
+    # Each module is a process of its own elsewhere: what one leaves open must not be closed in the midst of the next.
+    gc.collect()
     result: dict[str, Any] = json.loads(output.getvalue().strip().splitlines()[-1])
     if result.get("failed"):
         raise RuntimeError(result["msg"])
@@ -117,19 +120,22 @@ def module(which: Any, **options: Any) -> dict[str, Any]:
 
 
 def play(task: dict[str, Any]) -> dict[str, Any]:
-    """One container, in the order of playbooks/tasks/container.yml and inside.yml."""
+    """One container, in the order of playbooks/tasks/container.yml and change.yml."""
     who = {"run": {"id": task["run"], "user": "u", "controller": "c", "pid": 1}, "dead_runs": task["dead"]}
     ctid = task["ctid"]
     wanted = {key: task[key] for key in ("config", "features", "application")}
     wanted = {"ctid": ctid, "lock_wait": 10, "ready_timeout": 1, **wanted, **who}
-    step = module(phoenix_lxc_state, **wanted)
+    step = module(phoenix_lxc_state, enter=True, **wanted)
     journal = list(step["journal"])
-    for due in step["due_features"]:
-        this = {"ctid": ctid, "name": due["name"], "digest": due["digest"], **who}
-        journal += module(phoenix_feature, operation="begin", **this)["journal"]
+    left = list(step["due_features"])
+    while left:
+        due = left.pop(0)
         with open(f"{task['folder']}/guests/{ctid}/features.log", "a", encoding="utf-8") as file:
             file.write(f"{due['name']}\n")
-        journal += module(phoenix_feature, operation="record", **this)["journal"]
+        then = {"begin": left[0]} if left else {"release": not step["application_due"]}
+        end = module(phoenix_lxc_state, record=due, **then, **wanted)
+        journal += end["journal"]
+        step["state"] = end.get("state", step["state"])
     if step["application_due"]:
         work = step["application"]
         this = {"ctid": ctid, "kind": "application", "name": work["name"], "digest": work["digest"], **who}
@@ -144,7 +150,6 @@ def play(task: dict[str, Any]) -> dict[str, Any]:
         result = module(phoenix_application, ctid=ctid, environment=task["environment"], **own)
         journal += module(phoenix_feature, operation="record", **this)["journal"]
         step["adopted"] = result["script"]["adopted"]
-    if step["due_features"] or step["application_due"]:
         end = module(phoenix_lxc_state, release=True, **wanted)
         journal += end["journal"]
         step["state"] = end["state"]

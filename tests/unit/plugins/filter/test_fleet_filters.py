@@ -118,51 +118,77 @@ FEATURES = [
 ]
 
 
-def files_of(probe: str, check_mode: bool = False, **step: object) -> list[str]:
+STEP = {"due_features": [], "running": True, "has_python": True}
+
+
+def files_of(check_mode: bool = False, **step: object) -> list[str]:
     """The files that a step takes inside."""
-    parts = work_inside({"due_features": [], **step}, probe, check_mode)
-    return [part["file"] for part in parts]
+    return [part["file"] for part in work_inside({**STEP, **step}, check_mode)]
 
 
 def test_only_the_files_of_what_is_due_are_included():
-    assert files_of("found") == []
-    assert files_of("found", application_due="changed") == ["application.yml"]
-    assert files_of("found", health_due="booted") == ["health.yml"]
-    assert files_of("", application_due="changed") == ["python.yml", "application.yml"]
-    assert files_of("found\ninterrupted\n", due_features=FEATURES[:1]) == ["dpkg.yml", "feature.yml"]
-    assert files_of("found", due_features=FEATURES, application_due="changed") == [
+    assert files_of() == []
+    assert files_of(notes=["held"]) == ["notes.yml"]
+    assert files_of(application_due="changed") == ["application.yml", "end.yml"]
+    assert files_of(health_due="booted") == ["health.yml", "end.yml"]
+    assert files_of(has_python=False, application_due="changed") == ["python.yml", "application.yml", "end.yml"]
+    assert files_of(interrupted=True, due_features=FEATURES[:1]) == ["dpkg.yml", "feature.yml"]
+    assert files_of(due_features=FEATURES, application_due="changed") == [
         *("feature.yml", "node_facts.yml", "feature.yml", "feature.yml"),
-        "application.yml",
+        *("application.yml", "end.yml"),
     ]
 
 
 def test_a_layer_is_left_after_the_feature_that_is_named():
     step = {"due_features": FEATURES, "leaves_layer_after": "base", "application_due": "changed"}
-    files = ["feature.yml", "layer.yml", "node_facts.yml", "feature.yml", "feature.yml", "application.yml"]
-    assert files_of("found", **step) == files
-    assert "layer.yml" not in files_of("found", check_mode=True, **step)
-    assert "layer.yml" not in files_of("found", **{**step, "leaves_layer_after": ""})
+    files = ["feature.yml", "layer.yml", "node_facts.yml", "feature.yml", "feature.yml", "application.yml", "end.yml"]
+    assert files_of(**step) == files
+    assert "layer.yml" not in files_of(True, **step)
+    assert "layer.yml" not in files_of(**{**step, "leaves_layer_after": ""})
+    last = {"due_features": FEATURES[:1], "leaves_layer_after": "base"}
+    assert files_of(**last) == ["feature.yml", "layer.yml", "end.yml"]
+
+
+def test_nothing_has_begun_and_nothing_is_complete_when_a_layer_is_left():
+    parts = work_inside({**STEP, "due_features": FEATURES, "leaves_layer_after": "base"})
+    assert [(part["next"].get("name"), part.get("last")) for part in parts if part["file"] != "node_facts.yml"] == [
+        (None, False),
+        ("driver", None),  # the layer
+        ("server", False),
+        (None, True),
+    ]
+
+
+def test_the_record_of_a_feature_begins_the_next_one_or_is_the_end():
+    def turns(**step: object) -> list[tuple[str, bool]]:
+        parts = work_inside({**STEP, "due_features": FEATURES, **step})
+        return [(part["next"].get("name"), part["last"]) for part in parts if part["file"] == "feature.yml"]
+
+    assert turns() == [("driver", False), ("server", False), (None, True)]
+    assert turns(health_due="booted") == [("driver", False), ("server", False), (None, False)]
 
 
 def test_the_first_feature_installs_python_and_each_knows_the_services_above():
-    step = {"due_features": FEATURES}
-    parts = [part for part in work_inside(step, "interrupted") if part["file"] == "feature.yml"]
+    step = {**STEP, "due_features": FEATURES, "has_python": False, "interrupted": True}
+    parts = [part for part in work_inside(step) if part["file"] == "feature.yml"]
     assert [part["install_python"] for part in parts] == [True, False, False]
     assert [part["services_above"] for part in parts] == [["b.service", "c.service"], ["c.service"], []]
-    assert not any(part["install_python"] for part in work_inside(step, "found") if part["file"] == "feature.yml")
+    parts = work_inside({**step, "has_python": True})
+    assert not any(part["install_python"] for part in parts if part["file"] == "feature.yml")
 
 
 def test_the_packages_of_all_features_come_with_python():
     features = [{**feature, "packages": ["curl", feature["name"], "x; reboot"]} for feature in FEATURES]
-    parts = work_inside({"due_features": features}, "")
+    parts = work_inside({**STEP, "due_features": features, "has_python": False})
     assert [part.get("packages") for part in parts if part["file"] == "feature.yml"] == [
         ["curl", "base", "driver", "server"],
         None,
         None,
     ]
-    assert work_inside({"due_features": [], "application_due": "changed"}, "")[0]["packages"] == []
+    assert work_inside({**STEP, "application_due": "changed", "has_python": False})[0]["packages"] == []
 
 
 def test_a_dry_run_without_python_predicts_no_feature():
-    assert files_of("interrupted", check_mode=True, due_features=FEATURES) == ["dpkg.yml"]
-    assert files_of("found", check_mode=True, due_features=FEATURES[:1]) == ["feature.yml"]
+    assert files_of(True, has_python=False, interrupted=True, due_features=FEATURES) == ["dpkg.yml"]
+    assert files_of(True, due_features=FEATURES[:1], health_due="booted") == ["feature.yml", "health.yml"]
+    assert files_of(True, running=False, due_features=FEATURES) == []

@@ -58,6 +58,20 @@ def test_a_line_for_each_step():
     assert feature(progress, "950", "record", 74.0) == ["950 web                   vllm  applied, 1 change  1:10 min"]
 
 
+def test_a_feature_begins_and_ends_within_calls_on_the_container():
+    progress = run(("950", "web"))
+    begun = state(progress, "950", 3.0, plan=PLAN, journal=[{}], changed=True, begun="vllm")
+    assert begun == ["950 web                   create  2.0 s"]
+    progress.began("950", "web", "Install packages", 5.0)
+    progress.ended("950", "ansible.builtin.apt", {"changed": True}, 70.0, False)
+    assert state(progress, "950", 74.0, journal=[{}], changed=True, recorded="vllm", begun="next") == [
+        "950 web                   vllm  applied, 1 change  1:11 min"
+    ]
+    assert state(progress, "950", 75.0, plan={"steps": [{"kind": "complete"}]}, changed=True, recorded="next") == [
+        "950 web                   next  applied  1.0 s"
+    ]
+
+
 def test_a_clone_says_once_what_it_waits_for():
     progress = run(("900", "base"), ("950", "web"))
     assert progress.began("950", "web", "Wait", 1.0, "900") == ["950 web                   waits for 900 base"]
