@@ -32,15 +32,11 @@ options:
     type: bool
     default: false
   enter:
-    description:
-      - Whether the first due feature begins in this call, once the container runs. Looks for Python inside before that.
-      - Check mode only looks.
+    description: Whether the first due feature begins in this call. It looks for Python inside, in check mode too.
     type: bool
     default: false
   record:
-    description:
-      - A feature of RV(due_features) whose role has ended well. First its check runs, and it is recorded.
-      - Check mode does nothing with it, and nothing after it.
+    description: A feature of RV(due_features) whose role has ended. Its check runs, and with O(release) the end follows.
     type: dict
   begin:
     description: The feature of RV(due_features) that begins next. Then nothing is observed and planned.
