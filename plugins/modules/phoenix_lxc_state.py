@@ -36,7 +36,7 @@ options:
     type: bool
     default: false
   record:
-    description: A feature of RV(due_features) whose role has ended. Its check runs, and with O(release) the end follows.
+    description: A feature of RV(due_features) whose role has ended. Its check runs, then with O(release) the end.
     type: dict
   begin:
     description: The feature of RV(due_features) that begins next. Then nothing is observed and planned.
