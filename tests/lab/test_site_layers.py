@@ -104,10 +104,11 @@ def test_a_damaged_layer_and_a_run_that_is_killed_while_it_leaves_another(fleet:
     started.kill()
     assert created_from(lab, 952) == WITH_PYTHON
     write(fleet, 950, 951, 952, 953)
-    run = fleet.play(playbook='playbooks/containers.yml').good()
-    assert any('has changed' in note for note in run.state('953')['notes'])
+    fleet.play(playbook='playbooks/containers.yml').good()
+    killed = Run(0, '', started.results)
+    assert any('has changed' in note for note in killed.state('952')['notes'])
     assert [lab.word(ctid) for ctid in (952, 953)] == ['completed', 'completed']
-    assert created_from(lab, 953) == WITH_PYTHON
+    # The module on the node outlives its controller, so one of both has left it.
     assert len(layers(lab)) == 1
     checksum = json.loads(lab.sh(f'cat {STATE}/layers/*'))['sha256']
     assert lab.sha256(f'{CACHE}/{layers(lab)[0]}') == checksum
