@@ -18,6 +18,7 @@ from ansible.errors import AnsibleActionFail
 
 from ...module_utils._node.failure import NodeError
 from ...module_utils._node.pve.client import LostAnswerError, NoAnswerError, PveError, call_text, form_value, refused
+from ...module_utils._node.waiting import Deadline, retry
 from .access import ApiAccess
 
 _Adapter: Any = object
@@ -34,6 +35,11 @@ else:
     # Its messages have the parameters of calls.
     logging.getLogger("proxmoxer").setLevel(logging.WARNING)
 
+# Pauses in seconds between attempts: an upgrade restarts pvedaemon and pveproxy, which takes some seconds without
+# answers (PVE facts, 'Other').
+RETRIES = (0.2, 0.5, 1.0, 2.0, 4.0, *([5.0] * 17))
+BRIEF = 2
+OUTAGE = 90.0
 # The proxy of PVE gives up after 30 s itself; this only ends a connection that went dead.
 TIMEOUT = 60
 UNAUTHORIZED = 401
@@ -52,6 +58,10 @@ class _Pinned(_Adapter):
         """Make the pool of connections."""
         return super().init_poolmanager(*args, **options, assert_fingerprint=self._fingerprint)
 
+    def proxy_manager_for(self, proxy: str, **options: Any) -> Any:
+        """Make the pool of connections through a proxy."""
+        return super().proxy_manager_for(proxy, **options, assert_fingerprint=self._fingerprint)
+
 
 class ApiClient:
     """A kept-alive connection to the API of a node, as the owner of a token.
@@ -66,6 +76,7 @@ class ApiClient:
                 f"({LACKING}). For the Python of ansible-core: pip install 'proxmoxer>=2.0' requests"
             )
         self._at = at
+        self._answered = False
         verify: bool | str = False if at.fingerprint else (at.ca or at.validate_certs)
         backend = Backend(
             # It takes what follows a colon for a port.
@@ -89,7 +100,21 @@ class ApiClient:
         self._session.close()
 
     def request(self, method: str, path: str, params: Mapping[str, Any] | None = None) -> Any:
-        """One call below /api2/json. Returns ``data``. Raises PveError, and NodeError for a certificate."""
+        """One call below /api2/json. Returns ``data``. Raises PveError, and NodeError for a certificate.
+
+        A read without an answer is repeated until the control plane is back, a write never. A node that has not
+        answered at all yet is given up soon.
+        """
+
+        def again(error: Exception) -> bool:
+            return method == "GET" and isinstance(error, NoAnswerError)
+
+        pauses = RETRIES if self._answered else RETRIES[:BRIEF]
+        found = retry(lambda: self._once(method, path, params), again, Deadline(OUTAGE), pauses)
+        self._answered = True
+        return found
+
+    def _once(self, method: str, path: str, params: Mapping[str, Any] | None) -> Any:
         call = call_text(method, path, params)
         form = {key: form_value(value) for key, value in (params or {}).items()}
         resource = self._root(path.strip("/").split("/"))
@@ -120,8 +145,8 @@ class ApiClient:
         fields = {str(key): str(text) for key, text in errors.items() if isinstance(text, str)}
         if status == UNAUTHORIZED:
             reason = f"{reason} (token {self._at.credential}: its secret, or the time at which it or its user expires)"
-        if status in UNKNOWN and method != "GET":
-            return LostAnswerError(call, status, reason, fields)
+        if status in UNKNOWN:
+            return (NoAnswerError if method == "GET" else LostAnswerError)(call, status, reason, fields)
         return refused(call, status, reason, fields)
 
 

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import pytest
+import requests
 from fake_node import wanted
 
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.model import Record
@@ -18,7 +19,8 @@ from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.api.api_o
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.container import collected
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.container.conf.observe import read_conf
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.failure import NodeError
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.pve.client import PveError
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.pve.client import LostAnswerError, PveError
+from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.remote import api_client
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.remote.access import ApiAccess
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.remote.api_client import ApiClient
 
@@ -202,3 +204,27 @@ def test_what_the_api_does_not_show_is_a_warning_and_no_fault(node, audit):
     assert "does not show storage tank: Permission check failed (/storage/tank" in warnings
     assert "does not show folder /srv/models" in warnings
     assert "can't be set by automation@pve!phoenix" in warnings
+
+
+def test_a_read_outlasts_a_control_plane_that_restarts(node, audit, monkeypatch):
+    monkeypatch.setattr(api_client, "RETRIES", (0.0, 0.0, 0.0, 0.0))
+    audit.request("GET", "/version")
+    session, left = audit._session.request, [ConnectionError("reset"), ConnectionError("refused"), None]
+
+    def flaky(*args, **options):
+        error = left.pop(0) if left else None
+        if error is not None:
+            raise requests.exceptions.ConnectionError(error)
+        return session(*args, **options)
+
+    monkeypatch.setattr(audit._session, "request", flaky)
+    assert audit.request("GET", "/version")["release"]
+    left[:] = [ConnectionError("reset")]
+    with pytest.raises(LostAnswerError, match=r"no answer from https://127\.0\.0\.1"):
+        audit.request("PUT", "/nodes/pve/lxc/950/config", {"cores": 1})
+    assert node.mutations() == []
+
+
+def test_a_fingerprint_counts_behind_a_proxy_too():
+    manager = api_client._Pinned("ab" * 32).proxy_manager_for("http://192.0.2.3:3128")
+    assert manager.connection_pool_kw["assert_fingerprint"] == "ab" * 32

@@ -28,7 +28,7 @@ from ..._core.pve.fwfile import GUEST_TYPES, Firewall, rule_of_answer
 from ..container.conf.observe import Observer
 from ..failure import NodeError
 from ..guest import guest
-from ..pve.client import Client, MissingError, PveError
+from ..pve.client import Client, MissingError, NotRunningError, PveError
 
 FORBIDDEN = 403
 NOT_IMPLEMENTED = 501
@@ -156,7 +156,10 @@ class ApiObserver(Observer):
 
     def address(self, ctid: int) -> str | None:
         """Its first IPv4 address; the first IPv6 address where it has none."""
-        rows = self.client.request("GET", f"/nodes/{self.node}/lxc/{ctid}/interfaces") or ()
+        try:
+            rows = self.client.request("GET", f"/nodes/{self.node}/lxc/{ctid}/interfaces") or ()
+        except (MissingError, NotRunningError):
+            return None  # it was stopped, or destroyed, since
         cards = [row for row in rows if row.get("name") != "lo"]
         for family in ("inet", "inet6"):
             for row in cards:
