@@ -51,8 +51,8 @@ lab-up: apt ## start the lab: a Proxmox-shaped node in a container (root)
 lab-down: ## remove the lab; its caches stay
 	@$(RUN) python lab/lab.py down
 
-molecule: ## the molecule scenarios on the lab (root)
-	@$(TOOLS)/run_tests.py molecule
+molecule: ## all molecule scenarios on one lab (root); `make test` runs the scenario default
+	@$(TOOLS)/run_tests.py scenarios
 
 test: ## everything: lint, sanity, unit, integration, build, lab, lifecycle, hosts, fleets, molecule
 	@$(TOOLS)/run_tests.py

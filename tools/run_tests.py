@@ -69,11 +69,12 @@ LONG = (
     Tier('proofs', checks.proofs),
     Tier('series', checks.series),
     Tier('kills', checks.kills, needs_lab=True),
+    Tier('scenarios', checks.scenarios, needs_lab=True),
     Tier('vllm', checks.vllm, needs_lab=True),
 )
 # Tiers that must not run at the same time: both start the checkout's own lab.
 EXCLUSIVE = {'lab': threading.Lock()}
-EXCLUSIVE['molecule'] = EXCLUSIVE['lab']
+EXCLUSIVE['molecule'] = EXCLUSIVE['scenarios'] = EXCLUSIVE['lab']
 
 
 @dataclasses.dataclass

@@ -93,8 +93,21 @@ def test_two_jobs_on_one_container_and_a_canceled_one(awx: Awx) -> None:
 
 
 def test_a_settled_fleet_changes_nothing_with_stored_facts(awx: Awx) -> None:
+    (node,) = awx.stored['hypervisors']['hosts']
+    stored = json.loads(awx.facts[node])
+    assert stored['phoenix_due'], 'the job before has stored what was due then'
     job = awx.run('site.yml', answers=BLANK)
     assert (job.rc, job.changed) == (0, 0), job.output
+    # What was due before does not count: the node is observed again, and the script is not run again.
+    assert json.loads(awx.facts[node])['phoenix_due'] == []
+    assert awx.project.lab.guest(950, 'cat /root/count') == 'begun\nended\n'
+
+
+def test_a_script_is_found_without_the_project_of_the_synchronization(awx: Awx) -> None:
+    """The runs before have shown it; here is why that proves something."""
+    folder = awx.stored['_meta']['hostvars']['950']['phoenix_config_dir']
+    assert not Path(str(folder)).exists()
+    assert awx.project.lab.word(950) == 'completed'
 
 
 def test_a_disabled_node_fails_its_containers_by_name(awx: Awx) -> None:

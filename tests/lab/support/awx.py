@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterable, Sequence
@@ -110,12 +111,16 @@ class Job:
 
 
 class Awx:
-    """An AWX with one inventory. Jobs have a project of their own, at another path than the synchronization's."""
+    """An AWX with one inventory, which stores the facts of its hosts from job to job.
+
+    Jobs have a project of their own; that of a synchronization is gone when it has ended.
+    """
 
     def __init__(self, project: Project, folder: Path) -> None:
         self.project, self.folder = project, folder
         self.stored: dict[str, Any] = {}
         self.disabled: set[str] = set()
+        self.facts: dict[str, str] = {}
         self._count = 0
         self.home = folder / 'home'
         self.home.mkdir(mode=0o555)
@@ -151,9 +156,13 @@ class Awx:
     def synchronize(self) -> tuple[int, str]:
         """Synchronize the inventory. AWX keeps what it has when that fails."""
         folder = self._owned('sync')
-        target = folder / 'output.json'
+        target, checkout = folder / 'output.json', folder / 'project'
+        checkout.mkdir()
+        for path in self._files():
+            (shutil.copytree if path.is_dir() else shutil.copy)(path, checkout / path.name)
         program = str(Path(sys.executable).with_name('ansible-inventory'))
-        words = ('-i', str(self.project.inventory), '--list', '--export', '--output', str(target))
+        source = checkout / self.project.inventory.name
+        words = ('-i', str(source), '--list', '--export', '--output', str(target))
         done = subprocess.run(
             self._as_user(program, *words),
             env=self._environment(ANSIBLE_HOME=str(folder / 'ansible'), **OF_A_SYNC),
@@ -164,9 +173,15 @@ class Awx:
             timeout=120,
             check=False,
         )
+        shutil.rmtree(checkout)
         if done.returncode == 0:
             self.stored = json.loads(target.read_text(encoding='utf-8'))
         return done.returncode, done.stdout + done.stderr
+
+    def _files(self) -> list[Path]:
+        """What the repository of the project has."""
+        found = self.project.folder.iterdir()
+        return [path for path in found if path.suffix in ('.json', '.sh', '.yml') or path.name == 'roles']
 
     def _inventory(self, part: int, parts: int) -> str:
         """The inventory script of a job: each of `parts` slices has every so many of the hosts, by name."""
@@ -187,10 +202,12 @@ class Awx:
             (folder / name).mkdir()
         for name in ('site.yml', 'playbooks'):
             (folder / 'project' / name).symlink_to(CHECKOUT / name)
-        # The job's own checkout of the files; the synchronization's is gone by then.
-        for path in self.project.folder.iterdir():
-            if path.suffix in ('.json', '.sh') or path.name == 'roles':
-                (folder / 'project' / path.name).symlink_to(path)
+        for path in self._files():
+            (folder / 'project' / path.name).symlink_to(path)
+        facts = folder / 'artifacts/fact_cache'
+        facts.mkdir(parents=True)
+        for host, text in self.facts.items():
+            (facts / host).write_text(text, encoding='utf-8')
         script = folder / 'inventory/hosts'
         script.write_text(self._inventory(part, parts), encoding='utf-8')
         script.chmod(0o755)
@@ -219,8 +236,11 @@ class Awx:
         return Job(folder, process)
 
     def run(self, playbook: str, *words: str, answers: Any = None, part: int = 1, parts: int = 1) -> Job:
-        """Launch a job template and wait for the end of the job."""
-        return self.start(playbook, *words, answers=answers, part=part, parts=parts).wait()
+        """Launch a job template, wait for the end of the job, and store the facts of its hosts."""
+        job = self.start(playbook, *words, answers=answers, part=part, parts=parts).wait()
+        found = (job.folder / 'artifacts/fact_cache').glob('*')
+        self.facts.update({path.name: path.read_text(encoding='utf-8') for path in found})
+        return job
 
 
 def limit(*patterns: str) -> Sequence[str]:
