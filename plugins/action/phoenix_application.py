@@ -87,6 +87,7 @@ class ActionModule(ActionBase):
         given = args.pop("script", None)
         names = ("phoenix_application", "phoenix_config")
         known = {name: self._templar.template(variables.get(name)) for name in names}
+        known["playbook_dir"] = variables.get("playbook_dir")
         path = applications.script_path(known) if given is None else self._find(str(given))
         return {name: value for name, value in args.items() if value is not None}, path
 

@@ -45,6 +45,7 @@ from ansible.errors import AnsibleError
 from ansible.plugins.lookup import LookupBase
 
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.features.contained import is_below
+from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.features.moved_files import config_folder
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.untrusted import own_variables
 
 FOLDER = "phoenix_config_dir"
@@ -57,7 +58,7 @@ class LookupModule(LookupBase):
         """Return the texts of the files at these paths."""
         self.set_options(var_options=variables, direct=kwargs)
         own_variables.check(variables or {})
-        folder = str((variables or {}).get(FOLDER) or "")
+        folder = config_folder(variables or {})
         if not folder:
             raise AnsibleError(f"contained_file: {FOLDER} is not set; use an inventory of phoenix.hypervisor.phoenix")
         return [self._text(str(term), folder) for term in terms]

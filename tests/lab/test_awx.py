@@ -105,8 +105,9 @@ def test_a_settled_fleet_changes_nothing_with_stored_facts(awx: Awx) -> None:
 
 def test_a_script_is_found_without_the_project_of_the_synchronization(awx: Awx) -> None:
     """The runs before have shown it; here is why that proves something."""
-    folder = awx.stored['_meta']['hostvars']['950']['phoenix_config_dir']
-    assert not Path(str(folder)).exists()
+    path = Path(awx.stored['_meta']['hostvars']['950']['phoenix_application']['path'])
+    assert path.name == 'app.sh'
+    assert not path.parent.exists()
     assert awx.project.lab.word(950) == 'completed'
 
 

@@ -16,6 +16,7 @@ from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.applied import environment as core
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.variables import runvariables
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.features.contained import folder_of, is_below
+from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.features.moved_files import moved
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.features.role_digests import effective_value
 
 DEFAULT_TIMEOUT = 3600
@@ -29,10 +30,12 @@ class ApplicationError(ValueError):
 def script_path(variables: Mapping[str, Any]) -> str:
     """Return the path of the application script of a container by its host variables; an empty text without one.
 
-    The inventory has found it already. Raises ApplicationError when it is gone, or was never there.
+    The inventory has found it already, maybe in another checkout of the project. Raises ApplicationError when it is
+    gone, or was never there.
     """
     found = variables.get("phoenix_application")
     path = str(found.get("path") or "") if isinstance(found, Mapping) else ""
+    path = moved(path, variables)
     named = (variables.get("phoenix_config") or {}).get("application_script")
     if not path and named:
         raise ApplicationError(f"application_script {named} was not found beside the configuration")

@@ -17,7 +17,7 @@ from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container
 )
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.variables import runvariables
 
-from ..features import feature_errors, manifests
+from ..features import feature_errors, manifests, moved_files
 from ..untrusted import own_variables
 from . import application_files
 
@@ -61,7 +61,7 @@ def templates_of(templar: Any, hostvars: Any) -> Callable[[Mapping[str, Any]], T
 
 def search_of(variables: Mapping[str, Any]) -> manifests.Search:
     """Where features are looked for: beside the configuration and the playbook, then Ansible's own places."""
-    folders = [str(variables.get(name) or "") for name in ("phoenix_config_dir", "playbook_dir")]
+    folders = [moved_files.config_folder(variables), str(variables.get("playbook_dir") or "")]
     return manifests.search_places(variables, folders)
 
 

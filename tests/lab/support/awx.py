@@ -158,8 +158,7 @@ class Awx:
         folder = self._owned('sync')
         target, checkout = folder / 'output.json', folder / 'project'
         checkout.mkdir()
-        for path in self._files():
-            (shutil.copytree if path.is_dir() else shutil.copy)(path, checkout / path.name)
+        self._check_out(checkout)
         program = str(Path(sys.executable).with_name('ansible-inventory'))
         source = checkout / self.project.inventory.name
         words = ('-i', str(source), '--list', '--export', '--output', str(target))
@@ -178,10 +177,11 @@ class Awx:
             self.stored = json.loads(target.read_text(encoding='utf-8'))
         return done.returncode, done.stdout + done.stderr
 
-    def _files(self) -> list[Path]:
-        """What the repository of the project has."""
-        found = self.project.folder.iterdir()
-        return [path for path in found if path.suffix in ('.json', '.sh', '.yml') or path.name == 'roles']
+    def _check_out(self, target: Path) -> None:
+        """Copy what the repository of the project has."""
+        for path in self.project.folder.iterdir():
+            if path.suffix in ('.json', '.sh', '.yml') or path.name == 'roles':
+                (shutil.copytree if path.is_dir() else shutil.copy)(path, target / path.name)
 
     def _inventory(self, part: int, parts: int) -> str:
         """The inventory script of a job: each of `parts` slices has every so many of the hosts, by name."""
@@ -200,10 +200,9 @@ class Awx:
         folder = self._owned('job')
         for name in ('env', 'inventory', 'project'):
             (folder / name).mkdir()
-        for name in ('site.yml', 'playbooks'):
+        for name in ('site.yml', 'playbooks'):  # the collection's own part of it
             (folder / 'project' / name).symlink_to(CHECKOUT / name)
-        for path in self._files():
-            (folder / 'project' / path.name).symlink_to(path)
+        self._check_out(folder / 'project')
         facts = folder / 'artifacts/fact_cache'
         facts.mkdir(parents=True)
         for host, text in self.facts.items():

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from ansible.errors import AnsibleActionFail, AnsibleError
@@ -26,6 +26,7 @@ from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.document
 )
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.files.schema_files import load_schema
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.json.jsontext import parse
+from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.features.moved_files import elsewhere
 
 FILES = "phoenix_config_files"
 """The variable with the paths of the configuration files by kind, as the inventory source names them."""
@@ -93,7 +94,7 @@ def _found(kind: str, variables: Mapping[str, Any]) -> str:
             f"{FILES} names no {kind}; expected the variable of the inventory plugin phoenix.hypervisor.phoenix. "
             "Run with that inventory, or give the role its configuration with the secrets in it."
         )
-    searched = [named, *_elsewhere(named, variables)]
+    searched = [named, *elsewhere(named, variables)]
     for path in searched:
         if os.path.isfile(path):
             return path
@@ -101,17 +102,3 @@ def _found(kind: str, variables: Mapping[str, Any]) -> str:
         f"{named}: no such file on this controller; expected the file that the inventory was made of. Searched: "
         f"{', '.join(searched)}. Use a project that has the file at the same place below its folder."
     )
-
-
-def _elsewhere(named: str, variables: Mapping[str, Any]) -> Iterator[str]:
-    """The last parts of the path, longest first, below the folders of the playbook and of the inventory."""
-    parts = named.strip("/").split("/")
-    playbook = str(variables.get("playbook_dir") or "")
-    folders = [playbook, os.path.dirname(playbook), str(variables.get("inventory_dir") or "")]
-    seen = {named}
-    for length in range(min(len(parts), 4), 0, -1):
-        for folder in filter(None, folders):
-            path = os.path.normpath(os.path.join(folder, *parts[-length:]))
-            if path not in seen:
-                seen.add(path)
-                yield path
