@@ -65,5 +65,5 @@ def short(paths: Iterable[str]) -> str:
         elif parts[0] == 'playbooks':
             names.append('/'.join(parts[1:]))
         else:
-            names.append(f'{parts[1]} {parts[-1]}' if len(parts) == 3 else parts[-1])
+            names.append('/'.join(parts[1:]) if len(parts) == 3 else parts[-1])
     return ', '.join(f'`{name}`' for name in dict.fromkeys(names))

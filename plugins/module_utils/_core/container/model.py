@@ -58,11 +58,7 @@ def entry_of(call: Call) -> Entry:
 
 
 def on_container(
-    kind: Kind,
-    node: str,
-    ctid: int,
-    params: Mapping[str, Any] | None = None,
-    snapshot: str = "",
+    kind: Kind, node: str, ctid: int, params: Mapping[str, Any] | None = None, snapshot: str = ""
 ) -> Entry:
     """The mutation that is a call to PVE on a container."""
     return entry_of(container_call(kind, node, ctid, params, snapshot))
@@ -262,7 +258,6 @@ class Record:
     @classmethod
     def from_json(cls, data: Mapping[str, Any], word: str | None = None, written: int | None = None) -> Record:
         """The record's file, with the state file's word. What is of another form than ours counts as not there."""
-        recreating, origin = recordvalues.mapping(data.get("recreating")), recordvalues.mapping(data.get("origin"))
         return cls(
             word=word,
             ours=data.get("ours") is True,
@@ -274,10 +269,8 @@ class Record:
             assume_installed=data.get("assume_installed") is True,
             forget_ledger=data.get("forget_ledger") is True,
             checked_boot=recordvalues.text(data.get("checked_boot")),
-            recreating=recreating,
-            origin=origin
-            if origin and len({"clone_from_ctid", "restore_from", "template"} & set(origin)) == 1
-            else None,
+            recreating=recordvalues.mapping(data.get("recreating")),
+            origin=recordvalues.origin(data.get("origin")),
             guarding=recordvalues.mapping(data.get("guarding")),
             volumes=recordvalues.tied(data.get("volumes")),
             instance=recordvalues.mapping(data.get("instance")),
@@ -286,9 +279,9 @@ class Record:
             powered=recordvalues.text(data.get("powered")),
             forced=recordvalues.text(data.get("forced")),
             forgotten=recordvalues.texts(data.get("forgotten")),
-            dhcp={str(key): str(boot) for key, boot in (recordvalues.mapping(data.get("dhcp")) or {}).items()},
+            dhcp=recordvalues.words(data.get("dhcp")),
             set_by=recordvalues.stamps(data.get("set_by")),
-            ha_rules={str(key): str(how) for key, how in (recordvalues.mapping(data.get("ha_rules")) or {}).items()},
+            ha_rules=recordvalues.words(data.get("ha_rules")),
             layer=recordvalues.text(data.get("layer")),
             fresh=recordvalues.text(data.get("fresh")),
         )

@@ -27,6 +27,17 @@ def texts(value: Any) -> tuple[str, ...]:
     return tuple(text for text in value if isinstance(text, str)) if isinstance(value, list) else ()
 
 
+def words(value: Any) -> dict[str, str]:
+    """An object of texts."""
+    return {str(key): str(item) for key, item in (mapping(value) or {}).items()}
+
+
+def origin(value: Any) -> dict[str, Any] | None:
+    """What a container was made from, which is one thing."""
+    found = mapping(value)
+    return found if found and len({"clone_from_ctid", "restore_from", "template"} & set(found)) == 1 else None
+
+
 def cached(value: Any) -> dict[str, Any] | None:
     """The ledger as an earlier run saw it: from a guest, so it is read as the one inside is."""
     try:
