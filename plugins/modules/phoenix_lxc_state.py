@@ -131,6 +131,7 @@ journal:
         - V(pve) for a call to PVE, V(node) for a write into this collection's files on the node.
         - V(feature), V(application) or V(health) for what happens inside the container.
         - V(layer) for the publication of a layer on the node.
+        - V(backup) for the backup of a guarded change that is made, restored or removed.
       type: str
       sample: pve
     what:

@@ -79,6 +79,8 @@ def table(progress: Progress, failed: Iterable[str], unreachable: Iterable[str],
 
 
 def _would_change(progress: Progress) -> set[str]:
+    if not progress.counts.observed:
+        return set(progress.counts.changed)  # a playbook that plans in its tasks alone
     return {
         ctid for ctid, seen in progress.counts.observed.items() if ctid in progress.counts.due and not seen.get("error")
     }

@@ -68,6 +68,10 @@ def calls(node):
     return [f"{method} {path.rpartition('/lxc/950')[2]}" for method, path, _params in node.mutations()]
 
 
+def trail(node):
+    return "".join(path.read_text() for path in sorted((node.directory / "log").glob("*.log")))
+
+
 def run(node, wanted, client=None):
     return node.executor(client=client, run=wanted.run).run(wanted)
 
@@ -94,6 +98,8 @@ def test_a_good_update_is_made_as_the_dry_run_says(settled, inside):
     assert calls(settled) == ["POST /snapshot", f"DELETE /snapshot/{SNAPSHOT}"]
     assert settled.store.load(950).word == "completed"
     assert_settled(settled)
+    assert "packages=\"openssl 3.0.16-1 -> 3.0.17-1\"" in trail(settled)
+    assert "ctid=950 event=update outcome=ok" in trail(settled)
 
 
 def test_without_newer_versions_nothing_is_guarded(settled, inside):
@@ -124,6 +130,17 @@ def test_a_failed_update_goes_back_whatever_the_guard_of_the_file(settled, insid
     assert calls(settled)[-2:] == [f"POST /snapshot/{SNAPSHOT}/rollback", f"DELETE /snapshot/{SNAPSHOT}"]
     assert settled.conf(950) == before
     assert_settled(settled)
+
+
+def test_a_good_update_whose_snapshot_stays_is_not_rolled_back(settled):
+    run(settled, BEGIN)
+    guarding = settled.store.load(950).guarding
+    settled.store.update_record(950, guarding={**guarding, "stage": "proved"})
+    text, journal = settled.executor(run="run-2").undo(BEGIN)
+    assert "The update is good" in text
+    assert journal == []
+    run(settled, dataclasses.replace(BEGIN, run="run-3"))
+    assert calls(settled)[:2] == ["POST /snapshot", f"DELETE /snapshot/{SNAPSHOT}"]
 
 
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])

@@ -191,7 +191,17 @@ class Executor:
                 words = "PVE accepted it, but the container looks the same as before"
                 error = PveError(calls or step.kind, 200, words)
                 raise StepError(wanted.ctid, step, plan.state, error, outcome.journal)
+        self._note_update(wanted, outcome)
         return outcome
+
+    def _note_update(self, wanted: Wanted, outcome: Outcome) -> None:
+        """Beginning and end of an update of packages, for the audit trail: what comes between is the play's."""
+        if wanted.update == updating.BEGIN and any(step.kind == updating.KIND for step in outcome.last.steps[:1]):
+            listed = self._listed.get(wanted.ctid)
+            names = ", ".join(package.text for package in (listed.packages if listed else None) or ())
+            self._audit.write(wanted.ctid, updating.KIND, "begin", extras={"packages": names[:2000]})
+        elif wanted.update == updating.END and "release" in outcome.done:
+            self._audit.write(wanted.ctid, updating.KIND, "ok")
 
     def _recover(self, wanted: Wanted, failure: StepError) -> None:
         """Before the next look: a write whose answer was lost may still run. Raises the failure itself."""
@@ -292,11 +302,14 @@ class Executor:
         if not guard.is_kept(seen, record):
             return "", []
         plan = planner.plan(wanted, seen, record)
+        if guard.is_update(record) and guard.stage(record) == guard.PROVED:
+            return "The update is good; the next run of playbooks/update.yml removes its guard", []
         if not guard.is_to_go_back(wanted, record, plan):
             return f"Roll the change back with: {guard.command(seen, record)}", []
         outcome = Outcome(first=plan, last=plan, seen=seen)
         self._step(wanted, wayback.step(wanted, record, seen), plan.state, seen, outcome)
         if guard.is_update(record):
+            self._audit.write(wanted.ctid, updating.KIND, "rolled back", level="ERROR")
             return f"The container is as before the update, by its {saved.means_of(record)}", outcome.journal
         return f"What was there before the change is back (guard: {guard.policy(wanted)})", outcome.journal
 

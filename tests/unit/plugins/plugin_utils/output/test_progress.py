@@ -166,3 +166,20 @@ def test_changes_of_a_node_are_lines():
     progress.began("pve", None, "Look", 3.0)
     assert progress.ended("pve", "ansible.builtin.stat", {"changed": False}, 4.0, False) == []
     assert closing.table(progress, [], [], 4.0)[1].split()[:3] == ["hosts", "1", "0"]
+
+
+def test_a_dry_run_without_observation_counts_what_its_tasks_would_change() -> None:
+    progress = run(("950", "web"), ("951", "db"), check=True)
+    state(progress, "950", 3.0, plan=PLAN, journal=[{}], changed=True)
+    state(progress, "951", 3.0, plan={**PLAN, "steps": []}, journal=[], changed=False)
+    assert closing.table(progress, set(), set(), 1.0)[-1].split()[:3] == ["containers", "1", "1"]
+
+
+def test_an_update_is_a_line_for_its_guard_and_one_for_its_end() -> None:
+    progress = run(("950", "web"))
+    kinds = ("guard", "update", "health", "release")
+    plan = {**PLAN, "steps": [{**PLAN["steps"][1], "kind": kind} for kind in kinds]}  # type: ignore[index, dict-item]
+    (line,) = state(progress, "950", 3.0, plan=plan, journal=[{}], changed=True)
+    assert line.split() == ["950", "web", "guard", "2.0", "s"]
+    (line,) = state(progress, "950", 5.0, plan={**plan, "steps": plan["steps"][3:]}, journal=[{}], changed=True)  # type: ignore[index]
+    assert line.split()[:3] == ["950", "web", "release"]
