@@ -211,7 +211,6 @@ updates:
   returned: with O(update)
   type: list
   elements: dict
-  sample: [{"name": "openssl", "old": "3.0.16-1", "new": "3.0.17-1"}]
 waiting:
   description: The options whose new values wait for a restart of the container.
   returned: always

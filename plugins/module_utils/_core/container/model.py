@@ -153,8 +153,8 @@ class Observation:
     ``above`` is the clone source, seen in the same way, where this run still has work on it. ``source_replaced`` says
     why the source is not the container on record, ``past`` is None where PVE's tasks were not asked. ``backup`` is the
     config in the backup to restore, ``backup_error`` why it can't be read; both also of the ledger in it.
-    ``saved`` is the guard's backup, and ``backup_stores`` are the storages for one. ``updates`` are those of its
-    packages, None where nobody has looked. ``layering`` is what the node's layers mean for it, None for nothing.
+    ``saved`` is the guard's backup, ``backup_stores`` are storages for one, ``updates`` those of its packages (None for
+    not asked), ``layering`` what the node's layers mean for it, None for nothing.
     """
 
     ctid: int
@@ -322,14 +322,11 @@ class Wanted:
     ``source`` is the clone source when this run still has work on it; ``clone_snapshot`` the snapshot to clone from;
     ``inherited`` names the features that only its sources list; ``recreate`` is the consent to destroy it and make it
     again, ``run`` who says so. ``classes`` are the devices that features of the sources need, ``assignment`` the GPUs,
-    None for all; ``devices`` and ``device_error`` follow from both on the node (see hostneeds), None
-    where none is needed, and ``spare`` are the device nodes of the GPUs there that the assignment does not name;
-    ``missing`` are the folders with an owner that the node does not have.
-    ``version`` is the node's Proxmox VE, empty where nobody has looked.
-    ``guarded``: whether the configuration's guard counts in this run. ``power``: what is asked of a container that
-    exists, instead of its target state. ``force`` names what is applied again once, ``forget`` what the ledger forgets.
-    ``update``: whether an update of its packages begins or ends, instead.
-    ``layers``: where layers are kept and for how long, None where there are none.
+    None for all; ``devices`` and ``device_error`` follow from both on the node (see hostneeds), None where none is
+    needed, and ``spare`` are the device nodes of the other GPUs there; ``missing`` are the folders with an owner that
+    the node lacks. ``version`` is the node's Proxmox VE, empty where nobody has looked. ``guarded``: whether the
+    configuration's guard counts in this run. ``power`` or ``update``: what is asked instead of its target state.
+    ``force`` names what is applied again once, ``forget`` what the ledger forgets. ``layers``: where they are kept.
     """
 
     ctid: int
