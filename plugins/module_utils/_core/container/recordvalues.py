@@ -60,10 +60,3 @@ def stamps(value: Any) -> dict[str, dict[str, Any]]:
         for key, stamp in found
         if isinstance(stamp, dict) and isinstance(stamp.get("run"), str) and isinstance(stamp.get("at"), int)
     }
-
-
-def origin(value: Any) -> dict[str, Any] | None:
-    """What a container was made from: exactly one of a clone source, a backup and a template."""
-    found = mapping(value)
-    kinds = {"clone_from_ctid", "restore_from", "template"} & set(found or ())
-    return found if len(kinds) == 1 else None
