@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 
-from support.site import Lab, Project
+from support.site import SITE, Lab, Project
 
 USER = 'automation@pve'
 TOKEN = f'{USER}!phoenix'
@@ -37,7 +37,7 @@ def test_a_container_by_a_token_alone(lab: Lab, project: Project) -> None:
     env = {'PROXMOX_TOKEN_SECRET': secret}
 
     lab.forget_requests()
-    dry = project.play('--check', '--diff', env=env).good()
+    dry = project.play('--check', '--diff', playbook=SITE, env=env).good()
     assert {request['method'] for request in lab.requests()} == {'GET'}
     assert dry.state()['state'] == 'completed'
 
