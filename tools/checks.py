@@ -27,6 +27,9 @@ PROOFS = 'tests/integration/proofs'
 NODE_PYTHON = '3.9'
 # The Python that the older series imports on instead of the default one, beside its own; both have its neighbors.
 OF_THE_OTHER = '3.10'
+# Programs and tests of the checkout, no part of the collection: ruff looks after them.
+TESTS = ('tests/', 'molecule/')
+NOT_INSTALLED = ('lab/', 'tools/', *TESTS)
 # What computes, without anything of Ansible.
 CORE = 'plugins/module_utils/_core'
 # What ansible-core has no part in: it is tested once, with the default series.
@@ -226,18 +229,24 @@ def sanity(toolchain: Toolchain) -> list[Check]:
 def sanity_of_core(toolchain: Toolchain) -> list[Check]:
     """All of it again for what depends on ansible-core, for its tests differ from series to series.
 
-    Imports on a Python that the first run has left out and on its own. The tests' files are the same, and no series
-    installs them; nothing of `_core` has to do with Ansible (test_layers.py), but what uses it imports it here too.
+    Imports on a Python that the first run has left out and on its own. Nothing of `_core` has to do with Ansible
+    (test_layers.py), but what uses it imports it here too.
     """
-    return [ansible_sanity(toolchain, (OF_THE_OTHER,), 'tests/', 'molecule/', f'{CORE}/')]
+    return [ansible_sanity(toolchain, (OF_THE_OTHER,), f'{CORE}/')]
+
+
+def sanity_of_tests(toolchain: Toolchain) -> list[Check]:
+    """`ansible-test sanity` for the tests themselves, which no series installs and ruff looks after."""
+    check = ansible_sanity(toolchain, (NODE_PYTHON,))
+    command = ['ansible-test', 'sanity', '--color', 'no', *TESTS]
+    return [dataclasses.replace(check, name=f'ansible-test sanity of the tests ({toolchain.label})', command=command)]
 
 
 def ansible_sanity(toolchain: Toolchain, pythons: Sequence[str], *without: str) -> Check:
     """All tests of `ansible-test sanity`. `pythons`: those of pyenv that it finds beside its own, as patterns."""
     tree = worktree.make(f'sanity-{toolchain.series.name}')
     command = ['ansible-test', 'sanity', '--color', 'no']
-    # The lab and the tools are programs of the checkout, no part of the collection: ruff looks after them.
-    for folder in ('lab/', 'tools/', *without):
+    for folder in (*NOT_INSTALLED, *without):
         command += ['--exclude', folder]
     env = ansible_test.environment(toolchain, tree, pythons)
     return Check(f'ansible-test sanity ({toolchain.label})', command, tree, env)

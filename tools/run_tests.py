@@ -68,6 +68,7 @@ TIERS = (
 LONG = (
     Tier('proofs', checks.proofs),
     Tier('series', checks.series),
+    Tier('sanity_of_tests', checks.sanity_of_tests),
     Tier('kills', checks.kills, needs_lab=True),
     Tier('scenarios', checks.scenarios, needs_lab=True),
     Tier('vllm', checks.vllm, needs_lab=True),
