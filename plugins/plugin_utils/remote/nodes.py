@@ -39,7 +39,10 @@ def node_of(action: ActionBase, task_vars: Mapping[str, Any], node: str = "") ->
     variables = hostvars[name]
 
     def reveal(value: Any) -> Any:
-        return action._templar.template(revealed(value, action._loader, task_vars))
+        # Its template may name variables of the node, which another host's task does not have. Jinja takes no view.
+        own = {**task_vars, **getattr(hostvars, "raw_get", hostvars.__getitem__)(name), "hostvars": hostvars}
+        templar = action._templar.copy_with_new_env(available_variables=own)
+        return templar.template(revealed(value, action._loader, task_vars))
 
     at = access_of(name, entry_of(variables) or {}, reveal, str(variables.get("ansible_host") or ""))
     if not at.verified:

@@ -275,3 +275,33 @@ def test_a_creation_whose_run_was_killed_is_continued(node, token, drive, monkey
 def test_a_secret_is_in_no_description(node, drive):
     drive(plain())
     assert "secret" not in json.dumps(kept(node))
+
+
+VOLUME = {"name": "data", "pool": "local", "size_gb": 2, "mount_point": "/data"}
+RULES = {"enabled": True, "rules": [{"type": "in", "action": "ACCEPT", "proto": "tcp", "dport": "22"}]}
+CHANGES = (
+    {"tags": ["b", "a"], "start_at_boot": True, "boot_order": 2, "boot_delay": 5},
+    {"memory_mb": 1024, "swap_mb": 256, "cores": 3},
+    {"storage_size_gb": 6, "volumes": [VOLUME]},
+    {"volumes": [{**VOLUME, "size_gb": 3}], "description": "notes\nof two lines"},
+    {"network_config": {**NET, "ip": "192.0.2.6/24"}, "firewall": RULES},
+    {"pct_options": ["nesting=1"], "nameservers": ["192.0.2.53"]},
+    {},
+)
+
+
+def test_each_change_is_made_as_predicted_and_undone_with_its_key(node, token, drive):
+    """The state machine over the API: a second plan is empty, and the journal is the preview."""
+    base = {"network_config": NET, "memory_mb": 512, "storage_size_gb": 6}
+    drive(wanted(features=(), **{**base, "storage_size_gb": 4}))
+    for change in CHANGES:
+        one = wanted(features=(), **{**base, **change})
+        predicted = api_survey.preview(token, "pve", item(one))
+        assert predicted["error"] is None, change
+        result = drive(one)
+        assert result["error"] is None, change
+        assert [entry["op"] for entry in result["journal"]] == [entry["op"] for entry in predicted["journal"]]
+        assert normal(pve_calls(result["journal"])) == normal(pve_calls(predicted["journal"]))
+        again = api_survey.preview(token, "pve", item(one))
+        assert (again["journal"], again["changed"]) == ([], False), change
+    assert kept(node)[1]["word"] == "completed"

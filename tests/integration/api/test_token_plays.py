@@ -33,13 +33,12 @@ class Site:
     def __init__(self, folder, node):
         self.folder, self.node = folder, node
 
-    def write(self, containers, api=None, **source):
+    def write(self, containers, api=None, node=None, **source):
         place = {"host": "127.0.0.1", "port": self.node.pve.port, "fingerprint": self.node.fingerprint}
         entry = {**place, "user": USER, "token_id": "phoenix", "token_secret": SECRET, **(api or {})}
         entry = {key: value for key, value in entry.items() if value is not None}
-        inventory = {
-            "plugin": "phoenix.hypervisor.phoenix", "lxc_config": "lxc.json", "nodes": {"pve": {"api": entry}}, **source
-        }  # fmt: skip
+        files = {"plugin": "phoenix.hypervisor.phoenix", "lxc_config": "lxc.json"}
+        inventory = {**files, "nodes": {"pve": {"api": entry, **(node or {})}}, **source}
         (self.folder / "phoenix.yml").write_text(json.dumps(inventory, indent=1), encoding="utf-8")
         (self.folder / "lxc.json").write_text(json.dumps({"lxc_configs": containers}), encoding="utf-8")
 
@@ -110,7 +109,8 @@ def test_containers_are_made_and_destroyed_by_a_token(site, node):
         for path, role in ROLES.items():
             node.pve.grant_role(who, path, role)
     ours, inside = {**CONTAINER, "name": "db"}, {**CONTAINER, "name": "web", "features": ["base_setup"]}
-    site.write({"951": ours, "950": inside})
+    # As an operator keeps it: a template over a variable of the node.
+    site.write({"951": ours, "950": inside}, {"token_secret": "{{ secret_of_it }}"}, {"secret_of_it": SECRET})
     rc, output = site.play("containers")
     assert rc == 2, output
     assert "features base_setup would be applied inside it" in output
