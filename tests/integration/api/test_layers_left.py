@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import json
 import os
 
 import pytest
@@ -245,6 +246,33 @@ def test_a_layer_that_is_not_what_it_was_is_replaced(site, node, spoil):
     site.copies(951)
     journal, _warnings, _outcome = site.run(asked(952))
     assert site.begun(journal) == []
+
+
+def test_what_interrupted_runs_left_and_what_is_stale_is_removed(site):
+    site.run(asked(950, STACK[:1]))
+    (old,) = site.shelf.all()
+    long_ago = os.stat(site.shelf.path(old.address)).st_mtime - 40 * 86400
+    with open(site.shelf.path(old.address), encoding="utf-8") as file:
+        book = {**json.load(file), "made": int(long_ago)}
+    with open(site.shelf.path(old.address), "w", encoding="utf-8") as file:
+        json.dump(book, file)
+    os.utime(site.shelf.path(old.address), (long_ago, long_ago))
+    half = site.cache / f"phoenix-layer-{'0' * 32}.tar.zst"
+    half.write_bytes(b"half")
+    other = site.cache / "phoenix-layer-of-somebody.tar.zst"
+    other.write_bytes(b"not of a run")
+    (site.cache / ".phoenix-layer-999").mkdir()
+    want = asked(951, (dataclasses.replace(STACK[0], digest="other"),))
+    assert any("is stale: not used for 40 days" in note for note in site.check(want).first.notes)
+    _journal, warnings, _outcome = site.run(want)
+    assert [one.features for one in site.shelf.all()] == [("one",)]
+    assert site.shelf.all()[0].address != old.address
+    assert sorted(site.files()) == sorted([other.name, site.shelf.all()[0].volume.rpartition("/")[2]])
+    assert [text.partition(" was removed")[0] for text in warnings] == [
+        old.called(),
+        str(site.cache / ".phoenix-layer-999"),
+        str(half),
+    ]
 
 
 def test_a_link_in_place_of_an_archive_is_none(site, node):
