@@ -165,7 +165,7 @@ def judged(node, client, *containers, check=False):
     """The verdicts of the preflight over the API, and on the node itself."""
     items = []
     for one in containers:
-        (described,) = api_survey.survey(client, "pve", [item(one)])["containers"].values()
+        described = next(iter(api_survey.survey(client, "pve", [item(one)])["containers"].values()))
         items.append(Candidate.from_options({"ctid": one.ctid, "config": one.config, "plan": described["plan"]}))
     gatherer = ApiGatherer(client, "pve")
     facts = gatherer.gather(items, (), TOKEN)

@@ -132,10 +132,8 @@ def test_what_another_user_wrote_meanwhile_is_never_overwritten(node, token, dri
         return request(self, method, path, params)
 
     monkeypatch.setattr(ApiClient, "request", meddle)
-    assert (
-        drive(plain(memory_mb=768) if False else wanted(features=(), network_config=NET, memory_mb=768))["error"]
-        is None
-    )
+    changed = wanted(features=(), network_config=NET, memory_mb=768)
+    assert drive(changed)["error"] is None
     head = node.call("GET", "/nodes/pve/lxc/950/config")
     assert (head["memory"], head["cores"]) == (768, 1)
     stale = [call for call in node.pve.asked if call[0] == "PUT" and call[3] == 500]
