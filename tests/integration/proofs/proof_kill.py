@@ -31,6 +31,8 @@ CONFIG = {
     "lxc_options": ["lxc.environment: A=1"],
     "network_config": {"name": "eth0", "bridge": "vmbr0", "ip": "manual"},
 }
+# Of a record, what each run draws or dates anew.
+OF_A_RUN = ("ledger", "raw_boot", "instance", "set_by")
 SCRIPT = """#!/bin/sh
 echo run >> "$COUNT"
 [ ! -e "$HOLD" ] || { : > "$STARTED"; while [ -e "$HOLD" ]; do sleep 0.05; done; }
@@ -201,7 +203,8 @@ class KillNode(FakeNode):
             "volumes": sorted(self.backend.volumes),
             "snapshots": sorted(self.backend.snapshots),
             "word": (self.directory / "state" / "state" / f"{CTID}.state").read_text(),
-            "record": {key: value for key, value in record.items() if key not in ("ledger", "raw_boot", "instance")},
+            "record": {key: value for key, value in record.items() if key not in OF_A_RUN},
+            "set_by": sorted(record.get("set_by") or ()),  # which run, and when, is another with each run
             "recognized": record["instance"]["id"] in (self.conf(CTID) or "") and bool(record["instance"]["rootfs"]),
             "ledger": self.ledger(),
             "left": sorted(path.name for path in (self.directory / "state").rglob("*") if path.is_file()),
