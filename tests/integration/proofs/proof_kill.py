@@ -31,7 +31,7 @@ CONFIG = {
     "lxc_options": ["lxc.environment: A=1"],
     "network_config": {"name": "eth0", "bridge": "vmbr0", "ip": "manual"},
 }
-# Of a record, what each run draws or dates anew.
+# Of a record, what differs from run to run.
 OF_A_RUN = ("ledger", "raw_boot", "instance", "set_by")
 SCRIPT = """#!/bin/sh
 echo run >> "$COUNT"
