@@ -315,11 +315,12 @@ class Project:
         cwd: Path = CHECKOUT,
         env: Mapping[str, str] | None = None,
         timeout: float = 500,
+        alone: bool = False,
     ) -> Run:
-        """Run a playbook to its end, which must come within so many seconds."""
+        """Run a playbook to its end, which must come within so many seconds. ``alone``: in a process of its own start."""
         variables = self.environment(**(env or {}))
         command = self.command(*words, playbook=playbook)
-        if not env and cwd == CHECKOUT:
+        if not env and cwd == CHECKOUT and not alone:
             return Run(*imported.run(command, variables, cwd, timeout), self.results)
         done = subprocess.run(
             command,
