@@ -203,7 +203,7 @@ class Awx:
         for name in ('site.yml', 'playbooks'):  # the collection's own part of it
             (folder / 'project' / name).symlink_to(CHECKOUT / name)
         self._check_out(folder / 'project')
-        facts = folder / 'artifacts/fact_cache'
+        facts = folder / 'artifacts/job/fact_cache'
         facts.mkdir(parents=True)
         for host, text in self.facts.items():
             (facts / host).write_text(text, encoding='utf-8')
@@ -217,7 +217,7 @@ class Awx:
         more = {
             'ANSIBLE_HOME': str(folder / 'ansible'),
             'ANSIBLE_SSH_CONTROL_PATH_DIR': str(folder / 'cp'),
-            'ANSIBLE_CACHE_PLUGIN_CONNECTION': str(folder / 'artifacts/fact_cache'),
+            'ANSIBLE_CACHE_PLUGIN_CONNECTION': str(folder / 'artifacts/job/fact_cache'),
             'PHOENIX_LOG_DIR': str(folder / 'log-dir'),
             **OF_A_JOB,
         }
@@ -234,10 +234,14 @@ class Awx:
             )
         return Job(folder, process)
 
+    def facts_of(self, host: str) -> str:
+        """The stored facts of a host as text; newer versions of ansible-core put the version of the form first."""
+        return next(text for name, text in self.facts.items() if name.removeprefix('s1_') == host)
+
     def run(self, playbook: str, *words: str, answers: Any = None, part: int = 1, parts: int = 1) -> Job:
         """Launch a job template, wait for the end of the job, and store the facts of its hosts."""
         job = self.start(playbook, *words, answers=answers, part=part, parts=parts).wait()
-        found = (job.folder / 'artifacts/fact_cache').glob('*')
+        found = (job.folder / 'artifacts/job/fact_cache').glob('*')
         self.facts.update({path.name: path.read_text(encoding='utf-8') for path in found})
         return job
 
