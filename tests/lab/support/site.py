@@ -317,7 +317,7 @@ class Project:
         timeout: float = 500,
         alone: bool = False,
     ) -> Run:
-        """Run a playbook to its end, which must come within so many seconds. ``alone``: in a process of its own start."""
+        """Run a playbook to its end, which must come within so many seconds. ``alone``: in its own process."""
         variables = self.environment(**(env or {}))
         command = self.command(*words, playbook=playbook)
         if not env and cwd == CHECKOUT and not alone:
