@@ -6,20 +6,30 @@
 
 from __future__ import annotations
 
-
-class ModuleDocFragment:
-    """The facts of the nodes, and the containers that none of them has."""
-
-    DOCUMENTATION = r"""
+_WITHOUT_NODE = r"""
 options:
-  _input:
-    description: The facts of the nodes.
-    type: list
-    elements: dict
-    required: true
   without_node:
     description: Containers whose node the run does not have.
     type: list
     elements: str
     default: []
 """
+
+
+class ModuleDocFragment:
+    """The facts of the nodes, and the containers that none of them has."""
+
+    # For modules, which have the facts as an option of their own.
+    WITHOUT_NODE: str = _WITHOUT_NODE
+
+    # With its type, as the other one: sanity reads the text of each plain assignment.
+    DOCUMENTATION: str = (
+        _WITHOUT_NODE
+        + r"""
+  _input:
+    description: The facts of the nodes.
+    type: list
+    elements: dict
+    required: true
+"""
+    )

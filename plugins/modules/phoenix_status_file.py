@@ -17,6 +17,7 @@ description:
     JavaScript.
   - The file is written as a whole and for its owner alone.
 author: Phoenix Hypervisor contributors (@phoenix-hypervisor)
+extends_documentation_fragment: phoenix.hypervisor.facts_of_nodes.without_node
 attributes:
   check_mode:
     description: It writes nothing.
@@ -30,11 +31,6 @@ options:
     type: list
     elements: dict
     required: true
-  without_node:
-    description: Containers whose node the run does not have.
-    type: list
-    elements: str
-    default: []
   path:
     description: The file. A relative one begins at the working directory.
     type: str

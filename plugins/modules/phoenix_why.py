@@ -15,6 +15,7 @@ description:
   - Shows for each feature and for the application the digests, the inputs that differ, and which run applied it last.
   - Values that look like secrets are not shown.
 author: Phoenix Hypervisor contributors (@phoenix-hypervisor)
+extends_documentation_fragment: phoenix.hypervisor.facts_of_nodes.without_node
 attributes:
   check_mode:
     description: It writes nothing.
@@ -28,11 +29,6 @@ options:
     type: list
     elements: dict
     required: true
-  without_node:
-    description: Containers whose node the run does not have.
-    type: list
-    elements: str
-    default: []
   path:
     description: The file for the same as JSON. It is written as a whole and for its owner alone.
     type: str
