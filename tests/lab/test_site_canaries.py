@@ -130,7 +130,7 @@ def test_no_secret_of_a_run_is_seen_anywhere(lab: Lab, project: Project) -> None
         ('--host', lab.variables['PHOENIX_LAB_NODE']),
         ('--graph', '--vars'),
     ):
-        listed = inventory(project, *arguments, *vault, playbook=SITE)
+        listed = inventory(project, *arguments, *vault)
         assert 'phoenix_secret' in listed
         assert not [word for word in (USER, STORAGE, UNUSED, *HASHES) if word in listed]
     assert any(SEEN in line for line in seen)

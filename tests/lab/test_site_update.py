@@ -9,8 +9,10 @@ import base64
 import gzip
 import hashlib
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
 from support.site import TANK, Lab, Project, Run
 
 UPDATE = 'playbooks/update.yml'
@@ -50,11 +52,25 @@ def update(project: Project, *words: str) -> Run:
     return project.play(*words, playbook=UPDATE)
 
 
+@pytest.fixture
+def node_package(lab: Lab, tmp_path: Path) -> Iterator[None]:
+    """A node with nothing but a repository of its own, which has a newer version of the package."""
+    lab.sh('cp -a /etc/apt /root/kept-apt')
+    try:
+        folder = tmp_path / 'node'
+        lab.sh(f'{published(folder, "1.0", True)} && apt-get -qq update && apt-get -qq -y install phoenix-demo')
+        lab.sh(published(folder, '1.1', works=True))
+        yield
+    finally:
+        lab.sh('rm -rf /etc/apt && mv /root/kept-apt /etc/apt && dpkg --purge phoenix-demo && rm -rf /srv/repo')
+
+
 def calls(lab: Lab) -> list[str]:
     """What the control plane was asked to do with the container."""
     return [f"{call['method']} {call['path'].rpartition('/950')[2] or call['path']}" for call in lab.mutations()]
 
 
+@pytest.mark.usefixtures('node_package')
 def test_a_good_update_stays_and_a_bad_one_goes_back(lab: Lab, project: Project, tmp_path: Path) -> None:
     lab.sh(TANK)
     first = published(tmp_path, '1.0', works=True)
@@ -65,13 +81,14 @@ def test_a_good_update_stays_and_a_bad_one_goes_back(lab: Lab, project: Project,
     project.play().good()
 
     lab.guest(950, published(tmp_path, '1.1', works=True))
-    dry = update(project, '--check').good()
-    assert 'package phoenix-demo 1.0 -> 1.1' in dry.output
+    both = ('-e', 'phoenix_update_host=true', '-e', 'phoenix_update_batch=2')
+    dry = update(project, '--check', *both).good()
+    assert dry.output.count('phoenix-demo 1.0 -> 1.1') == 2  # of the node, and of the container
     assert 'not updated: it does not run' in dry.output
-    assert (calls(lab), lab.guest(950, 'demo')) == ([], '1.0\n')
-    update(project).good()
+    assert (calls(lab), lab.guest(950, 'demo'), lab.sh('demo')) == ([], '1.0\n', '1.0')
+    update(project, *both).good()
     assert calls(lab) == ['POST /snapshot', 'DELETE /snapshot/phoenix-guard']
-    assert lab.guest(950, 'demo') == '1.1\n'
+    assert (lab.guest(950, 'demo'), lab.sh('demo')) == ('1.1\n', '1.1')
 
     lab.guest(950, published(tmp_path, '1.2', works=False))
     run = update(project)
