@@ -85,10 +85,10 @@ def test_a_good_update_stays_and_a_bad_one_goes_back(lab: Lab, project: Project,
     dry = update(project, '--check', *both).good()
     assert dry.output.count('phoenix-demo 1.0 -> 1.1') == 2  # of the node, and of the container
     assert 'not updated: it does not run' in dry.output
-    assert (calls(lab), lab.guest(950, 'demo'), lab.sh('demo')) == ([], '1.0\n', '1.0')
+    assert (calls(lab), lab.guest(950, 'demo'), lab.sh('demo')) == ([], '1.0\n', '1.0\n')
     update(project, *both).good()
     assert calls(lab) == ['POST /snapshot', 'DELETE /snapshot/phoenix-guard']
-    assert (lab.guest(950, 'demo'), lab.sh('demo')) == ('1.1\n', '1.1')
+    assert (lab.guest(950, 'demo'), lab.sh('demo')) == ('1.1\n', '1.1\n')
 
     lab.guest(950, published(tmp_path, '1.2', works=False))
     run = update(project)
