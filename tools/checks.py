@@ -45,6 +45,9 @@ MODULES_AS_RUN = f'{PROOFS}/test_guard_kills.py'
 # How pytest's summary says what the proofs tried.
 COUNTS = re.compile(r'^=+ proofs =+$(.*?)^=', re.MULTILINE | re.DOTALL)
 LAB = 'tests/lab'
+# A folder in memory, and the bytes that must be free there for the temporary files of tests without a lab.
+MEMORY = Path('/dev/shm')
+ENOUGH = 4 * 2**30
 # Those of `fleets`; what isn't here belongs to `lab`.
 KILLS = 'test_site_kills.py'
 LONG_LAB = (
@@ -306,7 +309,11 @@ def integration_of_core(toolchain: Toolchain) -> list[Check]:
 def in_copy(name: str, toolchain: Toolchain, folder: str, *options: str) -> Check:
     """A pytest run in a copy of the tree that lies as a collection."""
     tree = worktree.make(f'unit-{toolchain.series.name}')
-    return pytest(name, toolchain, tree, folder, '--ansible-unit-inject-only', *options)
+    check = pytest(name, toolchain, tree, folder, '--ansible-unit-inject-only', *options)
+    if MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > ENOUGH:
+        # Thousands of small files are written with fsync.
+        check.env['TMPDIR'] = str(MEMORY)
+    return check
 
 
 def proofs(toolchain: Toolchain) -> list[Check]:

@@ -453,7 +453,8 @@ def test_a_write_that_was_carried_out_and_not_answered_is_found_and_not_repeated
         if after and faults.pve.doing[0] in MUTATING and faults.pve.doing not in lost:
             lost.append(faults.pve.doing)
             for connection in list(faults.pve.runner.server.connections):
-                connection.transport.close()
+                if connection.transport:  # None: it has ended already
+                    connection.transport.close()
 
     faults.pve.around = lose
     volumes = [{"name": "data", "pool": "local", "size_gb": 2, "mount_point": "/srv"}]
