@@ -21,6 +21,9 @@ th,td{text-align:left;vertical-align:top;padding:.3rem .6rem;border-bottom:1px s
 .good{color:#0a7d32}.due{color:#9a6200}.bad{color:#c01818;font-weight:600}
 svg text{font:12px system-ui,sans-serif;fill:currentColor}
 svg rect{fill:none;stroke:currentColor}svg path{fill:none;stroke:currentColor;opacity:.6}
+@media(min-width:40.01rem){
+ th{white-space:nowrap}td{min-width:7.5rem}td:first-child{min-width:3.2rem}
+}
 @media(max-width:40rem){
  thead{display:none}tr{display:block;margin:.6rem 0;border:1px solid #8886;border-radius:.3rem}
  td{display:flex;gap:.8rem;border:0}td::before{content:attr(data-name);flex:0 0 7rem;font-weight:600}
