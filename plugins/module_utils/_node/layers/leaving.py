@@ -69,6 +69,7 @@ class Leaving:
                 self._audit.write(wanted.ctid, LEAVE, "failed", level="WARNING", extras={"error": str(error)[:2000]})
                 return [], [f"container {wanted.ctid} leaves no layer: {error}"]
             finally:
+                # Published, it is gone; what can't be removed the next run finds and removes.
                 shutil.rmtree(layering.folder, ignore_errors=True)
 
     def _work(self, wanted: Wanted, place: address.Boundary, staging: str) -> tuple[list[dict[str, Any]], list[str]]:

@@ -152,7 +152,7 @@ class Shelf:
 
     def stage(self, staging: str) -> None:
         """Make an empty folder for an archive, without what an interrupted run left in it."""
-        shutil.rmtree(staging, ignore_errors=True)
+        shutil.rmtree(staging, ignore_errors=True)  # usually not there; mkdir fails if it stays
         os.mkdir(staging, 0o700)
 
     def publish(
@@ -205,8 +205,9 @@ class Shelf:
             if name.startswith(STAGING):
                 with self.locked(name.lstrip(".")) as alone:
                     if alone:
-                        shutil.rmtree(path, ignore_errors=True)
-                        told.append(f"{path} was removed: an interrupted run left it")
+                        shutil.rmtree(path, ignore_errors=True)  # what stays is tried again by the next run
+                        if not os.path.lexists(path):
+                            told.append(f"{path} was removed: an interrupted run left it")
             elif name.startswith(PREFIX):
                 address = address_of(name)
                 with self.locked(address or name) as alone:

@@ -178,8 +178,9 @@ def test_a_dry_run_without_observation_counts_what_its_tasks_would_change() -> N
 def test_an_update_is_a_line_for_its_guard_and_one_for_its_end() -> None:
     progress = run(("950", "web"))
     kinds = ("guard", "update", "health", "release")
-    plan = {**PLAN, "steps": [{**PLAN["steps"][1], "kind": kind} for kind in kinds]}  # type: ignore[index, dict-item]
+    plan = {**PLAN, "steps": [{**PLAN["steps"][1], "kind": kind} for kind in kinds]}  # type: ignore[index, dict-item]  # steps
     (line,) = state(progress, "950", 3.0, plan=plan, journal=[{}], changed=True)
     assert line.split() == ["950", "web", "guard", "2.0", "s"]
-    (line,) = state(progress, "950", 5.0, plan={**plan, "steps": plan["steps"][3:]}, journal=[{}], changed=True)  # type: ignore[index]
+    rest = {**plan, "steps": plan["steps"][3:]}  # type: ignore[index]  # steps
+    (line,) = state(progress, "950", 5.0, plan=rest, journal=[{}], changed=True)
     assert line.split()[:3] == ["950", "web", "release"]
