@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ansible.errors import AnsibleError
@@ -14,7 +14,7 @@ from ansible.plugins.action import ActionBase
 from ansible.utils.vars import load_extra_vars
 
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.finding import show
-from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.variables import runvariables
+from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.variables import runvariables, sharedfacts
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.container import steered
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.container.in_play import in_play
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.plan import plan_file, this_run
@@ -23,6 +23,8 @@ from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.run import cont
 # Variables that are no run variables, and whose names are close to one.
 # The last one is an artifact, which AWX hands to the next job of a workflow.
 _OTHERS = ("phoenix_application", "phoenix_plan")
+# Variables of the collection's own that are given to a run nevertheless: an artifact, and one for tests.
+_GIVEN = ("phoenix_plan", "phoenix_source_slice")
 _NO_INVENTORY = (
     "the inventory has neither nodes nor containers of phoenix.hypervisor. Name the inventory source, for example "
     "-i inventory/phoenix.yml; it is a YAML file with the line 'plugin: phoenix.hypervisor.phoenix'"
@@ -82,7 +84,9 @@ class ActionModule(ActionBase):
                 words = " ".join(str(error).split())
                 found.append(runvariables.RunVariableError(name, f"a template that fails ({words})", "a value", ""))
         found += runvariables.faults(values)
-        found += runvariables.misspelled(load_extra_vars(self._loader), _OTHERS)
+        given = load_extra_vars(self._loader)
+        found += runvariables.misspelled(given, _OTHERS)
+        found += _overriding(given)
         found += _unknown(values, {str(host) for host in groups.get("containers") or ()})
         found += steered.faults(values, variables)
         if found:
@@ -108,6 +112,19 @@ def _unreported(values: Mapping[str, Any]) -> list[runvariables.RunVariableError
         remedy = "Name a file in an existing folder that this user may write to."
         got = f"{show(('phoenix_plan_file',), path)} ({problem})"
         found.append(runvariables.RunVariableError("phoenix_plan_file", got, "a file that can be written", remedy))
+    return found
+
+
+def _overriding(given: Iterable[str]) -> list[runvariables.RunVariableError]:
+    """Extra variables in the place of what the inventory or the playbooks set: they would be those of every host."""
+    found = []
+    for name in sorted({*given} & sharedfacts.BY_NAME.keys() - runvariables.BY_NAME.keys() - {*_GIVEN}):
+        is_read = sharedfacts.BY_NAME[name].kind is sharedfacts.Kind.INVENTORY
+        got = f"a value for all hosts, which would replace {'that of the inventory' if is_read else 'an internal one'}"
+        remedy = f"Remove {name} from the extra variables."
+        if is_read:
+            remedy += " Change the JSON files or the inventory source instead."
+        found.append(runvariables.RunVariableError(name, got, "no such variable", remedy))
     return found
 
 

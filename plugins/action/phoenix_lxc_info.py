@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible.errors import AnsibleConnectionFailure, AnsibleError
+from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure, AnsibleError
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.container.read_once import HostsReadOnce
@@ -19,6 +19,8 @@ from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.remote.access i
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.remote.nodes import node_of
 
 NAME = "phoenix.hypervisor.phoenix_lxc_info"
+UNCHECKED = "unchecked"
+"""What the playbooks give for ``hosts`` where no task has found out which containers are in play."""
 
 
 class ActionModule(ActionBase):
@@ -38,6 +40,9 @@ class ActionModule(ActionBase):
         result = super().run(tmp, task_vars)
         options = dict(self._task.args)
         hosts = options.pop("hosts", None)
+        reported = str(task_vars.get("phoenix_config_report") or "")
+        if reported:  # the first task of the playbook fails with it, unless the run skips that task
+            raise AnsibleActionFail(reported)
         if "destroy" in options:
             confirm = [int(ctid) for ctid in options.pop("destroy")]
             options["containers"] = [
@@ -49,6 +54,11 @@ class ActionModule(ActionBase):
             result.update(self._answer(options, task_vars))
             self._host_is_left(result, task_vars)
             return result
+        if hosts == UNCHECKED:
+            raise AnsibleActionFail(
+                "the first task of the playbook, which checks the configuration, did not run; nothing was done. Run "
+                "without --start-at-task, and without 'always' in --skip-tags"
+            )
         node = str(self._task.delegate_to)
         mine = [str(host) for host in hosts]
         faults: dict[str, str] = {}

@@ -11,6 +11,7 @@ from typing import Any
 
 from ansible.errors import AnsibleActionFail, AnsibleError
 
+from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.audit.audit_result import INTO_CONTAINERS
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.files.secret_values import revealed
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.container.wanted import templates_of, wanted
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.remote.nodes import node_of
@@ -25,6 +26,20 @@ def awaited(own: Mapping[str, Any], hostvars: Any) -> dict[str, Any] | None:
     return seen.get("awaits_layer")
 
 
+def misled(ctid: Any, connection: Any) -> str:
+    """What is wrong with the connection of a container that work inside follows for; '' for nothing.
+
+    Whatever outranks the inventory, such as an extra variable, could have the work done on another machine.
+    """
+    if connection is None or str(connection) in INTO_CONTAINERS:
+        return ""
+    return (
+        f'container {ctid}: ansible_connection is "{connection}", expected "{INTO_CONTAINERS[0]}": what belongs inside '
+        "the container would be done on another machine. Remove ansible_connection from the extra variables, from "
+        "host_vars and from the vars of plays; that of a node belongs into nodes of the inventory source"
+    )
+
+
 class ActionModule(NodeAction):
     """For a host of the inventory plugin every option may be left out; what the task says wins."""
 
@@ -35,6 +50,10 @@ class ActionModule(NodeAction):
         task_vars = task_vars or {}
         result = super().run(tmp, task_vars)
         options = dict(self._task.args)
+        if options.get("enter") or options.get("begin") or options.get("update"):
+            wrong = misled(options.get("ctid") or task_vars.get("inventory_hostname"), self._connection_of(task_vars))
+            if wrong:
+                raise AnsibleActionFail(wrong)
         # A call that begins a feature plans nothing, so it needs nothing of the configuration.
         plans = "config" not in options and (not options.get("begin") or options.get("leave_layer"))
         if plans and task_vars.get("phoenix_config") is not None:
@@ -62,3 +81,7 @@ class ActionModule(NodeAction):
             options.pop(name, None)  # it is given back at once: nothing follows inside
         result.update(by_token.preview(options) if self._task.check_mode else by_token.drive(options))
         return result
+
+    def _connection_of(self, task_vars: Mapping[str, Any]) -> Any:
+        """The connection of the container, of which this very task is delegated to its node."""
+        return self._templar.template(task_vars.get("ansible_connection"))

@@ -313,7 +313,7 @@ class InventoryModule(BaseInventoryPlugin, Composing):
             self.inventory.add_host(name, group="hypervisors")
             for key, value in variables.items():
                 self._set(name, str(key), value)
-            self._set(name, "phoenix_hypervisor_config", configuration.hypervisor)
+            self._set(name, "phoenix_hypervisor_config", {} if configuration.findings else configuration.hypervisor)
 
     def _emit_containers(self, configuration: Configuration) -> None:
         self.inventory.add_group("containers")
@@ -325,13 +325,14 @@ class InventoryModule(BaseInventoryPlugin, Composing):
         self._set("containers", "phoenix_settings", settings)
         if configuration.layers:
             self._set("containers", "phoenix_layers", configuration.layers)
-        reached = {name: reach(variables) for name, variables in nodes.items()}
-        self._set("containers", "phoenix_nodes", reached)
+        self._set("containers", "phoenix_nodes", {name: reach(variables) for name, variables in nodes.items()})
         only = next(iter(nodes)) if len(nodes) == 1 else ""
         for ctid in fleet.order():
             container = fleet.containers[ctid]
             node = container.text("node") or only
             self.inventory.add_host(ctid, group="containers")
+            self._set(ctid, "ansible_host", _ADDRESS)
+            self._set(ctid, "ansible_connection", _CONNECTION)  # group_vars outrank that of the group
             self._set(ctid, "phoenix_ctid", int(ctid))
             self._set(ctid, "phoenix_name", container.name or "CT" + ctid)
             self._set(ctid, "phoenix_node", node)
@@ -340,7 +341,6 @@ class InventoryModule(BaseInventoryPlugin, Composing):
             inherited = inherited_features(fleet, ctid)
             if inherited:
                 self._set(ctid, "phoenix_inherited_features", list(inherited))
-            self._set(ctid, "ansible_host", _ADDRESS)
             if ctid in configuration.applications:
                 self._set(ctid, "phoenix_application", configuration.applications[ctid])
             if ctid in configuration.stored:

@@ -17,7 +17,7 @@ from fake_node import TEMPLATE, FakeNode
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.applied.work import Feature
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.model import Wanted
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.container.executor import Executor
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.container.outcome import StepError, next_step
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.container.outcome import StepError, on_container
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.pve.client import PveError
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.store import StoreError
 
@@ -134,13 +134,15 @@ class FaultNode(FakeNode):
     def attempt(self, want: Wanted, resumes: bool = False, **options: Any) -> str | None:
         """A whole run: None when it came to its end, else what the module says."""
         try:
-            if resumes:
-                self.executor(**options).run(want, resumes=True)
-            _journal, outcome = self.drive(want, **options)
-        except StepError as error:
-            return f"container {want.ctid}: {error}. Run it again to resume from there"
-        except (PveError, StoreError) as error:
-            return f"container {want.ctid}: {error}{next_step(want.ctid, error)}"
+            with on_container(want.ctid):
+                if resumes:
+                    self.executor(**options).run(want, resumes=True)
+                _journal, outcome = self.drive(want, **options)
+        except (StepError, PveError, StoreError) as error:
+            text = str(error)
+            assert text.count(f"container {want.ctid}: ") == 1, text
+            assert text.count("Run it again to resume from there") <= 1, text
+            return text
         refused: str | None = outcome.last.error
         return refused
 

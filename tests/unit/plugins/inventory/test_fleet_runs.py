@@ -212,3 +212,37 @@ def test_a_faulty_configuration_fails_a_synchronization(site: Path):
     assert rc != 0
     assert "Write 8192." in output
     assert '"950"' not in output
+
+
+def test_extra_variables_replace_nothing_that_the_inventory_or_the_playbooks_set(site: Path):
+    given = {"phoenix_ctid": 951, "phoenix_config_report": "", "phoenix_stage": "x", "phoenix_plan": {}, "own_ctid": 1}
+    rc, output = playbook(site, "containers", "-e", json.dumps(given))
+    assert rc == 2, output
+    assert "Remove phoenix_ctid from the extra variables. Change the JSON files" in output
+    assert "Remove phoenix_config_report from the extra variables. Change the JSON files" in output
+    assert "Remove phoenix_stage from the extra variables." in output
+    assert "Remove phoenix_plan " not in output
+    assert "unreachable=1" not in output
+
+
+def test_a_run_that_skips_the_check_does_nothing(site: Path):
+    skip = ("--skip-tags", "always")
+    rc, output = playbook(site, "containers", *skip)
+    assert rc == 2, output
+    assert "the first task of the playbook, which checks the configuration, did not run; nothing was done" in output
+    (site / "lxc.json").write_text((site / "lxc.json").read_text().replace('"dhcp"', '"dhpc"'))
+    for name in ("hypervisor", "containers"):
+        rc, output = playbook(site, name, *skip)
+        assert rc == 2, output
+        assert 'got "dhpc", expected an IPv4 address' in output
+        assert "unreachable=1" not in output
+
+
+def test_variables_of_groups_do_not_lead_containers_to_another_connection(site: Path):
+    (site / "group_vars").mkdir()
+    for group in ("all", "containers"):
+        (site / "group_vars" / f"{group}.yml").write_text("ansible_connection: ssh\nown: 1\n")
+    rc, output = command(site, "inventory", "-i", "phoenix.yml", "--host", "950")
+    assert rc == 0, output
+    variables = json.loads(output)
+    assert (variables["own"], variables["ansible_connection"]) == (1, "phoenix.hypervisor.pct")
