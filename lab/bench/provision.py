@@ -12,6 +12,7 @@ from support.site import TEMPLATE, Lab, Project
 
 from bench.costs import Cost, measured, median
 from bench.figures import Figure, against
+from bench.fleet import COLD, PLAY, cold_node
 
 ROUNDS = 3
 FIRST = 960
@@ -32,11 +33,12 @@ pct exec {ctid} -- sh -c '
 
 def provision(project: Project) -> None:
     """One run over the project's container."""
-    project.play(playbook='playbooks/containers.yml').good()
+    project.play(playbook=PLAY, env=COLD).good()
 
 
 def measure(lab: Lab, folder: Path) -> list[Figure]:
     """The same container by the playbook and by the commands that a person would type, in turns."""
+    cold_node(lab)
     project = Project(lab, folder)
     taken: dict[str, list[Cost]] = {'the playbook': [], 'by hand': []}
     for turn in range(ROUNDS):

@@ -88,12 +88,16 @@ class Lab:
 
     def node_seconds(self) -> float:
         """CPU seconds that the node and its guests have taken so far."""
-        place = f'lxc.payload.phoenix-lab-{self.instance}'
-        first = Path('/sys/fs/cgroup/cpuacct', place, 'cpuacct.usage')
-        if first.exists():
-            return int(first.read_text(encoding='ascii')) / 1e9
-        figures = Path('/sys/fs/cgroup', place, 'cpu.stat').read_text(encoding='ascii').split()
-        return int(figures[figures.index('usage_usec') + 1]) / 1e6
+        name = f'lxc.payload.phoenix-lab-{self.instance}'
+        # One that a killed lab left takes no more; lxc gives the next one a number.
+        first = list(Path('/sys/fs/cgroup/cpuacct').glob(f'{name}*/cpuacct.usage'))
+        if first:
+            return sum(int(file.read_text(encoding='ascii')) for file in first) / 1e9
+        total = 0
+        for file in Path('/sys/fs/cgroup').glob(f'{name}*/cpu.stat'):
+            figures = file.read_text(encoding='ascii').split()
+            total += int(figures[figures.index('usage_usec') + 1])
+        return total / 1e6
 
     def has_template(self, volume: str) -> bool:
         """Whether the node's storage has it."""
