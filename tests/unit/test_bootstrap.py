@@ -87,3 +87,38 @@ def test_a_failure_is_one(bootstrap: Bootstrap) -> None:
     assert bootstrap(['curl'], known=['curl'], refused='python3')[0] != 0
     assert bootstrap([], known=[], refused='python3')[0] != 0
     assert bootstrap([], known=[], refused='update')[0] != 0
+
+
+PACKAGE = """Package: {name}
+Status: {status}
+Architecture: all
+Maintainer: nobody <nobody@localhost>
+Version: 1.0
+{more}Description: a package
+
+"""
+
+
+@pytest.mark.parametrize(
+    ('status', 'depends', 'is_whole'),
+    [
+        ('install ok installed', '', True),
+        ('install ok installed', 'Depends: one\n', True),
+        ('install ok installed', 'Depends: missing\n', False),
+        ('install reinstreq half-installed', '', False),
+    ],
+)
+def test_the_check_of_base_setup_sees_what_is_missing(
+    tmp_path: Path, status: str, depends: str, is_whole: bool
+) -> None:
+    manifest = yaml.safe_load((ROOT / 'roles/base_setup/meta/phoenix_feature.yml').read_text(encoding='utf-8'))
+    packages = PACKAGE.format(name='one', status='install ok installed', more='')
+    (tmp_path / 'status').write_text(
+        packages + PACKAGE.format(name='two', status=status, more=depends), encoding='utf-8'
+    )
+    (tmp_path / 'apt.conf').write_text(f'Dir::State::status "{tmp_path}/status";\n', encoding='utf-8')
+    env = {'PATH': os.environ['PATH'], 'APT_CONFIG': str(tmp_path / 'apt.conf')}
+    done = subprocess.run(
+        ['sh', '-c', manifest['check']['command']], env=env, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode == 0) is is_whole, done.stderr
