@@ -20,10 +20,14 @@ from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.untrusted impor
 
 
 def awaited(own: Mapping[str, Any], hostvars: Any) -> dict[str, Any] | None:
-    """The layer that another container of this run leaves first, as the observation of the node has it."""
+    """The layer that another container of this run leaves first, as the observation of the node has it.
+
+    A container with a fault is not touched, so nobody waits for it.
+    """
     facts = hostvars.raw_get(str(own.get("phoenix_node"))).get("ansible_facts") or {}
     seen = (facts.get("phoenix_observed") or {}).get(str(own.get("phoenix_ctid"))) or {}
-    return seen.get("awaits_layer")
+    awaits = seen.get("awaits_layer")
+    return None if str((awaits or {}).get("ctid")) in (facts.get("phoenix_faults") or {}) else awaits
 
 
 def misled(ctid: Any, connection: Any) -> str:

@@ -223,7 +223,6 @@ notes:
   elements: str
 """
 
-import functools
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
@@ -360,7 +359,7 @@ def act(module: AnsibleModule) -> tuple[dict[str, Any], str | None]:
         ready_timeout=module.params["ready_timeout"],
         password=module.params["root_password"] or "",
         guard=check_lease,
-        layers=functools.partial(layer_use.with_layers, shelf, leaders, not module.check_mode),
+        layers=layer_use.Layers(shelf, leaders, not module.check_mode),
     )
     if module.params["failed"]:
         return undo(module, wanted, executor, leases, run), None

@@ -13,11 +13,13 @@ import asyncio
 import copy
 import hashlib
 import importlib.util
+import io
 import json
 import re
 import shutil
 import ssl
 import sys
+import tarfile
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -46,6 +48,9 @@ from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.audit imp
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.container.conf.observe import Observer
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.container.executor import Executor
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.guest import guest
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.layers import layer_use
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.layers.leaving import Leaving
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.layers.shelf import Shelf
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.preflight.node_survey import Gatherer, Places
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.pve import local_client
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.store import Store
@@ -54,6 +59,8 @@ TEMPLATE = "local:vztmpl/debian-12-standard_12.7-1_amd64.tar.zst"
 MUTATING = ("POST", "PUT", "DELETE")
 MAC = re.compile(r"hwaddr=[0-9A-Fa-f:]{17}")
 FEATURES = (Feature("one", "d1"), Feature("two", "d2"))
+BOOK = "./ledger.json"
+LAYERS = {"storage": "local"}
 
 
 class Cut(BaseException):
@@ -87,7 +94,7 @@ class PaperGuests(NullBackend):
     def __init__(self, books: dict[int, dict[str, Any]]) -> None:
         super().__init__(bridges=("vmbr0", "vmbr1", "vmbr9"))
         self.books = books
-        self.saved: dict[str, dict[str, Any]] = {}
+        self.book: Callable[[int], dict[str, Any] | None] = books.get
         self.changed: Callable[[], None] = lambda: None
         self.copied: Callable[[int, int | None], None] = lambda _ctid, _source: None
 
@@ -95,14 +102,20 @@ class PaperGuests(NullBackend):
         """An empty guest."""
         await super().create(vmid, *rest)
         self.books.pop(vmid, None)
-        if str(rest[1]) in self.saved:
-            self.books[vmid] = copy.deepcopy(self.saved[str(rest[1])])
+        book = book_in(str(rest[1]))
+        if book is not None:
+            self.books[vmid] = book
         self.copied(vmid, None)
 
     async def backup(self, vmid: int, *rest: Any) -> None:
         """A copy in an archive, its ledger included."""
         await super().backup(vmid, *rest)
-        self.saved[str(rest[2])] = copy.deepcopy(self.books.get(vmid, ledgers.empty()))
+        book = json.dumps(self.book(vmid) or ledgers.empty())
+        with tarfile.open(str(rest[2]), "a") as archive:
+            for name, text in ((BOOK, book), ("./etc/os-release", "ID=debian\n")):
+                entry = tarfile.TarInfo(name)
+                entry.size = len(text.encode())
+                archive.addfile(entry, io.BytesIO(text.encode()))
 
     async def clone(self, src: int, dst: int, *rest: Any) -> None:
         """A copy, its ledger included."""
@@ -133,6 +146,16 @@ class PaperGuests(NullBackend):
         self.changed()
 
 
+def book_in(archive: str) -> dict[str, Any] | None:
+    """The ledger in an archive of a guest; None for a template."""
+    try:
+        with tarfile.open(archive) as file:
+            data = file.extractfile(BOOK)
+            return json.loads(data.read()) if data else None
+    except (OSError, tarfile.TarError, KeyError):
+        return None
+
+
 def two_storages(path: str) -> dict[str, dict[str, Any]]:
     """A folder, and a pool that takes snapshots and links clones."""
     pool = {"type": "zfspool", "pool": "tank", "content": "rootdir,images", "active": 1, "shared": 0}
@@ -159,7 +182,7 @@ class FakeNode:
         (images / "template" / "cache").mkdir(parents=True)
         (images / "template" / "cache" / TEMPLATE.rpartition("/")[2]).write_bytes(b"template")
         (self.pve_dir / "storage.cfg").write_text(
-            "dir: local\n\tpath /x\n\tcontent backup,images,rootdir,vztmpl\n\nzfspool: tank\n\tpool tank\n"
+            f"dir: local\n\tpath {images}\n\tcontent backup,images,rootdir,vztmpl\n\nzfspool: tank\n\tpool tank\n"
         )
         self.books: dict[int, dict[str, Any]] = {}
         self.backend = PaperGuests(self.books)
@@ -176,6 +199,8 @@ class FakeNode:
         cert, key, _der = make_cert(str(directory))
         self.fingerprint = hashlib.sha256(ssl.PEM_cert_to_DER_cert(Path(cert).read_text(encoding="ascii"))).hexdigest()
         self.identities: list[int] = []
+        self.leaders: dict[str, int] = {}
+        self.warnings: list[str] = []
         self.killed = False
         self.password = ""
         self._client: local_client.LocalClient | None = None
@@ -220,6 +245,10 @@ class FakeNode:
         (self.pve_dir / "user.cfg").unlink(missing_ok=True)
         self.books.clear()
         self.identities.clear()
+        self.leaders.clear()
+        self.warnings.clear()
+        for archive in self.archives():
+            archive.unlink()
         self.killed = False
         self.forget_clients()
 
@@ -285,6 +314,27 @@ class FakeNode:
         self._clients.clear()
         self._client = None
 
+    @property
+    def shelf(self) -> Shelf:
+        """The layers of the node."""
+        return Shelf("pve", str(self.pve_dir), str(self.directory / "state"), str(self.directory / "busy" / "layers"))
+
+    @property
+    def cache(self) -> Path:
+        """The folder of its templates."""
+        return self.directory / "vz" / "template" / "cache"
+
+    def archives(self) -> list[Path]:
+        """The archives of its layers, and what looks like one."""
+        return sorted(self.cache.glob("phoenix-layer-*"))
+
+    def leave(self, wanted: Wanted, executor: Executor, client: Any = None) -> tuple[list[dict[str, Any]], list[str]]:
+        """Leave the layer of a container, as its module does: (the journal, warnings)."""
+        audit = Audit(wanted.run, directory=str(self.directory / "log"))
+        waits = (1.0, 30.0)
+        leaving = Leaving(self.shelf, lambda: client or self.client(), audit, lambda: None, waits, "/nowhere")
+        return leaving.leave(wanted, *executor.look(wanted))
+
     def gatherer(self, client: Any = None) -> Gatherer:
         """The product's preflight, as its module makes it; bridges are folders of the test."""
         places = Places(str(self.pve_dir), str(self.directory / "net"), str(self.directory / "zone.tab"))
@@ -297,6 +347,7 @@ class FakeNode:
         settings = {"lock_wait": 1.0, "ready_timeout": 2.0, "locks": str(self.directory / "lock"), **options}
         settings.setdefault("turns", str(self.directory / "busy"))
         settings.setdefault("password", self.password)
+        settings.setdefault("layers", layer_use.Layers(self.shelf, self.leaders, not check))
         return Executor(observer, self.store, audit, client or self.client, run, **settings)
 
     def check(self, wanted: Wanted) -> Any:
@@ -304,7 +355,10 @@ class FakeNode:
         return self.executor(check=True).run(wanted, check=True)
 
     def drive(self, wanted: Wanted, client: Any = None, **options: Any) -> tuple[list[dict[str, Any]], Any]:
-        """A whole run for one container, the play's part done on paper: (journal, last outcome)."""
+        """A whole run for one container, the play's part done on paper: (journal, last outcome).
+
+        What leaving a layer warns of is kept.
+        """
         executor = self.executor(client=client, **options)
         outcome = executor.run(wanted)
         journal = list(outcome.journal)
@@ -314,6 +368,10 @@ class FakeNode:
                 break
             journal += [entry.as_dict() for entry in step.entries]
             self.play(wanted, step)
+            if [after.kind for after in outcome.last.steps[1:2]] == ["layer"]:
+                left, warnings = self.leave(wanted, executor)
+                journal += left
+                self.warnings += warnings
             outcome = executor.run(wanted)
             journal += outcome.journal
         return journal, outcome
@@ -341,7 +399,7 @@ class FakeNode:
         book = self.books.setdefault(wanted.ctid, ledgers.empty())
         if step.kind == "feature":
             feature = next(item for item in wanted.features if item.name == step.name)
-            book["features"][step.name] = {"status": "applied", "digest": feature.digest}
+            book["features"][step.name] = {"status": "applied", "digest": feature.digest, "components": {}}
         elif step.kind == "application" and wanted.application:
             own = {"status": "applied", "digest": wanted.application.digest, "ctid": wanted.ctid}
             book["application"] = {**own, "boot": f"b{self.backend.running[wanted.ctid]}"}

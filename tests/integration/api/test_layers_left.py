@@ -7,19 +7,24 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
 import functools
 import json
 import os
+import threading
+import types
 
 import pytest
 from fake_node import Cut, predicted, wanted
+from fakepve.model import TaskError
 
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.applied.work import Feature
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.audit import Audit
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.layers import layer_look
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.plan import planner
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.container.executor import NoLayers
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.container.outcome import StepError
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.layers import layer_look, layer_use
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.layers import shelf as shelves
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.layers.leaving import Leaving, await_layer
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.layers.shelf import Shelf
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.layers.leaving import await_layer
 
 RUN = "run-1"
 STACK = tuple(
@@ -30,16 +35,10 @@ DEEPER = (*STACK, Feature("three", "d3", rest={"layer": False}))
 
 @pytest.fixture
 def site(node):
-    """The node, with a storage.cfg as it is served, and its layers."""
-    cfg = node.pve_dir / "storage.cfg"
-    before = cfg.read_text()
-    content = "vztmpl,backup,images,rootdir"
-    cfg.write_text(f"dir: local\n\tpath {node.directory / 'vz'}\n\tcontent {content}\n\nzfspool: tank\n\tpool tank\n")
+    """The node, with its layers."""
     yield Site(node)
-    cfg.write_text(before)
-    for path in (node.directory / "vz" / "template" / "cache").iterdir():
-        if "phoenix-layer" in path.name:
-            path.unlink() if path.is_file() else os.rmdir(path)
+    for path in (*node.archives(), *node.cache.glob(".phoenix-layer-*")):
+        path.unlink() if path.is_file() or path.is_symlink() else os.rmdir(path)
 
 
 class Site:
@@ -47,62 +46,27 @@ class Site:
 
     def __init__(self, node):
         self.node = node
-        self.shelf = Shelf(
-            "pve", str(node.pve_dir), str(node.directory / "state"), str(node.directory / "busy" / "layers")
-        )
-        self.cache = node.directory / "vz" / "template" / "cache"
+        self.shelf = node.shelf
+        self.cache = node.cache
 
     def executor(self, check=False, leaders=None, run=RUN, client=None):
-        def look(want, seen, record):
-            return layer_look.recall(self.shelf, seen, record, want, dict(leaders or {}))
-
-        return self.node.executor(check=check, run=run, client=client, layers=look)
+        known = layer_use.Layers(self.shelf, leaders or {}, uses=False)
+        return self.node.executor(check=check, run=run, client=client, layers=known)
 
     def check(self, want, leaders=None):
         return self.executor(check=True, leaders=leaders).run(want, check=True)
 
-    def leave(self, want, executor, client=None):
-        audit = Audit(want.run, directory=str(self.node.directory / "log"))
-        waits = (1.0, 30.0)
-        leaving = Leaving(self.shelf, lambda: client or self.node.client(), audit, lambda: None, waits, "/nowhere")
-        return leaving.leave(want, *executor.look(want))
-
     def run(self, want, client=None):
         """(journal, warnings, outcome)."""
-        executor = self.executor(run=want.run, client=client)
-        outcome = executor.run(want)
-        journal, warnings = list(outcome.journal), []
-        for step in [step for step in outcome.last.steps if step.by_play]:
-            if step.kind == "layer":
-                left, warned = self.leave(want, executor, client)
-                journal += left
-                warnings += warned
-                journal += executor.run(want).journal
-            else:
-                journal += [entry.as_dict() for entry in step.entries]
-                self.node.play(want, step)
-                if step.kind == "feature":
-                    book = self.node.books[want.ctid]["features"]
-                    book[step.name]["components"] = {}
-        outcome = executor.run(want)
-        return journal + outcome.journal, warnings, outcome
+        self.node.warnings.clear()
+        journal, outcome = self.node.drive(want, client=client, run=want.run)
+        return journal, list(self.node.warnings), outcome
 
     def begun(self, journal):
         return [entry["what"] for entry in journal if entry["op"] == "feature" and entry["what"].startswith("begin")]
 
     def files(self):
-        return sorted(path.name for path in self.cache.iterdir() if "phoenix-layer" in path.name)
-
-    def copies(self, source):
-        """Guests on paper have no archive: what is created from the layer has the ledger of this one."""
-        book = {"version": 1, "features": dict(self.node.books[source]["features"]), "application": None}
-
-        def copied(ctid, _source):
-            made = [call for call in self.node.backend.calls if call[:2] == ("create", ctid)]
-            if made and "phoenix-layer" in str(made[-1][2]):
-                self.node.books[ctid] = {**book, "features": dict(book["features"])}
-
-        self.node.backend.copied = copied
+        return [path.name for path in self.node.archives()]
 
 
 def asked(ctid=950, features=STACK, run=RUN, **config):
@@ -111,15 +75,9 @@ def asked(ctid=950, features=STACK, run=RUN, **config):
     return dataclasses.replace(want, layers=layers, run=run)
 
 
-def created_from(node, ctid):
+def created_from(node, ctid, which=0):
     calls = [params for method, path, params in node.mutations() if (method, path) == ("POST", "/nodes/pve/lxc")]
-    return next(params["ostemplate"] for params in calls if params["vmid"] == str(ctid))
-
-
-@pytest.fixture(autouse=True)
-def no_copies(node):
-    yield
-    node.backend.copied = lambda _ctid, _source: None
+    return [params["ostemplate"] for params in calls if params["vmid"] == str(ctid)][which]
 
 
 def test_the_first_leaves_a_layer_and_the_second_starts_from_it(site, node):
@@ -132,7 +90,6 @@ def test_the_first_leaves_a_layer_and_the_second_starts_from_it(site, node):
     assert site.begun(journal) == ["begin one", "begin two"]
     assert len(site.files()) == 1
     assert os.stat(site.cache / site.files()[0]).st_mode & 0o777 == 0o600
-    site.copies(950)
     second = asked(951)
     check = site.check(second)
     assert "phoenix-layer" in check.first.steps[0].reason
@@ -150,7 +107,6 @@ def test_the_first_leaves_a_layer_and_the_second_starts_from_it(site, node):
 
 def test_features_above_run_in_the_next_one_alone(site):
     site.run(asked())
-    site.copies(950)
     want = asked(951, DEEPER)
     check = site.check(want)
     journal, _warnings, outcome = site.run(want)
@@ -166,7 +122,6 @@ def test_the_deepest_layer_counts(site, node):
     assert "phoenix-layer" in created_from(node, 951)
     assert len(site.files()) == 2
     names = {layer.features: layer.volume for layer in site.shelf.all()}
-    site.copies(951)
     site.run(asked(952))
     assert created_from(node, 952) == names[("one", "two")]
 
@@ -243,7 +198,6 @@ def test_a_layer_that_is_not_what_it_was_is_replaced(site, node, spoil):
     assert journal == predicted(check.first)
     assert site.begun(journal) == ["begin one", "begin two"]
     assert created_from(node, 951) == want.desired.template
-    site.copies(951)
     journal, _warnings, _outcome = site.run(asked(952))
     assert site.begun(journal) == []
 
@@ -302,10 +256,156 @@ def test_no_layer_of_a_container_in_which_more_has_run(site, node):
         if step.kind == "feature":
             node.play(want, step)
     node.books[950]["application"] = {"status": "applied", "digest": "a", "ctid": 950}
-    journal, warnings = site.leave(want, executor)
+    journal, warnings = node.leave(want, executor)
     assert journal == []
     assert "its application has run" in warnings[0]
     assert site.files() == []
+
+
+def test_a_layer_that_cannot_be_unpacked_is_replaced(site, node):
+    """Its metadata are right, and PVE can't create a container from it: as from a broken disk."""
+    site.run(asked())
+    (archive,) = node.archives()
+    node.backend.failures[("create", 951, str(archive))] = "tar: unexpected end of file"
+    _journal, _warnings, outcome = site.run(asked(951))
+    assert outcome.last.state == "completed"
+    assert created_from(node, 951, -1) == asked(951).desired.template
+    assert node.store.load(951).layer is None
+    node.backend.failures.clear()
+    journal, _warnings, _outcome = site.run(asked(952))
+    assert (site.begun(journal), len(site.files())) == ([], 1)
+
+
+def test_the_warnings_say_which_layer_could_not_be_unpacked(site, node):
+    site.run(asked())
+    (archive,) = node.archives()
+    node.backend.failures[("create", 951, str(archive))] = "tar: unexpected end of file"
+    outcome = node.executor(run=RUN).run(asked(951))
+    assert [text.partition(":")[0] for text in outcome.warnings] == [
+        "container 951 can't be created from the layer local",
+        outcome.warnings[1].partition(":")[0],
+    ]
+    assert "tar: unexpected end of file" in outcome.warnings[0]
+    assert "was removed: no container can be created from it" in outcome.warnings[1]
+    assert site.files() == []
+
+
+def test_a_creation_that_fails_without_the_layer_too_does_not_cost_the_layer(site, node):
+    site.run(asked())
+    node.backend.failures[("create", 951, None)] = "No space left on device"
+    with pytest.raises(StepError, match="No space left on device"):
+        site.run(asked(951))
+    assert len(site.shelf.all()) == 1
+    node.backend.failures.clear()
+    journal, _warnings, outcome = site.run(asked(951, run="run-2"))
+    assert (site.begun(journal), outcome.last.state) == ([], "completed")
+
+
+def test_a_layer_that_is_removed_at_the_moment_of_the_creation_is_done_without(site, node):
+    site.run(asked())
+    (archive,) = node.archives()
+
+    def remove(after):
+        if not after and node.pve.doing == ("POST", "/nodes/pve/lxc"):
+            archive.unlink(missing_ok=True)
+
+    node.pve.around = remove
+    try:
+        journal, _warnings, outcome = site.run(asked(951))
+    finally:
+        node.pve.around = lambda _after: None
+    assert (site.begun(journal), outcome.last.state) == (["begin one", "begin two"], "completed")
+    assert created_from(node, 951, -1) == asked(951).desired.template
+
+
+def test_a_disk_that_is_full_at_any_write_costs_the_layer_and_nothing_else(site, node, monkeypatch):
+    """Each write in turn finds the disk full: those of PVE's archive, and those of the run."""
+    left = 0
+
+    def full(real, *args, **kwargs):
+        nonlocal left
+        left -= 1
+        if left == 0:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return real(*args, **kwargs)
+
+    writing = {name: functools.partial(full, getattr(os, name)) for name in ("mkdir", "chmod", "rename", "fsync")}
+    monkeypatch.setattr(shelves, "os", types.SimpleNamespace(**{**vars(os), **writing}))
+    monkeypatch.setattr(shelves, "write_atomic", functools.partial(full, shelves.write_atomic))
+    for at in range(1, 40):
+        node.wipe()
+        want = asked()
+        executor = site.executor()
+        for step in executor.run(want).last.steps:
+            if step.kind == "feature":
+                node.play(want, step)
+        left = at
+        _journal, warnings = node.leave(want, executor)
+        if left > 0:
+            break
+        left = 0
+        assert "No space left on device" in warnings[0]
+        assert executor.run(want).last.state == "completed"
+        assert 950 in node.backend.running
+        assert [path.name for path in node.cache.glob(".phoenix-layer-*")] == []
+        _journal, _warnings, outcome = site.run(asked(951))
+        assert outcome.last.state == "completed"
+        assert (len(site.files()), len(site.shelf.all())) == (1, 1)
+    assert at > 4
+    assert warnings == []
+
+
+def test_an_archive_that_is_cut_off_is_none(site, node):
+    """PVE's worker fails in the midst, and what it has written by then is gone with its folder."""
+    real = node.backend.backup
+
+    async def cut(vmid, config, text, archive):
+        await real(vmid, config, text, archive)
+        raise TaskError("zstd: error 70: Write error: No space left on device")
+
+    node.backend.backup = cut
+    try:
+        _journal, warnings, outcome = site.run(asked())
+    finally:
+        del node.backend.backup
+    assert outcome.last.state == "completed"
+    assert "No space left on device" in warnings[0]
+    assert (site.files(), list(node.cache.glob(".phoenix-layer-*"))) == ([], [])
+
+
+def test_of_two_that_reach_the_same_boundary_at_once_one_leaves_the_layer(site, node):
+    """The second one comes while PVE still archives the first."""
+    both = (950, 951)
+    executors = {ctid: site.executor() for ctid in both}
+    for ctid in both:
+        want = asked(ctid)
+        for step in executors[ctid].run(want).last.steps:
+            if step.kind == "feature":
+                node.play(want, step)
+    node.pve.task_delay["vzdump"] = 3  # looks at the task
+    results = {}
+    begun = threading.Event()
+    real = node.backend.backup
+
+    async def archived(vmid, *rest):
+        begun.set()
+        await real(vmid, *rest)
+
+    node.backend.backup = archived
+    try:
+        first = threading.Thread(target=lambda: results.update({950: node.leave(asked(950), executors[950])}))
+        first.start()
+        assert begun.wait(30)
+        results[951] = node.leave(asked(951), executors[951], node.connect())
+        first.join(30)
+    finally:
+        del node.backend.backup
+        node.pve.task_delay.clear()
+    assert [len(results[ctid][0]) for ctid in both] == [2, 0]
+    assert "another one leaves the same at this moment" in results[951][1][0]
+    assert len(site.shelf.all()) == 1
+    for ctid in both:
+        assert executors[ctid].run(asked(ctid)).last.state == "completed"
 
 
 def test_a_fault_of_the_archiving_is_a_warning(site, node):
@@ -336,9 +436,23 @@ def test_a_fleet_counts_on_the_layer_of_its_first(site, node):
     assert [bool(seen[ctid].after) for ctid in seen] == [True, False, False]
     predictions = site.check(asked(951), leaders)
     site.run(asked(950))
-    site.copies(950)
     journal, _warnings, _outcome = site.run(asked(951))
     assert journal == predicted(predictions.first)
+
+
+def test_a_fleet_does_not_count_on_a_container_that_is_refused(site, node):
+    """950 is foreign: 951 leaves the layer instead."""
+    node.place(950, "hostname: foreign\nrootfs: local:950/vm-950-disk-0.raw,size=4G\n")
+    wants = {ctid: dataclasses.replace(asked(ctid), recreate=ctid == 950) for ctid in (950, 951, 952)}
+    looks = {ctid: node.executor(check=True, layers=NoLayers()).look(want) for ctid, want in wants.items()}
+    seen = {ctid: look[0] for ctid, look in looks.items()}
+    records = {ctid: look[1] for ctid, look in looks.items()}
+
+    def is_refused(ctid, found):
+        return planner.plan(wants[ctid], found, records[ctid]).refusal is not None
+
+    layer_look.recall_fleet(site.shelf, wants, seen, records, is_refused)
+    assert [seen[ctid].layering.leader for ctid in seen] == [0, 0, 951]
 
 
 def test_whoever_awaits_a_layer_goes_on_without(site):
@@ -384,7 +498,7 @@ def test_a_kill_at_any_call_leaves_no_half_layer(site, node, version):
             patch.setattr(shelves, "os", Cutting(os, counted))
             patch.setattr(shelves, "write_atomic", functools.partial(counted, shelves.write_atomic))
             try:
-                site.leave(want, executor, Cutting(node.client(), counted))
+                node.leave(want, executor, Cutting(node.client(), counted))
                 done = True
             except Cut:
                 cuts += 1

@@ -19,6 +19,7 @@ import json
 import os
 import signal
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ from ansible_collections.phoenix.hypervisor.plugins.module_utils._node import au
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.container import lease
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.container.conf import conf_edit, observe
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.guest import application_run, bounded, guest
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.layers import leaving, shelf
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.pve import local_client
 from ansible_collections.phoenix.hypervisor.plugins.modules import (
     phoenix_application,
@@ -84,6 +86,8 @@ def settle_edges(task: dict[str, Any]) -> None:
     store.Store.__init__.__defaults__ = (state,)
     lease.Leases.__init__.__defaults__ = (state, run)
     audit.Audit.__init__.__defaults__ = (False, str(root / "log"))
+    shelf.Shelf.__init__.__defaults__ = (state, f"{run}/layers")
+    leaving.Leaving.__init__.__defaults__ = (str(root / "vzdump.conf"),)
     local_client.mint_ticket = lambda: tuple(task["ticket"])
     local_client.pinned_fingerprint = lambda: task["fingerprint"]
     phoenix_lxc_state.open_client = lambda: local_client.LocalClient(port=task["port"])
@@ -119,11 +123,14 @@ def module(which: Any, **options: Any) -> dict[str, Any]:
     return result
 
 
-def play(task: dict[str, Any]) -> dict[str, Any]:
-    """One container, in the order of playbooks/tasks/container.yml and change.yml."""
+def play(task: dict[str, Any], count: Callable[[], int]) -> dict[str, Any]:
+    """One container, in the order of playbooks/tasks/container.yml and change.yml.
+
+    ``count``: how many changes of files there were; the result has it for the beginning and the end of leaving a layer.
+    """
     who = {"run": {"id": task["run"], "user": "u", "controller": "c", "pid": 1}, "dead_runs": task["dead"]}
     ctid = task["ctid"]
-    wanted = {key: task[key] for key in ("config", "features", "application")}
+    wanted: dict[str, Any] = {key: task[key] for key in ("config", "features", "application", "layers") if key in task}
     wanted = {"ctid": ctid, "lock_wait": 10, "ready_timeout": 1, **wanted, **who}
     step = module(phoenix_lxc_state, enter=True, **wanted)
     journal = list(step["journal"])
@@ -133,7 +140,14 @@ def play(task: dict[str, Any]) -> dict[str, Any]:
         with open(f"{task['folder']}/guests/{ctid}/features.log", "a", encoding="utf-8") as file:
             file.write(f"{due['name']}\n")
         then = {"begin": left[0]} if left else {"release": not step["application_due"]}
-        end = module(phoenix_lxc_state, record=due, **then, **wanted)
+        if due["name"] == step["leaves_layer_after"]:
+            journal += module(phoenix_lxc_state, record=due, **wanted)["journal"]
+            began = count()
+            journal += module(phoenix_lxc_state, leave_layer=True, **wanted)["journal"]
+            step["leaving"] = [began, count()]
+            end = module(phoenix_lxc_state, **then, **wanted)
+        else:
+            end = module(phoenix_lxc_state, record=due, **then, **wanted)
         journal += end["journal"]
         step["state"] = end.get("state", step["state"])
     if step["application_due"]:
@@ -153,7 +167,8 @@ def play(task: dict[str, Any]) -> dict[str, Any]:
         end = module(phoenix_lxc_state, release=True, **wanted)
         journal += end["journal"]
         step["state"] = end["state"]
-    return {"journal": journal, "state": step["state"], "adopted": step.get("adopted")}
+    kept = {"adopted": step.get("adopted"), "leaving": step.get("leaving")}
+    return {"journal": journal, "state": step["state"], **kept}
 
 
 def one_run(task: dict[str, Any]) -> None:
@@ -161,7 +176,7 @@ def one_run(task: dict[str, Any]) -> None:
     settle_edges(task)
     deadly = Deadly(task["folder"] + "/", task.get("kill"), task["folder"])
     try:
-        result: dict[str, Any] = play(task)
+        result: dict[str, Any] = play(task, lambda: deadly.count)
     except RuntimeError as error:
         result = {"failed": str(error)}
     result["events"] = deadly.count

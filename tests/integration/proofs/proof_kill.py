@@ -17,7 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from fake_node import TEMPLATE, FakeNode
+from fake_node import TEMPLATE, FakeNode, book_in
 
 CHILD = Path(__file__).with_name("proof_child.py")
 SOURCE, CTID = 900, 950
@@ -63,6 +63,7 @@ class KillNode(FakeNode):
         (directory / "script.sh").write_text(SCRIPT)
         self.backend.changed = self._sockets
         self.backend.copied = self._guest
+        self.backend.book = self._book
         self.pve.around = self._around
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
         self._stderr = open(directory / "stderr", "w", encoding="utf-8")  # noqa: SIM115  # closed with the process
@@ -103,8 +104,16 @@ class KillNode(FakeNode):
         shutil.rmtree(home, ignore_errors=True)  # there only after an earlier case
         if source is None:
             (home / "etc" / "ssh").mkdir(parents=True)
+            book = book_in(str(self.backend.calls[-1][2]))
+            if book is not None:
+                (home / "ledger.json").write_text(json.dumps(book))
         else:
             shutil.copytree(self.directory / "guests" / str(source), home)
+
+    def _book(self, ctid: int) -> dict[str, Any] | None:
+        """The ledger of a guest."""
+        path = self.directory / "guests" / str(ctid) / "ledger.json"
+        return json.loads(path.read_text()) if path.exists() else None
 
     def _sockets(self) -> None:
         """The kernel's list of sockets, of which each running container has one."""

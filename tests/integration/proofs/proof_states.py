@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.applied.work import Feature
 
 FEATURES = (
-    Feature("one", "d1", needs={"features": {"nesting": True}}),
-    Feature("two", "d2"),
+    Feature("one", "d1", needs={"features": {"nesting": True}}, rest={"layer": True}),
+    Feature("two", "d2", rest={"layer": True}),
 )
 MACS = ("BC:24:11:AA:BB:CC", "bc:24:11:aa:bb:cc", "BC:24:11:00:00:01")
 RAW = (

@@ -15,7 +15,7 @@ import re
 from typing import Any
 
 import pytest
-from fake_node import normal, predicted, pve_calls
+from fake_node import LAYERS, normal, predicted, pve_calls
 from hypothesis import HealthCheck, Phase, event, given, settings
 from hypothesis import strategies as st
 from proof_counts import COUNTS, LONG, number, rounds
@@ -30,8 +30,11 @@ from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.pve impor
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.pve.conffile import ConfFile, parse_conf
 
 CTID = 950
+RUN = "run-1"
 PAIRS = number("PAIRS", 500, 10_000)
 ROUNDS, EACH = rounds(PAIRS // 2)  # for each version of PVE
+TWINS = number("TWINS", 40, 2000)
+TWIN_ROUNDS, EACH_TWIN = rounds(TWINS // 2)
 # Options that no key of the product manages: whatever happens, they stay as they are.
 FOREIGN = ("arch", "ostype", "cpulimit", "cpuunits", "net1", "unprivileged", "cmode", "console", "tty")
 FOREIGN += ("nameserver", "searchdomain", "timezone", "future_key", "parent")
@@ -120,9 +123,12 @@ def kept(before: ConfFile, after: ConfFile, config: dict[str, Any], earlier: dic
     applied=applied_features,
     adoption=adoptions,
     complete=st.booleans(),
+    layered=st.booleans(),
     recognized=st.sampled_from(["by its id", "by its id", "without its id", "older"]),
 )
-def test_one_apply_converges(node, _round, config, actual, before, features, applied, adoption, complete, recognized):
+def test_one_apply_converges(
+    node, _round, config, actual, before, features, applied, adoption, complete, recognized, layered
+):
     node.wipe()
     COUNTS["pairs of desired config and actual state"] += 1
     if actual and recognized == "by its id":
@@ -138,7 +144,8 @@ def test_one_apply_converges(node, _round, config, actual, before, features, app
             remember(node, before, there, actual[1], recognized)
             if complete:
                 node.store.write_word(CTID, "completed")
-    wanted = Wanted(CTID, "pve", config, features, adopt=adoption if adoption != "ours" else "no")
+    adopt = adoption if adoption != "ours" else "no"
+    wanted = Wanted(CTID, "pve", config, features, adopt=adopt, run=RUN, layers=LAYERS if layered else None)
 
     check = node.check(wanted)
     assert node.mutations() == []
@@ -171,3 +178,76 @@ def test_one_apply_converges(node, _round, config, actual, before, features, app
     dhcp = [key for key in again.first.waiting if key == "net0" and "ip=dhcp" in after.merged()["net0"]]
     waits = [key for key in waits if key not in dhcp]
     assert [key for key in again.first.waiting if key not in ("lxc", *dhcp)] == waits
+
+
+def spoil(node: Any, how: str) -> None:
+    """What happens to the layers of a node between a plan and its run."""
+    for archive in node.archives() if how.startswith("archive") else ():
+        archive.unlink() if how == "archive gone" else archive.write_bytes(b"half")
+    for metadata in (node.directory / "state" / "layers").glob("*.json") if how == "metadata gone" else ():
+        metadata.unlink()
+
+
+def converges(node: Any, want: Wanted, how: str = "") -> Any:
+    """One run, as its plan says, and a second one without work; the outcome. ``how``: what came between both."""
+    check = node.check(want)
+    spoil(node, how)
+    foreseen = node.check(want).first if how else check.first
+    node.pve.asked.clear()
+    journal, outcome = node.drive(want)
+    assert (outcome.last.error, outcome.last.steps, outcome.last.state) == (None, (), "completed")
+    assert node.warnings == []
+    assert [(each["op"], each["what"]) for each in journal] == [
+        (each["op"], each["what"]) for each in predicted(foreseen)
+    ]
+    assert normal(node.mutations()) == normal(pve_calls(journal)) == normal(pve_calls(predicted(foreseen)))
+    node.pve.asked.clear()
+    again_journal, again = node.drive(want)
+    assert (again_journal, again.first.steps, node.mutations()) == ([], (), [])
+    return check
+
+
+@pytest.mark.parametrize("_round", TWIN_ROUNDS)
+@settings(
+    max_examples=EACH_TWIN,
+    deadline=None,
+    derandomize=not LONG,
+    database=None,
+    phases=[Phase.generate, Phase.shrink] if LONG else [Phase.generate],
+    report_multiple_bugs=False,
+    suppress_health_check=list(HealthCheck),
+)
+@given(
+    config=configs,
+    other=configs,
+    features=st.sampled_from([FEATURES[:1], FEATURES]),
+    how=st.sampled_from(["", "", "archive gone", "archive damaged", "metadata gone"]),
+)
+def test_a_container_from_a_layer_converges_to_what_it_would_be_without(node, _round, config, other, features, how):
+    """The second of two has its own config, whatever the first one has; a layer that is spoiled meanwhile is none."""
+    node.wipe()
+    same = {key: config[key] for key in ("template", "pct_options", "lxc_options") if key in config}
+    mine = {key: value for key, value in config.items() if key not in ("volumes", "mount_points")}
+    second = {**{key: value for key, value in other.items() if key in mine}, **same}
+    for key in ("pct_options", "lxc_options"):
+        if key not in same:
+            second.pop(key, None)
+    first = Wanted(CTID, "pve", mine, features, run=RUN, layers=LAYERS)
+    twin = Wanted(CTID + 1, "pve", second, features, run=RUN, layers=LAYERS)
+    converges(node, first)
+    check = converges(node, twin, how)
+    uses = any("as the layer" in step.reason for step in check.first.steps)
+    assert uses == (not any(line.startswith("lxc.mount") for line in config.get("lxc_options", [])))
+    COUNTS["containers from a layer, some of which was spoiled after the plan"] += uses
+    with_layer = node.conf(twin.ctid), node.books[twin.ctid]["features"].keys()
+    assert (node.identities == [twin.ctid]) == (uses and not how)
+
+    node.wipe()
+    converges(node, Wanted(CTID + 1, "pve", second, features, run=RUN))
+    assert drawn(with_layer[0]) == drawn(node.conf(twin.ctid))
+    assert with_layer[1] == node.books[twin.ctid]["features"].keys()
+
+
+def drawn(conf: str) -> str:
+    """A config without what is drawn by chance."""
+    return re.sub(r"PHOENIX_INSTANCE=\S+", "PHOENIX_INSTANCE=*", re.sub(r"hwaddr=[0-9A-Fa-f:]{17}", "hwaddr=*", conf))

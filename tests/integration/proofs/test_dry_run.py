@@ -14,7 +14,7 @@ import copy
 import dataclasses
 from typing import Any
 
-from fake_node import TEMPLATE, FakeNode, normal, predicted, pve_calls
+from fake_node import LAYERS, TEMPLATE, FakeNode, normal, predicted, pve_calls
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from proof_counts import COUNTS, LONG, number
@@ -23,9 +23,15 @@ from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container
     Application,
     Feature,
 )
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.layers.address import address_of
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.model import Wanted
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.plan import planner
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.container.executor import NoLayers
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.layers import layer_look
 
 FLEETS = number("FLEETS", 24, 1000)
+RUN = "run-2"
+OF_A_LAYER = ("pct_options", "lxc_options", "volumes", "target_state")
 NAMES = ("base", "docker", "gpu", "serve")
 
 settable = st.fixed_dictionaries(
@@ -65,11 +71,15 @@ class Member:
     drift: str
     application: str | None
     digests: dict[str, str]
+    layered: bool
 
 
 @st.composite
-def fleets(draw: Any) -> list[Member]:
-    """Containers in the order of their creation: a clone stands after its source."""
+def fleets(draw: Any, layered: bool = False) -> list[Member]:
+    """Containers in the order of their creation: a clone stands after its source.
+
+    ``layered``: with layers, and many containers that may share one.
+    """
     members: list[Member] = []
     for index in range(draw(st.integers(1, 12))):
         config = draw(settable)
@@ -84,6 +94,9 @@ def fleets(draw: Any) -> list[Member]:
             if draw(st.booleans()):
                 del own["storage_pool"]
         own["features"] = [name for name in NAMES if name not in under and draw(st.booleans())]
+        if layered and source is None:
+            config = {key: value for key, value in config.items() if key not in OF_A_LAYER}
+            own["features"] = list(NAMES[: draw(st.integers(1, 3))])
         kind = draw(st.sampled_from(["plain", "plain", "template", "snapshot"]))
         if kind == "template":
             own["is_template"] = True
@@ -91,6 +104,8 @@ def fleets(draw: Any) -> list[Member]:
             own["template_snapshot_name"] = "golden"
         if kind == "plain" and draw(st.booleans()):
             own["ha"] = draw(st.sampled_from([{}, {"max_restart": 2}, {"state": "ignored"}]))
+            if config.get("target_state") in ("configured", "created"):
+                own["ha"] = {"state": "ignored"}  # else the HA manager starts it, sooner or later
         there = draw(st.booleans()) and (source is None or source.earlier is not None)
         members.append(
             Member(
@@ -100,6 +115,7 @@ def fleets(draw: Any) -> list[Member]:
                 drift=draw(st.sampled_from(["none", "none", "stopped", "edited", "raw", "upgraded"])),
                 application=draw(st.sampled_from([None, "app1"])) if kind == "plain" else None,
                 digests=dict.fromkeys(NAMES, "d1"),
+                layered=layered,
             )
         )
     return members
@@ -126,12 +142,16 @@ def wanted_of(member: Member, members: list[Member], config: dict[str, Any], in_
         member.ctid,
         "pve",
         config,
-        features=tuple(Feature(name, digest(member, members, name)) for name in config["features"]),
+        features=tuple(
+            Feature(name, digest(member, members, name), rest={"layer": name != "gpu"}) for name in config["features"]
+        ),
         application=Application("script", member.application) if member.application else None,
         target=config.get("target_state", "completed"),
         source=wanted_of(source, members, source.config, in_play) if source and source.ctid in in_play else None,
         clone_snapshot=source.config.get("template_snapshot_name") if source else None,
         inherited=tuple(stacked(source, members)) if source else (),
+        run=RUN,
+        layers=LAYERS if member.layered else None,
     )
 
 
@@ -160,7 +180,8 @@ def settle(node: FakeNode, members: list[Member]) -> None:
         if member.earlier is None or member.earlier.get("clone_from_ctid") in failed:
             failed.add(member.ctid)
             continue
-        _journal, outcome = node.drive(wanted_of(member, members, member.earlier))
+        earlier = dataclasses.replace(wanted_of(member, members, member.earlier), run="run-1")
+        _journal, outcome = node.drive(earlier, run="run-1")
         if outcome.last.error:
             failed.add(member.ctid)
     for member in members:
@@ -168,17 +189,30 @@ def settle(node: FakeNode, members: list[Member]) -> None:
     node.pve.asked.clear()
 
 
-@settings(
-    max_examples=FLEETS // 2,
-    deadline=None,
-    derandomize=not LONG,
-    database=None,
-    phases=[Phase.generate, Phase.shrink] if LONG else [Phase.generate],
-    report_multiple_bugs=False,
-    suppress_health_check=list(HealthCheck),
-)
+BOUNDS: dict[str, Any] = {
+    "deadline": None,
+    "derandomize": not LONG,
+    "database": None,
+    "phases": [Phase.generate, Phase.shrink] if LONG else [Phase.generate],
+    "report_multiple_bugs": False,
+    "suppress_health_check": list(HealthCheck),
+}
+
+
+@settings(max_examples=FLEETS // 2, **BOUNDS)
 @given(members=fleets())
 def test_the_predicted_journal_is_the_real_one(node, members):
+    equal(node, members)
+
+
+@settings(max_examples=FLEETS // 4, **BOUNDS)
+@given(members=fleets(layered=True))
+def test_the_predicted_journal_is_the_real_one_with_layers(node, members):
+    equal(node, members)
+
+
+def equal(node: FakeNode, members: list[Member]) -> None:
+    """A dry run and a real run of a fleet, compared."""
     members = copy.deepcopy(members)
     settle(node, members)
     COUNTS["fleets whose dry run equals the real one"] += 1
@@ -186,7 +220,8 @@ def test_the_predicted_journal_is_the_real_one(node, members):
     before = node.files()
     everyone = {member.ctid for member in members}
     due = {m.ctid for m in members if plan(node, m, members, everyone).steps}
-    plans = {member.ctid: plan(node, member, members, due) for member in members}
+    awaited = await_layers(node, members, due)
+    plans = {member.ctid: plan(node, member, members, due, awaited.get(member.ctid)) for member in members}
     assert node.mutations() == []
     assert node.files() == before
 
@@ -199,7 +234,7 @@ def test_the_predicted_journal_is_the_real_one(node, members):
         if source in refused and (plans[member.ctid].steps or plans[member.ctid].error):
             refused.add(member.ctid)
             continue
-        journal, outcome = node.drive(wanted_of(member, members, member.config))
+        journal, outcome = node.drive(wanted_of(member, members, member.config), run=RUN)
         foreseen = plans[member.ctid]
         assert outcome.first.error == foreseen.error
         if foreseen.error:
@@ -210,11 +245,34 @@ def test_the_predicted_journal_is_the_real_one(node, members):
         assert normal(node.mutations()) == normal(pve_calls(predicted(foreseen)))
         assert outcome.last.state == foreseen.final_state
         COUNTS["journal entries predicted and met"] += len(journal)
+        COUNTS["containers of these fleets from a layer"] += any("as the layer" in s.reason for s in foreseen.steps)
+    assert node.warnings == []
 
 
-def plan(node: FakeNode, member: Member, members: list[Member], in_play: Any) -> Any:
+def await_layers(node: FakeNode, members: list[Member], in_play: Any) -> dict[int, dict[str, int]]:
+    """The layers that a container of this run leaves and another one awaits, as the look at the node finds them."""
+    executor = node.executor(check=True, layers=NoLayers())
+    wanted = {member.ctid: wanted_of(member, members, member.config, in_play) for member in members}
+    looks = {ctid: executor.look(want) for ctid, want in wanted.items()}
+    seen = {ctid: look[0] for ctid, look in looks.items()}
+    records = {ctid: look[1] for ctid, look in looks.items()}
+
+    def is_refused(ctid: int, found: Any) -> bool:
+        return planner.plan(wanted[ctid], found, records[ctid]).refusal is not None
+
+    layer_look.recall_fleet(node.shelf, wanted, seen, records, is_refused)
+    found = {ctid: one.layering for ctid, one in seen.items() if one.layering and one.layering.leader}
+    return {ctid: {address_of(one.volume): one.leader} for ctid, one in found.items()}
+
+
+def plan(
+    node: FakeNode, member: Member, members: list[Member], in_play: Any, leaders: dict[str, int] | None = None
+) -> Any:
     """Check mode's plan."""
-    return node.check(wanted_of(member, members, member.config, in_play)).first
+    node.leaders = leaders or {}
+    found = node.check(wanted_of(member, members, member.config, in_play)).first
+    node.leaders = {}
+    return found
 
 
 def normal_entries(entries: Any) -> str:

@@ -42,6 +42,8 @@ MAX_STEPS = 40
 AGAIN = (0.2, 0.5, 1.0, 2.0, 4.0)
 # Only these wait for a worker; the time-outs are in seconds and generous, since a template may be large.
 TASK_TIMEOUT = 3600.0
+# The status of an answer to a creation that may be the fault of its archive: a task that failed, and a refusal.
+REFUSED = (200, 400, 500)
 
 
 def node_command(what: str) -> None:
@@ -54,13 +56,23 @@ def node_command(what: str) -> None:
         raise refused(f"pct {what}", 0, done.stderr.strip() or f"exit code {done.returncode}")
 
 
-def without_layers(_wanted: Wanted, seen: Observation, _record: Record) -> Observation:
-    """The observation of a container where nothing is known of layers."""
-    return seen
+class NoLayers:
+    """What a run knows of the layers of its node: nothing here, and more in what is derived from it."""
+
+    def complete(self, _wanted: Wanted, seen: Observation, _record: Record) -> Observation:
+        """Return the observation with what the layers mean for the container."""
+        return seen
+
+    def fails(self, _volume: str) -> None:
+        """Plan without a layer from now on, because PVE could not create a container from it."""
+
+    def created(self) -> list[str]:
+        """Remove the layers that failed, once a container was created without them. Returns warnings."""
+        return []
 
 
 class Executor:
-    """Drives one container on its node. ``layers`` completes an observation with what the layers of the node mean."""
+    """Drives one container on its node."""
 
     def __init__(
         self,
@@ -76,9 +88,9 @@ class Executor:
         guard: Callable[[], None] = nothing,
         turns: str = FOLDER,
         password: str = "",
-        layers: Callable[[Wanted, Observation, Record], Observation] = without_layers,
+        layers: NoLayers | None = None,
     ) -> None:
-        self._layers = layers
+        self._layers = layers or NoLayers()
         self._locks = locks
         self._guard = guard  # raises when another run has taken the container over
         self._observer = observer
@@ -121,7 +133,7 @@ class Executor:
         seen = saving.recall(lambda: self.client, self._observer.node, seen, record)
         if wanted.update == updating.BEGIN and seen.running:
             seen = replace(seen, updates=self._updates(wanted, record))
-        seen = self._layers(wanted, seen, record)
+        seen = self._layers.complete(wanted, seen, record)
         if wanted.source is not None:
             above, record_above = self.look(wanted.source)
             seen = planner.below(seen, above, planner.plan(wanted.source, above, record_above))
@@ -170,14 +182,16 @@ class Executor:
             try:
                 self._step(wanted, step, plan.state, seen, outcome)
                 again = iter(AGAIN)
+                outcome.warnings += self._layers.created() if step.kind == "create" else []
             except StepError as failure:
-                pause = next(again, None)
-                if pause is None or not (
-                    isinstance(failure.__cause__, StaleConfigError) or self._calls.lost is not None
-                ):
-                    raise
-                CLOCK.sleep(pause)
-                self._recover(wanted, failure)
+                if not self._fails_by_layer(wanted, step, seen, failure, outcome):
+                    pause = next(again, None)
+                    if pause is None or not (
+                        isinstance(failure.__cause__, StaleConfigError) or self._calls.lost is not None
+                    ):
+                        raise
+                    CLOCK.sleep(pause)
+                    self._recover(wanted, failure)
                 step = None  # look and plan again
             seen, record = self._look_again(wanted)
             plan = planner.plan(wanted, seen, record)
@@ -202,6 +216,19 @@ class Executor:
             self._audit.write(wanted.ctid, updating.KIND, "begin", extras={"packages": names[:2000]})
         elif wanted.update == updating.END and "release" in outcome.done:
             self._audit.write(wanted.ctid, updating.KIND, "ok")
+
+    def _fails_by_layer(
+        self, wanted: Wanted, step: Step, seen: Observation, failure: StepError, outcome: Outcome
+    ) -> bool:
+        """Whether PVE could not create the container from a layer. The next plan does without it."""
+        volume = seen.layering.volume if seen.layering and step.kind == "create" else ""
+        error = failure.__cause__
+        if not volume or not isinstance(error, PveError) or error.status not in REFUSED or self._calls.lost is not None:
+            return False
+        self._layers.fails(volume)
+        outcome.warnings.append(f"container {wanted.ctid} can't be created from the layer {volume}: {error.reason}")
+        self._recall.creation(wanted, check=False)
+        return True
 
     def _recover(self, wanted: Wanted, failure: StepError) -> None:
         """Before the next look: a write whose answer was lost may still run. Raises the failure itself."""

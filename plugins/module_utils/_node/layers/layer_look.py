@@ -6,16 +6,15 @@
 
 from __future__ import annotations
 
-import os
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from ..._core.container import states
 from ..._core.container.layering import Layering
 from ..._core.container.layers import address, catalog
 from ..._core.container.model import Observation, Record, Wanted
-from .shelf import STAGING, LayerStorageError, Shelf
+from .shelf import LayerStorageError, Shelf
 
 
 def recall(
@@ -45,11 +44,30 @@ def recall(
         volume=f"{settings.storage}:vztmpl/{address.file_name(base.address)}" if base else "",
         ledger=base.ledger if base else {},
         after=after,
-        folder=os.path.join(folder, f"{STAGING}{wanted.ctid}"),
+        folder=shelf.staging(folder, wanted.ctid),
         leader=_leader(shelf, base, folder, wanted, leaders),
         notes=tuple(notes),
     )
     return replace(seen, layering=found, source_ledger=found.ledger or seen.source_ledger)
+
+
+def recall_fleet(
+    shelf: Shelf,
+    wanted: Mapping[int, Wanted],
+    seen: dict[int, Observation],
+    records: Mapping[int, Record],
+    is_refused: Callable[[int, Observation], bool],
+) -> None:
+    """Complete the observations of all containers of a run, in the order in which it works.
+
+    ``is_refused``: whether a container has no plan with this observation. It leaves nothing that others could await.
+    """
+    leaders: dict[str, int] = {}
+    for ctid in [ctid for ctid in wanted if ctid in seen]:
+        coming = dict(leaders)
+        seen[ctid] = recall(shelf, seen[ctid], records[ctid], wanted[ctid], coming)
+        if coming != leaders and not is_refused(ctid, seen[ctid]):
+            leaders = coming
 
 
 def _deepest(

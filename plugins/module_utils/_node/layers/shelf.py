@@ -39,7 +39,10 @@ class LayerStorageError(NodeError):
 
 
 class Shelf:
-    """The layers of one node. ``pve``: where PVE keeps its configuration."""
+    """The layers of one node. ``pve``: where PVE keeps its configuration.
+
+    ``failed``: the addresses of the layers that no container could be created from in this run.
+    """
 
     def __init__(self, node: str, pve: str, root: str = ROOT, locks: str = LOCKS) -> None:
         self.node = node
@@ -47,6 +50,7 @@ class Shelf:
         self._root = root
         self._metadata = os.path.join(root, "layers")
         self._locks = locks
+        self.failed: set[str] = set()
 
     def storages(self) -> dict[str, Storage]:
         """The storages of the cluster."""
@@ -109,6 +113,8 @@ class Shelf:
             layer = self.load(place.address)
             if layer is None:
                 return None, ""
+            if place.address in self.failed:
+                return None, f"{layer.called()} is not used: no container can be created from it"
             if layer.template != self.template_state(template):
                 return None, f"{layer.called()} is not used: the template {template} has changed since, or is missing"
             archive = os.path.join(folder, file_name(place.address))
@@ -155,6 +161,19 @@ class Shelf:
         shutil.rmtree(staging, ignore_errors=True)  # usually not there; mkdir fails if it stays
         os.mkdir(staging, 0o700)
 
+    def staging(self, folder: str, ctid: int) -> str:
+        """The folder in which the archive of a container is made."""
+        return os.path.join(folder, f"{STAGING}{ctid}")
+
+    def discard(self, storage: str, ctid: int) -> None:
+        """Remove the folder of an archive that a killed run left unfinished, with what it holds."""
+        found = self.storages().get(storage)
+        path = self.staging(found.template_folder, ctid) if found and found.template_folder else ""
+        if path and os.path.lexists(path):
+            with self.locked(f"{PREFIX}{ctid}") as alone:
+                if alone:
+                    shutil.rmtree(path, ignore_errors=True)  # what stays is tried again by the next run
+
     def publish(
         self, archive: str, place: Boundary, folder: str, storage: str, template: tuple[int, int], ctid: int
     ) -> catalog.Layer:
@@ -181,14 +200,31 @@ class Shelf:
             with contextlib.suppress(OSError):
                 os.utime(self.path(address))
 
+    def drop_failed(self) -> list[str]:
+        """Remove the layers that no container could be created from. Returns what was removed, in words."""
+        told = []
+        for address in sorted(self.failed):
+            with self.locked(address) as alone, contextlib.suppress(catalog.LayerError):
+                layer = self.load(address) if alone else None
+                if layer is not None:
+                    self._remove(layer)
+                    told.append(f"{layer.called()} was removed: no container can be created from it")
+        return told
+
+    def _remove(self, layer: catalog.Layer, folder: str = "") -> None:
+        """Remove a layer. ``folder``: where its archive lies if its storage is gone."""
+        remove(self.path(layer.address))  # first: without them the archive counts for nothing
+        found = self._archives(layer, folder)
+        if found:
+            remove(os.path.join(found, file_name(layer.address)))
+
     def sweep(self, settings: catalog.Settings, folder: str) -> list[str]:
         """Remove what interrupted runs left, and the layers that are stale. Returns what was removed, in words."""
         told = []
         for layer, why in catalog.stale(self.all(), settings, int(time.time())):
             with self.locked(layer.address) as alone:
                 if alone:
-                    remove(self.path(layer.address))  # first: without them the archive counts for nothing
-                    remove(os.path.join(self._archives(layer, folder), file_name(layer.address)))
+                    self._remove(layer, folder)
                     told.append(f"{layer.called()} was removed: {why}")
         told += self._halves(folder)
         return told

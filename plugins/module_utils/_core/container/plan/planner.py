@@ -231,7 +231,9 @@ def _create(basis: Basis, world: World, target: int) -> None:
     begun = {"creating": True, "instance": instance.NEW, **({"halted": None} if record.halted else {})}
     begun |= {"layer": layering.volume or None} if layering.volume or record.layer else {}
     intent = Entry("node", "record", {**begun, **recreate.intent(wanted, record)})
-    done = making.made(wanted, seen, instance.SEEN, layering.volume, bool(applied or seen.backup_ledger))
+    # A source without features may have an empty ledger or none, which check mode can't know.
+    has_ledger = bool((applied or {}).get("features") or seen.backup_ledger)
+    done = making.made(wanted, seen, instance.SEEN, layering.volume, has_ledger)
     world.word = None
     differs, world.differs = world.differs, True  # after a create the state is 'created', whatever is left to configure
     world.add("clone" if source else "create", reason, intent, *calls, MARK, done)
