@@ -149,7 +149,6 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.cluster import availability
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.model import (
     Observation,
-    Plan,
     Record,
     Wanted,
 )
@@ -229,20 +228,9 @@ def survey(module: AnsibleModule) -> dict[str, Any]:
             seen[ctid] = saving.recall(client, observer.node, seen[ctid], records[ctid])
         except PveError as error:
             faults[ctid] = observe.failure(error)
-
-    def planned_as(ctid: int, found: Observation) -> Plan:
-        return planner.plan(wanted[ctid], found, records[ctid])
-
-    def is_refused(ctid: int, found: Observation) -> bool:
-        try:
-            return planned_as(ctid, found).refusal is not None
-        except Exception:  # noqa: BLE001 - it is reported below, with its container
-            return True
-
-    layered = {ctid: wanted[ctid] for ctid in wanted if ctid in planned - faults.keys()}
-    layer_look.recall_fleet(Shelf(observer.node, observer.pve), layered, seen, records, is_refused)
+    with_layers(observer, {ctid: wanted[ctid] for ctid in wanted if ctid in planned - faults.keys()}, seen, records)
     containers = {}
-    plans = Planned(wanted, seen, planned_as)
+    plans = Planned(wanted, seen, lambda ctid, found: planner.plan(wanted[ctid], found, records[ctid]))
     for ctid, want in wanted.items():
         if ctid not in seen:
             continue
@@ -259,6 +247,20 @@ def survey(module: AnsibleModule) -> dict[str, Any]:
             faults[ctid] = observe.failure(error)
     containers.update({str(ctid): unobserved(text) for ctid, text in faults.items()})
     return {"changed": False, "node": observer.node, "containers": containers}
+
+
+def with_layers(
+    observer: observe.Observer, wanted: dict[int, Wanted], seen: dict[int, Observation], records: dict[int, Record]
+) -> None:
+    """Complete the observations with what the layers of the node mean, in the order in which the run works."""
+
+    def is_refused(ctid: int, found: Observation) -> bool:
+        try:
+            return planner.plan(wanted[ctid], found, records[ctid]).refusal is not None
+        except Exception:  # noqa: BLE001 - it is reported with its container, when that is planned
+            return True
+
+    layer_look.recall_fleet(Shelf(observer.node, observer.pve), wanted, seen, records, is_refused)
 
 
 def main() -> None:
