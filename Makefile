@@ -54,7 +54,7 @@ lab-down: ## remove the lab; its caches stay
 molecule: ## all molecule scenarios on one lab (root); `make test` runs the scenario default
 	@$(TOOLS)/run_tests.py scenarios
 
-test: ## everything: lint, sanity, unit, integration, build, lab, lifecycle, hosts, fleets, molecule
+test: ## everything: lint, sanity, unit, integration, build, lab, lifecycle, hosts, fleets, awx, molecule
 	@$(TOOLS)/run_tests.py
 
 test-long: ## the proofs in full (docs/guarantees.md), ansible-core 2.20, the other molecule scenarios, about an hour (root)

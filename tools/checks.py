@@ -54,7 +54,6 @@ LONG_LAB = (
     'test_docker.py',
     'test_nvidia_docker.py',
     'test_site_fleet.py',
-    'test_awx.py',
     'test_site_answers.py',
     KILLS,
 )
@@ -63,6 +62,8 @@ LIFECYCLE = (
     *('test_site_changes.py', 'test_site_guard.py', 'test_site_update.py', 'test_site_identity.py'),
     *('test_site_recreate.py', 'test_site_trouble.py', 'test_site_volumes.py', 'test_site_features.py'),
 )
+# Of `awx`.
+AWX = 'test_awx.py'
 VLLM = 'test_vllm.py'
 # Those of `hosts`: what is set up on the node itself, by pattern.
 HOSTS = ('test_host*.py', 'test_model_store.py', 'test_nvidia.py')
@@ -367,7 +368,7 @@ def lab(toolchain: Toolchain) -> list[Check]:
     tree = worktree.make(f'connection-{toolchain.series.name}')
     connection = pytest('connection', toolchain, tree, CONNECTION, '--ansible-unit-inject-only')
     connection.env['PHOENIX_LAB_FILES'] = str(ROOT / '.lab')
-    ignored = [f'--ignore={LAB}/{name}' for name in (*LONG_LAB, *LIFECYCLE, VLLM)]
+    ignored = [f'--ignore={LAB}/{name}' for name in (*LONG_LAB, *LIFECYCLE, AWX, VLLM)]
     ignored += [f'--ignore-glob={LAB}/{pattern}' for pattern in HOSTS]
     return [
         pytest('lab', toolchain, ROOT, LAB, '-p', 'no:pytest-ansible', *ignored, timeout=3600.0),
@@ -387,6 +388,11 @@ def vllm(toolchain: Toolchain) -> list[Check]:
 def fleets(toolchain: Toolchain) -> list[Check]:
     """The lab's longest tests of containers, on a lab of their own."""
     return [lab_part('fleets', toolchain, [f'{LAB}/{name}' for name in LONG_LAB])]
+
+
+def awx(toolchain: Toolchain) -> list[Check]:
+    """The job templates of AWX, whose part ansible-runner plays, on a lab of their own."""
+    return [lab_part('awx', toolchain, [f'{LAB}/{AWX}'])]
 
 
 def lifecycle(toolchain: Toolchain) -> list[Check]:

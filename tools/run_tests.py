@@ -57,6 +57,7 @@ TIERS = (
     Tier('hosts', checks.hosts, needs_lab=True),
     Tier('fleets', checks.fleets, needs_lab=True),
     Tier('lifecycle', checks.lifecycle, needs_lab=True),
+    Tier('awx', checks.awx, needs_lab=True),
     Tier('integration', checks.integration, others=checks.integration_of_core),
     Tier('sanity', checks.sanity, others=checks.sanity_of_core),
     Tier('unit', checks.unit, others=checks.unit_of_core),

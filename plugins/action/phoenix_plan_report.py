@@ -20,7 +20,10 @@ class ActionModule(ActionBase):
     _requires_connection = False
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        """Write the plan, hand it to AWX as an artifact, and fail when something is due and that was asked for."""
+        """Write the plan, hand it to AWX as an artifact, and return the text to fail with if that was asked for.
+
+        Ansible drops the artifacts of a task that fails, so another task does that.
+        """
         result = super().run(tmp, task_vars or {})
         self.validate_argument_spec({})
         gathered = this_run.gathered()
@@ -29,7 +32,7 @@ class ActionModule(ActionBase):
             return result
         document = this_run.document()
         lines = plan_document.changes(document)
-        result.update(changed=False, changes=document["changes"], lines=lines)
+        result.update(changed=False, changes=document["changes"], lines=lines, refusal="")
         path = gathered.variables.get("phoenix_plan_file")
         if path:
             result["ansible_stats"] = {"data": {"phoenix_plan": document}, "per_host": False, "aggregate": True}
@@ -42,5 +45,5 @@ class ActionModule(ActionBase):
         if lines and gathered.variables.get("phoenix_fail_on_changes"):
             what = "changes are due" if gathered.dry else "changes were made"
             head = f"{document['changes']} {what}, and phoenix_fail_on_changes is set:"
-            result.update(failed=True, msg="\n".join([head, *lines]))
+            result.update(refusal="\n".join([head, *lines]))
         return result

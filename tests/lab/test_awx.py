@@ -11,11 +11,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support.awx import Awx, limit
+from support import awx_events
+from support.awx import USER, Awx, limit, templates
 from support.site import Lab, Project, until
 
-# What a survey gives for questions that nobody answered.
-BLANK = dict.fromkeys(('phoenix_target_state', 'phoenix_adopt', 'phoenix_recreate_ctids', 'phoenix_host_consent'), '')
 REACH = {'phoenix_missing_node': 'reach'}
 HOLD = 'echo begun >> /root/count\nmkfifo /root/go\ncat /root/go\necho ended >> /root/count\n'
 
@@ -39,8 +38,10 @@ def awx(site_lab: Lab) -> Iterator[Awx]:
             _952={'name': 'other', 'target_state': 'configured'},
         )
         one = Awx(project, folder)
-        assert one.synchronize()[0] == 0
+        rc, output = one.synchronize()
+        assert rc == 0, output
         yield one
+        awx_events.keep(one.jobs)
 
 
 def test_a_faulty_file_fails_the_synchronization_and_awx_keeps_what_it_has(awx: Awx) -> None:
@@ -55,14 +56,12 @@ def test_a_faulty_file_fails_the_synchronization_and_awx_keeps_what_it_has(awx: 
 
 
 def test_a_check_job_shows_its_plan_as_an_artifact(awx: Awx) -> None:
-    answers = {**BLANK, 'phoenix_plan_file': str(awx.folder / 'plan.json')}
-    job = awx.run('site.yml', '--check', '--diff', *limit('web'), answers=answers)
-    assert job.rc == 2, job.output  # nobody can write there
-    assert 'phoenix_plan_file  got' in job.output
-    assert 'could not be written' not in job.output
-    answers['phoenix_plan_file'] = 'plan.json'  # in the job's own project
-    job = awx.run('site.yml', '--check', '--diff', *limit('web'), answers=answers)
+    job = awx.run('dry run', *limit('web'))
     assert job.rc == 0, job.output
+    # As a user without rights, who has no home to write to.
+    assert (job.folder / 'project/inventory/plan.json').exists() is False
+    assert (job.folder / 'project/plan.json').stat().st_uid == USER
+    assert (awx.home.stat().st_mode & 0o222, list(awx.home.iterdir())) == (0, [])
     (stats,) = job.events('playbook_on_stats')
     plan = stats['artifact_data']['phoenix_plan']
     assert list(plan['containers']) == ['950']
@@ -71,21 +70,31 @@ def test_a_check_job_shows_its_plan_as_an_artifact(awx: Awx) -> None:
 
 
 def test_two_slices_make_the_fleet_whoever_has_the_node(awx: Awx) -> None:
-    answers = {**BLANK, **REACH, 'phoenix_target_state': 'configured'}
-    jobs = [awx.run('playbooks/containers.yml', answers=answers, part=part, parts=2) for part in (1, 2)]
+    answers = {**REACH, 'phoenix_target_state': 'configured'}
+    jobs = [awx.run('provisioning', answers=answers, part=part, parts=2) for part in (1, 2)]
     assert [job.rc for job in jobs] == [0, 0], jobs[0].output + jobs[1].output
     assert [awx.project.lab.word(ctid) for ctid in (950, 951, 952)] == ['configured'] * 3
 
 
+def test_a_drift_check_fails_with_what_is_due(awx: Awx) -> None:
+    job = awx.run('drift check', *limit('950'))
+    assert job.rc == 2, job.output
+    (failure,) = job.events('runner_on_failed')
+    assert '950' in failure['res']['msg']
+    (stats,) = job.events('playbook_on_stats')
+    assert stats['artifact_data']['phoenix_plan']['changes'] > 0
+
+
 def test_two_jobs_on_one_container_and_a_canceled_one(awx: Awx) -> None:
     lab = awx.project.lab
-    first = awx.start('site.yml', *limit('950'), answers=BLANK)
-    until(lambda: lab.sh('pct exec 950 -- cat /root/count 2>/dev/null', check=False), 300)
-    second = awx.run('site.yml', *limit('950'), answers=BLANK)
+    first = awx.start('provisioning', *limit('950'))
+    until(lambda: first.ended or lab.sh('pct exec 950 -- cat /root/count 2>/dev/null', check=False), 300)
+    assert not first.ended, first.output
+    second = awx.run('provisioning', *limit('950'))
     assert second.rc == 2, second.output
     assert 'container 950 is being worked on by run' in second.output
     first.cancel()
-    third = awx.start('site.yml', *limit('950'), answers=BLANK)
+    third = awx.start('provisioning', *limit('950'))
     lab.sh('pct exec 950 -- timeout 300 sh -c "echo > /root/go"')
     assert third.wait().rc == 0, third.output
     assert lab.guest(950, 'cat /root/count') == 'begun\nended\n'
@@ -95,7 +104,7 @@ def test_two_jobs_on_one_container_and_a_canceled_one(awx: Awx) -> None:
 def test_a_settled_fleet_changes_nothing_with_stored_facts(awx: Awx) -> None:
     (node,) = awx.stored['hypervisors']['hosts']
     assert 'phoenix_due' in awx.facts_of(node), 'the jobs before have stored what was due then'
-    job = awx.run('site.yml', answers=BLANK)
+    job = awx.run('provisioning')
     # What was due before does not count: the node is observed again, and the script is not run again.
     assert (job.rc, job.changed) == (0, 0), job.output
     assert awx.project.lab.guest(950, 'cat /root/count') == 'begun\nended\n'
@@ -110,10 +119,47 @@ def test_a_script_is_found_without_the_project_of_the_synchronization(awx: Awx) 
     assert awx.project.lab.word(950) == 'completed'
 
 
-def test_a_disabled_node_fails_its_containers_by_name(awx: Awx) -> None:
+@pytest.mark.parametrize(
+    ('name', 'words', 'answers', 'expected'),
+    [
+        ('set-up', (), {}, 'pve'),
+        ('status', (), {}, 'completed'),
+        ('why', limit('950'), {}, '950 web: completed, the next run changes nothing'),
+        ('logs', limit('950'), {}, 'vzcreate'),
+        ('power', limit('951'), {'phoenix_power': 'stop'}, '951'),
+        ('update', ('--check', *limit('951')), {'phoenix_update_batch': '1'}, 'not updated: it does not run'),
+    ],
+)
+def test_a_job_of_each_template_ends_well(
+    awx: Awx, name: str, words: tuple[str, ...], answers: dict[str, str], expected: str
+) -> None:
+    job = awx.run(name, *words, answers=answers)
+    assert job.rc == 0, job.output
+    assert expected in job.output
+
+
+def test_a_destruction_needs_its_confirmation_and_a_preview_removes_nothing(awx: Awx) -> None:
+    lab = awx.project.lab
+    refused = awx.run('destroy', answers={'phoenix_destroy': '952', 'phoenix_destroy_confirm': ''})
+    assert refused.rc == 2, refused.output
+    answers = {'phoenix_destroy': '952', 'phoenix_destroy_confirm': '952'}
+    preview = awx.run('destroy', '--check', answers=answers)
+    assert preview.rc == 0, preview.output
+    assert lab.config(952)
+    job = awx.run('destroy', answers=answers)
+    assert job.rc == 0, job.output
+    assert not lab.config(952)
+
+
+@pytest.mark.parametrize('name', ['provisioning', 'logs'])
+def test_a_disabled_node_fails_its_containers_by_name(awx: Awx, name: str) -> None:
     (node,) = awx.stored['hypervisors']['hosts']
     awx.disabled.add(node)
-    job = awx.run('playbooks/containers.yml', *limit('951'), answers=BLANK)
+    job = awx.run(name, *limit('951'))
     awx.disabled.clear()
     assert job.rc == 2
     assert f"its node '{node}' is not in the inventory of this run" in job.output
+
+
+def test_every_template_has_been_launched(awx: Awx) -> None:
+    assert {job.template for job in awx.jobs} == set(templates())

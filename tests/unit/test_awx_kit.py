@@ -24,6 +24,10 @@ import yaml
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.variables import runvariables
 
 ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / 'tools'))
+
+import check_build
+
 ENVIRONMENT = ROOT / 'execution-environment.yml'
 STAND_IN = '''
 import json, os
@@ -137,8 +141,32 @@ def test_the_arguments_fit_the_modules_of_awx(calls: list[tuple[str, dict[str, A
     assert (source['overwrite'], source['overwrite_vars']) == (True, True)
     injected = by_name['credential_type', 'Phoenix Proxmox VE token']['injectors']['env']
     assert injected['PROXMOX_TOKEN_SECRET'] == '{{ token_secret }}'
-    nodes = [(args['identifier'], args['success_nodes']) for module, args in calls if 'node' in module]
-    assert nodes == [('destroy', None), ('approval', ['destroy']), ('preview', ['approval'])]
+
+
+@pytest.mark.parametrize('name', ['update', 'destroy'])
+def test_a_workflow_previews_before_its_approval(calls: list[tuple[str, dict[str, Any]]], name: str) -> None:
+    title = f'Phoenix {name} with approval'
+    made = [(module, args) for module, args in calls if title in (args.get('name'), args.get('workflow_job_template'))]
+    nodes = {args['identifier']: args for module, args in made if module == 'workflow_job_template_node'}
+    assert {key: args['success_nodes'] for key, args in nodes.items()} == {
+        name: None,
+        'approval': [name],
+        'preview': ['approval'],
+    }
+    assert {key: args['job_type'] for key, args in nodes.items()} == {name: 'run', 'approval': None, 'preview': 'check'}
+    assert {nodes[key]['unified_job_template'] for key in (name, 'preview')} == {f'Phoenix {name}'}
+    (workflow,) = (args for module, args in made if module == 'workflow_job_template')
+    (template,) = (args for _module, args in calls if args.get('name') == f'Phoenix {name}')
+    assert workflow['survey_spec']['spec'] == template['survey_spec']['spec']
+    # What the containers to destroy are, the survey asks.
+    assert workflow['ask_limit_on_launch'] is (name == 'update')
+
+
+def test_every_playbook_that_people_run_has_a_job_template(calls: list[tuple[str, dict[str, Any]]]) -> None:
+    given = {args['playbook'] for module, args in calls if module == 'job_template'}
+    # import and compare work on files of the controller, which end with a job.
+    wanted = set(check_build.PLAYBOOKS) - {'site', 'containers', 'import', 'compare'}
+    assert given == {'site.yml', *(f'playbooks/{name}.yml' for name in wanted)}
 
 
 def test_each_answer_of_a_survey_is_a_text_that_may_be_blank(calls: list[tuple[str, dict[str, Any]]]) -> None:

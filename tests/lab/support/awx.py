@@ -4,13 +4,15 @@
 """AWX's part in a run: it synchronizes the inventory, stores it as JSON, and gives each job a slice of it.
 
 Jobs run under ansible-runner with AWX's environment, as an unprivileged user without a terminal
-whose home is read-only.
+whose home is read-only. They are those of the job templates in playbooks/awx.yml, in a clone of the repository with the
+files of the test.
 The checkout under test, or the Python that runs it, may lie in the home of root. Then the job sees another one there,
 with these folders alone.
 """
 
 from __future__ import annotations
 
+import configparser
 import json
 import os
 import shutil
@@ -20,9 +22,15 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from .site import CHECKOUT, Project, shared_collections
 
 USER = 65534
+# What a clone has for AWX beside the files of its owner, and where those are.
+OF_THE_CLONE = ('ansible.cfg', 'collections', 'playbooks', 'site.yml')
+FILES = 'inventory'
+PREFIX = 'Phoenix'
 AS_USER = ('setpriv', f'--reuid={USER}', f'--regid={USER}', '--clear-groups', '--no-new-privs')
 # Puts folders below a home that is root's alone where everybody may look: PLACE, then the folders, then the command.
 REACHABLE = """set -e
@@ -54,7 +62,37 @@ OF_A_JOB = {
     'AWX_HOST': 'https://awx.example',
     'INVENTORY_ID': '3',
     'JOB_ID': '18',
+    'MAX_EVENT_RES': '700000',
 }
+META = {'awx_job_id': 18, 'awx_job_launch_type': 'manual', 'awx_inventory_name': 'Phoenix', 'awx_user_name': 'admin'}
+DEFAULT_COLLECTIONS = ('~/.ansible/collections', '/usr/share/ansible/collections')
+
+
+class Unsafe(yaml.SafeDumper):
+    """Writes variables as AWX does: no text that a person may give at the launch is a template."""
+
+    def represent_data(self, data: Any) -> yaml.Node:
+        """A text with its tag."""
+        return self.represent_scalar('!unsafe', data) if isinstance(data, str) else super().represent_data(data)
+
+
+def templates() -> dict[str, dict[str, Any]]:
+    """The job templates that playbooks/awx.yml creates, by their name without the prefix."""
+    text = (CHECKOUT / 'playbooks/awx.yml').read_text(encoding='utf-8')
+    (play,) = yaml.safe_load(text.replace('!unsafe ', ''))  # a tag of Ansible
+    return {template['name']: template for template in play['vars']['phoenix_awx_templates']}
+
+
+def collections_path(setting: str) -> str:
+    """The variable for collections, from one setting of the project's ansible.cfg: AWX reads that file itself.
+
+    A job reads collections_path, the synchronization of an inventory collections_paths.
+    """
+    parser = configparser.ConfigParser()
+    parser.read(CHECKOUT / 'ansible.cfg', encoding='utf-8')
+    given = parser['defaults'].get(setting, '')
+    # Those of the project's requirements come first.
+    return os.pathsep.join(filter(None, [*shared_collections(), given, *DEFAULT_COLLECTIONS]))
 
 
 def hidden(paths: Iterable[Path]) -> dict[Path, list[Path]]:
@@ -72,7 +110,8 @@ def hidden(paths: Iterable[Path]) -> dict[Path, list[Path]]:
 class Job:
     """A job: its process, then its events."""
 
-    def __init__(self, folder: Path, process: subprocess.Popen[bytes]) -> None:
+    def __init__(self, template: str, folder: Path, process: subprocess.Popen[bytes]) -> None:
+        self.template = template
         self.folder = folder
         self.process = process
 
@@ -87,6 +126,11 @@ class Job:
         self.process.wait(timeout=60)
 
     @property
+    def ended(self) -> bool:
+        """Whether the playbook has come to an end; a canceled one has not."""
+        return (self.folder / 'artifacts/job/rc').exists()
+
+    @property
     def rc(self) -> int:
         """The exit code of the playbook."""
         return int((self.folder / 'artifacts/job/rc').read_text())
@@ -97,11 +141,14 @@ class Job:
         path = self.folder / 'artifacts/job/stdout'
         return path.read_text(encoding='utf-8') if path.exists() else (self.folder / 'log').read_text(encoding='utf-8')
 
+    def all_events(self) -> list[dict[str, Any]]:
+        """Its events in order, as AWX gets them."""
+        paths = sorted((self.folder / 'artifacts/job/job_events').glob('[0-9]*-*.json'), key=_number)
+        return [json.loads(path.read_text(encoding='utf-8')) for path in paths]
+
     def events(self, kind: str) -> list[dict[str, Any]]:
         """The data of its events of a kind, such as runner_on_ok."""
-        paths = sorted((self.folder / 'artifacts/job/job_events').glob('[0-9]*-*.json'), key=_number)
-        found = [json.loads(path.read_text(encoding='utf-8')) for path in paths]
-        return [event['event_data'] for event in found if event['event'] == kind]
+        return [event['event_data'] for event in self.all_events() if event['event'] == kind]
 
     @property
     def changed(self) -> int:
@@ -121,6 +168,7 @@ class Awx:
         self.stored: dict[str, Any] = {}
         self.disabled: set[str] = set()
         self.facts: dict[str, str] = {}
+        self.jobs: list[Job] = []
         self._count = 0
         self.home = folder / 'home'
         self.home.mkdir(mode=0o555)
@@ -129,9 +177,6 @@ class Awx:
         # What the tests keep for their own runs belongs to another user.
         ours = ('ANSIBLE_', 'LAB_', 'PYTHON', 'SSH_')
         env = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
-        env['ANSIBLE_COLLECTIONS_PATH'] = os.pathsep.join([str(CHECKOUT / 'collections'), *shared_collections()])
-        env['ANSIBLE_CALLBACKS_ENABLED'] = 'phoenix.hypervisor.phoenix_log,phoenix.hypervisor.phoenix_plan'
-        # ansible-core itself needs a folder for temporary files.
         return {**env, 'HOME': str(self.home), **more}
 
     def _as_user(self, *command: str) -> list[str]:
@@ -157,15 +202,16 @@ class Awx:
         """Synchronize the inventory. AWX keeps what it has when that fails."""
         folder = self._owned('sync')
         target, checkout = folder / 'output.json', folder / 'project'
-        checkout.mkdir()
         self._check_out(checkout)
         program = str(Path(sys.executable).with_name('ansible-inventory'))
-        source = checkout / self.project.inventory.name
-        words = ('-i', str(source), '--list', '--export', '--output', str(target))
+        source = checkout / FILES / self.project.inventory.name
+        words = ('--list', '--export', '-i', str(source), '--output', str(target), '--playbook-dir', str(source.parent))
+        path = collections_path('collections_paths')
         done = subprocess.run(
-            self._as_user(program, *words),
-            env=self._environment(ANSIBLE_HOME=str(folder / 'ansible'), **OF_A_SYNC),
-            cwd=folder,
+            self._as_user(program, *words, '-vvv'),
+            # ansible-core itself needs a folder for temporary files.
+            env=self._environment(ANSIBLE_HOME=str(folder / 'ansible'), ANSIBLE_COLLECTIONS_PATH=path, **OF_A_SYNC),
+            cwd=checkout,
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
@@ -178,10 +224,13 @@ class Awx:
         return done.returncode, done.stdout + done.stderr
 
     def _check_out(self, target: Path) -> None:
-        """Copy what the repository of the project has."""
+        """Copy what the repository of the project has: a clone of the collection's, with the files of the test."""
+        (target / FILES).mkdir(parents=True)
+        for name in OF_THE_CLONE:
+            (target / name).symlink_to(CHECKOUT / name)
         for path in self.project.folder.iterdir():
             if path.suffix in ('.json', '.sh', '.yml') or path.name == 'roles':
-                (shutil.copytree if path.is_dir() else shutil.copy)(path, target / path.name)
+                (shutil.copytree if path.is_dir() else shutil.copy)(path, target / FILES / path.name)
 
     def _inventory(self, part: int, parts: int) -> str:
         """The inventory script of a job: each of `parts` slices has every so many of the hosts, by name."""
@@ -195,13 +244,17 @@ class Awx:
         data['_meta'] = {'hostvars': {name: variables.get(name, {}) for name in mine}}
         return f'#! /usr/bin/env python3\n# -*- coding: utf-8 -*-\nprint({json.dumps(data)!r})\n'
 
-    def start(self, playbook: str, *words: str, answers: Any = None, part: int = 1, parts: int = 1) -> Job:
-        """Launch a job template."""
+    def start(self, name: str, *words: str, answers: Any = None, part: int = 1, parts: int = 1) -> Job:
+        """Launch a job template, with words that it asks for on launch."""
+        template = templates()[name]
+        survey = dict.fromkeys(template.get('survey', ()), '')
+        # AWX drops what is neither in the template nor in its survey.
+        assert set(answers or {}) <= set(survey), f'{name} does not ask for {answers}'
+        if template.get('job_type') == 'check':
+            words = ('--check', '--diff', *words)
         folder = self._owned('job')
-        for name in ('env', 'inventory', 'project'):
-            (folder / name).mkdir()
-        for name in ('site.yml', 'playbooks'):  # the collection's own part of it
-            (folder / 'project' / name).symlink_to(CHECKOUT / name)
+        for each in ('env', 'inventory'):
+            (folder / each).mkdir()
         self._check_out(folder / 'project')
         facts = folder / 'artifacts/job/fact_cache'
         facts.mkdir(parents=True)
@@ -212,12 +265,15 @@ class Awx:
         script.chmod(0o755)
         key = Path(self.project.lab.variables['PHOENIX_LAB_SSH_KEY'])
         (folder / 'env/ssh_key').write_text(key.read_text(encoding='utf-8'))
-        (folder / 'env/extravars').write_text(json.dumps(answers or {}))
-        (folder / 'env/cmdline').write_text(' '.join(words))
+        variables = yaml.safe_dump(template['variables']) if template.get('variables') else ''
+        variables += yaml.dump({**survey, **(answers or {}), **META}, Dumper=Unsafe)
+        (folder / 'env/extravars').write_text(variables, encoding='utf-8')
+        (folder / 'env/cmdline').write_text(' '.join(('-u', 'root', *words)))
         more = {
             'ANSIBLE_HOME': str(folder / 'ansible'),
             'ANSIBLE_SSH_CONTROL_PATH_DIR': str(folder / 'cp'),
             'ANSIBLE_CACHE_PLUGIN_CONNECTION': str(folder / 'artifacts/job/fact_cache'),
+            'ANSIBLE_COLLECTIONS_PATH': collections_path('collections_path'),
             'PHOENIX_LOG_DIR': str(folder / 'log-dir'),
             **OF_A_JOB,
         }
@@ -225,22 +281,24 @@ class Awx:
         runner = str(Path(sys.executable).with_name('ansible-runner'))
         with open(folder / 'log', 'wb') as log:
             process = subprocess.Popen(
-                self._as_user(runner, 'run', str(folder), '-p', playbook, '--ident', 'job'),
+                self._as_user(runner, 'run', str(folder), '-p', template['playbook'], '--ident', 'job'),
                 env=self._environment(**more),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
-        return Job(folder, process)
+        job = Job(name, folder, process)
+        self.jobs.append(job)
+        return job
 
     def facts_of(self, host: str) -> str:
         """The stored facts of a host as text; newer versions of ansible-core put the version of the form first."""
         return next(text for name, text in self.facts.items() if name.removeprefix('s1_') == host)
 
-    def run(self, playbook: str, *words: str, answers: Any = None, part: int = 1, parts: int = 1) -> Job:
+    def run(self, name: str, *words: str, answers: Any = None, part: int = 1, parts: int = 1) -> Job:
         """Launch a job template, wait for the end of the job, and store the facts of its hosts."""
-        job = self.start(playbook, *words, answers=answers, part=part, parts=parts).wait()
+        job = self.start(name, *words, answers=answers, part=part, parts=parts).wait()
         found = (job.folder / 'artifacts/job/fact_cache').glob('*')
         self.facts.update({path.name: path.read_text(encoding='utf-8') for path in found})
         return job
