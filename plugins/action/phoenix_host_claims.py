@@ -13,6 +13,7 @@ from ansible.plugins.action import ActionBase
 
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.host.declared_roles import of_sections
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.files.role_declarations import host_roles
+from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.kept import packed
 
 ALL = frozenset(("all", "tagged", "always", "hypervisor"))
 
@@ -34,6 +35,7 @@ class ActionModule(ActionBase):
         # From the inventory source: in a slice of a job the group of containers has only some of them.
         arguments.setdefault("ctids", list(variables.get("phoenix_node_ctids") or ()))
         module = "phoenix.hypervisor.phoenix_host_claims"
+        packed.lay()  # for the roles
         return {**result, **self._execute_module(module_name=module, module_args=arguments, task_vars=variables)}
 
 

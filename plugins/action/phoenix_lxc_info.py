@@ -13,7 +13,7 @@ from ansible.plugins.action import ActionBase
 
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.container.read_once import HostsReadOnce
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.container.wanted import templates_of, wanted
-from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.kept import payloads
+from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.kept import packed, payloads
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.plan import this_run
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.remote.access import entry_of
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.remote.nodes import node_of
@@ -97,6 +97,7 @@ class ActionModule(ActionBase):
         """The module's answer, by the API for a node that is reached by a token."""
         by_token = node_of(self, task_vars or {})
         if by_token is None:
+            packed.keep()  # what the roles of the node have used before
             with payloads.kept(NAME):
                 answer: dict[str, Any] = self._execute_module(
                     module_name=NAME, module_args=options, task_vars=task_vars

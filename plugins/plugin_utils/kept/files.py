@@ -58,6 +58,14 @@ def read(kind: str, name: str) -> bytes | None:
         return file.read()
 
 
+def names(kind: str) -> list[str]:
+    """Return the names of the kept files of a kind, in order."""
+    place = folder(kind)
+    with contextlib.suppress(OSError):
+        return sorted(name for name in os.listdir(place) if not name.startswith(".")) if place else []
+    return []
+
+
 def write(kind: str, name: str, data: bytes) -> None:
     """Keep a file, whole or not at all, and forget the oldest of its kind."""
     place = folder(kind)

@@ -9,7 +9,7 @@ takes longer than everything else that a settled run does. The packed file is ke
 it, and laid into the next run's folder, where Ansible finds it as if it had packed it itself.
 
 What is kept begins with a line more than what Ansible packed: it lets the node keep the bytecode, too (see
-module_utils/_node/bytecode.py). So only modules that run on nodes are kept.
+module_utils/_node/bytecode.py). So only modules that run on nodes are kept here; `packed` keeps all others.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ from __future__ import annotations
 import base64
 import contextlib
 import dataclasses
-import functools
 import hashlib
 import io
 import os
@@ -35,6 +34,10 @@ from ansible.release import __version__ as core_version
 from . import files
 
 KIND = "modules"
+OWN = "-phoenix-own"
+"""Ends the name of an empty file beside a packed module that is kept here."""
+MARK = "-phoenix-kept"
+"""Ends the name of an empty file beside a packed module that `packed` has kept."""
 # Of the archive, what is imported before all others.
 _FIRST = "ansible/__init__.py"
 _NODE = "ansible_collections.phoenix.hypervisor.plugins.module_utils._node"
@@ -61,29 +64,58 @@ def kept(module: str) -> Iterator[None]:
         yield
         return
     name = module[len(_PREFIX) :]
-    qualified = f"ansible_collections.{_PREFIX}plugins.modules.{name}"
-    path = os.path.join(constants.DEFAULT_LOCAL_TMP, "ansiballz_cache", f"{qualified}-{_compression()}-none")
+    path = os.path.join(run_folder(), f"ansible_collections.{_PREFIX}plugins.modules.{name}{ending()}")
     if os.path.exists(path):
         yield
         return
-    key = _key(name)
+    key = _key(name, sources_of_run())
     found = files.read(KIND, key) if key else None
     if found is not None and found[:32] == hashlib.sha256(found[32:]).digest():
-        _lay(path, found[32:])
+        _claim(path)
+        lay(path, found[32:])
         yield
         return
+    _claim(path)
     try:
         yield
     finally:
         # Whatever the module answered: it was packed before it ran.
         with contextlib.suppress(OSError):
-            if key:
+            # A source that has changed meanwhile may be in it.
+            if key and key == _key(name, sources()):
                 with open(path, "rb") as file:
                     packed = _with_bytecode(file.read(), name)
                 files.write(KIND, key, hashlib.sha256(packed).digest() + packed)
 
 
-def _lay(path: str, packed: bytes) -> None:
+def run_folder() -> str:
+    """Return where Ansible keeps the packed modules of this run."""
+    return os.path.join(constants.DEFAULT_LOCAL_TMP, "ansiballz_cache")
+
+
+def ending() -> str:
+    """Return how the names of those files end: without extensions of Ansible's, such as a debugger."""
+    return f"-{_compression()}-none"
+
+
+def modules_folder() -> str:
+    """Return the folder of this collection's modules."""
+    return os.path.join(_HOME, "plugins", "modules")
+
+
+def core_modules_folder() -> str:
+    """Return the folder of Ansible's own modules."""
+    return os.path.join(_CORE, "modules")
+
+
+def _claim(path: str) -> None:
+    """Say that a packed module of this run is one of those that are kept here."""
+    with contextlib.suppress(OSError):
+        os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+        os.close(os.open(path + OWN, os.O_CREAT, 0o600))
+
+
+def lay(path: str, packed: bytes) -> None:
     """Put a packed file where Ansible looks for it. Without it Ansible packs the module again."""
     with contextlib.suppress(OSError):
         os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
@@ -113,20 +145,28 @@ def _compression() -> str:
     return str(constants.config.get_config_value("DEFAULT_MODULE_COMPRESSION"))
 
 
-def _key(name: str) -> str:
+def _key(name: str, shared: str) -> str:
     """Return a hash of a module, of all that it could import, and of what packs it; an empty text for none."""
-    shared = _shared()
     if not shared:
         return ""
     try:
-        with open(os.path.join(_HOME, "plugins", "modules", f"{name}.py"), "rb") as file:
+        with open(os.path.join(modules_folder(), f"{name}.py"), "rb") as file:
             return hashlib.sha256(f"{name} {_compression()} {shared} ".encode() + file.read()).hexdigest()
     except OSError:
         return ""
 
 
-@functools.cache
-def _shared() -> str:
+def sources_of_run() -> str:
+    """Return `sources` as they were when this run asked first: reading all of them takes as long as a small task."""
+    place = os.path.join(run_folder(), "phoenix-sources")
+    with contextlib.suppress(OSError), open(place, encoding="ascii") as file:
+        return file.read()
+    found = sources()
+    lay(place, found.encode())
+    return found
+
+
+def sources() -> str:
     """Return the part of the hash that all modules have; an empty text where something else could go into them."""
     own = os.path.join(_CORE, "module_utils")
     if any(path != own and os.path.isdir(path) for path in module_utils_loader.print_paths().split(os.pathsep)):

@@ -12,7 +12,7 @@ from typing import Any
 from ansible.errors import AnsibleConnectionFailure
 from ansible.plugins.action import ActionBase
 
-from ..kept import payloads
+from ..kept import packed, payloads
 from ..untrusted import own_variables
 from . import lineage
 from .run_identity import run_identity, run_is_alive
@@ -28,6 +28,7 @@ class NodeAction(ActionBase):
         """
         own_variables.check(task_vars)
         name = self._task.action
+        packed.lay()
         arguments = {**options, "run": run_identity()}
         try:
             with payloads.kept(name):
@@ -37,6 +38,7 @@ class NodeAction(ActionBase):
         except AnsibleConnectionFailure:
             lineage.hint(str(task_vars.get("inventory_hostname", "")))  # for the containers that are cloned from it
             raise
+        packed.keep()
         holder = result.get("holder")
         if isinstance(holder, Mapping) and run_is_alive(holder) is False:
             arguments["dead_runs"] = [str(holder.get("id"))]

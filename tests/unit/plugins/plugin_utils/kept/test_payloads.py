@@ -27,7 +27,6 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("ANSIBLE_HOME", str(tmp_path / "home"))
     monkeypatch.setattr(payloads.module_utils_loader, "print_paths", lambda: str(Path(payloads._CORE, "module_utils")))
     files.folder.cache_clear()
-    payloads._shared.cache_clear()
     return tmp_path
 
 
@@ -62,7 +61,6 @@ def test_a_change_packs_it_again(what: str, home: Path, monkeypatch: pytest.Monk
     monkeypatch.setattr(payloads, "_CORE", str(core))
     monkeypatch.setattr(payloads.module_utils_loader, "print_paths", lambda: str(core / "module_utils"))
     a_run(home / "1", monkeypatch)
-    payloads._shared.cache_clear()
     if what == "module":
         (modules / "phoenix_lxc_info.py").write_text("y = 2\n", encoding="utf-8")
     elif what == "own":
