@@ -11,6 +11,7 @@ from typing import Any
 from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure, AnsibleError
 from ansible.plugins.action import ActionBase
 
+from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.container import demanded
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.container.read_once import HostsReadOnce
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.container.wanted import templates_of, wanted
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.kept import packed, payloads
@@ -63,14 +64,24 @@ class ActionModule(ActionBase):
         mine = [str(host) for host in hosts]
         faults: dict[str, str] = {}
         options["containers"] = []
+        preflight = options.get("preflight")
+        needs: list[dict[str, Any]] = []
+        sources: dict[str, str] = {}
         if this_run.reports():
             options["brief"] = False  # the plan of a run has the containers without work too
         once = HostsReadOnce(task_vars["hostvars"])
         for host in mine:
             try:
-                options["containers"].append(self._wanted(host, mine, once, task_vars["hostvars"]))
+                item = self._wanted(host, mine, once, task_vars["hostvars"])
             except AnsibleError as error:
                 faults[host] = f"Container {host} is not touched: {error}"
+                continue
+            options["containers"].append(item)
+            if preflight is not None:
+                needs.append(demanded.needs(once[host], once, bool(item["classes"])))
+                sources[host] = demanded.source_of(once[host])
+        if preflight is not None:
+            options["preflight"] = self._completed(preflight, [need for need in needs if need], node, task_vars)
         observed = self._observe(options, task_vars)
         lost = observed.get("lost", "")
         # Once, as the fact: a result goes through each callback, and a fleet's is large.
@@ -82,12 +93,30 @@ class ActionModule(ActionBase):
                 faults[host] = f"Container {host} is not touched: {lost}"
             elif why:
                 faults[host] = f"Container {host} is not touched: it can't be observed on node {node} ({why})"
-        result["ansible_facts"] = {
-            "phoenix_due": [host for host in mine if host in faults or by_ctid.get(host, {}).get("due")],
-            "phoenix_faults": faults,
-            "phoenix_observed": by_ctid,
-        }
+        due = [host for host in mine if host in faults or by_ctid.get(host, {}).get("due")]
+        result["ansible_facts"] = {"phoenix_due": due, "phoenix_faults": faults, "phoenix_observed": by_ctid}
+        if preflight is not None:
+            checked = result.pop("preflight", None) or {}
+            demanded.place(checked, self._loader, task_vars.get("phoenix_config_file"))
+            faults.update({host: text for host, text in demanded.faults(checked, node).items() if host not in faults})
+            demanded.with_clones(faults, due, sources, by_ctid)
+            sound = [host for host in due if host not in faults]
+            missing = demanded.downloads(checked.get("downloads") or (), by_ctid, sound)
+            result["ansible_facts"]["phoenix_downloads"] = missing
         return result
+
+    def _completed(
+        self, preflight: dict[str, Any], needs: list[dict[str, Any]], node: str, task_vars: dict[str, Any]
+    ) -> dict[str, Any]:
+        """What the check is asked with, beside the containers."""
+        servers = any("servers" in need for need in needs)
+        config = task_vars["hostvars"][node].get("phoenix_hypervisor_config") or {}
+        return {
+            "needs": needs,
+            "neighbors": demanded.neighbors(node, task_vars["hostvars"]) if servers else [],
+            "coming": sorted(set(demanded.coming(config))),
+            **preflight,
+        }
 
     def _wanted(self, host: str, in_play: list[str], once: HostsReadOnce, hostvars: Any) -> dict[str, Any]:
         """One element of ``containers``, from the variables of that host."""
@@ -104,7 +133,8 @@ class ActionModule(ActionBase):
                 )
             return answer
         # The play that goes on with the result asks for little of what has no work.
-        return by_token.survey(options, acts=self._task.args.get("brief") is True and not self._task.check_mode)
+        acts = self._task.args.get("brief") is True and not self._task.check_mode
+        return by_token.survey(options, acts=acts, dry=bool(self._task.check_mode))
 
     def _host_is_left(self, result: dict[str, Any], task_vars: dict[str, Any]) -> None:
         """A node that is reached by a token is not configured: a dry run says so, and a real one fails."""

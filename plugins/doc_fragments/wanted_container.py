@@ -158,6 +158,38 @@ outside:
   default: []
 """)
 
+# What it needs beside the containers.
+DEMAND_OPTIONS: dict[str, t.Any] = yaml.safe_load(r"""
+coming:
+  description:
+    - Names of storages, bridges and folders that the hypervisor's configuration makes. In check mode they need not
+      exist yet.
+    - Filled in by the action plugin.
+  type: list
+  elements: str
+  default: []
+neighbors:
+  description: Containers of the file that the run leaves alone. Filled in by the action plugin.
+  type: list
+  elements: dict
+  default: []
+  suboptions:
+    ctid:
+      description: CTID of such a container.
+      type: int
+      required: true
+    share:
+      description: The share of its GPUs' memory that it takes according to the file, the sum of its servers.
+      type: float
+      required: true
+credential:
+  description:
+    - The user or API token (C(user@realm!name)) whose privileges are checked for what the run does.
+    - V(root@pam) has every privilege, and no privilege is checked for it.
+  type: str
+  default: root@pam
+""")
+
 
 def _documentation(options: dict[str, t.Any]) -> str:
     """The text of a fragment: JSON is YAML, and quicker to read."""
@@ -165,7 +197,7 @@ def _documentation(options: dict[str, t.Any]) -> str:
 
 
 class ModuleDocFragment:
-    """All options, the CTID alone, and those of the preflight's containers."""
+    """All options, the CTID alone, and those of the preflight: its containers, its demands, and both in one option."""
 
     DOCUMENTATION: str = _documentation(OPTIONS)
 
@@ -184,6 +216,34 @@ class ModuleDocFragment:
                 "suboptions": {
                     **{name: OPTIONS[name] for name in ("ctid", "config", "classes", "assignment")},
                     **PREFLIGHT_OPTIONS,
+                },
+            }
+        }
+    )
+
+    DEMANDS: str = _documentation(DEMAND_OPTIONS)
+
+    PREFLIGHT: str = _documentation(
+        {
+            "preflight": {
+                "description": [
+                    "Check in the same call whether the node can carry out what is planned, and return RV(preflight).",
+                    "M(phoenix.hypervisor.phoenix_preflight) makes the same check.",
+                    "It may be empty. The action plugin completes it.",
+                ],
+                "type": "dict",
+                "suboptions": {
+                    **DEMAND_OPTIONS,
+                    "needs": {
+                        "description": "What the check must know of some of the containers.",
+                        "type": "list",
+                        "elements": "dict",
+                        "default": [],
+                        "suboptions": {
+                            **{name: OPTIONS[name] for name in ("ctid", "classes", "assignment")},
+                            **{name: PREFLIGHT_OPTIONS[name] for name in ("servers", "outside")},
+                        },
+                    },
                 },
             }
         }

@@ -18,6 +18,7 @@ description:
 author: Phoenix Hypervisor contributors (@phoenix-hypervisor)
 extends_documentation_fragment:
   - phoenix.hypervisor.attributes
+  - phoenix.hypervisor.wanted_container.preflight
 options:
   containers:
     description:
@@ -56,6 +57,12 @@ node:
   description: PVE's name of the node.
   returned: success
   type: str
+preflight:
+  description:
+    - C(findings) and C(downloads), as M(phoenix.hypervisor.phoenix_preflight) returns them.
+    - Where the check itself failed, C(problem), why, and the C(ctids) that it concerns.
+  returned: with O(preflight)
+  type: dict
 containers:
   description: What was seen of each container, by CTID as text.
   returned: success
@@ -153,6 +160,7 @@ from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container
     Wanted,
 )
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.plan import planner
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.preflight.demand_options import PREFLIGHT_OPTIONS
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node import root
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.container import saving
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.container.conf import backups, observe
@@ -179,7 +187,23 @@ def work(module: AnsibleModule) -> dict[str, Any]:
     problem = root.lacking(os.uname().nodename)
     if problem:
         raise NodeError(problem)
-    return survey(module)
+    found = survey(module)
+    asked = module.params.get("preflight")
+    if asked is not None:
+        found["preflight"] = checked(module, asked, found["containers"])
+    return found
+
+
+def checked(module: AnsibleModule, asked: dict[str, Any], observed: dict[str, Any]) -> dict[str, Any]:
+    """Check what the run needs of the node. Only what has work loads the code for it."""
+    if not any(seen["due"] for seen in observed.values()):
+        return {"findings": [], "downloads": []}
+    from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.preflight import judging, node_survey
+
+    gatherer = node_survey.Gatherer(open_client)
+    return judging.of_observed(
+        gatherer, observed, module.params["containers"] or (), asked, module.check_mode, module.warn
+    )
 
 
 def survey(module: AnsibleModule) -> dict[str, Any]:
@@ -271,6 +295,7 @@ def main() -> None:
             "ctids": {"type": "list", "elements": "int"},
             "brief": {"type": "bool", "default": False},
             "explain": {"type": "bool", "default": False},
+            "preflight": {"type": "dict", "options": PREFLIGHT_OPTIONS},
         },
         work,
     )

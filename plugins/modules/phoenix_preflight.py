@@ -16,9 +16,9 @@ description:
     Bridges and the folders of bind mounts must exist. Templates must exist on the node or in PVE's appliance index.
   - Fails with all faults of all containers at once, each with the key of the file, the value and the remedy. The
     check changes nothing and takes no lease.
-  - With O(ignore:by_container) the task does not fail. The faults of each container become the fact
-    C(phoenix_faults) of the node, by inventory name, so that a play fails those containers and continues with the
-    others.
+  - With O(ignore:by_container) and O(downloads) the task does not fail. What fails becomes a fault of the containers
+    that need it, in the fact C(phoenix_faults) of the node, so that a play fails those containers and continues with
+    the others. The playbooks check with M(phoenix.hypervisor.phoenix_lxc_info), which also plans.
   - Templates that are missing and that PVE can download are returned as RV(downloads). A second call with O(downloads)
     fetches them.
   - Adds up the memory of all programs on each GPU on which the run starts something. Containers of the file count
@@ -32,6 +32,7 @@ extends_documentation_fragment:
   - phoenix.hypervisor.attributes
   - phoenix.hypervisor.held_lease.run
   - phoenix.hypervisor.wanted_container.candidates
+  - phoenix.hypervisor.wanted_container.demands
 options:
   downloads:
     description:
@@ -54,34 +55,6 @@ options:
         type: list
         elements: int
         default: []
-  coming:
-    description:
-      - Names of storages, bridges and folders that the hypervisor's configuration makes. In check mode they need not
-        exist yet.
-      - Filled in by the action plugin.
-    type: list
-    elements: str
-    default: []
-  neighbors:
-    description: Containers of the file that the run leaves alone. Filled in by the action plugin.
-    type: list
-    elements: dict
-    default: []
-    suboptions:
-      ctid:
-        description: CTID of such a container.
-        type: int
-        required: true
-      share:
-        description: The share of its GPUs' memory that it takes according to the file, the sum of its servers.
-        type: float
-        required: true
-  credential:
-    description:
-      - The user or API token (C(user@realm!name)) whose privileges are checked for what the run does.
-      - V(root@pam) has every privilege, and no privilege is checked for it.
-    type: str
-    default: root@pam
   task_timeout:
     description: How long one download may take, in seconds.
     type: int
@@ -174,37 +147,25 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.preflight import judgement, node_faults
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.preflight.candidates import (
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.preflight.demand_options import (
     CANDIDATE_OPTIONS,
-    Candidate,
+    DEMAND_OPTIONS,
 )
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.audit import Audit
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.container.lease import LEASE_OPTIONS
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.entry import run_module
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.failure import NodeError
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.preflight.fetching import fetch
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.preflight.judging import judged
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.preflight.node_survey import Gatherer
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.pve.pvesh import open_client
 
 
 def check(module: AnsibleModule, gatherer: Gatherer) -> dict[str, Any]:
     """Judge the plans. Raises NodeError with the report when something is wrong."""
-    candidates = [Candidate.from_options(item) for item in module.params["containers"]]
-    shares = {item["ctid"]: item["share"] for item in module.params["neighbors"]}
-    facts = gatherer.gather(candidates, module.params["coming"], module.params["credential"], shares)
-    verdict = judgement.judge(candidates, facts, module.check_mode)
-    for warning in verdict.warnings:
-        module.warn(warning)
-    result: dict[str, Any] = {
-        "changed": False,
-        "findings": [finding.as_dict() for finding in verdict.findings],
-        "downloads": [dict(entry.params) for step in verdict.steps for entry in step.entries],
-        "plan": verdict.plan().as_dict(),
-        "journal": [],
-    }
-    if verdict.findings:
-        raise NodeError(node_faults.report(gatherer.node, verdict.findings), **result)
+    result = judged(gatherer, module.params["containers"], module.params, module.check_mode, module.warn)
+    if result["findings"]:
+        raise NodeError(result.pop("report"), **result)
     return result
 
 
@@ -222,13 +183,10 @@ def argument_spec() -> dict[str, Any]:
     required = {"type": "str", "required": True}
     ctids = {"type": "list", "elements": "int", "default": []}
     download = {"storage": required, "template": required, "ctids": ctids}
-    neighbor = {"ctid": {"type": "int", "required": True}, "share": {"type": "float", "required": True}}
     return {
         "containers": {"type": "list", "elements": "dict", "options": CANDIDATE_OPTIONS, "default": []},
         "downloads": {"type": "list", "elements": "dict", "options": download, "default": []},
-        "coming": {"type": "list", "elements": "str", "default": []},
-        "neighbors": {"type": "list", "elements": "dict", "options": neighbor, "default": []},
-        "credential": {"type": "str", "default": "root@pam"},
+        **DEMAND_OPTIONS,
         "task_timeout": {"type": "int", "default": 3600},
         "run": LEASE_OPTIONS["run"],
     }

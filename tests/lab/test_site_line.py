@@ -117,10 +117,8 @@ def test_a_first_provisioning_calls_its_node_as_often_as_it_must(line: Line) -> 
     delegated = [
         event['action'] for event in line.real.events if '_ansible_delegated_vars' in (event.get('result') or {})
     ]
-    loops = [event['action'] for event in line.real.events if event.get('action') == f'{own}preflight']
-    assert loops.count(f'{own}preflight') == 2  # and the second one, which downloads templates, is skipped
-    assert [action for action in delegated if action not in (f'{own}check', f'{own}preflight')] == [
-        f'{own}lxc_info',
+    assert [action for action in delegated if action != f'{own}check'] == [
+        f'{own}lxc_info',  # observes, plans, and checks what the node lacks
         f'{own}lxc_state',  # creates, configures, starts, and begins the feature
         f'{own}lxc_state',  # records the feature
         f'{own}feature',

@@ -68,13 +68,15 @@ def _new() -> Iterator[tuple[str, str]]:
         names = set(os.listdir(place))
         ending = payloads.ending()
         for name in sorted(names):
+            path = os.path.join(place, name)
             known = name + payloads.MARK in names or name + payloads.OWN in names
-            if name.endswith(ending) and not known and _source(name):
-                yield name, os.path.join(place, name)
+            # A link was laid by another program.
+            if name.endswith(ending) and not known and _source(name) and not os.path.islink(path):
+                yield name, path
 
 
 def _source(name: str) -> str:
-    """Return the path of a packed module's source by the name of its file; an empty text for one of somebody else."""
+    """Return the path of a packed module's source by the name of its file; an empty text for a foreign one."""
     module = name[: -len(payloads.ending())]
     for prefix, folder in ((_OURS, payloads.modules_folder()), (_CORES, payloads.core_modules_folder())):
         if module.startswith(prefix) and "." not in module[len(prefix) :]:

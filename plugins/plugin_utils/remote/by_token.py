@@ -15,7 +15,7 @@ from ansible.utils.display import Display
 
 from ...module_utils._core.errors import KnownError
 from ...module_utils._core.preflight import by_api, node_faults
-from ...module_utils._core.preflight.candidates import Candidate
+from ...module_utils._core.preflight.candidates import Candidate, chosen
 from ...module_utils._node.api import api_survey
 from ...module_utils._node.api.api_gatherer import ApiGatherer
 from ...module_utils._node.audit import Audit
@@ -37,13 +37,28 @@ class TokenNode:
         self.credential = at.credential
         self.client = ApiClient(at)
 
-    def survey(self, options: Mapping[str, Any], acts: bool = False) -> dict[str, Any]:
+    def survey(self, options: Mapping[str, Any], acts: bool = False, dry: bool = False) -> dict[str, Any]:
         """The result of phoenix_lxc_info. ``acts``: changes follow."""
         containers = options.get("containers")
         if containers is None and options.get("ctids") is not None:
             containers = [{"ctid": ctid} for ctid in options["ctids"]]
         brief, explains = bool(options.get("brief")), bool(options.get("explain"))
-        return _result(lambda: api_survey.survey(self.client, self.name, containers, brief, explains, acts))
+        found = _result(lambda: api_survey.survey(self.client, self.name, containers, brief, explains, acts))
+        asked = options.get("preflight")
+        if asked is not None and not found.get("failed"):
+            configs = {str(item["ctid"]): item.get("config") or {} for item in containers or ()}
+            found["preflight"] = self._preflight(chosen(found["containers"], configs, asked["needs"]), asked, dry)
+        return found
+
+    def _preflight(self, containers: list[dict[str, Any]], asked: Mapping[str, Any], dry: bool) -> dict[str, Any]:
+        """What phoenix_lxc_info returns of the check of what it has planned."""
+        if not containers:
+            return {"findings": [], "downloads": []}
+        answer = self.check({**asked, "containers": containers}, dry)
+        found = {"findings": answer.get("findings") or [], "downloads": answer.get("downloads") or []}
+        if answer.get("failed") and not found["findings"]:
+            found.update(problem=str(answer.get("msg")), ctids=[item["ctid"] for item in containers])
+        return found
 
     def logs(self, options: Mapping[str, Any]) -> dict[str, Any]:
         """The result of phoenix_logs."""

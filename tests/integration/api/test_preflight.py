@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from controlplane.pve import local_storage
@@ -22,8 +23,11 @@ from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.preflight
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.preflight.candidates import Candidate
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.pve import storagecfg
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.audit import Audit
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.container.conf import observe
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.preflight import judging, node_survey
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.preflight.fetching import Downloads
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.pve.client import PveError
+from ansible_collections.phoenix.hypervisor.plugins.modules import phoenix_lxc_info
 
 NEW = "debian-13-standard_13.1-2_amd64.tar.zst"
 NET = {"name": "eth0", "bridge": "vmbr0", "ip": "dhcp"}
@@ -100,6 +104,59 @@ def judged(node, *containers, credential="root@pam"):
     """The verdict on a run of these containers."""
     items = candidates(node, *containers)
     return judgement.judge(items, node.gatherer().gather(items, credential=credential))
+
+
+def observed(node, monkeypatch, *containers, **preflight):
+    """The result of phoenix_lxc_info with the check in the same call."""
+    monkeypatch.setattr(phoenix_lxc_info.root, "lacking", lambda _name: "")
+    monkeypatch.setattr(phoenix_lxc_info, "Store", lambda: node.store)
+    monkeypatch.setattr(phoenix_lxc_info, "open_client", node.connect)
+    seen_by = observe.Observer(str(node.pve_dir), running=lambda: set(node.backend.running))
+    monkeypatch.setattr(phoenix_lxc_info.observe, "Observer", lambda: seen_by)
+    made = node.gatherer()
+    monkeypatch.setattr(node_survey, "Gatherer", lambda _connect: made)
+    demands = {"coming": [], "neighbors": [], "credential": "root@pam", "needs": [], **preflight}
+    params = {
+        "containers": [{"ctid": one.ctid, "config": one.config, "state": one.target} for one in containers],
+        "ctids": None,
+        "brief": True,
+        "preflight": demands,
+    }
+    module = SimpleNamespace(params=params, check_mode=False, warn=lambda _text: None)
+    return phoenix_lxc_info.work(module)
+
+
+def test_the_observing_call_finds_what_the_preflight_finds(node, monkeypatch):
+    faulty = wanted(950, **{**ALL, "storage_pool": "tnak"})
+    missing = wanted(951, **{**ALL, "template": f"local:vztmpl/{NEW}"})
+    alone = judged(node, faulty, missing)
+    found = observed(node, monkeypatch, faulty, missing)["preflight"]
+    assert found["findings"] == [finding.as_dict() for finding in alone.findings]
+    assert [finding["pointer"] for finding in found["findings"]] == ["/lxc_configs/950/storage_pool"]
+    assert found["downloads"] == [{"storage": "local", "template": NEW}]
+    assert node.mutations() == []
+
+
+def test_the_observing_call_of_settled_containers_checks_nothing(node, monkeypatch):
+    settled = replace(wanted(950, **ALL), target="created")
+    node.executor().run(settled)
+    node.pve.asked.clear()
+    monkeypatch.setattr(judging, "of_observed", lambda *_given: pytest.fail("checked"))
+    result = observed(node, monkeypatch, settled)
+    assert not result["containers"]["950"]["due"]
+    assert result["preflight"] == {"findings": [], "downloads": []}
+    assert asked(node) == []
+
+
+def test_a_check_that_fails_concerns_those_that_it_was_made_for(node, monkeypatch):
+    def breaks(*_given):
+        raise OSError("the control plane restarts")
+
+    monkeypatch.setattr(node_survey.Gatherer, "gather", breaks)
+    result = observed(node, monkeypatch, wanted(950, **ALL))
+    assert result["containers"]["950"]["due"]
+    assert result["preflight"]["ctids"] == [950]
+    assert result["preflight"]["problem"] == "the control plane restarts"
 
 
 def asked(node):

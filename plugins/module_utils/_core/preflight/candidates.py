@@ -10,24 +10,19 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Union
 
-from ..container.asked_options import WANTED_OPTIONS
 from ..container.desired import Desired, understand
 from ..container.model import Plan
 from ..container.refusal import Refusal
 from ..errors import KnownError
 from ..gpu import memory_budget
-from ..gpu.servers import SERVER_OPTIONS, Server
+from ..gpu.servers import Server
 from ..pve.apicalls import Kind
+from .demand_options import CANDIDATE_OPTIONS
 
 Path = tuple[Union[str, int], ...]
 
-# One element of the module's option, in the form of Ansible's argument_spec. Four are those of phoenix_lxc_state.
-CANDIDATE_OPTIONS: Mapping[str, Mapping[str, Any]] = {
-    **{name: WANTED_OPTIONS[name] for name in ("ctid", "config", "classes", "assignment")},
-    "plan": {"type": "dict", "required": True},
-    "servers": {"type": "list", "elements": "dict", "options": SERVER_OPTIONS, "default": []},
-    "outside": {"type": "list", "elements": "int", "default": []},
-}
+# Mutations of the node; what happens inside a container, and our own records, ask nothing of it.
+ON_NODE = frozenset({"pve", "conf"})
 _PLAN_KEYS = frozenset({"error", *(one.name for one in fields(Plan))})
 _STEP_KEYS = frozenset({"kind", "name", "reason", "disrupts", "state", "entries"})
 _ENTRY_KEYS = frozenset({"op", "what", "params", "kind", "ctid"})
@@ -65,6 +60,29 @@ class Mutation:
             return cls(op, params, Kind(item.get("kind")), int(item.get("ctid", "")))
         except (TypeError, ValueError) as error:
             raise KnownError(f"call to Proxmox VE without a known kind and a CTID: {error}", where=where) from error
+
+
+def chosen(
+    observed: Mapping[str, Mapping[str, Any]],
+    configs: Mapping[str, Mapping[str, Any]],
+    needs: Iterable[Mapping[str, Any]],
+) -> list[dict[str, Any]]:
+    """Return those of the observed containers that the node must be looked at for, in the form of CANDIDATE_OPTIONS.
+
+    They are the ones with something to do on the node, with a refusal, or with servers that take memory of GPUs. All
+    mappings are by the CTID as text; ``needs`` is that of PREFLIGHT_OPTIONS.
+    """
+    known = {str(item["ctid"]): item for item in needs}
+    found = []
+    for ctid, seen in observed.items():
+        plan = seen.get("plan")
+        if plan is None or seen.get("error") or not seen.get("due"):
+            continue
+        need = known.get(ctid) or {}
+        on_node = any(entry["op"] in ON_NODE for step in plan["steps"] for entry in step["entries"])
+        if plan.get("error") or on_node or need.get("servers"):
+            found.append({"ctid": int(ctid), "config": configs[ctid], "plan": plan, **need})
+    return found
 
 
 def _mutations(plan: Mapping[str, Any], where: str) -> Iterator[Mutation]:

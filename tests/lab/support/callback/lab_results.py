@@ -48,7 +48,7 @@ class CallbackModule(CallbackBase):
         """Leave what was packed for the tests' next run, but for what the collection keeps itself."""
         for name in os.listdir(self._packed):
             path = os.path.join(self._packed, name)
-            if os.path.islink(path) or name.endswith('.lock') or any(own in name for own in OWN):
+            if os.path.islink(path) or not name.endswith('-none') or any(own in name for own in OWN):
                 continue
             new = f'{self._kept}.{os.getpid()}'
             shutil.copyfile(path, new)

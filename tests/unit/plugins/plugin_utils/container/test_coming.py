@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.phoenix.hypervisor.plugins.action.phoenix_preflight import coming
+from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.container.demanded import coming
 
 
 @pytest.mark.parametrize(
