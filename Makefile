@@ -57,8 +57,8 @@ molecule: ## all molecule scenarios on one lab (root); `make test` runs the scen
 test: ## everything: lint, sanity, unit, integration, build, lab, lifecycle, hosts, fleets, awx, molecule
 	@$(TOOLS)/run_tests.py
 
-test-long: ## the proofs in full (docs/guarantees.md), ansible-core 2.20, the other molecule scenarios, about an hour (root)
-	@$(TOOLS)/run_tests.py proofs series sanity_of_tests kills scenarios
+test-long: ## the proofs in full (docs/guarantees.md), ansible-core 2.20, the website, the other molecule scenarios, about an hour (root)
+	@$(TOOLS)/run_tests.py proofs series sanity_of_tests site kills scenarios
 
 test-vllm: ## a real vLLM on the CPU, served and asked in the lab (root): 6 GB of disk, about ten minutes on two idle cores
 	@$(TOOLS)/run_tests.py vllm

@@ -332,6 +332,11 @@ def kills(toolchain: Toolchain) -> list[Check]:
     return [check]
 
 
+def site(toolchain: Toolchain) -> list[Check]:
+    """The documentation as a website, with all links between its pages."""
+    return [Check(f'site ({toolchain.label})', ['python', str(ROOT / 'tools' / 'site.py')], ROOT, toolchain.env())]
+
+
 def build(toolchain: Toolchain) -> list[Check]:
     """The archive that users install: its content, its installation without network, its playbooks by name."""
     env = toolchain.env()

@@ -70,6 +70,7 @@ LONG = (
     Tier('proofs', checks.proofs),
     Tier('series', checks.series),
     Tier('sanity_of_tests', checks.sanity_of_tests),
+    Tier('site', checks.site),
     Tier('kills', checks.kills, needs_lab=True),
     Tier('scenarios', checks.scenarios, needs_lab=True),
     Tier('vllm', checks.vllm, needs_lab=True),

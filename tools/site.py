@@ -4,7 +4,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Builds the documentation as a website, without network: all plugins and roles by antsibull-docs, and docs/*.md.
 
-The pages are in `.cache/site/build/html`. A warning of Sphinx about a page of ours fails the build.
+The pages are in `.cache/site/build/html`. A warning of Sphinx about a page of ours fails the build, and so does a link
+between the pages that leads nowhere.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import site_links
 import toolchain
 import yaml
 from toolchain import CACHE, ROOT, locked
@@ -24,23 +26,40 @@ COLLECTION = 'phoenix.hypervisor'
 SITE = CACHE / 'site'
 REQUIREMENTS = ROOT / 'tools' / 'site_requirements.txt'
 LINK = re.compile(r'\]\((?!https?://|#|mailto:)([^)\s]+)\)')
+# A row of docs/README.md about a page: its name, and what it is for. That order is the order of the site.
+ROW = re.compile(r'^\| \[[^]]*\]\(([^)]+\.md)\) \| (.*) \|$', re.MULTILINE)
 INDEX = """# phoenix.hypervisor
 
 {description}
 
+| guide | for |
+| --- | --- |
+{rows}
+
+The [reference](reference/index) has all modules, plugins and roles.
+
 ```{{toctree}}
 :caption: Guides
 :maxdepth: 1
-:glob:
+:hidden:
 
-guides/README
-guides/*
+{guides}
+```
+
+```{{toctree}}
+:caption: Decisions
+:maxdepth: 1
+:glob:
+:hidden:
+
+guides/adr/README
 guides/adr/*
 ```
 
 ```{{toctree}}
 :caption: Reference
 :maxdepth: 2
+:hidden:
 
 reference/index
 ```
@@ -48,11 +67,31 @@ reference/index
 # After what antsibull-docs writes: guides are Markdown, and nothing is looked up elsewhere.
 CONFIGURATION = """
 extensions += ['myst_parser']
-intersphinx_mapping = {}
+intersphinx_mapping = {{}}
 myst_heading_anchors = 4
 copyright = 'Phoenix Hypervisor contributors'
 # Anchors as GitHub makes them are judged by the tests; pages of Ansible itself are not on this site.
 suppress_warnings = ['myst.xref_missing', 'misc.highlighting_failure', 'ref.ref']
+html_theme_options = {{'topbar_links': {links!r}, 'show_extranav': False, 'show_rtd_ethical_ads': False}}
+html_static_path = ['static']
+html_css_files = ['phoenix.css']
+
+
+def home(_app, _page, _template, context, _doctree):
+    # The theme wants an address, and a site can be anywhere.
+    context['theme_documentation_home_url'] = context['pathto']('index')
+
+
+def setup(app):
+    app.connect('html-page-context', home)
+"""
+# The theme keeps the cells of tables on one line each, and cuts off a long word of a title.
+STYLE = """.rst-content h1, .rst-content h2, .rst-content h3, .rst-content code {overflow-wrap: anywhere}
+.wy-table-responsive table td, .wy-table-responsive table th {white-space: normal}
+@media (max-width: 600px) {
+  .rst-content table.docutils td, .rst-content table.docutils th {padding: 6px; min-width: 5em}
+  .rst-content table.docutils code {white-space: normal}
+}
 """
 
 
@@ -98,7 +137,7 @@ def call(*command: str, env: dict[str, str]) -> None:
 
 def lay_out(rst: Path) -> None:
     """Put the guides beside what antsibull-docs wrote."""
-    facts = yaml.safe_load((ROOT / 'galaxy.yml').read_text(encoding='utf-8'))
+    facts = galaxy()
     shutil.rmtree(rst / 'guides', ignore_errors=True)  # not there the first time
     for page in sorted((ROOT / 'docs').rglob('*')):
         target = rst / 'guides' / page.relative_to(ROOT / 'docs')
@@ -108,7 +147,30 @@ def lay_out(rst: Path) -> None:
         elif page.is_file():
             shutil.copy2(page, target)
     (rst / 'index.rst').unlink(missing_ok=True)
-    (rst / 'index.md').write_text(INDEX.format(description=facts['description'].strip()), encoding='utf-8')
+    (rst / 'index.md').write_text(index(facts['description'].strip()), encoding='utf-8')
+
+
+def index(description: str) -> str:
+    """The first page: the guides in the order of docs/README.md, the navigation in the same order."""
+    text = (ROOT / 'docs' / 'README.md').read_text(encoding='utf-8')
+    rows = [(name, purpose) for name, purpose in ROW.findall(text) if not name.startswith('..')]
+    titles = {name: title(ROOT / 'docs' / name) for name, _purpose in rows}
+    return INDEX.format(
+        description=description,
+        rows='\n'.join(f'| [{titles[name]}](guides/{name}) | {purpose} |' for name, purpose in rows),
+        guides='\n'.join(f'guides/{name.removesuffix(".md")}' for name in ('README.md', *titles) if '/' not in name),
+    )
+
+
+def title(page: Path) -> str:
+    """The title of a page in Markdown."""
+    return page.read_text(encoding='utf-8').partition('\n')[0].removeprefix('# ')
+
+
+def galaxy() -> dict[str, str]:
+    """What galaxy.yml says of the collection."""
+    facts: dict[str, str] = yaml.safe_load((ROOT / 'galaxy.yml').read_text(encoding='utf-8'))
+    return facts
 
 
 def main() -> int:
@@ -126,9 +188,15 @@ def main() -> int:
     call('antsibull-docs', '--config-file', 'antsibull-docs.cfg', 'collection', *options, COLLECTION, env=env)
     lay_out(rst)
     with open(SITE / 'conf.py', 'a', encoding='utf-8') as file:
-        file.write(CONFIGURATION)
+        links = {'Repository': galaxy()['repository'], 'Issues': galaxy()['issues']}
+        file.write(CONFIGURATION.format(links=links))
+    (SITE / 'static').mkdir()
+    (SITE / 'static' / 'phoenix.css').write_text(STYLE, encoding='utf-8')
     jobs = str(os.cpu_count() or 1)
     call('sphinx-build', '-M', 'html', 'rst', 'build', '-c', '.', '-q', '-j', jobs, '--fail-on-warning', env=env)
+    broken = site_links.broken(SITE / 'build' / 'html')
+    if broken:
+        sys.exit('links that lead nowhere:\n' + '\n'.join(broken))
     pages = len(list((SITE / 'build' / 'html').rglob('*.html')))
     print(f'{pages} pages: {SITE / "build" / "html" / "index.html"}')
     return 0

@@ -19,7 +19,7 @@ short_description: List the roles that hypervisor_config.json needs
 version_added: 0.1.0
 author: Phoenix Hypervisor contributors (@phoenix-hypervisor)
 description:
-  - Each role for a node declares in F(meta/phoenix_host.yml) which keys of the file it reads. A role is needed where
+  - Each role for a node declares in C(meta/phoenix_host.yml) which keys of the file it reads. A role is needed where
     the file has one of its keys. A key that the file does not have is not managed.
 positional: _input
 options:

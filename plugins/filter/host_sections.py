@@ -20,7 +20,7 @@ version_added: 0.1.0
 author: Phoenix Hypervisor contributors (@phoenix-hypervisor)
 description:
   - Gives the sections that the file has and that M(phoenix.hypervisor.phoenix_host_claims) compares with the records of
-    a node. Each role declares its own in F(meta/phoenix_host.yml).
+    a node. Each role declares its own in C(meta/phoenix_host.yml).
 positional: _input, role, only
 options:
   _input:

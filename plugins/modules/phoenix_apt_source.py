@@ -11,7 +11,7 @@ short_description: Manage a package repository of apt together with its verified
 version_added: 0.1.0
 description:
   - Keeps the key of the repository, verified by its fingerprint as M(phoenix.hypervisor.phoenix_apt_key) does, and then
-    the source in F(/etc/apt/sources.list.d), which names that key.
+    the source in C(/etc/apt/sources.list.d), which names that key.
   - M(ansible.builtin.deb822_repository) needs the package python3-debian, which a dry run can't install.
   - Package lists are not fetched. M(phoenix.hypervisor.phoenix_packages) does that.
 author: Phoenix Hypervisor contributors (@phoenix-hypervisor)
@@ -48,7 +48,7 @@ options:
     type: list
     elements: str
   keyring:
-    description: The file of the key. By default it is F(/etc/apt/keyrings) with the name of the source.
+    description: The file of the key. By default it is C(/etc/apt/keyrings) with the name of the source.
     type: path
   retries:
     description: How often an attempt to fetch the key is repeated, after O(delay) seconds.

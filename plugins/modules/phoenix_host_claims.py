@@ -12,7 +12,7 @@ short_description: Compare the sections of a node with the records of the invent
 version_added: 0.1.0
 description:
   - Each inventory records on the node what it set. This module compares the records with the sections of
-    F(hypervisor_config.json) before a run touches anything.
+    C(hypervisor_config.json) before a run touches anything.
   - An item that left a section of the file is undone when this inventory set it and no other inventory does. A
     section that the file does not have is not managed.
   - Fails when another inventory set the same item differently, and when a removal cuts off access and O(consent) does

@@ -11,7 +11,7 @@ module: phoenix_import_files
 short_description: Write what was read from nodes as the two JSON files
 version_added: 0.1.0
 description:
-  - Runs on the controller. Writes F(phoenix_lxc_configs.json) and F(hypervisor_config.json) into a folder, whole and
+  - Runs on the controller. Writes C(phoenix_lxc_configs.json) and C(hypervisor_config.json) into a folder, whole and
     for their owner alone.
   - What all containers share becomes C(lxc_defaults). What validation would refuse is left out, with a note.
   - Never replaces a file with other content unless O(overwrite) says so.

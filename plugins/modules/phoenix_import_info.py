@@ -12,7 +12,7 @@ short_description: Read a node and its containers as the keys of the two JSON fi
 version_added: 0.1.0
 description:
   - Reads the configs, firewalls, resource pools, HA entries and HA rules of containers, and the storages and the time
-    zone of the node. Returns the keys of F(phoenix_lxc_configs.json) and F(hypervisor_config.json) that ask for the
+    zone of the node. Returns the keys of C(phoenix_lxc_configs.json) and C(hypervisor_config.json) that ask for the
     same.
   - The planner judges each container. A key with which a run would change something is left out, so a container that
     is adopted with C(phoenix_adopt=record) is never configured.

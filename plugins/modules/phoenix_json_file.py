@@ -30,7 +30,7 @@ options:
     description: How the new file is checked first, as O(phoenix.hypervisor.phoenix_files#module:files[].validate).
     type: str
   reference:
-    description: A file that the program which reads O(path) writes at its start, such as F(/run/example.pid).
+    description: A file that the program which reads O(path) writes at its start, such as C(/run/example.pid).
     type: path
 """
 

@@ -29,7 +29,7 @@ options:
     description:
       - C(options) and C(rules) by level (C(datacenter), C(node)), C(groups) (rules by name), C(ipsets) (entries by
         name), C(aliases) (C(cidr) and C(comment) by name), and C(management), the networks that may reach SSH and 8006.
-      - Rules are objects as in F(hypervisor_config.json), options are PVE's.
+      - Rules are objects as in C(hypervisor_config.json), options are PVE's.
       - An empty one undoes what was applied earlier.
     type: dict
     required: true

@@ -23,7 +23,7 @@ extends_documentation_fragment:
 options:
   storages:
     description:
-      - The storages, each with C(storage) (its ID), C(type), and options as in F(/etc/pve/storage.cfg).
+      - The storages, each with C(storage) (its ID), C(type), and options as in C(/etc/pve/storage.cfg).
       - An option is written with C(_) for each C(-). C(content), C(nodes) and C(monhost) are lists or texts with
         commas, C(prune_backups) and C(content_dirs) are objects or texts such as V(keep-last=3,keep-daily=7).
     type: list

@@ -11,7 +11,7 @@ module: phoenix_system_passwords
 short_description: Manage the passwords of system accounts
 version_added: 0.1.0
 description:
-  - Sets the password of an account, given as a hash, only when it differs from the one in F(/etc/shadow).
+  - Sets the password of an account, given as a hash, only when it differs from the one in C(/etc/shadow).
   - M(ansible.builtin.user) passes a hash to useradd and usermod as an argument, which every user on the node can
     read. Here chpasswd reads it from its input, and no result, diff or log has it. One task sets all passwords, so
     that no loop shows them.

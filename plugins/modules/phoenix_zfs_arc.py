@@ -11,7 +11,7 @@ module: phoenix_zfs_arc
 short_description: Limit the memory of the ZFS cache, now and at boot
 version_added: 0.1.0
 description:
-  - Keeps C(zfs_arc_max) in F(/etc/modprobe.d/zfs.conf), beside whatever else that file says, and sets the limit in
+  - Keeps C(zfs_arc_max) in C(/etc/modprobe.d/zfs.conf), beside whatever else that file says, and sets the limit in
     force where the kernel module is loaded.
   - With the root on ZFS the module is loaded from the initramfs, which M(phoenix.hypervisor.phoenix_initramfs) updates.
 author: Phoenix Hypervisor contributors (@phoenix-hypervisor)
