@@ -221,6 +221,29 @@ def test_one_run_at_a_time(node, token, drive):
     assert kept(node)[1]["lease"]["id"] == "run-2"
 
 
+@pytest.mark.parametrize(
+    "lease",
+    ["x", [], {"id": "run-0"}, {"id": "run-0", "beat": "soon"}, {"id": "run-0", "beat": 4e9}, {"id": 1, "beat": 1}],
+)
+def test_a_damaged_lease_or_one_of_a_wrong_clock_stops_nobody(node, drive, lease):
+    drive(plain())
+    text, data = kept(node)
+    node.call("PUT", "/nodes/pve/lxc/950/config", {"description": notes.join(text, {**data, "lease": lease})})
+    assert drive(plain(cores=2))["error"] is None
+    assert "lease" not in kept(node)[1]
+
+
+def test_text_that_somebody_writes_below_the_record_leaves_the_container_ours(node, drive):
+    drive(plain())
+    config = node.call("GET", "/nodes/pve/lxc/950/config")
+    text = config["description"] + "\nasked for by Kim\r\n"
+    node.call("PUT", "/nodes/pve/lxc/950/config", {"description": text})
+    assert drive(plain(cores=2))["error"] is None
+    text, data = kept(node)
+    assert "asked for by Kim" in text
+    assert data["record"]["ours"] is True
+
+
 def test_a_dead_run_of_this_controller_is_displaced_at_once(node, token, drive):
     drive(plain())
     NotesStore(token, "pve", {**RUN, "id": "run-0"}).acquire(950, ())

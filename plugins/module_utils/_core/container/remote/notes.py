@@ -19,20 +19,44 @@ from ...errors import KnownError
 LIMIT = 8192
 """Characters that PVE takes for a description."""
 
-_BLOCK = re.compile(r"(?:\A|\n)<!-- phoenix_hypervisor (\{[^\n]*\}) -->\n?\Z")
+_NEVER = 1e12  # seconds since the epoch, no time of any clock
+# Somebody may write below it, or save the description with the line ends of another system.
+_BLOCK = re.compile(r"(?:\A|\n)<!-- phoenix_hypervisor (\{[^\n]*\}) -->[ \t\r]*(?=\n|\Z)")
 
 
 def split(description: Any) -> tuple[str, dict[str, Any]]:
-    """Return a description without what runs keep in it, and that; {} where it has none that can be read."""
+    """Return a description without what runs keep in it, and that; {} where it has none that can be read.
+
+    The last line of ours counts, wherever it is.
+    """
     text = str(description or "")
-    found = _BLOCK.search(text)
-    if found is None:
+    found = list(_BLOCK.finditer(text))
+    if not found:
         return text, {}
     try:
-        data = json.loads(found.group(1))
+        data = json.loads(found[-1].group(1))
     except (ValueError, RecursionError):
         data = {}
-    return text[: found.start()], data if isinstance(data, dict) else {}
+    rest = _BLOCK.sub("", text)
+    if found[-1].end() == len(text.rstrip("\n")):
+        rest = rest.removesuffix("\n")  # PVE ends a description with one
+    if found[0].start() == 0:
+        rest = rest.removeprefix("\n")
+    return rest, _formed(data) if isinstance(data, dict) else {}
+
+
+def _formed(data: dict[str, Any]) -> dict[str, Any]:
+    """Return the data without a record or a lease of another form, which nobody could use."""
+    forms = {"record": lambda value: isinstance(value, dict), "lease": _is_lease}
+    return {key: value for key, value in data.items() if key not in forms or forms[key](value)}
+
+
+def _is_lease(value: Any) -> bool:
+    """Whether a value says who has the container, and when that gave its last sign of life."""
+    if not isinstance(value, dict) or not isinstance(value.get("id"), str):
+        return False
+    beat = value.get("beat")
+    return isinstance(beat, (int, float)) and 0 <= beat < _NEVER
 
 
 def join(text: str, data: Mapping[str, Any]) -> str:

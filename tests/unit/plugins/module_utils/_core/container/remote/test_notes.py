@@ -57,3 +57,43 @@ def test_a_copy_has_no_record_of_its_own():
 )
 def test_data_of_another_form_has_no_instance(data):
     assert notes.instance_of(data) is None
+
+
+@pytest.mark.parametrize(
+    ("end", "rest"),
+    [
+        ("\nwritten below\n", "for people\nwritten below\n"),
+        ("\r\n", "for people"),
+        (" \n", "for people"),
+        ("\r\nbelow\r\n", "for people\nbelow\r\n"),
+    ],
+)
+def test_people_may_write_below_the_line(end, rest):
+    text, data = notes.split(notes.join("for people", DATA) + end)
+    assert (text, data) == (rest, DATA)
+    again = notes.join(text, data)
+    assert again.count("phoenix_hypervisor") == 1
+    assert notes.split(again)[1] == DATA
+
+
+def test_the_last_of_two_lines_counts_and_none_is_left():
+    both = notes.join(notes.join("for people", {**DATA, "word": "created"}) + "\nmore", DATA)
+    assert notes.split(notes.join("a", {"ctid": 7}) + "\n" + notes.join("b", DATA)) == ("a\nb", DATA)
+    assert notes.split(both) == ("for people\nmore", DATA)
+
+
+LEASE = {"id": "run-1", "beat": 1.5}
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "is_kept"),
+    [
+        ("lease", LEASE, True),
+        *(("lease", value, False) for value in ("x", [], 1, {}, {"id": 1, "beat": 2}, {"id": "a", "beat": "b"}, None)),
+        *(("lease", {"id": "a", "beat": beat}, False) for beat in (10**400, float("nan"), float("inf"), -1)),
+        *(("record", value, False) for value in ("x", [], 1, None)),
+    ],
+)
+def test_a_record_or_lease_of_another_form_counts_as_none(key, value, is_kept):
+    _text, data = notes.split(notes.join("", {"ctid": 950, key: value}))
+    assert (key in data) is is_kept
