@@ -34,7 +34,7 @@ def _value(variable: str, value: Any) -> Any:
     try:
         return runvariables.value_of(variable, value) if variable in runvariables.BY_NAME else value
     except runvariables.RunVariableError as error:
-        raise applications.ApplicationError(str(error)) from error
+        raise applications.ApplicationError(str(error)) from None
 
 
 def without_output(result: dict[str, Any]) -> dict[str, Any]:
@@ -72,7 +72,7 @@ class ActionModule(ActionBase):
             )
             return without_output(result) if result.get("failed") else result
         except applications.ApplicationError as error:
-            raise AnsibleActionFail(str(error)) from error
+            raise AnsibleActionFail(str(error)) from None
         finally:
             self._remove_tmp_path(self._connection._shell.tmpdir)
 
@@ -104,7 +104,7 @@ class ActionModule(ActionBase):
         try:
             return self._find_needle("files", name)
         except AnsibleError as error:
-            raise applications.ApplicationError(str(error)) from error
+            raise applications.ApplicationError(str(error)) from None
 
     def _deliver(self, path: str) -> str:
         """Copy the script into the task's folder in the container and return its path there."""

@@ -77,7 +77,7 @@ class ActionModule(ActionBase):
         try:
             answer = display.prompt_until(prompt, seconds=PATIENCE)
         except AnsibleError as error:
-            raise AnsibleError(f"it is not confirmed, and no terminal can ask for it ({error}); {remedy}") from error
+            raise AnsibleError(f"it is not confirmed, and no terminal can ask for it ({error}); {remedy}") from None
         return answer.decode("utf-8", "replace").strip()
 
 

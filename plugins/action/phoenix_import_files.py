@@ -69,7 +69,7 @@ class ActionModule(ActionBase):
                 try:
                     write_whole(path, texts[path])
                 except OSError as error:
-                    raise AnsibleError(f"{path} can't be written: {error.strerror}") from error
+                    raise AnsibleError(f"{path} can't be written: {error.strerror}") from None
         result.update(changed=bool(changed), files=list(texts), notes=[one_line(note, _LONGEST) for note in made.notes])
         result["containers"] = list(made.containers["lxc_configs"])
         if self._task.diff:
@@ -84,11 +84,11 @@ def _assembled(found: Mapping[str, Mapping[str, Any]], nodes: tuple[str, ...]) -
     try:
         return assemble(found, nodes, (load_schema("phoenix_lxc_configs"), load_schema("hypervisor_config")))
     except ImportConflictError as error:
-        raise AnsibleError(f"{error}; nothing is written") from error
+        raise AnsibleError(f"{error}; nothing is written") from None
 
 
 def _before(path: str) -> str | None:
     try:
         return read_text(path)
     except OSError as error:
-        raise AnsibleError(f"{path} can't be read: {error.strerror}; nothing is written") from error
+        raise AnsibleError(f"{path} can't be read: {error.strerror}; nothing is written") from None

@@ -58,5 +58,5 @@ class ActionModule(ActionBase):
             try:
                 write_whole(path, text)
             except OSError as error:
-                raise AnsibleActionFail(f"phoenix_logs_to: {path} can't be written: {error.strerror}") from error
+                raise AnsibleActionFail(f"phoenix_logs_to: {path} can't be written: {error.strerror}") from None
         return list(texts)

@@ -41,9 +41,7 @@ class ActionModule(ActionBase):
         result = super().run(tmp, task_vars)
         options = dict(self._task.args)
         hosts = options.pop("hosts", None)
-        reported = str(task_vars.get("phoenix_config_report") or "")
-        if reported:  # the first task of the playbook fails with it, unless the run skips that task
-            raise AnsibleActionFail(reported)
+        _ensure_checked(hosts, str(task_vars.get("phoenix_config_report") or ""))
         if "destroy" in options:
             confirm = [int(ctid) for ctid in options.pop("destroy")]
             options["containers"] = [
@@ -55,11 +53,6 @@ class ActionModule(ActionBase):
             result.update(self._answer(options, task_vars))
             self._host_is_left(result, task_vars)
             return result
-        if hosts == UNCHECKED:
-            raise AnsibleActionFail(
-                "the first task of the playbook, which checks the configuration, did not run; nothing was done. Run "
-                "without --start-at-task, and without 'always' in --skip-tags"
-            )
         node = str(self._task.delegate_to)
         mine = [str(host) for host in hosts]
         faults: dict[str, str] = {}
@@ -166,6 +159,17 @@ class ActionModule(ActionBase):
             module = _words(answer.get("module_stderr") or "")
             return {"changed": False, "lost": f"node {node} can't be observed: {detail} {module}".rstrip()}
         return answer
+
+
+def _ensure_checked(hosts: object, report: str) -> None:
+    """Fail with the report about the configuration, as the first task of the playbook does, unless that is skipped."""
+    if report:
+        raise AnsibleActionFail(report)
+    if hosts == UNCHECKED:
+        raise AnsibleActionFail(
+            "the first task of the playbook, which checks the configuration, did not run; nothing was done. Run "
+            "without --start-at-task, and without 'always' in --skip-tags"
+        )
 
 
 def _words(text: object) -> str:

@@ -71,7 +71,7 @@ class ActionModule(NodeAction):
                 if awaits:
                     options.setdefault("awaits_layer", awaits)
             except AnsibleError as error:
-                raise AnsibleActionFail(str(error)) from error
+                raise AnsibleActionFail(str(error)) from None
         config = options.get("config")
         if isinstance(config, dict) and config.get("root_password") and "root_password" not in options:
             # The option is no_log; the configuration keeps the reference.

@@ -29,7 +29,7 @@ class ActionModule(ActionBase):
             plan, journal = (plan_file.read(args[name]) for name in ("plan", "journal"))
         except plan_file.PlanFileError as error:
             remedy = "Give the files that a dry run and a real run wrote with phoenix_plan_file."
-            raise AnsibleActionFail(f"{error}. {remedy}") from error
+            raise AnsibleActionFail(f"{error}. {remedy}") from None
         lines = plan_document.differences(plan, journal)
         result.update(changed=False, differences=lines, entries=journal["changes"])
         if lines:

@@ -52,7 +52,7 @@ class ActionModule(ActionBase):
             try:
                 write_whole(path, text)
             except OSError as error:
-                raise AnsibleError(f"phoenix_status_file: {path} can't be written: {error.strerror}") from error
+                raise AnsibleError(f"phoenix_status_file: {path} can't be written: {error.strerror}") from None
         result.update(changed=False, path=path, status=status)
         return result
 

@@ -42,7 +42,7 @@ class ActionModule(ActionBase):
                 try:
                     write_whole(path, json.dumps(document, indent=2, ensure_ascii=False) + "\n")
                 except OSError as error:
-                    raise AnsibleError(f"phoenix_why_file: {path} can't be written: {error.strerror}") from error
+                    raise AnsibleError(f"phoenix_why_file: {path} can't be written: {error.strerror}") from None
             result["path"] = path
         lines: list[str] = []
         for why in document["containers"]:

@@ -209,7 +209,7 @@ class Connection(SSHConnection):
         try:
             answer = checked_answer(stdout)
         except ValueError as error:
-            raise AnsibleConnectionFailure(f"container {self._container()}: {error}") from error
+            raise AnsibleConnectionFailure(f"container {self._container()}: {error}") from None
         if answer.refused:
             names = ", ".join(one_line(name, 60) for name in answer.refused[:NAMES])
             more = f" and {len(answer.refused) - NAMES} more" if len(answer.refused) > NAMES else ""

@@ -76,4 +76,4 @@ class LookupModule(LookupBase):
             with open(self._loader.get_real_file(path), encoding="utf-8") as file:
                 return file.read()
         except (OSError, ValueError) as error:
-            raise AnsibleError(f"can't read file {path}: {error}") from error
+            raise AnsibleError(f"can't read file {path}: {error}") from None

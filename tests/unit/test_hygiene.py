@@ -116,6 +116,28 @@ def test_no_pattern_ends_before_a_line_feed() -> None:
     assert found == []
 
 
+def repeated_causes(source: str) -> list[int]:
+    """The lines of errors that have their cause's words, and that cause too: Ansible prints the words of both."""
+    found = []
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Raise) and isinstance(node.cause, ast.Name) and isinstance(node.exc, ast.Call):
+            words = {part.id for part in ast.walk(node.exc) if isinstance(part, ast.Name)}
+            found += [node.lineno] if node.cause.id in words else []
+    return found
+
+
+def test_no_error_of_the_controller_prints_its_cause_twice() -> None:
+    folders = ('action', 'callback', 'connection', 'filter', 'inventory', 'lookup', 'plugin_utils')
+    files = [path for folder in folders for path in (ROOT / 'plugins' / folder).rglob('*.py')]
+    found = {str(path): lines for path in files if (lines := repeated_causes(path.read_text(encoding='utf-8')))}
+    assert not found, f'end these with "from None": {found}'
+
+
+def test_a_repeated_cause_is_found() -> None:
+    tried = 'try:\n    x()\nexcept OSError as error:\n    raise E(f"{p}: {error}") from '
+    assert (repeated_causes(tried + 'error'), repeated_causes(tried + 'None')) == ([4], [])
+
+
 def test_plugins_are_documented() -> None:
     missing = []
     for kind, needed in DOCUMENTED.items():

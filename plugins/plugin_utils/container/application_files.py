@@ -60,8 +60,8 @@ def read_script(path: str, loader: DataLoader) -> bytes:
     try:
         with open(loader.get_real_file(path), "rb") as file:
             return file.read()
-    except Exception as error:
-        raise ApplicationError(f"can't read application script {path}: {error}") from error
+    except Exception as error:  # noqa: BLE001 - whatever Vault raises; its words are in the message
+        raise ApplicationError(f"can't read application script {path}: {error}") from None
 
 
 def health_check(config: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -104,9 +104,9 @@ def application(
         under = [(str(feature["name"]), str(feature["digest"])) for feature in features]
         parts = core_digest.components(files, {**counted, **secrets}, [n for n, v in secrets.items() if v], key, under)
     except runvariables.RunVariableError as error:
-        raise ApplicationError(str(error)) from error
+        raise ApplicationError(str(error)) from None
     except (ValueError, TypeError) as error:
-        raise ApplicationError(f"phoenix_application_env: {error}") from error
+        raise ApplicationError(f"phoenix_application_env: {error}") from None
     return {
         "name": os.path.basename(path) if path else "health check",
         "path": path,

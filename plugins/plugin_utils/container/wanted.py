@@ -95,7 +95,7 @@ def wanted(
         )
         work = application_files.application(variables, loader, template, key, stack)
     except (feature_errors.FeatureError, application_files.ApplicationError) as error:
-        raise AnsibleError(f"container {variables.get('phoenix_ctid')}: {error}") from error
+        raise AnsibleError(f"container {variables.get('phoenix_ctid')}: {error}") from None
     gpu_assignment = assignment(variables, hostvars)
     result = {
         "ctid": variables.get("phoenix_ctid"),
@@ -126,7 +126,7 @@ def _given(name: str, variables: Mapping[str, Any], template: Template, default:
     try:
         return runvariables.value_of(name, None if given is None else template(given), default)
     except runvariables.RunVariableError as error:
-        raise AnsibleError(str(error)) from error
+        raise AnsibleError(str(error)) from None
 
 
 def _recreated(variables: Mapping[str, Any], template: Template, hostvars: Mapping[str, Any] | None) -> list[int]:

@@ -126,7 +126,7 @@ def feature_set(
             values, secrets = _values(feature, variables, template)
             parts = core_digest.components(feature.files, values, secrets, key, under)
         except (ValueError, TypeError, AnsibleError) as error:
-            raise FeatureError([f"feature {name}: {error}"]) from error
+            raise FeatureError([f"feature {name}: {error}"]) from None
         digest = core_digest.digest(parts)
         under.append((name, digest))
         result.append(
@@ -236,7 +236,7 @@ def _load(name: str, search: Search) -> Feature:
         options = role_digests.role_options(loader, path, defaults)
         files = role_digests.role_files_hash(path)
     except (AnsibleError, OSError) as error:
-        raise FeatureError([f"feature {name}: can't read its role in {path}: {error}"]) from error
+        raise FeatureError([f"feature {name}: can't read its role in {path}: {error}"]) from None
     # What this collection's own roles need is checked for the whole run.
     home = "" if os.path.isabs(role) else ".".join(role.split(".")[:2])
     if home != HOME and (lacks := controller.lacking_for_role(path, home)):
@@ -340,9 +340,9 @@ def _validator() -> Any:
     """Return the validator of manifests. jsonschema is loaded only here: it takes 0.1 s."""
     try:
         import jsonschema
-    except ImportError as error:
+    except ImportError:
         text = "features' manifests are checked with the Python package jsonschema, which is missing on the controller"
-        raise FeatureError([text]) from error
+        raise FeatureError([text]) from None
     return jsonschema.Draft202012Validator(_schema())
 
 

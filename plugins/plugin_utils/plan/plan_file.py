@@ -67,8 +67,13 @@ def read(path: str) -> dict[str, Any]:
     import jsonschema
 
     try:
-        data = json.loads(Path(path).expanduser().read_text(encoding="utf-8"))
+        file = Path(path).expanduser()
+        if file.exists() and not file.is_file():
+            raise PlanFileError(f"{path}: it is not a plain file")  # a pipe would be waited for
+        data = json.loads(file.read_text(encoding="utf-8"))
         jsonschema.Draft202012Validator(schema()).validate(data)
+    except PlanFileError:
+        raise
     except (OSError, ValueError, RecursionError) as error:
         raise PlanFileError(f"{path}: {error}") from None
     except jsonschema.ValidationError as error:

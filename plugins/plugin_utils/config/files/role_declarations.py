@@ -29,7 +29,7 @@ def declared(folder: str) -> tuple[declared_roles.HostRole, ...]:
             try:
                 found.append(declared_roles.parse(name, loader.load_from_file(path, cache="none")))
             except declared_roles.HostRoleError as error:
-                raise AnsibleError(f"{path}: {error}") from error
+                raise AnsibleError(f"{path}: {error}") from None
     return tuple(found)
 
 

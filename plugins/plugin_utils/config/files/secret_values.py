@@ -61,7 +61,7 @@ def revealed(value: Any, loader: Any, variables: Mapping[str, Any]) -> Any:
     try:
         return resolved(value, {kind: _document(kind, path, loader) for kind, path in paths.items()}, paths)
     except SecretNotFoundError as error:
-        raise AnsibleActionFail(str(error)) from error
+        raise AnsibleActionFail(str(error)) from None
 
 
 def _document(kind: str, path: str, loader: Any) -> dict[str, Any]:
