@@ -156,6 +156,10 @@ outside:
   type: list
   elements: int
   default: []
+layer_storage:
+  description: The storage of the layers that it starts from or leaves. Empty for a container without layers.
+  type: str
+  default: ""
 """)
 
 # What it needs beside the containers.

@@ -132,6 +132,9 @@ containers:
       description: Why it could not be observed or planned for. The other containers are not affected.
       returned: when it could not be observed
       type: str
+    layers:
+      description: Where layers are kept and for how long, of a container that is to start from one or to leave one.
+      type: dict
     awaits_layer:
       description: The container of this run, C(ctid), that leaves the layer C(volume), from which this one is created.
       returned: when there is one

@@ -58,6 +58,18 @@ def entries(run: Run, ctid: int) -> list[tuple[str, str]]:
     return [(entry['op'], entry['what']) for entry in found]
 
 
+def test_a_wrong_storage_is_a_fault_of_the_inventory_source(fleet: Project) -> None:
+    source = fleet.inventory.read_text(encoding='utf-8')
+    fleet.inventory.write_text(json.dumps({**json.loads(source), 'layers': {'storage': 'lcoal'}}), encoding='utf-8')
+    fleet.lab.forget_requests()
+    run = fleet.play('--limit', '950', playbook='playbooks/containers.yml')
+    fleet.inventory.write_text(source, encoding='utf-8')
+    text = run.of('ansible.builtin.fail', '950')[0]['msg']
+    place = f'{fleet.inventory.name}:1:1  /layers/storage  storage "lcoal" does not exist on node pve'
+    assert f'{place} (did you mean local?)' in text
+    assert fleet.lab.mutations() == []
+
+
 def test_the_second_container_starts_from_the_layer_of_the_first(fleet: Project) -> None:
     lab = fleet.lab
     dry = fleet.play('--check', playbook='playbooks/containers.yml').good()

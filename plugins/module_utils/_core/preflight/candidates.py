@@ -81,7 +81,8 @@ def chosen(
         need = known.get(ctid) or {}
         on_node = any(entry["op"] in ON_NODE for step in plan["steps"] for entry in step["entries"])
         if plan.get("error") or on_node or need.get("servers"):
-            found.append({"ctid": int(ctid), "config": configs[ctid], "plan": plan, **need})
+            layers = {"layer_storage": seen["layers"].get("storage") or ""} if seen.get("layers") else {}
+            found.append({"ctid": int(ctid), "config": configs[ctid], "plan": plan, **need, **layers})
     return found
 
 
@@ -97,7 +98,7 @@ class Candidate:
     """A container that this run will work on: what it asks for, and what its plan does.
 
     ``claims`` are what its servers take of the node's GPUs afterwards. ``outside`` are the guests that it depends on
-    and that the file does not have.
+    and that the file does not have. ``layer_storage`` is that of the layers that it takes part in, empty for none.
     """
 
     ctid: int
@@ -106,6 +107,7 @@ class Candidate:
     refusal: Refusal | None = None
     claims: tuple[memory_budget.Claim, ...] = ()
     outside: tuple[int, ...] = ()
+    layer_storage: str = ""
 
     @classmethod
     def from_options(cls, given: Mapping[str, Any]) -> Candidate:
@@ -129,6 +131,7 @@ class Candidate:
             Refusal.from_json(plan["refusal"]) if plan.get("refusal") else None,
             claims,
             tuple(int(each) for each in given.get("outside") or ()),
+            str(given.get("layer_storage") or ""),
         )
 
     def calls(self) -> Iterator[tuple[Kind, int, Mapping[str, Any]]]:

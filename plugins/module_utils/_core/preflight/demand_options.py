@@ -18,6 +18,7 @@ CANDIDATE_OPTIONS: Mapping[str, Mapping[str, Any]] = {
     "plan": {"type": "dict", "required": True},
     "servers": {"type": "list", "elements": "dict", "options": SERVER_OPTIONS, "default": []},
     "outside": {"type": "list", "elements": "int", "default": []},
+    "layer_storage": {"type": "str", "default": ""},
 }
 # What the check needs beside them.
 DEMAND_OPTIONS: Mapping[str, Mapping[str, Any]] = {

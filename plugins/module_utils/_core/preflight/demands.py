@@ -33,6 +33,7 @@ BACKUP = "backup"
 BRIDGE = "bridge"
 FOLDER = "folder"
 DEVICE = "device"
+LAYERS = "layers"
 
 PVE_DEFAULT_SIZE = 4 * GIB
 _NEW_VOLUME = re.compile(r"^([A-Za-z][A-Za-z0-9._-]*):(\d+(?:\.\d+)?)\Z")
@@ -104,10 +105,11 @@ def demands(candidates: Iterable[Candidate], heads: Mapping[int, Mapping[str, st
 
     The containers of a run come in clone order, so a source's disks are known before its clones are looked at.
     """
-    found: list[Demand] = []
+    items = list(candidates)
+    found = _layers(items)
     # Disks by container and slot: (storage, bytes). What a run makes is known from its own calls.
     known = {ctid: _disks(head) for ctid, head in heads.items()}
-    for candidate in candidates:
+    for candidate in items:
         for kind, ctid, params in candidate.calls():
             if kind is Kind.DESTROY:
                 found += _freed(candidate, known.pop(ctid, {}))
@@ -135,7 +137,7 @@ def asked(wanted: Iterable[Demand], heads: Iterable[int] = ()) -> Asked:
     """What to look up on the node for these demands."""
     items = list(wanted)
     return Asked(
-        frozenset(item.name for item in items if item.kind in (BACKUP, DISK, TEMPLATE)),
+        frozenset(item.name for item in items if item.kind in (BACKUP, DISK, LAYERS, TEMPLATE)),
         frozenset((item.name, item.detail) for item in items if item.kind == TEMPLATE),
         frozenset(item.name for item in items if item.kind == BRIDGE),
         frozenset(item.name for item in items if item.kind == FOLDER),
@@ -151,6 +153,12 @@ def asked(wanted: Iterable[Demand], heads: Iterable[int] = ()) -> Asked:
 
 
 _Known = dict[int, dict[str, tuple[str, int]]]
+
+
+def _layers(candidates: Iterable[Candidate]) -> list[Demand]:
+    """The storage that the inventory source names for layers, asked for by each container that takes part in them."""
+    place = ("layers", "storage")
+    return [Demand(LAYERS, each.layer_storage, each.ctid, place) for each in candidates if each.layer_storage]
 
 
 def _disks(head: Mapping[str, str]) -> dict[str, tuple[str, int]]:

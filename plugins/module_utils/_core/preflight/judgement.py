@@ -20,9 +20,9 @@ from ..gpu import memory_budget
 from ..pve.apicalls import Call, Kind
 from ..pve.passthrough import DENY_WRITE_SINCE
 from ..pve.storagecfg import BACKUPS, ROOTDIR, TEMPLATES, Storage
-from . import optionneeds, privileges, storageuse, subids
+from . import layerstorage, optionneeds, privileges, storageuse, subids
 from .candidates import Candidate, Path
-from .demands import BACKUP, BRIDGE, DEVICE, DISK, FOLDER, FREED, TEMPLATE, Demand, demands
+from .demands import BACKUP, BRIDGE, DEVICE, DISK, FOLDER, FREED, LAYERS, TEMPLATE, Demand, demands
 from .node_faults import Finding
 
 GIB = 1024**3
@@ -98,6 +98,7 @@ def judge(candidates: Iterable[Candidate], facts: Facts, check: bool = False) ->
     judgement.refusals(items)
     for item in wanted:
         judgement.demand(item)
+    judgement.layers([item for item in wanted if item.kind == LAYERS])
     judgement.room([item for item in wanted if item.kind in (DISK, FREED)])
     judgement.privileges(items, wanted)
     judgement.gpus(items)
@@ -208,13 +209,7 @@ class _Judgement:
         elif item.kind in optionneeds.KINDS:
             facts = self._facts
             there = optionneeds.Known(
-                facts.version,
-                facts.scripts,
-                facts.zones,
-                facts.pools,
-                facts.mtus,
-                facts.ha_groups,
-                facts.ha_rules,
+                facts.version, facts.scripts, facts.zones, facts.pools, facts.mtus, facts.ha_groups, facts.ha_rules
             )
             found = optionneeds.fault(item.kind, item.name, item.detail, facts.node, there)
             if found is not None:
@@ -296,6 +291,12 @@ class _Judgement:
             remedy,
             nearest,
         )
+
+    def layers(self, items: list[Demand]) -> None:
+        """The storage of layers, which is the same for all containers."""
+        if items and (items[0].name in self._facts.storages or not self._to_come(items[0], "storage")):
+            found = layerstorage.finding(items, self._facts.storages, self._facts.node)
+            self._findings += [found] if found else []
 
     def room(self, disks: list[Demand]) -> None:
         """The sum of all that goes to a storage. Only where a volume takes its whole size is too little a fault."""

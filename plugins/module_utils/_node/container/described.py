@@ -89,6 +89,8 @@ def describe(
     }
     if seen.layering and seen.layering.leader:
         result["awaits_layer"] = {"ctid": seen.layering.leader, "volume": seen.layering.volume}
+    if seen.layering:
+        result["layers"] = dict(wanted.layers or {})
     if plan is not None:
         result.update(
             name=wanted.desired.name, state=plan.state, plan=plan.as_dict(), due=bool(plan.steps or plan.error)

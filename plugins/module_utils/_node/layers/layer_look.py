@@ -27,7 +27,7 @@ def recall(
     to_be_made = not seen.exists or wanted.recreate or seen.creating == "failed"
     fresh = bool(record.fresh) and record.fresh == wanted.run
     too_early = states.rank(wanted.target) < states.rank(states.CREATED)
-    if not address.takes_part(wanted) or too_early or not (to_be_made or fresh):
+    if not address.takes_part(wanted) or too_early or not (to_be_made or fresh) or not address.boundaries(wanted):
         return seen
     settings = catalog.Settings.from_json(wanted.layers or {})
     try:

@@ -66,11 +66,23 @@ def inventory_id(name: str, data: Mapping[Any, Any]) -> str:
 def layers(data: Mapping[Any, Any]) -> dict[str, Any]:
     """Return what a source says of layers; empty where containers are created without."""
     given = data.get("layers")
-    if given is True:
-        return {"storage": "local"}
-    if not isinstance(given, Mapping) or given.get("enabled") is False:
+    if given is not True and (not isinstance(given, Mapping) or given.get("enabled") is False):
         return {}
-    return {"storage": "local", **{key: value for key, value in given.items() if key in LAYERS and key != "enabled"}}
+    values = given if isinstance(given, Mapping) else {}
+    return {"storage": "local", **{key: values[key] for key in LAYERS[1:] if key in values}}
+
+
+def place_of_layers(file: str, text: str) -> str:
+    """Return where the storage of layers stands in a source, as C(file:line:column); else where C(layers) does.
+
+    Args:
+        file: its name in findings.
+        text: what it was parsed from.
+    """
+    found = re.search(r"^[\"']?layers[\"']?[ \t]*:.*?(?=^\S|\Z)", text, re.MULTILINE | re.DOTALL)
+    line = text.count("\n", 0, found.start()) + 1 if found else 1
+    below = _line(found.group(), ("storage",)) if found else 0
+    return f"{file}:{line + max(below - 1, 0)}:1"
 
 
 class SourceChecker:

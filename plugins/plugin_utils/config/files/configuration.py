@@ -27,6 +27,7 @@ from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.document
     SourceChecker,
     inventory_id,
     layers,
+    place_of_layers,
 )
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.documents.validation import (
     Source,
@@ -131,6 +132,9 @@ class ConfigurationReader:
         result.inventory_id = inventory_id(os.path.basename(self._path), data)
         if lxc_path:
             result.file = {"path": lxc_path, "label": self._label(lxc_path)}
+        if lxc_path and result.layers:
+            text = self._loader.get_text_file_contents(self._path)
+            result.file["layers"] = place_of_layers(self._label(self._path), text)
         lxc = self._json(lxc_path, "phoenix_lxc_configs", findings)
         host_path = self._absolute(data.get("hypervisor_config"))
         named = {"phoenix_lxc_configs": lxc_path, "hypervisor_config": host_path}

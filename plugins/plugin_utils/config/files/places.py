@@ -29,7 +29,8 @@ def candidates(pointer: str) -> Iterator[Path]:
 def located(loader: Any, file: Mapping[str, str] | None, pointers: Iterable[str]) -> dict[str, str]:
     """{JSON pointer: ``file:line:column``}; without what can't be found, and {} when the file can't be read.
 
-    ``file`` has the C(path) of the containers' file and its C(label), as the offline report calls it.
+    ``file`` has the C(path) of the containers' file and its C(label), as the offline report calls it. Its C(layers) is
+    the place of the storage of layers in the inventory source.
     """
     if not file:
         return {}
@@ -40,10 +41,10 @@ def located(loader: Any, file: Mapping[str, str] | None, pointers: Iterable[str]
     text = parse(bytes(content))
     tried = {pointer: list(candidates(pointer)) for pointer in pointers}
     places = text.locate(path for paths in tried.values() for path in paths)
-    result = {}
+    result = {pointer: file["layers"] for pointer in tried if pointer.startswith("/layers/") and "layers" in file}
     for pointer, paths in tried.items():
         found = next((path for path in paths if path in places), None)
-        if found is None:
+        if found is None or pointer in result:
             continue
         place = places[found]
         # The value that is meant; the key of what it stands in, when it isn't there itself.

@@ -482,13 +482,19 @@ def test_the_id_of_an_inventory_is_given_or_made_of_file_names(site: Path, tmp_p
         ("", None),
         ("layers: false\n", None),
         ("layers: {enabled: false, storage: tank}\n", None),
-        ("layers: on\n", {"storage": "local"}),
-        ("layers: {storage: tank, max_size_gb: 5}\n", {"storage": "tank", "max_size_gb": 5}),
+        ("layers: on\n", {"storage": "local", "line": 1}),
+        ("layers: {storage: tank, max_size_gb: 5}\n", {"storage": "tank", "max_size_gb": 5, "line": 1}),
+        (
+            "strict: true\nlayers:\n  max_size_gb: 5\n  storage: tank\n",
+            {"max_size_gb": 5, "storage": "tank", "line": 4},
+        ),
     ],
 )
 def test_layers_are_off_unless_the_source_has_them(site: Path, given: str, expected: dict[str, Any] | None):
     (site / "phoenix.yml").write_text(SOURCE + given)
     found = read(site)
+    place = f"phoenix.yml:{SOURCE.count(chr(10)) + expected.pop('line')}:1" if expected else None
+    assert found.vars("950")["phoenix_config_file"].get("layers") == place
     assert (found.errors, found.vars("950").get("phoenix_layers")) == ([], expected)
 
 
