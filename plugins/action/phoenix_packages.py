@@ -17,6 +17,7 @@ from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.system.pa
     DEFAULT,
     FAMILIES,
     OPTIONS,
+    wanted,
 )
 
 MODULE = "phoenix.hypervisor.phoenix_packages"
@@ -39,15 +40,21 @@ class ActionModule(ActionBase):
         looked = call(MODULE, options)
         if looked.get("failed"):
             return {**result, **looked}
-        told = looked.get("missing") or ()  # by a guest, too: it only chooses among the names of the task
-        lacking = [name for name in dict.fromkeys(options["name"]) if name in told]
-        # The same goes for the family, of which the task knows all.
-        name = looked.get("family") if looked.get("family") in options["families"] else DEFAULT
-        family = FAMILIES[str(name)]
-        result.update(changed=bool(lacking), family=name, missing=lacking, has_lists=bool(looked.get("has_lists")))
+        # By a guest, too: of the families that the task knows, and among the names that the task has for it.
+        name = str(looked.get("family") if looked.get("family") in options["families"] else DEFAULT)
+        told = looked.get("missing") or ()
+        lacking = [one for one in dict.fromkeys(wanted(options, name)) if one in told]
+        family = FAMILIES[name]
+        configured = bool(options["apt_config"]) and bool(looked.get("changed"))
+        result.update(changed=configured or bool(lacking), family=name, missing=lacking)
+        result["has_lists"] = bool(looked.get("has_lists"))
         result["paths"] = matching(looked.get("paths") or (), options["look_for"])
+        files = looked.get("diff") if configured else None
+        diff = [*(files if isinstance(files, list) else ())]
         if lacking:
-            result["diff"] = {"prepared": f"install {' '.join(lacking)}\n"}
+            diff.append({"prepared": f"install {' '.join(lacking)}\n"})
+        if diff:
+            result["diff"] = diff
         asked = family.options(options, lacking, result["has_lists"])
         if self._task.check_mode:
             if lacking:  # printed always, as ansible.builtin.debug is: a dry run is there to be read
@@ -59,9 +66,9 @@ class ActionModule(ActionBase):
         shown = {
             key: installed[key] for key in ("attempts", "failed", "msg", "stdout", "stderr", "rc") if key in installed
         }
-        if installed.get("failed"):
-            result.pop("diff", None)
-        return {**result, **shown, "changed": bool(lacking) and bool(installed.get("changed"))}
+        if installed.get("failed") and lacking:
+            diff.pop()
+        return {**result, **shown, "changed": configured or (bool(lacking) and bool(installed.get("changed")))}
 
 
 def matching(paths: Iterable[object], patterns: list[str]) -> list[str]:

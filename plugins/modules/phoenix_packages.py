@@ -14,6 +14,7 @@ description:
   - Reads the installed packages, and calls the family's own module only for missing ones. So a settled machine takes
     one short call, and check mode reports the missing packages also where no source of them is known yet.
   - Fails on a machine of another family than O(families), before it changes anything.
+  - Configures apt in the same call, since each call into a container has a cost.
   - An action plugin of the same name runs M(ansible.builtin.apt), M(ansible.builtin.dnf), M(community.general.apk) or
     M(community.general.zypper) for the missing packages, with its retries.
 author: Phoenix Hypervisor contributors (@phoenix-hypervisor)
@@ -36,6 +37,61 @@ options:
     elements: str
     choices: [Debian, Alpine, Suse, RedHat]
     default: [Debian]
+  names:
+    description:
+      - The packages that a family has in the place of those of O(name). Each family has a dictionary of a name of
+        O(name) and the list of its own names; an empty list drops the package.
+    type: dict
+    default: {}
+    suboptions:
+      Debian:
+        description: Of Debian and Ubuntu.
+        type: dict
+        default: {}
+      Alpine:
+        description: Of Alpine.
+        type: dict
+        default: {}
+      Suse:
+        description: Of openSUSE.
+        type: dict
+        default: {}
+      RedHat:
+        description: Of Rocky and its relatives.
+        type: dict
+        default: {}
+  refuse:
+    description:
+      - Why a machine of a family is refused, one reason an entry, before anything is changed.
+    type: dict
+    default: {}
+    suboptions:
+      Debian:
+        description: Of Debian and Ubuntu.
+        type: list
+        elements: str
+        default: []
+      Alpine:
+        description: Of Alpine.
+        type: list
+        elements: str
+        default: []
+      Suse:
+        description: Of openSUSE.
+        type: list
+        elements: str
+        default: []
+      RedHat:
+        description: Of Rocky and its relatives.
+        type: list
+        elements: str
+        default: []
+  apt_config:
+    description:
+      - Files in C(/etc/apt/apt.conf.d) and their texts. They are written before packages are installed, and only where
+        apt is the package manager.
+    type: dict
+    default: {}
   fetch_lists:
     description:
       - Whether the package lists are fetched where nothing is missing too. This is no change.
@@ -79,6 +135,17 @@ EXAMPLES = r"""
   phoenix.hypervisor.phoenix_packages:
     name: [curl, "tzdata=2025*"]
     install_recommends: false
+
+- name: Install the package of time zones by the name that it has there
+  phoenix.hypervisor.phoenix_packages:
+    name: [tzdata]
+    names:
+      Suse:
+        tzdata: [timezone]
+    families: [Debian, Suse]
+    apt_config:
+      99phoenix-acquire: |
+        Acquire::Retries "2";
 """
 
 RETURN = r"""
@@ -96,6 +163,11 @@ has_lists:
   description: Whether apt had any package list; V(true) elsewhere.
   returned: success
   type: bool
+configured:
+  description: The files of O(apt_config) that were written, or would be in check mode.
+  returned: success
+  type: list
+  elements: str
 paths:
   description: The paths that match O(look_for), in alphabetical order. A link whose target is missing counts.
   returned: success
@@ -108,33 +180,62 @@ attempts:
 """
 
 import glob
+import os
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.system import apt_packages, package_families
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.entry import run_module
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.failure import NodeError
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.failure import NodeError, failing
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.system import root_files
 
 LISTS = "/var/lib/apt/lists/*_Packages*"
+APT_CONFIG = "/etc/apt/apt.conf.d"
+MODE = 0o644
 
 
+def configure(module: AnsibleModule) -> tuple[list[str], list[dict[str, str]]]:
+    """Write the files of apt's configuration that differ, unless in check mode. Returns their paths and their diff."""
+    written, diff = [], []
+    for name, text in module.params["apt_config"].items():
+        if not name or name != os.path.basename(name):
+            raise NodeError(f'apt_config: got "{name}", expected the name of a file in {APT_CONFIG}')
+        path, content = os.path.join(APT_CONFIG, name), str(text)
+        before = root_files.read(path)
+        if before.content == content and before.is_of_root(MODE):
+            continue
+        written.append(path)
+        diff.append(root_files.diff(path, before, content, MODE))
+        if not module.check_mode:
+            root_files.replace(module, path, content, MODE)
+    return written, diff
+
+
+@failing(where="a file", remedy="expected a file that root can replace")
 def work(module: AnsibleModule) -> dict[str, Any]:
-    """Ask for the installed packages. Raises NodeError on a machine of another family."""
+    """Ask for the installed packages, and configure apt. Raises NodeError on a machine of another family."""
     name = package_families.found(lambda tool: module.get_bin_path(tool) is not None)
     refusal = package_families.refusal(name, module.params["families"])
     if refusal:
         raise NodeError(refusal)
+    reasons = (module.params["refuse"] or {}).get(name)
+    if reasons:
+        raise NodeError(f"{' '.join(reasons)} Nothing has been changed.")
     family = package_families.FAMILIES[name]
     lacking: list[str] = []
-    if module.params["name"]:
+    wanted = package_families.wanted(module.params, name)
+    if wanted:
         code, text, error = module.run_command([module.get_bin_path(family.query[0]), *family.query[1:]])
         if code:
             raise NodeError(f"{family.query[0]} failed: {error.strip()[-500:] or f'exit code {code}'}")
-        lacking = apt_packages.missing(module.params["name"], family.installed(text))
-    has_lists = name != package_families.DEFAULT or bool(glob.glob(LISTS))
+        lacking = apt_packages.missing(wanted, family.installed(text))
+    is_apt = name == package_families.DEFAULT
+    written, diff = configure(module) if is_apt else ([], [])
+    has_lists = not is_apt or bool(glob.glob(LISTS))
     paths = sorted({path for pattern in module.params["look_for"] for path in glob.glob(pattern)})
-    return {"changed": False, "family": name, "missing": lacking, "has_lists": has_lists, "paths": paths}
+    found = {"family": name, "missing": lacking, "has_lists": has_lists, "paths": paths, "configured": written}
+    return {"changed": bool(written), "diff": diff, **found}
 
 
 def main() -> None:

@@ -103,6 +103,13 @@ DEFAULT = "Debian"
 OPTIONS: dict[str, Any] = {
     **apt_packages.OPTIONS,
     "families": {"type": "list", "elements": "str", "choices": list(FAMILIES), "default": [DEFAULT]},
+    "names": {"type": "dict", "default": {}, "options": {name: {"type": "dict", "default": {}} for name in FAMILIES}},
+    "refuse": {
+        "type": "dict",
+        "default": {},
+        "options": {name: {"type": "list", "elements": "str", "default": []} for name in FAMILIES},
+    },
+    "apt_config": {"type": "dict", "default": {}},
 }
 
 
@@ -127,6 +134,11 @@ def refusal(family: str, wanted: Iterable[str]) -> str:
 def translated(names: Iterable[str], others: Mapping[str, Iterable[str]]) -> list[str]:
     """Return names of packages, each replaced by those that a family has for it, if it names any; each name once."""
     return list(dict.fromkeys(one for name in names for one in others.get(name, (name,))))
+
+
+def wanted(options: Options, family: str) -> list[str]:
+    """Return the packages that a machine of a family is to have, by the family's own names."""
+    return translated(options["name"], (options["names"] or {}).get(family) or {})
 
 
 def language_packages(locales: Iterable[str], prefix: str) -> list[str]:

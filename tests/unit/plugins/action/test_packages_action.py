@@ -58,7 +58,7 @@ def test_a_settled_machine_takes_one_call() -> None:
 def test_the_missing_are_told_by_check_mode_and_installed_by_a_run(check: bool) -> None:
     answers = {**looked("jq"), APT: [{"changed": True, "stdout": "…"}]}
     result, calls = play(answers, check, name=["curl", "jq"], install_recommends=False)
-    assert (result["changed"], result["missing"], result["diff"]) == (True, ["jq"], {"prepared": "install jq\n"})
+    assert (result["changed"], result["missing"], result["diff"]) == (True, ["jq"], [{"prepared": "install jq\n"}])
     if check:
         assert (result["msg"], len(calls)) == ("Would be installed: jq", 1)
     else:
@@ -114,6 +114,41 @@ def test_each_family_has_its_own_module(family: str, module: str) -> None:
     answers = {**looked("jq", family=family), module: [{"changed": True}]}
     result, calls = play(answers, name=["jq"], families=EVERY)
     assert (result["changed"], result["family"], calls[1][0], calls[1][1]["name"]) == (True, family, module, ["jq"])
+
+
+def test_a_family_has_names_of_its_own() -> None:
+    """An answer of it may name those, and none of another family."""
+    options = {"name": ["tzdata", "jq"], "names": {"Suse": {"tzdata": ["timezone"]}}, "families": EVERY}
+    zypper = "community.general.zypper"
+    answers = {**looked("timezone", "tzdata", family="Suse"), zypper: [{"changed": True}]}
+    result, calls = play(answers, **options)
+    assert (result["missing"], calls[1][1]["name"]) == (["timezone"], ["timezone"])
+    result, calls = play({**looked("timezone", "tzdata"), APT: [{"changed": True}]}, **options)
+    assert result["missing"] == ["tzdata"]
+
+
+CONFIG = {"99phoenix-acquire": 'Acquire::Retries "2";\n'}
+FILE = {"before_header": "/etc/apt/apt.conf.d/99phoenix-acquire", "before": "", "after": CONFIG["99phoenix-acquire"]}
+
+
+@pytest.mark.parametrize("check", [True, False])
+def test_a_new_configuration_of_apt_is_a_change_by_itself(check: bool) -> None:
+    answers = looked(changed=True, diff=[FILE])
+    result, calls = play(answers, check, name=["jq"], apt_config=CONFIG)
+    assert (result["changed"], result["diff"], len(calls)) == (True, [FILE], 1)
+    assert "msg" not in result
+
+
+def test_a_failed_installation_shows_what_was_configured_before() -> None:
+    answers = {**looked("jq", changed=True, diff=[FILE]), APT: [{"failed": True, "msg": "busy"}]}
+    result, _calls = play(answers, name=["jq"], apt_config=CONFIG, retries=0)
+    assert (result["failed"], result["changed"], result["diff"]) == (True, True, [FILE])
+
+
+def test_an_answer_changes_nothing_that_the_task_does_not() -> None:
+    result, _calls = play(looked(changed=True, diff=[FILE]), name=["jq"])
+    assert result["changed"] is False
+    assert "diff" not in result
 
 
 def test_a_family_that_the_task_does_not_know_is_not_believed() -> None:

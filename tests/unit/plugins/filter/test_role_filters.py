@@ -18,6 +18,7 @@ from ansible_collections.phoenix.hypervisor.plugins.filter.host_sections import 
 from ansible_collections.phoenix.hypervisor.plugins.filter.option_names import option_names
 from ansible_collections.phoenix.hypervisor.plugins.filter.unverifiable_sources import unverifiable_sources
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.system.apt_packages import of_version
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.system.package_families import wanted
 
 ROLES = Path(__file__).resolve().parents[4] / "roles"
 
@@ -78,8 +79,9 @@ def values(role: str, expression: str, family: str = "Debian", **changes: object
     """What a role makes of its variables, as Ansible templates them."""
     loader = DataLoader()
     variables: dict[str, t.Any] = {f"__{role}_machine": {"family": family}}
-    for part in ("defaults/main", "vars/main", *(() if family == "Debian" else (f"vars/{family}",))):
-        variables.update(loader.load_from_file(str(ROLES / role / f"{part}.yml"), trusted_as_template=True))
+    parts = [ROLES / role / f"{part}.yml" for part in ("defaults/main", "vars/main", f"vars/{family}")]
+    for path in filter(Path.exists, parts):
+        variables.update(loader.load_from_file(str(path), trusted_as_template=True))
     variables.update(copy.deepcopy(changes))
     return Templar(loader=loader, variables=variables).template(trust_as_template(f"{{{{ {expression} }}}}"))
 
@@ -174,11 +176,13 @@ docker-compose:
     ],
 )
 def test_the_base_of_each_family(family: str, packages: list[str]) -> None:
-    expression = "__base_setup_all_packages | phoenix.hypervisor.package_names(__base_setup_names)"
     extra = {"base_setup_extra_locales": ["de_AT.UTF-8", "de_DE.UTF-8", "C.UTF-8"], "base_setup_timezone": "UTC"}
-    assert sorted(values("base_setup", expression, family, **extra)) == sorted(packages)
-    found = values("base_setup", "__base_setup_families", family)
-    assert found == FAMILIES
+    options = {
+        "name": values("base_setup", "__base_setup_all_packages", **extra),
+        "names": values("base_setup", "__base_setup_names", **extra),
+    }
+    assert sorted(wanted(options, family)) == sorted(packages)
+    assert values("base_setup", "__base_setup_families") == FAMILIES
     assert values("base_setup", "__base_setup_debian", family) is (family == "Debian")
 
 
@@ -195,7 +199,7 @@ def test_the_places_of_each_family(family: str, folder: str, locale: str) -> Non
     certificates = {"base_setup_ca_certificates": [{"name": "home"}]}
     paths = values("base_setup", "__base_setup_certificate_paths", family, **certificates)
     assert paths == [f"{folder}/phoenix-home.crt"]
-    assert values("base_setup", "__base_setup_locale_file", family) == locale
+    assert values("base_setup", "__base_setup_own.locale_file", family) == locale
 
 
 @pytest.mark.parametrize(
@@ -210,7 +214,7 @@ def test_the_places_of_each_family(family: str, folder: str, locale: str) -> Non
     ],
 )
 def test_what_the_base_refuses(family: str, variables: dict[str, t.Any], words: list[str]) -> None:
-    refusals = values("base_setup", "__base_setup_refusals", family, **variables)
+    refusals = values("base_setup", "__base_setup_refusals", **variables)[family]
     assert len(refusals) == len(words)
     assert all(word in text for word, text in zip(words, refusals, strict=True))
 
@@ -273,7 +277,9 @@ def test_rpm_packages_of_docker_have_their_own_key() -> None:
     assert values("docker", "__docker_repository_url", "RedHat").endswith("/linux/centos")
 
 
-@pytest.mark.parametrize("role", ["base_setup", "docker"])
-def test_each_family_that_a_role_knows_has_its_variables(role: str) -> None:
-    files = {path.stem for path in (ROLES / role / "vars").glob("*.yml")} - {"main"}
-    assert files | {"Debian"} == set(values(role, f"__{role}_families")) == set(FAMILIES)
+def test_each_family_that_a_role_knows_has_its_variables() -> None:
+    files = {path.stem for path in (ROLES / "docker" / "vars").glob("*.yml")} - {"main"}
+    assert files | {"Debian"} == set(values("docker", "__docker_families")) == set(FAMILIES)
+    keys = {frozenset(own) for own in values("base_setup", "__base_setup_by_family").values()}
+    assert len(keys) == 1
+    assert set(values("base_setup", "__base_setup_refusals")) == set(FAMILIES)
