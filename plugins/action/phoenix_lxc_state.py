@@ -81,8 +81,7 @@ class ActionModule(NodeAction):
             result.update(self.run_on_node(options, task_vars))
             return result
         own_variables.check(task_vars)
-        for name in ("release", "enter", "awaits_layer"):
-            options.pop(name, None)  # it is given back at once: nothing follows inside
+        options.pop("awaits_layer", None)
         result.update(by_token.preview(options) if self._task.check_mode else by_token.drive(options))
         return result
 

@@ -15,6 +15,7 @@ description:
     is on.
   - The node is reached over OpenSSH with all options of P(ansible.builtin.ssh#connection), or is the machine that
     Ansible runs on. Nothing needs to run in the container, no SSH server and no network.
+  - With O(transport=guest) OpenSSH leads into the container itself, for nodes that are reached by an API token.
   - All containers of a node share one SSH connection with the node itself.
   - A container that is stopped or missing is unreachable, and the message says which of the two.
 options:
@@ -36,8 +37,14 @@ options:
     choices:
       ssh: Over OpenSSH.
       local: Ansible runs on the node itself.
+      guest: Not at all; the container is reached over OpenSSH, with the host key that a run has put on record.
     vars:
       - name: phoenix_pct_transport
+  guest_ssh:
+    description: How a container is reached with O(transport=guest).
+    type: dict
+    vars:
+      - name: phoenix_guest_ssh
   method:
     description: How a command enters the container.
     type: str
@@ -144,8 +151,11 @@ from ansible.module_utils.common.text.converters import to_bytes, to_native
 from ansible.plugins.connection.ssh import Connection as SSHConnection
 from ansible.utils.display import Display
 
+from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.pct.pct_direct import Direct, UnknownPlaceError, find
+from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.pct.pct_input import NoInput, write_all
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.pct.pct_warm import warm
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.pct.pct_wrapper import (
+    LOCAL,
     NodeAnswer,
     NodeCall,
     fetch_command,
@@ -162,31 +172,8 @@ from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.untrusted.shown
 display = Display()
 
 _Result = tuple[int, bytes, bytes]
-# So many names of what a container was refused are printed.
-NAMES = 5
-# So many characters of what a container or a node wrote to standard error go into a message.
-SAID = 4000
-
-# Runs its arguments, and ends when both streams do, as ssh does: the parent reads no further when its process has
-# ended, so that the output of what a task leaves behind would be lost or not by chance. A start that fails shows in
-# the missing trailer, so the exit code of a pipeline will do.
-LOCAL = (
-    "/bin/sh",
-    "-c",
-    'exec 3>&1; { "$@" 3>&- | cat >&3 3>&-; } 2>&1 | cat >&2 3>&-',
-    "phoenix-pct-local",
-)
-
-
-class _NoInput(bytes):
-    """No data, and yet true: makes the ssh plugin use a pipe that it closes, where it would use an open terminal.
-
-    Otherwise a command that reads its standard input would wait for ever, and a local lxc-attach would find the
-    terminal.
-    """
-
-    def __bool__(self) -> bool:
-        return True
+# So many refused names are printed, and characters of what a container or a node wrote to standard error.
+NAMES, SAID = 5, 4000
 
 
 class Connection(SSHConnection):
@@ -196,12 +183,13 @@ class Connection(SSHConnection):
     has_pipelining = True
 
     _addressing_node = False
+    _direct: Direct | None = None
 
     # -- The command's way into the container ------------------------------------------------------------------------
 
     def exec_command(self, cmd: str, in_data: bytes | None = None, sudoable: bool = True) -> _Result:
         """Run a command inside the container. Returns its exit code, its output and its error output."""
-        answer, stdout = self._run_inside(cmd, in_data=in_data or _NoInput(), sudoable=sudoable)
+        answer, stdout = self._run_inside(cmd, in_data=in_data or NoInput(), sudoable=sudoable)
         return t.cast(int, answer.rc), self._checked(stdout), answer.stderr
 
     def _checked(self, stdout: bytes) -> bytes:
@@ -248,7 +236,7 @@ class Connection(SSHConnection):
                     os.unlink(partial)
 
     def _transfer(self, command: str, operator: bytes, local_path: bytes, failure: str) -> None:
-        answer, stdout = self._run_inside(command, in_data=_NoInput(), sudoable=False, redirect=(operator, local_path))
+        answer, stdout = self._run_inside(command, in_data=NoInput(), sudoable=False, redirect=(operator, local_path))
         if answer.rc != 0:
             said = printable(to_native(answer.stderr or stdout).strip(), SAID)
             raise AnsibleError(f"{failure}: {said} (exit code {answer.rc})")
@@ -269,7 +257,7 @@ class Connection(SSHConnection):
         """Run a command inside the container, and turn the node's verdict on failures into a connection failure."""
         self._refuse_foreign_facts()
         self._connect()
-        self.host = self.get_option("host") or self._play_context.remote_addr
+        self.host = self._address()
         limit = max(1, self.get_option("output_limit_mb")) << 20
         call = NodeCall(
             ctid=self.get_option("ctid"),
@@ -283,7 +271,9 @@ class Connection(SSHConnection):
             output_limit=0 if redirect is not None else limit,
             error_limit=limit,
             seconds=self.get_option("command_timeout"),
-            warm=warm(command, in_data) if redirect is None and self.get_option("warm_interpreter") else None,
+            warm=warm(command, in_data)
+            if self.get_option("warm_interpreter") and redirect is None and not self._direct
+            else None,
         )
         argv = self._node_argv(call)
         if redirect is not None:
@@ -307,8 +297,20 @@ class Connection(SSHConnection):
         if found:
             raise ForeignFactsError(text(str(self.get_option("ctid")), found))
 
+    def _address(self) -> str:
+        """Whom ssh is to reach: the node, or the container itself where a run by a token has found it."""
+        if not self._is_guest():
+            return self.get_option("host") or self._play_context.remote_addr
+        try:
+            self._direct = find(self.get_option("ctid"), str((self.get_option("guest_ssh") or {}).get("ident") or ""))
+        except UnknownPlaceError as error:
+            raise AnsibleConnectionFailure(f"container {self._container()}: {error}") from None
+        return self._direct.address
+
     def _node_argv(self, call: NodeCall) -> list[bytes]:
         ssh = self.get_option("ssh_executable")
+        if self._direct is not None:
+            return self._direct.argv(call, self._build_command(ssh, "ssh", "-T", self.host, self._direct.line(call)))
         if self._is_local():
             # Named like ssh, because the parent looks for that word in the arguments before it awaits become's prompts.
             argv = [*LOCAL, *call.argv(name=ssh, become=self._node_become())]
@@ -322,7 +324,7 @@ class Connection(SSHConnection):
 
         What stands before ssh, an sshpass, keeps its place.
         """
-        start = 0 if self._is_local() else argv.index(to_bytes(self.get_option("ssh_executable")))
+        start = 0 if self._is_local() or self._is_guest() else argv.index(to_bytes(self.get_option("ssh_executable")))
         shell = [b"/bin/sh", b"-c", b'path=$1; shift; exec "$@" ' + operator + b'"$path"', b"phoenix-pct", path]
         return argv[:start] + shell + argv[start:]
 
@@ -331,9 +333,14 @@ class Connection(SSHConnection):
         if self._node_become() and detail.startswith("sudo:"):
             return f"cannot become root on node {self._node()} without a password: {detail}"
         container = self.get_option("ctid")
+        if self._direct is not None:
+            return self._direct.trouble(detail)
         return f"node {self._node()} did not run the command in container {container} (exit code {rc}): {detail}"
 
     # -- Small answers -----------------------------------------------------------------------------------------------
+
+    def _is_guest(self) -> bool:
+        return self.get_option("transport") == "guest"
 
     def _is_local(self) -> bool:
         return self.get_option("transport") == "local"
@@ -359,7 +366,7 @@ class Connection(SSHConnection):
         both directions at once would block each other."""
         descriptor = os.dup(fh.fileno())
         fh.close()
-        threading.Thread(target=_write_all, args=(descriptor, bytes(in_data)), daemon=True).start()
+        threading.Thread(target=write_all, args=(descriptor, bytes(in_data)), daemon=True).start()
 
     def get_option(self, option: str, hostvars: dict[str, t.Any] | None = None) -> t.Any:
         """Return an option; to all but ssh, the remote user is the one who runs the commands: the container's root.
@@ -373,7 +380,10 @@ class Connection(SSHConnection):
     def _build_command(self, binary: str, subsystem: str, *other_args: bytes | str) -> list[bytes]:
         self._addressing_node = True
         try:
-            return super()._build_command(binary, subsystem, *other_args)
+            command = super()._build_command(binary, subsystem, *other_args)
+            first = command.index(to_bytes(binary)) + 1
+            own = self._direct.options() if self._direct is not None else []
+            return [*command[:first], *map(to_bytes, own), *command[first:]]
         finally:
             self._addressing_node = False
 
@@ -385,16 +395,5 @@ class Connection(SSHConnection):
         if self._is_local():
             self.close()
         else:
+            self.host = self._address()
             super().reset()
-
-
-def _write_all(descriptor: int, data: bytes) -> None:
-    view = memoryview(data)
-    try:
-        while view:
-            view = view[os.write(descriptor, view) :]
-    except OSError:
-        # The command ended without reading everything, which is its right: the trailer tells how it ended.
-        pass
-    finally:
-        os.close(descriptor)

@@ -67,6 +67,9 @@ options:
         C(token_id), C(token_secret), C(fingerprint), C(ca) and C(validate_certs). What it lacks comes from the
         variables C(PROXMOX_HOST), C(PROXMOX_USER), C(PROXMOX_TOKEN_ID) and so on. It becomes the variable
         C(phoenix_api), in which a reference replaces the secret.
+      - With C(guest_ssh) beside C(api) the containers of the node are reached over SSH as root, for features and
+        applications. Its keys are C(private_key_file), C(public_key) (by default the file beside it), C(port) and
+        C(common_args), arguments of C(ssh). Containers get the key when they are created from a template.
     type: dict
     required: true
   application_path:
@@ -199,6 +202,8 @@ compose:
 #       token_id: phoenix
 #       token_secret: "{{ vault_pve_token }}"
 #       fingerprint: "AB:CD:..."
+#     guest_ssh:
+#       private_key_file: ~/.ssh/phoenix_guests
 
 # Run on the node itself
 # nodes:
@@ -220,7 +225,7 @@ from ansible.template import trust_as_template
 
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.documents.reaching import reach
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.documents.source import RESERVED
-from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.files import command
+from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.files import command, container_access
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.files.composing import Composing
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.files.configuration import (
     Chosen,
@@ -237,25 +242,6 @@ PLACEHOLDER_HOST = "phoenix-configuration"
 
 _PYTHON = trust_as_template("/usr/bin/python3")
 _CONNECTION = trust_as_template("phoenix.hypervisor.pct")
-_ADDRESS = trust_as_template(
-    "{{ hostvars[phoenix_node]['ansible_host'] | default(phoenix_nodes[phoenix_node]['ansible_host']) "
-    "| default(phoenix_node) }}"
-)
-_FROM_NODE = {
-    key: trust_as_template(
-        f"{{{{ hostvars[phoenix_node]['{key}'] | default(phoenix_nodes[phoenix_node]['{key}']) | default('') }}}}"
-    )
-    for key in (
-        "ansible_port",
-        "ansible_user",
-        "ansible_ssh_private_key_file",
-        "ansible_ssh_common_args",
-        "ansible_ssh_extra_args",
-        "ansible_password",
-    )
-}
-"""How the node is reached is how its containers are: only for what the node's entry says. A run may lack the node."""
-
 _OWN_FILE = re.compile(rb"^plugin:[ \t]*[\"']?phoenix\.hypervisor\.phoenix[\"']?[ \t]*(?:#.*)?\r?$", re.MULTILINE)
 _PLAIN_PATTERN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*\Z")
 
@@ -331,12 +317,11 @@ class InventoryModule(BaseInventoryPlugin, Composing):
             container = fleet.containers[ctid]
             node = container.text("node") or only
             self.inventory.add_host(ctid, group="containers")
-            self._set(ctid, "ansible_host", _ADDRESS)
             self._set(ctid, "ansible_connection", _CONNECTION)  # group_vars outrank that of the group
             self._set(ctid, "phoenix_ctid", int(ctid))
             self._set(ctid, "phoenix_name", container.name or "CT" + ctid)
             self._set(ctid, "phoenix_node", node)
-            self._set(ctid, "phoenix_config", container.config)
+            self._set(ctid, "phoenix_config", container_access.with_key(container.config, nodes.get(node, {})))
             self._set(ctid, "phoenix_lineage", list(fleet.lineage(ctid)))
             inherited = inherited_features(fleet, ctid)
             if inherited:
@@ -346,11 +331,8 @@ class InventoryModule(BaseInventoryPlugin, Composing):
             if ctid in configuration.stored:
                 for key, value in configuration.stored[ctid].variables().items():
                     self._set(ctid, key, value)
-            variables = nodes.get(node, {})
-            for key in _FROM_NODE.keys() & variables.keys():
-                self._set(ctid, key, _FROM_NODE[key])
-            if variables.get("ansible_connection") in ("local", "ansible.builtin.local"):
-                self._set(ctid, "phoenix_pct_transport", "local")
+            for key, value in container_access.variables_of(nodes.get(node, {})).items():
+                self._set(ctid, key, value)
         for name in nodes:
             # All of them, also where a job of AWX has only a slice of the hosts.
             own = [ctid for ctid, one in fleet.containers.items() if (one.text("node") or only) == name]

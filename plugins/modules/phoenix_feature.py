@@ -145,7 +145,7 @@ def work(module: AnsibleModule) -> dict[str, Any]:
     """Do one operation. The lease is held until its end."""
     with about(f"container {module.params['ctid']}"), contextlib.ExitStack() as hold:
         done = {name: module.params[name] for name in ("operation", "kind", "name")}
-        return {**applying.operate(module.params, module.check_mode, hold), **done}
+        return {**applying.operate(applying.Place(), module.params, module.check_mode, hold), **done}
 
 
 def main() -> None:

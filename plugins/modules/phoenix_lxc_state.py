@@ -237,7 +237,7 @@ from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.container
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.container.lease import LEASE_OPTIONS, Leases
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.container.outcome import on_container, report
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.entry import run_module
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.failure import NodeError, about
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.failure import NodeError
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.gpu import driver_files
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.guest import guest
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.layers import layer_use
@@ -302,31 +302,12 @@ def leave(module: AnsibleModule, wanted: Wanted, executor: Executor, leases: Lea
 
 def work(module: AnsibleModule) -> dict[str, Any]:
     """Record what has ended inside, then lease, plan, act, begin what comes next inside, report."""
-    params, dry = module.params, module.check_mode
-    held = {name: params[name] for name in ("ctid", *LEASE_OPTIONS)}
-    result: dict[str, Any] = {}
-    journal: list[dict[str, Any]] = []
-    refusal = None
-    with on_container(params["ctid"]):
-        if params["record"]:
-            journal += applying.on_feature(held, dry, "record", params["record"])
-            result["recorded"] = params["record"]["name"]
-        ends = params["release"] and not dry
-        with about("", **result):
-            if params["leave_layer"] or not (params["begin"] or (params["record"] and not ends)):
-                done, refusal = act(module)
-                journal += done["journal"]
-                result = {**done, **result}
-                if params["enter"] and not refusal:
-                    entered = applying.enter(held, dry, done)
-                    journal += entered.pop("journal", [])
-                    result.update(entered)
-            if params["begin"] and not refusal:
-                journal += applying.begin(held, dry, params["begin"])
-                result["begun"] = params["begin"]["name"]
+    with on_container(module.params["ctid"]):
+        place, params = applying.Place(), module.params
+        result, refusal = applying.in_turn(place, params, module.check_mode, lambda: act(module))
     if refusal:
         raise NodeError(refusal, **result)
-    return {**result, "journal": journal, "changed": bool(journal)}
+    return result
 
 
 def act(module: AnsibleModule) -> tuple[dict[str, Any], str | None]:

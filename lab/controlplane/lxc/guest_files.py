@@ -13,6 +13,8 @@ import crypt
 import ipaddress
 import os
 import re
+import subprocess
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -133,6 +135,20 @@ class GuestRoot:
         if keys:
             self.write('root/.ssh/authorized_keys', str(keys).rstrip('\n') + '\n', 0o600)
             (self.root / 'root/.ssh').chmod(0o700)
+
+        self._host_keys()
+
+    def _host_keys(self) -> None:
+        """New host keys, where the guest has a folder for them (PVE makes them after a create, not after a clone)."""
+        if not (self.root / 'etc/ssh').is_dir() or (self.root / 'etc/ssh').is_symlink():
+            return
+        for kind in ('rsa', 'ecdsa', 'ed25519'):
+            with tempfile.TemporaryDirectory() as folder:
+                made = Path(folder, 'key')
+                words = ['ssh-keygen', '-q', '-t', kind, '-N', '', '-C', 'root@localhost', '-f', str(made)]
+                subprocess.run(words, check=True, timeout=60)
+                for end, mode in (('', 0o600), ('.pub', 0o644)):
+                    self.write(f'etc/ssh/ssh_host_{kind}_key{end}', made.with_name(f'key{end}').read_text(), mode)
 
     def forget_identity(self) -> None:
         """An empty machine-id: systemd makes a new one at the next boot (PVE does so after create and clone)."""

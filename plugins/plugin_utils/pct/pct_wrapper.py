@@ -105,6 +105,16 @@ fi
 end "$rc" missing
 """
 
+# Runs its arguments, and ends when both streams do, as ssh does: the parent reads no further when its process has
+# ended, so that the output of what a task leaves behind would be lost or not by chance. A start that fails shows in
+# the missing trailer, so the exit code of a pipeline will do.
+LOCAL = (
+    "/bin/sh",
+    "-c",
+    'exec 3>&1; { "$@" 3>&- | cat >&3 3>&-; } 2>&1 | cat >&2 3>&-',
+    "phoenix-pct-local",
+)
+
 _GUEST_PREFIX = 'cd "$HOME" 2>/dev/null\n'
 _CTID = re.compile(r"[1-9][0-9]{0,8}\Z")
 

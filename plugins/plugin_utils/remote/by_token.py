@@ -6,11 +6,10 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from ansible import constants
+from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.utils.display import Display
 
 from ...module_utils._core.errors import KnownError
@@ -18,24 +17,28 @@ from ...module_utils._core.preflight import by_api, node_faults
 from ...module_utils._core.preflight.candidates import Candidate, chosen
 from ...module_utils._node.api import api_survey
 from ...module_utils._node.api.api_gatherer import ApiGatherer
+from ...module_utils._node.api.guest_ssh import GuestSsh, SshWay
 from ...module_utils._node.audit import Audit
 from ...module_utils._node.container import collected
 from ...module_utils._node.failure import NodeError
 from ...module_utils._node.preflight.fetching import fetch
 from ..run.run_identity import run_identity, run_is_alive
+from ..run.user_folder import TURNS, folder
 from .access import ApiAccess
 from .api_client import ApiClient
 
-_FOLDER = ("phoenix_hypervisor", "turns")
-
 
 class TokenNode:
-    """A node that is reached by a token. ``name`` is its name in the inventory and in PVE."""
+    """A node that is reached by a token. ``name`` is its name in the inventory and in PVE.
 
-    def __init__(self, at: ApiAccess) -> None:
+    ``inside``: how its containers are entered, None where nobody enters them.
+    """
+
+    def __init__(self, at: ApiAccess, inside: GuestSsh | None = None) -> None:
         self.name = at.node
         self.credential = at.credential
         self.client = ApiClient(at)
+        self._way = SshWay(inside) if inside is not None else None
 
     def survey(self, options: Mapping[str, Any], acts: bool = False, dry: bool = False) -> dict[str, Any]:
         """The result of phoenix_lxc_info. ``acts``: changes follow."""
@@ -43,7 +46,7 @@ class TokenNode:
         if containers is None and options.get("ctids") is not None:
             containers = [{"ctid": ctid} for ctid in options["ctids"]]
         brief, explains = bool(options.get("brief")), bool(options.get("explain"))
-        found = _result(lambda: api_survey.survey(self.client, self.name, containers, brief, explains, acts))
+        found = _result(lambda: api_survey.survey(self.client, self.name, containers, brief, explains, acts, self._way))
         asked = options.get("preflight")
         if asked is not None and not found.get("failed"):
             configs = {str(item["ctid"]): item.get("config") or {} for item in containers or ()}
@@ -71,28 +74,48 @@ class TokenNode:
 
     def preview(self, options: Mapping[str, Any]) -> dict[str, Any]:
         """The result of phoenix_lxc_state in check mode."""
-        result = _result(lambda: api_survey.preview(self.client, self.name, options))
+        given = self._of_a_state(options)
+        result = _result(lambda: api_survey.preview(self.client, self.name, given, self._way))
         error = result.pop("error", None)
         return {**result, "failed": True, "msg": error} if error else result
 
     def drive(self, options: Mapping[str, Any]) -> dict[str, Any]:
         """The result of phoenix_lxc_state; a lease of an interrupted run on this controller is taken over."""
-        given = dict(options)
+        given = self._of_a_state(options)
         password = str(given.pop("root_password", None) or "")
         if given.pop("failed", False):
             return {"changed": False, "guarded": "", "journal": []}
+        return self._as_run(lambda run, dead: self._driven(given, run, dead, password))
+
+    def _of_a_state(self, options: Mapping[str, Any]) -> dict[str, Any]:
+        """The options of phoenix_lxc_state in their types. Where nobody enters, nothing begins inside."""
+        given = {**options, "ctid": int(options["ctid"])}
+        for name in ("release", "enter", "leave_layer", "failed"):
+            given[name] = boolean(given.get(name) or False)
+        return given if self._way is not None else {**given, "enter": False, "release": True}
+
+    def _driven(self, given: Mapping[str, Any], run: dict[str, Any], dead: list[str], password: str) -> dict[str, Any]:
+        result, warnings = api_survey.drive(
+            self.client, self.name, given, run, dead, folder(TURNS), password, self._way
+        )
+        for warning in warnings:
+            Display().warning(warning)
+        return result
+
+    def operate(self, options: Mapping[str, Any], dry: bool) -> dict[str, Any]:
+        """The result of phoenix_feature."""
+        given = {**options, "ctid": int(options["ctid"]), "network": boolean(options.get("network") or False)}
+        return self._as_run(
+            lambda run, dead: api_survey.operate(self.client, self.name, given, run, dead, dry, self._way)
+        )
+
+    def _as_run(self, work: Callable[[dict[str, Any], list[str]], dict[str, Any]]) -> dict[str, Any]:
+        """What work returns to this run, which takes over what a dead one of this controller has left."""
         run = dict(run_identity())
-
-        def work(dead: list[str]) -> dict[str, Any]:
-            result, warnings = api_survey.drive(self.client, self.name, given, run, dead, _turns(), password)
-            for warning in warnings:
-                Display().warning(warning)
-            return result
-
-        result = _result(lambda: work([]))
+        result = _result(lambda: work(run, []))
         holder = result.get("holder")
         if isinstance(holder, Mapping) and run_is_alive(holder) is False:
-            result = _result(lambda: work([str(holder.get("id"))]))
+            result = _result(lambda: work(run, [str(holder.get("id"))]))
         error = result.pop("error", None)
         return {**result, "failed": True, "msg": error} if error else result
 
@@ -126,11 +149,6 @@ class TokenNode:
         source = ApiGatherer(self.client, self.name)
         warn = Display().warning
         return _result(lambda: fetch(source, options["downloads"], trail, timeout, dry, warn))
-
-
-def _turns() -> str:
-    """The folder in which the processes of this user take turns at clone sources and starts."""
-    return os.path.join(os.path.expanduser(str(constants.config.get_config_value("ANSIBLE_HOME"))), *_FOLDER)
 
 
 def _result(work: Any) -> dict[str, Any]:

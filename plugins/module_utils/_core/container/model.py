@@ -226,6 +226,7 @@ class Record:
     ``set_by`` has for each of the values when it was applied last, and the run that did it.
     ``replaced`` says why nothing else is remembered: the container that exists is not the one on record.
     ``layer`` is the archive of the layer that it was created from, ``fresh`` the run that created it for a layer to be.
+    ``host_key`` is that of its SSH server, where runs reach its inside by that.
     """
 
     word: str | None = None
@@ -254,6 +255,7 @@ class Record:
     ha_rules: Mapping[str, str] = field(default_factory=dict)
     layer: str | None = None
     fresh: str | None = None
+    host_key: str | None = None
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any], word: str | None = None, written: int | None = None) -> Record:
@@ -284,6 +286,7 @@ class Record:
             ha_rules=recordvalues.words(data.get("ha_rules")),
             layer=recordvalues.text(data.get("layer")),
             fresh=recordvalues.text(data.get("fresh")),
+            host_key=recordvalues.text(data.get("host_key")),
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -312,6 +315,7 @@ class Record:
             "set_by": dict(self.set_by) or None,
             "layer": self.layer,
             "fresh": self.fresh,
+            "host_key": self.host_key,
         }
 
 

@@ -6,18 +6,40 @@
 
 from __future__ import annotations
 
-from typing import Callable
+from collections.abc import Mapping
+from typing import Any, Callable
 
-from ..._core.container.model import Entry, Observation, Wanted
+from ..._core.container import states
+from ..._core.container.applied import ledger as ledgers
+from ..._core.container.model import Entry, Observation, Record, Wanted
 from ..container.executor import Executor
 from ..container.outcome import Outcome
 from ..failure import NodeError
+from ..guest import guest
 from ..waiting import Deadline, until
 from .api_observer import ApiObserver
+from .guest_ssh import SshWay
 
 
 class ApiExecutor(Executor):
-    """Drives one container by a token."""
+    """Drives one container by a token. Its observer knows the way inside, if there is one."""
+
+    @property
+    def _api(self) -> ApiObserver:
+        if not isinstance(self._observer, ApiObserver):
+            raise TypeError("an executor by the API needs an observer by the API")
+        return self._observer
+
+    def look(self, wanted: Wanted) -> tuple[Observation, Record]:
+        """Observation and record of the container, now. Raises GuestError where its inside is lost in the midst of it.
+
+        What is applied inside would count as not applied.
+        """
+        seen, record = super().look(wanted)
+        inside = wanted.ctid in self._api.entered and states.rank(wanted.target) > states.rank(states.RUNNING)
+        if inside and not self._dry and seen.running and seen.boot is None and record.ours:
+            raise guest.GuestError(str(seen.ledger_error or "it does not answer"))
+        return seen, record
 
     def _edit(self, wanted: Wanted, entry: Entry, seen: Observation) -> None:
         """The instance id is in the description as soon as the record is; other lines are root's."""
@@ -25,15 +47,55 @@ class ApiExecutor(Executor):
             raise NodeError(f"container {wanted.ctid}: the API writes no raw lines")
 
     def _settle_ledger(self, wanted: Wanted, entry: Entry, seen: Observation) -> None:
-        """A ledger that has nothing to say is not written; any other has been refused."""
+        """Where nobody enters, a ledger that has nothing to say is not written; any other has been refused."""
+        if self._api.way is not None and wanted.ctid in self._api.entered:
+            super()._settle_ledger(wanted, entry, seen)
+
+    def _write_ledger(self, ctid: int, book: Mapping[str, Any]) -> None:
+        guest.write_ledger(ctid, ledgers.dump(book), self._way(ctid))
+
+    def _renew_identity(self, ctid: int) -> None:
+        way = self._way(ctid)
+        guest.renew_identity(ctid, way)
+        way.forget(ctid)
+        self._store.update_record(ctid, host_key=None)
+
+    def _way(self, ctid: int) -> SshWay:
+        if self._api.way is None:
+            raise NodeError(f"container {ctid}: nothing inside it is within reach of an API token")
+        self._api.reach(ctid)
+        return self._api.way
+
+    def note_host_key(self, ctid: int) -> None:
+        """Put the host key that answered first on record: no other one is accepted from then on."""
+        record = self._store.load(ctid)
+        key = self._api.way.key(ctid) if self._api.way is not None else None
+        if key and record.ours and not record.identity_due and record.host_key != key:
+            self._store.update_record(ctid, host_key=key)
 
     def _await_ready(self, wanted: Wanted, outcome: Outcome, booted: Callable[[], None]) -> None:
-        """Wait until a started container has its address, as far as PVE shows it."""
-        observer, awaits = self._observer, wanted.desired.awaits
-        if not isinstance(observer, ApiObserver):
-            raise TypeError("an executor by the API needs an observer by the API")
+        """Wait until a started container has its address, as far as PVE shows it, and lets a run in that enters it.
+
+        Raises GuestError where it does not let it in.
+        """
+        observer, awaits, ctid = self._api, wanted.desired.awaits, wanted.ctid
         booted()
-        if awaits and not until(lambda: observer.address(wanted.ctid) is not None, Deadline(self._ready_timeout)):
-            outcome.warnings.append(
-                f"container {wanted.ctid} started, but after {self._ready_timeout:.0f} s it has no {awaits} address"
-            )
+        enters = observer.way is not None and (ctid in observer.entered or self._store.load(ctid).identity_due)
+        told = ""
+
+        def ready() -> bool:
+            nonlocal told
+            if not enters:
+                told = f"it has no {awaits} address"
+                return observer.address(ctid) is not None
+            view = guest.look(ctid, way=self._way(ctid))
+            told = view.error or "it gives no answer"
+            return view.boot is not None
+
+        if not (awaits or enters) or until(ready, Deadline(self._ready_timeout)):
+            if enters:
+                self.note_host_key(ctid)
+        elif enters:
+            raise guest.GuestError(f"after {self._ready_timeout:.0f} s nobody is let in: {told}")
+        else:
+            outcome.warnings.append(f"container {ctid} started, but after {self._ready_timeout:.0f} s {told}")

@@ -20,15 +20,16 @@ from ..._core.container import harules, states
 from ..._core.container.known import instance
 from ..._core.container.model import Moved, Observation, Record
 from ..._core.container.remote import assumed, notes
-from ..._core.container.remote.apiconf import conf_of
+from ..._core.container.remote.apiconf import conf_of, fixed_address
 from ..._core.pve import marker
 from ..._core.pve.apicalls import words
 from ..._core.pve.conffile import ConfFile
 from ..._core.pve.fwfile import GUEST_TYPES, Firewall, rule_of_answer
-from ..container.conf.observe import Observer
+from ..container.conf.observe import Observer, inside
 from ..failure import NodeError
 from ..guest import guest
 from ..pve.client import Client, MissingError, NotRunningError, PveError
+from .guest_ssh import SshWay
 
 FORBIDDEN = 403
 NOT_IMPLEMENTED = 501
@@ -36,11 +37,16 @@ _VOLUME = re.compile(r"(?:rootfs|mp\d+|unused\d+)\Z")
 
 
 class ApiObserver(Observer):
-    """One node as the API shows it. Each answer that is about all guests is asked for once."""
+    """One node as the API shows it. Each answer that is about all guests is asked for once.
 
-    def __init__(self, client: Client, node: str) -> None:  # reads no file, as its base does
+    ``way`` leads into its containers, None where nobody enters them.
+    """
+
+    def __init__(self, client: Client, node: str, way: SshWay | None = None) -> None:  # reads no file, as its base does
         self.client = client
         self.node = node
+        self.way = way
+        self.entered: set[int] = set()  # those inside of which a run applies something
         self.boot = ""
         self.pve = ""
         self.refused: set[str] = set()
@@ -210,7 +216,7 @@ class ApiObserver(Observer):
     ) -> Observation:
         """One container, and its clone source when it has one. Raises PveError where PVE shows none of it.
 
-        ``running`` are the containers that run, where somebody has looked. Nobody looks inside (``view``).
+        ``running`` are the containers that run, where somebody has looked. ``view`` is what a look inside has told.
         """
         runs = self.is_running if running is None else running.__contains__
         conf, digest = self.read_conf(ctid)
@@ -239,9 +245,28 @@ class ApiObserver(Observer):
             conf=conf,
             digest=digest,
             firewall=self.read_firewall(ctid),
-            address=self.address(ctid) if is_up else None,
-            **found,
+            **{**found, **(self._inside(ctid, conf, view) if is_up else {})},
         )
+
+    def _inside(self, ctid: int, conf: ConfFile, view: guest.GuestView | None) -> dict[str, Any]:
+        """Its address, and what a look inside tells where a run by a token enters it."""
+        record, address = self.record_of(ctid), self.address(ctid)
+        if self.way is None or record is None or not (ctid in self.entered or assumed.holds(record)):
+            return {"address": address}
+        self._expect(ctid, conf, record, address)
+        return {**inside(view or guest.look(ctid, way=self.way)), "address": address}
+
+    def reach(self, ctid: int) -> None:
+        """Look where a container answers, and which host key it has on record, for what is done inside it."""
+        conf, record = self.read_conf(ctid)[0], self.record_of(ctid)
+        if conf is not None and record is not None:
+            self._expect(ctid, conf, record, self.address(ctid))
+
+    def _expect(self, ctid: int, conf: ConfFile, record: Record, address: str | None) -> None:
+        """A copy answers with the host key of its original until it has its own."""
+        if self.way is not None:
+            key = None if record.identity_due else record.host_key
+            self.way.expect(ctid, fixed_address(conf.head) or address, key)
 
     def _source(self, source: int, record: Record | None, runs: Callable[[int], bool]) -> dict[str, Any]:
         """What is seen of a clone source, and remembered where it is the container on record."""
@@ -257,6 +282,7 @@ class ApiObserver(Observer):
             found["source_replaced"] = instance.foreign(Observation(source, exists=True, conf=conf), record)
             if found["source_replaced"] is None:
                 found["source_word"] = record.word or "defined"
+                found["source_ledger"] = record.ledger
                 found["source_applied"] = record.applied
                 found["source_volumes"] = record.volumes
         return found

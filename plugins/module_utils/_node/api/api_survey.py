@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
@@ -14,27 +15,36 @@ from ..._core.container.model import Observation, Plan, Record, Wanted
 from ..._core.container.remote import assumed
 from ..._core.container.remote.assumed import Assumed
 from ..audit import Audit
+from ..container import applying
 from ..container.conf import backups
 from ..container.conf.observe import failure
 from ..container.described import Planned, briefly, describe, unobserved, wanted_from
 from ..container.outcome import Outcome, on_container, report
-from ..failure import NodeError
+from ..failure import NodeError, about
 from ..pve.client import Client
 from .api_executor import ApiExecutor
 from .api_observer import ApiObserver
-from .notes_store import NotesClient, NotesStore
+from .api_place import ApiPlace
+from .guest_ssh import SshWay
+from .notes_store import NotesClient
 
 # Options of phoenix_lxc_state that say how it works, not what is wanted.
 _WAITS = ("lock_wait", "task_timeout", "ready_timeout")
-_OF_THE_RUN = frozenset({*_WAITS, "release", "failed", "root_password", "run", "dead_runs"})
+_NOTHING = {"record": None, "begin": None, "enter": False, "leave_layer": False, "release": False}
+_OF_THE_RUN = frozenset({*_WAITS, *_NOTHING, "failed", "root_password", "run", "dead_runs"})
+_OPERATION = {"operation": "ask", "kind": "feature", "network": False} | dict.fromkeys(
+    ("name", "digest", "components", "check", "output", "error")
+)
 _OTHERWISE = "Reach the node over SSH for it (no entry api in the inventory source)"
 
 
 class Looks:
     """The containers of one task, each looked at once, with those that they are cloned from."""
 
-    def __init__(self, client: Client, node: str) -> None:
-        self.observer = ApiObserver(client, node)
+    def __init__(
+        self, client: Client, node: str, way: SshWay | None = None, observer: ApiObserver | None = None
+    ) -> None:
+        self.observer = observer or ApiObserver(client, node, way)
         self.wanted: dict[int, Wanted] = {}
         self.seen: dict[int, Observation] = {}
         self.given: dict[int, Assumed] = {}
@@ -46,7 +56,13 @@ class Looks:
         """Look at one container. Raises NodeError and PveError."""
         want = wanted_from({key: value for key, value in item.items() if key not in _OF_THE_RUN}, self._node)
         clones = want.recreate or want.target == "absent"
-        found = self.observer.observe(want.ctid, want.desired.clone_from, Record(), running, clones=clones)
+        if assumed.works_inside(want):
+            self.observer.entered.add(want.ctid)
+        source, above = want.desired.clone_from, None
+        if source is not None and self.observer.way is not None:
+            self.observer.read_conf(source)
+            above = self.observer.record_of(source)
+        found = self.observer.observe(want.ctid, source, Record(), running, above, clones)
         if want.target == "absent":
             # What goes with it does not stand in its way: clones go before their source.
             together = {int(other) for other in item.get("confirm") or ()}
@@ -66,14 +82,18 @@ class Looks:
         """The plan of a container."""
         return self._plans.of(ctid)
 
+    @property
+    def _enters(self) -> bool:
+        return self.observer.way is not None
+
     def hindrances(self, ctid: int) -> list[str]:
         """Why a run by a token can't do it."""
         record = self.observer.record_of(ctid)
-        return assumed.hindrances(self.wanted[ctid], self.seen[ctid], record, self.observer.refused)
+        return assumed.hindrances(self.wanted[ctid], self.seen[ctid], record, self.observer.refused, self._enters)
 
     def _assume(self, ctid: int, found: Observation) -> None:
         record = self.observer.record_of(ctid)
-        self.given[ctid] = assumed.assume(self.wanted[ctid], found, record, self.observer.refused)
+        self.given[ctid] = assumed.assume(self.wanted[ctid], found, record, self.observer.refused, self._enters)
 
     def _make(self, ctid: int, found: Observation) -> Plan:
         self._assume(ctid, found)
@@ -93,13 +113,14 @@ def survey(
     brief: bool = False,
     explains: bool = False,
     acts: bool = False,
+    way: SshWay | None = None,
 ) -> dict[str, Any]:
     """Observe each container, and plan for those that come with their configuration. ``acts``: changes follow.
 
     A fault of one container, such as a privilege that the token lacks, is a part of its result. Raises NodeError and
     PveError where the node itself can't be asked.
     """
-    looks = Looks(client, node)
+    looks = Looks(client, node, way)
     observer = looks.observer
     if items is None:
         items = [{"ctid": ctid} for ctid in sorted(observer.existing_ctids())]
@@ -138,16 +159,26 @@ def survey(
     return {"changed": False, "node": node, "containers": containers}
 
 
-def preview(client: Client, node: str, options: Mapping[str, Any]) -> dict[str, Any]:
+def preview(client: Client, node: str, options: Mapping[str, Any], way: SshWay | None = None) -> dict[str, Any]:
     """The answer of phoenix_lxc_state in check mode, with ``error``. Raises NodeError and PveError."""
-    looks = Looks(client, node)
-    ctid, item = int(options["ctid"]), dict(options)
-    while item:
-        looks.look(item)
-        item = item.get("source") or {}
-    plan, one = looks.plan(ctid), looks.of(ctid)
-    result = report(one.wanted, Outcome(first=plan, last=plan, seen=one.seen), check=True)
-    return {**result, "unknown": [each.name for each in one.unknown], "error": plan.error}
+    place = ApiPlace(client, node, {}, way=way)
+
+    def act() -> tuple[dict[str, Any], str | None]:
+        looks = Looks(client, node, observer=place.observer)
+        ctid, item = int(options["ctid"]), _of_the_plan(options)
+        while item:
+            looks.look(item)
+            item = item.get("source") or {}
+        plan, one = looks.plan(ctid), looks.of(ctid)
+        result = report(one.wanted, Outcome(first=plan, last=plan, seen=one.seen), check=True)
+        return {**result, "unknown": [each.name for each in one.unknown]}, plan.error
+
+    result, error = applying.in_turn(place, {**_NOTHING, **options}, True, act)
+    return {**result, "error": error}
+
+
+def _of_the_plan(options: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in options.items() if key not in _OF_THE_RUN}
 
 
 def drive(
@@ -158,44 +189,87 @@ def drive(
     dead: Iterable[str],
     folder: str,
     password: str = "",
+    way: SshWay | None = None,
 ) -> tuple[dict[str, Any], list[str]]:
     """Bring a container to its target state: the answer of phoenix_lxc_state, with ``error``, and warnings.
 
     Nothing is changed where a part of it can't be done by a token. Raises NodeError and PveError. ``folder`` is where
-    processes of this controller take turns.
+    processes of this controller take turns, ``way`` leads into its containers.
     """
     ctid = int(options["ctid"])
+    warnings: list[str] = []
     with on_container(ctid):
-        looks = Looks(client, node)
-        looks.look(options)
-        wanted = replace(looks.wanted[ctid], run=str(run["id"]))
-        why = refusal(ctid, looks.hindrances(ctid))
-        if why:
-            raise NodeError(why)
-        store = NotesStore(client, node, run)
-        calls = NotesClient(client, node, store)
-        settings = {"lock_wait": 120.0, "task_timeout": 3600.0, "ready_timeout": 60.0, "password": password}
-        settings.update({name: options[name] for name in _WAITS if name in options})
-        executor = ApiExecutor(
-            looks.observer,
-            store,
-            Audit(str(run["id"]), quiet=True),
-            lambda: calls,
-            str(run["id"]),
-            guard=lambda: store.check(ctid),
-            turns=folder,
-            **settings,  # type: ignore[arg-type]  # three numbers and a text
-        )
-        outcome = executor.run(wanted, check=True)
-        why = refusal(ctid, assumed.unreachable(outcome.first))
-        if why:
-            raise NodeError(why)
-        if outcome.first.steps and not outcome.first.error:
-            store.acquire(ctid, dead)
-            try:
-                outcome = executor.run(wanted)
-            finally:
+        place = ApiPlace(client, node, run, dead, way)
+        params = {**_NOTHING, **options, "run": dict(run), "dead_runs": list(dead)}
+
+        def act() -> tuple[dict[str, Any], str | None]:
+            return _act(place, client, node, params, folder, password, warnings)
+
+        result, error = applying.in_turn(place, params, False, act)
+        return {**result, "unknown": [], "error": error}, warnings
+
+
+def _act(
+    place: ApiPlace,
+    client: Client,
+    node: str,
+    options: Mapping[str, Any],
+    folder: str,
+    password: str,
+    warnings: list[str],
+) -> tuple[dict[str, Any], str | None]:
+    """Plan and act. The lease outlives it where work inside follows. Returns the result, and why it was refused."""
+    ctid, run, store = int(options["ctid"]), options["run"], place.store
+    looks = Looks(client, node, observer=place.observer)
+    looks.look(_of_the_plan(options))
+    wanted = replace(looks.wanted[ctid], run=str(run["id"]))
+    why = refusal(ctid, looks.hindrances(ctid))
+    if why:
+        raise NodeError(why)
+    calls = NotesClient(client, node, store)
+    settings = {"lock_wait": 120.0, "task_timeout": 3600.0, "ready_timeout": 60.0, "password": password}
+    settings.update({name: options[name] for name in _WAITS if name in options})
+    executor = ApiExecutor(
+        place.observer,
+        store,
+        Audit(str(run["id"]), quiet=True),
+        lambda: calls,
+        str(run["id"]),
+        guard=lambda: store.check(ctid),
+        turns=folder,
+        **settings,  # type: ignore[arg-type]  # three numbers and a text
+    )
+    outcome = executor.run(wanted, check=True)
+    why = refusal(ctid, assumed.unreachable(outcome.first, place.observer.way is not None))
+    if why:
+        raise NodeError(why)
+    if outcome.first.steps and not outcome.first.error:
+        keep = False
+        store.acquire(ctid, options["dead_runs"])
+        try:
+            outcome = executor.run(wanted)
+            executor.note_host_key(ctid)
+            keep = bool(outcome.last.steps) and not outcome.last.error and not options["release"]
+        finally:
+            if not keep:
                 store.release(ctid)
-        result = report(wanted, outcome, check=False)
-        error = outcome.first.error or outcome.last.error
-        return {**result, "changed": bool(outcome.journal), "unknown": [], "error": error}, outcome.warnings
+    warnings += outcome.warnings
+    result = report(wanted, outcome, check=False)
+    return {**result, "changed": bool(outcome.journal)}, outcome.first.error or outcome.last.error
+
+
+def operate(
+    client: Client,
+    node: str,
+    options: Mapping[str, Any],
+    run: Mapping[str, Any],
+    dead: Iterable[str],
+    dry: bool,
+    way: SshWay | None = None,
+) -> dict[str, Any]:
+    """The answer of phoenix_feature. Raises NodeError and PveError."""
+    given = {**_OPERATION, **options, "run": dict(run), "dead_runs": list(dead)}
+    with about(f"container {given['ctid']}"), contextlib.ExitStack() as hold:
+        place = ApiPlace(client, node, run, dead, way)
+        done = {name: given[name] for name in ("operation", "kind", "name")}
+        return {**applying.operate(place, given, dry, hold), **done}

@@ -105,6 +105,8 @@ class NotesStore(Store):
 
     def update_record(self, ctid: int, **values: Any) -> None:
         """Set keys of the record; None removes one."""
+        if values.get("ledger"):
+            values["ledger"] = notes.brief(values["ledger"])
 
         def change(data: dict[str, Any]) -> dict[str, Any]:
             merged = {**(notes.record_of(data, ctid) or {}), **values}
@@ -138,6 +140,18 @@ class NotesStore(Store):
             return {**data, "lease": {**self._run, "since": since, "beat": int(self._clock())}}
 
         self._change(ctid, take, leased=False)
+        self._looked = self._clock()
+
+    def keep(self, ctid: int) -> None:
+        """Give a sign of life before more work on a container. Raises LeaseLostError where it is this run's no more."""
+
+        def beat(data: dict[str, Any]) -> dict[str, Any]:
+            holder = data.get("lease") or {}
+            if holder.get("id") != self._run["id"]:
+                raise LeaseLostError(ctid, holder.get("id"), holder.get("since"))
+            return {**data, "lease": {**holder, "beat": int(self._clock())}}
+
+        self._change(ctid, beat)
         self._looked = self._clock()
 
     def release(self, ctid: int) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import subprocess
 import time
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Callable
 
@@ -288,7 +289,7 @@ class Executor:
             self._settle_ledger(wanted, entry, seen)
         elif entry.op == "guest":
             self._ensure_ours(wanted)
-            guest.renew_identity(wanted.ctid)
+            self._renew_identity(wanted.ctid)
         elif entry.op == "pct":
             node_command(entry.what)
         elif entry.what == "state":
@@ -357,8 +358,14 @@ class Executor:
         elif wanted.application:
             own = {"name": wanted.application.name or None, "digest": wanted.application.digest}
             book["application"] = {**stamp, **own, "ctid": wanted.ctid, "boot": seen.boot}
-        guest.write_ledger(wanted.ctid, ledgers.dump(book))
+        self._write_ledger(wanted.ctid, book)
         self._store.update_record(wanted.ctid, ledger=book)
+
+    def _write_ledger(self, ctid: int, book: Mapping[str, Any]) -> None:
+        guest.write_ledger(ctid, ledgers.dump(book))
+
+    def _renew_identity(self, ctid: int) -> None:
+        guest.renew_identity(ctid)
 
     def _await_ready(self, wanted: Wanted, outcome: Outcome, booted: Callable[[], None]) -> None:
         """Wait until a started container answers and has its address. A slow network is a note, not a failure.

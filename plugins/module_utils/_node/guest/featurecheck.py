@@ -17,15 +17,14 @@ LIMIT = 64 * 1024 * 1024
 """Bytes that a check may write before it is ended."""
 
 
-def check(ctid: int, script: str, seconds: float = TIMEOUT) -> str:
+def check(ctid: int, script: str, seconds: float = TIMEOUT, way: guest.Way = guest.ON_NODE) -> str:
     """Run a feature's check inside a container. Returns why it failed, with its output's end; empty when it didn't.
 
     It is ended after so many seconds, with all that it started. Its output is read to the end and never kept whole.
     Raises GuestError when it can't be started.
     """
     try:
-        words = [*guest.command(ctid), "/bin/sh", "-c", script]
-        done = bounded.run(words, seconds, limit=LIMIT, tail=TAIL)
+        done = way.run(ctid, script, seconds, limit=LIMIT, tail=TAIL)
         how, output = f"ended with exit code {done.code}", done.stdout
         if done.code == 0:
             return ""

@@ -34,6 +34,7 @@ _LOOK = (
     f"head -c {MAX_TABLE} /proc/net/if_inet6 2>/dev/null; printf '\\n\\036\\n'; "
     f"f={ledger.PATH}; [ -e \"$f\" ] || exit 0; [ -f \"$f\" ] || exit 44; head -c {ledger.MAX_BYTES + 1} \"$f\""
 )
+_BOOT = "head -c 64 /proc/sys/kernel/random/boot_id; printf '\\n\\036\\n'; "
 _WRITE = (
     f'umask 077; f={ledger.PATH}; d="${{f%/*}}"; mkdir -p "$d" && cat > "$f.new" && '
     '{ sync "$f.new" 2>/dev/null || sync; } && mv -f "$f.new" "$f"'
@@ -74,6 +75,19 @@ class GuestView:
     error: str | None = None
 
 
+class Way:
+    """How a shell inside a container is started: by lxc-attach on its node."""
+
+    def run(
+        self, ctid: int, script: str, timeout: float, data: bytes = b"", limit: int = bounded.LIMIT, tail: int = 0
+    ) -> bounded.Answer:
+        """Run a shell script inside a container; the rest is as for bounded.run. Raises BoundError and GuestError."""
+        return bounded.run([*command(ctid), "/bin/sh", "-c", script], timeout, data=data, limit=limit, tail=tail)
+
+
+ON_NODE = Way()
+
+
 def command(ctid: int) -> list[str]:
     """The words before a command that runs inside a container, in a clean environment."""
     words = ["lxc-attach", "-n", str(ctid), "--clear-env"]
@@ -83,7 +97,12 @@ def command(ctid: int) -> list[str]:
 
 
 def attach(
-    ctid: int, script: str, text: str | None = None, timeout: float = TIMEOUT, limit: int = bounded.LIMIT
+    ctid: int,
+    script: str,
+    text: str | None = None,
+    timeout: float = TIMEOUT,
+    limit: int = bounded.LIMIT,
+    way: Way = ON_NODE,
 ) -> bounded.Answer:
     """Run a shell script inside a container, in a clean environment, ended after so many seconds.
 
@@ -91,19 +110,26 @@ def attach(
     """
     data = b"" if text is None else text.encode("utf-8")
     try:
-        return bounded.run([*command(ctid), "/bin/sh", "-c", script], timeout, data=data, limit=limit)
+        return way.run(ctid, script, timeout, data=data, limit=limit)
     except bounded.BoundError as error:
         raise GuestError(f"a command inside it {error.why}", where=f"container {ctid}") from None
 
 
-def look(ctid: int, node_boot: str) -> GuestView:
-    """Start of init, address and ledger of a running container."""
+def look(ctid: int, node_boot: str = "", way: Way = ON_NODE) -> GuestView:
+    """Start of init, address and ledger of a running container.
+
+    ``node_boot`` is the id of the node's boot; where nobody knows it, the kernel inside is asked for one.
+    """
     try:
-        done = attach(ctid, _LOOK, limit=ledger.MAX_BYTES + 2 * MAX_TABLE + 8192)
+        done = attach(
+            ctid, _LOOK if node_boot else _BOOT + _LOOK, limit=ledger.MAX_BYTES + 2 * MAX_TABLE + 8192, way=way
+        )
     except GuestError as error:
         return GuestView(error=str(error))
     parts = done.stdout.decode("utf-8", "replace").split("\n\x1e\n")
-    if len(parts) != 4:
+    if not node_boot and len(parts) == 5:
+        node_boot = "".join(re.findall("[0-9a-f]", parts.pop(0)[:64]))
+    if len(parts) != 4 or not node_boot:
         return GuestView(error=guesttext.line(done.stderr) or f"exit code {done.code}")
     why = "" if done.code == 0 else f"not a regular file (exit code {done.code})"
     return view(parts[0], parts[1], parts[2], parts[3], node_boot, why)
@@ -157,9 +183,9 @@ def _address_6(if_inet6: str) -> str | None:
     return None
 
 
-def write_ledger(ctid: int, text: str) -> None:
+def write_ledger(ctid: int, text: str, way: Way = ON_NODE) -> None:
     """Replace the ledger inside a running container, whole or not at all."""
-    done = attach(ctid, _WRITE, text)
+    done = attach(ctid, _WRITE, text, way=way)
     if done.code:
         words = guesttext.line(done.stderr, 300)
         raise GuestError(f"its ledger can't be written: {words or done.code}", where=f"container {ctid}")
@@ -167,14 +193,18 @@ def write_ledger(ctid: int, text: str) -> None:
 
 def is_ready(ctid: int, awaits: str, node_boot: str) -> bool:
     """Whether a started container answers, and has an address of the kind that it is to have (see addresses)."""
-    view = look(ctid, node_boot)
+    return has_address(look(ctid, node_boot), awaits)
+
+
+def has_address(view: GuestView, awaits: str) -> bool:
+    """Whether a container answers, and has an address of the kind that it is to have."""
     found = {"": "none", addresses.IPV4: view.address, addresses.IPV6: view.address_6}[awaits]
     return view.boot is not None and found is not None
 
 
-def renew_identity(ctid: int) -> None:
+def renew_identity(ctid: int, way: Way = ON_NODE) -> None:
     """Give a running clone host keys and a machine-id of its own. Repeating it does no harm."""
-    done = attach(ctid, _IDENTITY, timeout=120.0)
+    done = attach(ctid, _IDENTITY, timeout=120.0, way=way)
     if done.code:
         words = guesttext.line(done.stderr, 300)
         raise GuestError(f"its identity can't be renewed: {words or done.code}", where=f"container {ctid}")

@@ -55,14 +55,14 @@ exit 1
 """
 
 
-def trouble(ctid: int, configured: str | None) -> str | None:
+def trouble(ctid: int, configured: str | None, way: guest.Way = guest.ON_NODE) -> str | None:
     """Return why a container can't resolve the names of its package sources, with the remedy; None when it can.
 
     configured: the resolvers in the container's configuration, None when it has the node's. Takes less than a minute.
     """
     where = _configured(configured)
     try:
-        done = guest.attach(ctid, _PROBE, timeout=SECONDS + 20.0, limit=16384)
+        done = guest.attach(ctid, _PROBE, timeout=SECONDS + 20.0, limit=16384, way=way)
     except guest.GuestError as error:
         return f"{error}; it was to look whether names can be resolved inside. {_remedy(ctid, where)}"
     if done.code == 0:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.documents.api_entry import VARIABLE
+from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.documents import api_entry, guest_entry
 
 _NAMES = (
     "ansible_host",
@@ -19,7 +19,8 @@ _NAMES = (
     "ansible_ssh_private_key_file",
     "ansible_ssh_common_args",
     "ansible_ssh_extra_args",
-    VARIABLE,
+    api_entry.VARIABLE,
+    guest_entry.VARIABLE,
 )
 """Never a password, and of a token the name alone."""
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Optional
 
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.host.ownership import INVENTORY_ID
-from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.documents import api_entry
+from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.documents import api_entry, guest_entry
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.finding import Finding, Pointer, show
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.fleet import CTID
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.policy import policy_faults
@@ -225,6 +225,11 @@ class SourceChecker:
         if api_entry.KEY in variables:
             for where, got, expected, remedy, near in api_entry.faults(
                 variables[api_entry.KEY], (*path, api_entry.KEY)
+            ):
+                yield self._at(where, got, expected, remedy, near)
+        if guest_entry.KEY in variables:
+            for where, got, expected, remedy, near in guest_entry.faults(
+                variables[guest_entry.KEY], (*path, guest_entry.KEY), api_entry.KEY in variables
             ):
                 yield self._at(where, got, expected, remedy, near)
 

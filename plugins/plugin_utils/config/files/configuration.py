@@ -17,7 +17,7 @@ from ansible.utils.collection_loader import AnsibleCollectionConfig
 
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.checks.policy_checks import policy_checks
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.checks.subject import Subject
-from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.documents import api_entry
+from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.documents import api_entry, guest_entry
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.documents.redaction import (
     CONTAINERS,
     HOST,
@@ -34,6 +34,7 @@ from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.document
     document_of,
     validate,
 )
+from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.files import container_access
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.files.schema_files import load_schema
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.finding import Finding
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.fleet import Fleet
@@ -121,12 +122,36 @@ class ConfigurationReader:
         self._base = os.path.dirname(self._path)
         self._options = options
 
+    def _nodes(self, data: Mapping[str, Any], findings: list[Finding]) -> dict[str, dict[str, Any]]:
+        nodes = data.get("nodes")
+        if not isinstance(nodes, Mapping):
+            return {}
+        return {
+            str(name): self._variables(str(name), value, findings) if isinstance(value, Mapping) else {}
+            for name, value in nodes.items()
+            if str(name)
+        }
+
+    def _variables(self, node: str, given: Mapping[str, Any], findings: list[Finding]) -> dict[str, Any]:
+        """The variables of a node: its entries for the API and for its containers become some, without the secret."""
+        api, inside = given.get(api_entry.KEY), given.get(guest_entry.KEY)
+        found = {key: value for key, value in given.items() if key not in (api_entry.KEY, guest_entry.KEY)}
+        if isinstance(api, Mapping):
+            found[api_entry.VARIABLE] = api_entry.variables(node, api)
+        place = ("nodes", node, guest_entry.KEY)
+        if isinstance(inside, Mapping) and not any(guest_entry.faults(inside, place, isinstance(api, Mapping))):
+            found[guest_entry.VARIABLE], problem = container_access.entry(inside, node, self._path)
+            if problem:
+                remedy = "Write the key as public_key, or make the pair with: ssh-keygen -t ed25519 -f FILE"
+                findings.append(Finding(self._label(self._path), place, problem, "the key of containers", remedy))
+        return found
+
     def read(self) -> Configuration:
         """Read everything. What is wrong with the files is in the result's findings."""
         findings: list[Finding] = []
         data, chosen = self._read_source(findings)
         lxc_path = self._absolute(data.get("lxc_config"))
-        result = Configuration(os.path.dirname(lxc_path) if lxc_path else self._base, nodes=_nodes(data))
+        result = Configuration(os.path.dirname(lxc_path) if lxc_path else self._base, nodes=self._nodes(data, findings))
         result.inventory_id_is_given = data.get("inventory_id") is not None
         result.layers = layers(data)
         result.inventory_id = inventory_id(os.path.basename(self._path), data)
@@ -238,26 +263,6 @@ def _without_secrets(fleet: Fleet, source: Source) -> Fleet:
         ctid: dataclasses.replace(container, config=configs[ctid]) for ctid, container in fleet.containers.items()
     }
     return dataclasses.replace(fleet, containers=containers)
-
-
-def _nodes(data: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    nodes = data.get("nodes")
-    if not isinstance(nodes, Mapping):
-        return {}
-    return {
-        str(name): _variables(str(name), value) if isinstance(value, Mapping) else {}
-        for name, value in nodes.items()
-        if str(name)
-    }
-
-
-def _variables(node: str, given: Mapping[str, Any]) -> dict[str, Any]:
-    """The variables of a node: its entry for the API becomes one of them, without the secret."""
-    entry = given.get(api_entry.KEY)
-    found = {key: value for key, value in given.items() if key != api_entry.KEY}
-    if isinstance(entry, Mapping):
-        found[api_entry.VARIABLE] = api_entry.variables(node, entry)
-    return found
 
 
 def _application_scripts(

@@ -279,9 +279,9 @@ TABLE: tuple[RunVariable, ...] = (
         "phoenix_pct_transport",
         "word",
         "from the inventory",
-        "How the node is reached.",
-        runvalues.word(("ssh", "local")),
-        ("ssh", "local"),
+        "How the node is reached, or with `guest` the container itself.",
+        runvalues.word(("ssh", "local", "guest")),
+        ("ssh", "local", "guest"),
         blank=False,
     ),
     RunVariable(

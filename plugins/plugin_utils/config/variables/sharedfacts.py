@@ -157,6 +157,18 @@ TABLE: tuple[SharedFact, ...] = (
         "How the node is reached by an API token, with a reference in place of its secret; set where it is",
         set_by=("plugins/plugin_utils/config/documents/api_entry.py", "playbooks/tasks/find_nodes.yml"),
     ),
+    _inventory(
+        "phoenix_guest_ssh",
+        "node and container",
+        "dictionary",
+        "How the containers of a node that a token reaches are entered over SSH; set where they are",
+        identity=True,
+        set_by=(
+            "plugins/plugin_utils/config/documents/guest_entry.py",
+            "plugins/plugin_utils/config/files/container_access.py",
+            "playbooks/tasks/find_nodes.yml",
+        ),
+    ),
     _inventory("phoenix_node_ctids", "node", "list of integers", "The CTIDs that the file has on this node"),
     _inventory("phoenix_inventory_id_is_given", "all", "true or false", "Whether the inventory source names its id"),
     _inventory("phoenix_config_dir", "all", "path", "Folder of the containers' file", identity=True),

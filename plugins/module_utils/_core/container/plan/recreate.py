@@ -52,6 +52,7 @@ FORGOTTEN = (
     "set_by",
     "layer",
     "fresh",
+    "host_key",
 )
 # What it has of the recreation itself, and of rules that go on naming it, and so keeps.
 KEPT = ("recreating", "ha_rules")

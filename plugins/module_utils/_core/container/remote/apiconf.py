@@ -9,12 +9,16 @@ The answers are written as the text that PVE keeps, so that one parser reads bot
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 from urllib.parse import quote
 
+from ...pve import properties
 from ...pve.conffile import ENVIRONMENT, ConfFile, parse_conf
 
+_CARD = re.compile(r"net\d+\Z")
+_SERVED = frozenset({"dhcp", "auto", "manual"})
 _NO_OPTIONS = frozenset({"digest", "lxc", "description", "env", "snapname"})
 
 
@@ -70,3 +74,14 @@ def _waiting(rows: list[Mapping[str, Any]]) -> Iterator[str]:
             yield from _environment(value)
         else:
             yield f"{key}: {value}"
+
+
+def fixed_address(head: Mapping[str, str]) -> str | None:
+    """Return the first address that a config gives one of its cards, IPv4 before IPv6; None for those of a server."""
+    cards = [properties.parse(head[key]) for key in sorted(head) if _CARD.match(key)]
+    for family in ("ip", "ip6"):
+        for card in cards:
+            address = card.get(family, "").partition("/")[0]
+            if address and address not in _SERVED:
+                return address
+    return None

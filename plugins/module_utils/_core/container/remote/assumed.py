@@ -29,6 +29,7 @@ _BY_ROOT = {
     "guest": "the host keys and the machine-id of a copy",
     "ledger": "the ledger inside",
 }
+_INSIDE = frozenset({"guest", "ledger"})
 # Entries of a plan that write into files: of the node, or of the config that the API does not write.
 _FILES = frozenset({"node", "conf", "folder"})
 
@@ -58,14 +59,21 @@ class Assumed:
     recorded: bool = True
 
 
-def assume(wanted: Wanted, seen: Observation, record: Record | None = None, refused: Collection[str] = ()) -> Assumed:
+def assume(
+    wanted: Wanted,
+    seen: Observation,
+    record: Record | None = None,
+    refused: Collection[str] = (),
+    enters: bool = False,
+) -> Assumed:
     """Return what to plan with.
 
     Args:
         record: what a run by a token keeps of the container, None where its description has nothing.
         refused: parts that the API does not show to this token.
+        enters: whether the inside of containers is reached in another way.
     """
-    unknown = tuple(_unknown(wanted, seen, record, refused))
+    unknown = tuple(_unknown(wanted, seen, record, refused, enters))
     names = {each.name for each in unknown}
     if HA in names:
         wanted = wanted.without(HA)
@@ -101,7 +109,20 @@ def _calls(step: Step) -> Step:
     return replace(step, entries=tuple(entry for entry in step.entries if entry.op not in _FILES))
 
 
-def hindrances(wanted: Wanted, seen: Observation, record: Record | None, refused: Collection[str] = ()) -> list[str]:
+def holds(record: Record) -> bool:
+    """Whether earlier runs have applied something inside."""
+    book = record.ledger or {}
+    return bool(book.get("features") or book.get("application"))
+
+
+def works_inside(wanted: Wanted) -> bool:
+    """Whether anything is to be applied inside a container."""
+    return bool(_inside(wanted))
+
+
+def hindrances(
+    wanted: Wanted, seen: Observation, record: Record | None, refused: Collection[str] = (), enters: bool = False
+) -> list[str]:
     """Return why a run by a token can't bring a container to its target state, whatever its privileges; [] if it can.
 
     What only root@pam itself may set is found by the preflight.
@@ -114,9 +135,7 @@ def hindrances(wanted: Wanted, seen: Observation, record: Record | None, refused
         )
     work = _inside(wanted)
     if work and states.rank(wanted.target) > states.rank(states.RUNNING):
-        found.append(
-            f"{' and '.join(work)} would be applied inside it; a target state up to running needs nothing inside"
-        )
+        found += _kept_out(wanted, seen, record, work) if enters else _outside(work)
     if wanted.desired.guard != "none":
         found.append("its guard could not roll back a change that fails")
     if wanted.update:
@@ -129,12 +148,34 @@ def hindrances(wanted: Wanted, seen: Observation, record: Record | None, refused
     return found
 
 
-def unreachable(made: Plan) -> list[str]:
-    """Return what of a plan needs the node itself or the inside of the container."""
+def _outside(work: list[str]) -> list[str]:
+    why = f"{' and '.join(work)} would be applied inside it; a target state up to running needs nothing inside"
+    return [f"{why}, and with guest_ssh of the node its inside is reached over SSH"]
+
+
+def _kept_out(wanted: Wanted, seen: Observation, record: Record | None, work: list[str]) -> list[str]:
+    """Why nothing can be applied inside a container over SSH."""
+    told = " and ".join(work)
+    origin = (record.origin or {}) if record else {}
+    if not seen.exists and wanted.desired.restore_from:
+        return [f"which of {told} its backup has is not shown; a target state up to running needs nothing inside"]
+    if seen.running and seen.boot is None and record is not None:
+        return [f"{told} can't be applied inside it: {seen.ledger_error or 'it does not answer'}"]
+    if seen.exists and not seen.running and "template" in origin and "ssh_public_keys" not in origin:
+        why = f"{told} would be applied inside it over SSH, and it was created without the public key of guest_ssh"
+        remedy = "Start it and add the key to /root/.ssh/authorized_keys inside, or recreate it"
+        return [f"{why}. {remedy} (phoenix_recreate_ctids: [{wanted.ctid}])"]
+    return []
+
+
+def unreachable(made: Plan, enters: bool = False) -> list[str]:
+    """Return what of a plan needs the node itself, or the inside of the container where nobody enters it."""
     found = []
     for entry in (entry for step in made.steps for entry in step.entries):
         if entry.op == "ledger" and not entry.params.get("features") and not entry.params.get("application"):
             continue  # a ledger without anything
+        if enters and entry.op in _INSIDE:
+            continue
         if entry.op in _BY_ROOT:
             found.append(_BY_ROOT[entry.op])
         elif entry.op == "conf" and (entry.params.get("add") or entry.params.get("remove")):
@@ -152,12 +193,21 @@ def _devices(wanted: Wanted) -> list[str]:
     return sorted({*hostneeds.classes(wanted), *hostneeds.paths(wanted)})
 
 
-def _unknown(wanted: Wanted, seen: Observation, record: Record | None, refused: Collection[str]) -> Iterator[Unknown]:
+def _shows_ledger(wanted: Wanted, seen: Observation, record: Record | None, enters: bool) -> bool:
+    """Whether it is known what is applied inside: by a look, by the record of one that is stopped, or by its source."""
+    if not seen.exists:
+        copied = seen.source is not None
+        return not wanted.desired.restore_from and (enters if copied else True)
+    return enters and record is not None and (not seen.running or seen.boot is not None)
+
+
+def _unknown(
+    wanted: Wanted, seen: Observation, record: Record | None, refused: Collection[str], enters: bool
+) -> Iterator[Unknown]:
     if seen.exists and record is None:
         yield Unknown(RECORD, "who made it, and which options earlier runs set that the file no longer has")
     work = _inside(wanted)
-    copied = not seen.exists and (seen.source is not None or wanted.desired.restore_from)
-    if work and (seen.exists or copied) and not seen.template:
+    if work and not seen.template and not _shows_ledger(wanted, seen, record, enters):
         yield Unknown(LEDGER, f"whether {' and '.join(work)} are current")
     if record is None:
         yield Unknown(LEASE, "whether another run works on it")

@@ -77,6 +77,18 @@ def join(text: str, data: Mapping[str, Any]) -> str:
     return result
 
 
+def brief(ledger: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a ledger as a description has room for it: what decides whether a feature is due, and no reasons."""
+    features = {name: _named(entry, "status", "digest") for name, entry in (ledger.get("features") or {}).items()}
+    work = ledger.get("application")
+    kept = _named(work, "status", "digest", "name", "ctid", "boot") if work else None
+    return {**ledger, "features": features, "application": kept}
+
+
+def _named(entry: Mapping[str, Any], *names: str) -> dict[str, Any]:
+    return {name: entry[name] for name in names if name in entry}
+
+
 def record_of(data: Mapping[str, Any], ctid: int) -> Mapping[str, Any] | None:
     """Return the record of a container; None where it has none, or one of the container that it was copied from."""
     record = data.get("record")

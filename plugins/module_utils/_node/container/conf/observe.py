@@ -258,7 +258,7 @@ class Observer:
             found["linked_clones"] = linked_clones(ctid, self.pve)
         is_running = ctid in running
         if is_running and self._look_inside:
-            found.update(_inside(view or glance.look(ctid, self.boot)))
+            found.update(inside(view or glance.look(ctid, self.boot)))
         # An intent without its worker proves nothing: this container may be foreign.
         if record.creating is not None and record.creating.get("upid"):
             found["creating"] = "failed" if conf.head.get("lock") == "create" else "done"
@@ -307,7 +307,7 @@ class Observer:
             return guest.GuestView(error=failure(error))
 
 
-def _inside(view: guest.GuestView) -> dict[str, Any]:
+def inside(view: guest.GuestView) -> dict[str, Any]:
     """The look inside a container as parts of its observation."""
     found: dict[str, Any] = {
         "boot": view.boot,

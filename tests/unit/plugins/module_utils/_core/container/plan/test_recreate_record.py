@@ -39,6 +39,7 @@ FULL = Record(
     ha_rules={"main": "joined"},
     layer="local:vztmpl/phoenix-layer-0.tar.zst",
     fresh="r1",
+    host_key="ssh-ed25519 AAAA",
 )
 
 

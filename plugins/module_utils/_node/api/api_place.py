@@ -1,0 +1,78 @@
+# Copyright (c) 2026, Phoenix Hypervisor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Where what is applied inside containers is noted when the node is reached by a token: their descriptions."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from ..._core.container.applied import ledger as ledgers
+from ..._core.pve.conffile import ConfFile
+from ..container.applying import Params, Place
+from ..failure import NodeError
+from ..guest import bounded, guest
+from ..pve.client import Client
+from .api_observer import ApiObserver
+from .guest_ssh import SshWay
+from .notes_store import NotesStore
+
+
+class NoWay(guest.Way):
+    """Nobody enters the containers of a node."""
+
+    def run(
+        self, ctid: int, script: str, timeout: float, data: bytes = b"", limit: int = bounded.LIMIT, tail: int = 0
+    ) -> bounded.Answer:
+        """Raise NodeError."""
+        raise NodeError(
+            f"nothing inside container {ctid} is within reach of an API token",
+            remedy="give the node guest_ssh in the inventory source, or reach it over SSH",
+        )
+
+
+class ApiPlace(Place):
+    """The containers of a node, for one run by a token. The audit trail is the controller's."""
+
+    has_trail = False
+    store: NotesStore
+
+    def __init__(
+        self,
+        client: Client,
+        node: str,
+        run: Mapping[str, Any],
+        dead: Iterable[str] = (),
+        way: SshWay | None = None,
+    ) -> None:  # opens no file, as its base does
+        self.store = NotesStore(client, node, run)
+        self.observer = ApiObserver(client, node, way)
+        self.way = way or NoWay()
+        self._dead = list(dead)
+
+    @contextlib.contextmanager
+    def working(self, params: Params) -> Iterator[None]:
+        """A block of work of a run that has the container. Raises LeaseLostError."""
+        self.store.keep(params["ctid"])
+        self.observer.reach(params["ctid"])
+        yield
+
+    def release(self, params: Params) -> None:
+        """Give the container back."""
+        self.store.release(params["ctid"])
+
+    def look(self, ctid: int) -> guest.GuestView:
+        """A look inside a running container."""
+        self.observer.reach(ctid)
+        return guest.look(ctid, way=self.way)
+
+    def read_conf(self, ctid: int) -> tuple[ConfFile | None, str]:
+        """(config, digest) of a container, (None, '') when it doesn't exist."""
+        return self.observer.read_conf(ctid)
+
+    def write_ledger(self, ctid: int, book: Mapping[str, Any]) -> None:
+        """Replace the ledger inside a running container."""
+        guest.write_ledger(ctid, ledgers.dump(book), self.way)
