@@ -17,6 +17,8 @@ from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.finding 
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.variables import runvariables, sharedfacts
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.container import steered
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.container.in_play import in_play
+from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.container.wanted import search_of
+from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.features.skipped_tags import features_with
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.plan import plan_file, this_run
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.run import controller
 
@@ -89,6 +91,7 @@ class ActionModule(ActionBase):
         found += _overriding(given)
         found += _unknown(values, {str(host) for host in groups.get("containers") or ()})
         found += steered.faults(values, variables)
+        found += self._skipped(variables)
         if found:
             return {}, found
         read = {name: runvariables.value_of(name, value) for name, value in values.items()}
@@ -96,6 +99,18 @@ class ActionModule(ActionBase):
         return {
             name: value for name, value in read.items() if value is not None and not runvariables.BY_NAME[name].secret
         }, found
+
+    def _skipped(self, variables: Mapping[str, Any]) -> list[runvariables.RunVariableError]:
+        """Tags of tasks that the features of this run would be applied without."""
+        tags = [str(tag) for tag in variables.get("ansible_skip_tags") or ()]
+        features = steered.features_in_play(variables) if tags else []
+        remedy = "Leave it out: the feature would be recorded as applied without these tasks."
+        return [
+            runvariables.RunVariableError(
+                "--skip-tags", f"{tag}, a tag in feature {', '.join(names)}", "no tag of a feature", remedy
+            )
+            for tag, names in features_with(tags, features, search_of(variables), self._loader).items()
+        ]
 
 
 def _unreported(values: Mapping[str, Any]) -> list[runvariables.RunVariableError]:

@@ -69,6 +69,16 @@ _BY_DELIMITER: tuple[tuple[str, str, str, Optional[str]], ...] = (
 )
 
 
+_DECIMAL = "Write digits only, without leading zeros, separators, prefix or unit; a text needs double quotes."
+_OTHER_NUMBER = re.compile(
+    r"(?:[+-]?(?:0[xXoObB]?[0-9A-Fa-f_]+|[0-9]+(?:_[0-9]+)+|[0-9]*\.[0-9]*)|[0-9.]+[A-Za-z]+|[+][0-9]+)(?=[\s,}\]]|\Z)"
+)
+    r"[+-]?(?:0[xXoObB]?[0-9A-Fa-f_]+|[0-9]+(?:_[0-9]+)+|[0-9]*\.[0-9]*|[0-9.]+[A-Za-z]+|[+][0-9]+)(?=[\s,}\]]|\Z)"
+)
+_QUOTES = "\u2018\u2019\u201a\u201c\u201d\u201e\u00ab\u00bb\u2033"
+_BLANKS = "\u00a0\u2000\u2001\u2002\u2003\u2007\u2009\u200a\u200b\u202f\u3000\ufeff\u000b\u000c"
+
+
 @dataclass(frozen=True)
 class TextError:
     """A fault of the text itself.
@@ -97,7 +107,8 @@ def explain_decode_error(text: str, error: json.JSONDecodeError) -> TextError:
     """The fault at which the decoder gave up."""
     offset = min(error.pos, len(text))
     rest = text[offset:].lstrip(BLANK)
-    told = next((row for row in _BY_MESSAGE if error.msg.startswith(row[0])), None)
+    told = _control(text, offset) if error.msg.startswith("Invalid control character") else None
+    told = told or next((row for row in _BY_MESSAGE if error.msg.startswith(row[0])), None)
     if told is None and not rest:
         return _truncated(text)
     if told is None:
@@ -107,6 +118,11 @@ def explain_decode_error(text: str, error: json.JSONDecodeError) -> TextError:
             told = ("", "a further member", "Remove the comma before the closing bracket.", "a trailing comma")
     if told is None:
         told = _foreign(rest)
+    if told is None:
+        start = _number_before(text, offset)
+        if start is not None:
+            offset = start
+            told = ("", "a number in decimal notation", _DECIMAL, "a number in another notation")
     if told is None:
         told = next(row for row in _BY_DELIMITER if error.msg.startswith(row[0]))
     line, column = Lines(text).at(offset)
@@ -184,10 +200,41 @@ def _trailing_comma(text: str, offset: int) -> Optional[int]:
     return None
 
 
+def _control(text: str, offset: int) -> Optional[tuple[str, str, str, Optional[str]]]:
+    """A control character inside of a string, None for a line break, which most often ends a string without quote."""
+    char = text[offset : offset + 1]
+    if char in ("", "\n", "\r"):
+        return None
+    escape = "\\t" if char == "\t" else f"\\u{ord(char):04x}"
+    got = "a tab in a string" if char == "\t" else "a control character in a string"
+    return ("", "an escape for it", f"Write {escape}, or a blank.", got)
+
+
+def _number_before(text: str, offset: int) -> Optional[int]:
+    """Where a number begins that is one for other programs, such as 0950, 0x10, 1_000 or +5; None for anything else."""
+    start = offset
+    while start and text[start - 1] in "0123456789+-.":
+        start -= 1
+    found = _OTHER_NUMBER.match(text, start)
+    return start if found and found.end() > offset else None
+
+
 def _foreign(rest: str) -> Optional[tuple[str, str, str, Optional[str]]]:
     """What other languages would take at this place."""
     if rest[0] == "'":
         return ("", "double quotes", "Write strings and keys in double quotes.", "a single quote")
+    if rest[0] in _QUOTES:
+        return (
+            "",
+            "straight double quotes",
+            "Replace the typographic quotes, here and elsewhere.",
+            "a typographic quote",
+        )
+    if rest[0] in _BLANKS:
+        remedy = "Replace it by an ordinary blank, here and elsewhere."
+        return ("", "an ordinary blank", remedy, f"an invisible character (U+{ord(rest[0]):04X})")
+    if rest[0] == "\0":
+        return ("", "UTF-8 text", "Save the file as UTF-8; this is UTF-16, or no text.", "a NUL byte")
     if rest[0] == "#" or rest[:2] in ("//", "/*"):
         return ("", "JSON, which knows no comments", "Remove the comment.", "a comment")
     word = re.match(r"True|False|None|yes\b|no\b|on\b|off\b", rest)

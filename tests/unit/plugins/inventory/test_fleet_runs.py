@@ -214,10 +214,19 @@ def test_a_faulty_configuration_fails_a_synchronization(site: Path):
     assert '"950"' not in output
 
 
-def test_extra_variables_replace_nothing_that_the_inventory_or_the_playbooks_set(site: Path):
+def test_a_command_line_replaces_and_leaves_out_nothing_by_mistake(site: Path):
     given = {"phoenix_ctid": 951, "phoenix_config_report": "", "phoenix_stage": "x", "phoenix_plan": {}, "own_ctid": 1}
-    rc, output = playbook(site, "containers", "-e", json.dumps(given))
+    for name, text in (("meta/phoenix_feature.yml", "{}"), ("tasks/main.yml", "[{meta: noop, tags: [slow, other]}]")):
+        path = site / "roles" / "mark" / name
+        path.parent.mkdir(parents=True)
+        path.write_text(text)
+    lxc = json.loads((site / "lxc.json").read_text())
+    lxc["lxc_configs"]["950"]["features"] = ["mark"]
+    (site / "lxc.json").write_text(json.dumps(lxc))
+    rc, output = playbook(site, "containers", "-e", json.dumps(given), "--skip-tags", "slow,own")
     assert rc == 2, output
+    assert "--skip-tags  got slow, a tag in feature mark, expected no tag of a feature" in output
+    assert "got own" not in output
     assert "Remove phoenix_ctid from the extra variables. Change the JSON files" in output
     assert "Remove phoenix_config_report from the extra variables. Change the JSON files" in output
     assert "Remove phoenix_stage from the extra variables." in output

@@ -84,6 +84,25 @@ def test_places_after_a_mark_and_any_line_ends(mark: str, space: str):
     assert error.column == len(lines[-1]) + 1
 
 
+@pytest.mark.parametrize(
+    ("value", "column", "got"),
+    [
+        *((number, 7, "a number in another notation") for number in ("0950", "0x10", "2_048", "+5", ".5", "5.", "8GB")),
+        ("1 2", 9, "'2'"),
+        ("-", 7, "'-'"),
+        ('"a\tb"', 9, "a tab in a string"),
+        ('"a\x1bb"', 9, "a control character in a string"),
+        ('"a\nb"', 9, "a string that does not end"),
+        ("\u201ca\u201d", 7, "a typographic quote"),
+        ("\u00a01", 7, "an invisible character (U+00A0)"),
+        ("\0", 7, "a NUL byte"),
+    ],
+)
+def test_what_people_and_editors_write_instead_is_named(value: str, column: int, got: str):
+    (error,) = parse(f'{{"a": {value}}}'.encode()).errors
+    assert (error.line, error.column, error.got) == (1, column, got)
+
+
 @pytest.mark.parametrize("depth", [MAX_DEPTH, MAX_DEPTH + 1, 990, 1_000_000])
 def test_depth(depth: int):
     text = parse(b"[" * depth + b"]" * depth)
