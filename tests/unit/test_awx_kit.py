@@ -10,6 +10,7 @@ the real module, which is read from its source, and notes them.
 from __future__ import annotations
 
 import ast
+import configparser
 import json
 import os
 import re
@@ -200,6 +201,22 @@ def test_the_execution_environment_has_what_the_playbooks_import() -> None:
     assert set(dependencies['python']) >= {line for line in lines if line and not line.startswith('#')}
     packages = [line.split()[0] for line in (ROOT / 'bindep.txt').read_text().splitlines() if 'platform:rpm' in line]
     assert {line.split()[0] for line in dependencies['system']} >= set(packages)
+
+
+def test_awx_finds_the_playbooks_and_the_collections_of_a_clone(calls: list[tuple[str, dict[str, Any]]]) -> None:
+    for playbook in {args['playbook'] for module, args in calls if module == 'job_template'}:
+        # What AWX lists as playbooks of a project.
+        lines = (ROOT / playbook).read_text(encoding='utf-8').splitlines()
+        assert any(re.match(r' *-? *(hosts|(ansible\.builtin\.)?import_playbook): *\S', line) for line in lines), (
+            playbook
+        )
+    settings = configparser.ConfigParser()
+    settings.read(ROOT / 'ansible.cfg', encoding='utf-8')
+    defaults = settings['defaults']
+    # AWX reads the first for a job, the second for the synchronization of an inventory.
+    assert defaults['collections_path'] == defaults['collections_paths']
+    assert defaults['collections_path'].startswith('./collections:')
+    assert 'phoenix.hypervisor.phoenix_plan' in defaults['callbacks_enabled']
 
 
 def test_ansible_builder_takes_the_execution_environment(tmp_path: Path) -> None:

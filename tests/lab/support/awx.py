@@ -274,7 +274,6 @@ class Awx:
             'ANSIBLE_SSH_CONTROL_PATH_DIR': str(folder / 'cp'),
             'ANSIBLE_CACHE_PLUGIN_CONNECTION': str(folder / 'artifacts/job/fact_cache'),
             'ANSIBLE_COLLECTIONS_PATH': collections_path('collections_path'),
-            'PHOENIX_LOG_DIR': str(folder / 'log-dir'),
             **OF_A_JOB,
         }
         subprocess.run(['chown', '--recursive', '--no-dereference', f'{USER}:{USER}', str(folder)], check=True)
