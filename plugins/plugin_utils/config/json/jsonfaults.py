@@ -73,8 +73,6 @@ _DECIMAL = "Write digits only, without leading zeros, separators, prefix or unit
 _OTHER_NUMBER = re.compile(
     r"(?:[+-]?(?:0[xXoObB]?[0-9A-Fa-f_]+|[0-9]+(?:_[0-9]+)+|[0-9]*\.[0-9]*)|[0-9.]+[A-Za-z]+|[+][0-9]+)(?=[\s,}\]]|\Z)"
 )
-    r"[+-]?(?:0[xXoObB]?[0-9A-Fa-f_]+|[0-9]+(?:_[0-9]+)+|[0-9]*\.[0-9]*|[0-9.]+[A-Za-z]+|[+][0-9]+)(?=[\s,}\]]|\Z)"
-)
 _QUOTES = "\u2018\u2019\u201a\u201c\u201d\u201e\u00ab\u00bb\u2033"
 _BLANKS = "\u00a0\u2000\u2001\u2002\u2003\u2007\u2009\u200a\u200b\u202f\u3000\ufeff\u000b\u000c"
 
