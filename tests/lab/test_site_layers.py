@@ -94,6 +94,8 @@ def test_it_has_the_same_files_and_an_identity_of_its_own(fleet: Project) -> Non
     ledgers = [json.loads(lab.guest(ctid, f'cat {STATE}/ledger.json'))['features'] for ctid in (950, 951)]
     assert ledgers[0] == ledgers[1]
     assert sorted(ledgers[0]) == sorted(FEATURES)
+    # What vzdump adds: the config of the first one.
+    assert [lab.guest(ctid, 'ls -d /etc/vzdump || true') for ctid in (950, 951)] == ['', '']
     own = [lab.guest(ctid, 'hostname; cat /etc/machine-id').split() for ctid in (950, 951)]
     assert [names[0] for names in own] == ['c950', 'c951']
     assert own[0][1] != own[1][1]

@@ -408,6 +408,32 @@ def test_of_two_that_reach_the_same_boundary_at_once_one_leaves_the_layer(site, 
         assert executors[ctid].run(asked(ctid)).last.state == "completed"
 
 
+def test_no_layer_of_a_container_whose_console_was_opened(site, node):
+    """Somebody may have worked in it: PVE keeps a task for each console."""
+    want = asked()
+    executor = site.executor()
+    for step in executor.run(want).last.steps:
+        if step.kind == "feature":
+            node.play(want, step)
+    real = node.client()
+
+    class Client:
+        def __init__(self, tasks):
+            self.tasks = tasks
+
+        def request(self, method, path, params=None):
+            if path.endswith("/tasks") and params.get("vmid") == 950:
+                return [*real.request(method, path, params), *self.tasks]
+            return real.request(method, path, params)
+
+    console = {"type": "vncproxy", "user": "guest@pve", "id": "950"}
+    journal, warnings = node.leave(want, executor, Client([console]))
+    assert (journal, site.files()) == ([], [])
+    assert warnings == ["container 950 leaves no layer: its console was opened by guest@pve"]
+    journal, warnings = node.leave(want, executor, Client([{**console, "type": "vzstart"}]))
+    assert (len(journal), warnings, len(site.files())) == (2, [], 1)
+
+
 def test_a_fault_of_the_archiving_is_a_warning(site, node):
     node.backend.failures[("backup", 950, None)] = "unable to find command 'zstd'"
     _journal, warnings, outcome = site.run(asked())

@@ -50,6 +50,12 @@ if [ -d /var/lib/dbus ]; then ln -sf /etc/machine-id /var/lib/dbus/machine-id; f
 if command -v systemctl >/dev/null; then
   systemctl try-restart systemd-journald systemd-networkd >/dev/null 2>&1 || :
 fi
+if [ -e /etc/vzdump/pct.conf ]; then
+  rm -rf /etc/vzdump
+  for journal in /var/log/journal/*; do
+    [ "$journal" = "/var/log/journal/$(cat /etc/machine-id)" ] || rm -rf "$journal"
+  done
+fi
 for key in /etc/ssh/ssh_host_*_key; do
   [ -e "$key" ] || continue
   rm -f /etc/ssh/ssh_host_*_key /etc/ssh/ssh_host_*_key.pub
@@ -203,7 +209,11 @@ def has_address(view: GuestView, awaits: str) -> bool:
 
 
 def renew_identity(ctid: int, way: Way = ON_NODE) -> None:
-    """Give a running clone host keys and a machine-id of its own. Repeating it does no harm."""
+    """Give a running copy host keys and a machine-id of its own. Repeating it does no harm.
+
+    One that was created from the archive of another container has the config of that one at ``/etc/vzdump``, as vzdump
+    writes it and only a restore removes it, and its journals. Both go.
+    """
     done = attach(ctid, _IDENTITY, timeout=120.0, way=way)
     if done.code:
         words = guesttext.line(done.stderr, 300)

@@ -28,6 +28,8 @@ from ..waiting import Deadline, looks
 from .shelf import Shelf
 
 VZDUMP = "/etc/vzdump.conf"
+# The tasks of PVE that let a person into a container.
+CONSOLES = frozenset({"vncproxy", "spiceproxy", "termproxy"})
 GRACE = 60.0
 """Seconds in which the container that leaves a layer must have begun."""
 
@@ -56,7 +58,7 @@ class Leaving:
         place = next(iter(address.boundaries(wanted)[-1:]), None)
         layering = seen.layering
         why = "it was published meanwhile" if layering is None or not layering.after else unfit(wanted, seen, record)
-        why = why or self._left_out()
+        why = why or self._left_out() or self._entered(wanted, record)
         if why or place is None or layering is None:
             return [], [f"container {wanted.ctid} leaves no layer: {why}"]
         with self._shelf.locked(place.address) as alone, self._shelf.locked(f"{address.PREFIX}{wanted.ctid}") as own:
@@ -97,6 +99,21 @@ class Leaving:
         self._audit.write(wanted.ctid, LEAVE, "ok", extras={"address": layer.address, "size": str(layer.size)})
         warnings += self._shelf.sweep(settings, folder)
         return [entry_of(call).as_dict(), Entry(LEAVE, "publish").as_dict()], warnings
+
+    def _entered(self, wanted: Wanted, record: Record) -> str:
+        """Who opened the container's console since its creation, by the tasks of PVE; empty for nobody."""
+        query = {
+            "vmid": wanted.ctid,
+            "source": "all",
+            "limit": 500,
+            "since": int((record.instance or {}).get("at") or 0),
+        }
+        try:
+            tasks = self._connect().request("GET", f"/nodes/{wanted.node}/tasks", query) or ()
+        except PveError as error:
+            return f"PVE does not say who opened its console: {error.reason}"
+        users = sorted({str(task.get("user")) for task in tasks if str(task.get("type")) in CONSOLES})
+        return f"its console was opened by {', '.join(users)}" if users else ""
 
     def _left_out(self) -> str:
         """Why an archive would not be whole: the node's settings for all backups may leave files out."""

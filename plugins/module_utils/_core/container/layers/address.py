@@ -25,6 +25,8 @@ PREFIX = "phoenix-layer-"
 DIGITS = 32
 _ADDRESS = re.compile(r"[0-9a-f]{32}\Z")
 _MOUNT = "lxc.mount"
+# Options that PVE writes into files of the container, and does not take out again where another container has none.
+_WRITTEN = ("timezone", "console", "tty", "cmode")
 
 
 @dataclass(frozen=True)
@@ -111,6 +113,18 @@ def _address(wanted: Wanted, under: list[Feature]) -> str:
         "created_with": asked.created_with,
         "flags": (flags.text or dict(flags.parts or {})) if flags else {},
         "lines": [list(line) for line in asked.lines],
+        "written": {key: asked.options[key].text for key in _WRITTEN if key in asked.options},
+        "interfaces": _interfaces(wanted),
         "features": [[feature.name, feature.digest] for feature in under],
     }
     return digest.sha256(digest.canonical(made_of))[:DIGITS]
+
+
+def _interfaces(wanted: Wanted) -> list[str]:
+    """The names of its network interfaces: PVE keeps those of others in the container's network files."""
+    first = wanted.desired.options.get("net0")
+    names = [
+        *([(first.parts or {}).get("name", "")] if first else []),
+        *(each.get("name", "") for each in wanted.desired.networks),
+    ]
+    return sorted(names)

@@ -40,7 +40,6 @@ def addresses(want: Wanted) -> list[str]:
         {"name": "other"},
         {"memory_mb": 4096, "cores": 4},
         {"storage_pool": "tank", "storage_size_gb": 32},
-        {"network_config": {"name": "eth0", "bridge": "vmbr1", "ip": "10.0.0.9/24", "gw": "10.0.0.1"}},
         {"layers": {"storage": "y", "max_age_days": 1}},
         {"unprivileged": True},
     ],
@@ -58,10 +57,23 @@ def test_what_makes_no_other_files_keeps_the_address(same: dict[str, Any]) -> No
         {"arch": "arm64"},
         {"pct_options": ["nesting=1"]},
         {"lxc_options": ["lxc.apparmor.profile: unconfined"]},
+        {"network_config": {"name": "eth0", "bridge": "vmbr1", "ip": "dhcp"}},
+        {"timezone": "Europe/Berlin"},
+        {"tty": 6},
     ],
 )
 def test_what_makes_other_files_changes_it(other: dict[str, Any]) -> None:
     assert not set(addresses(wanted(**other))) & set(addresses(wanted()))
+
+
+def test_interfaces_count_by_their_names_alone() -> None:
+    """PVE writes their addresses at each start, and keeps an interface that another container does not have."""
+    one = {"name": "eth0", "bridge": "vmbr1", "ip": "10.0.0.9/24", "gw": "10.0.0.1"}
+    two = [{"name": "eth1", "bridge": "vmbr1", "ip": "dhcp"}]
+    same = addresses(wanted(network_config={"name": "eth0", "bridge": "vmbr0", "ip": "dhcp"}))
+    assert addresses(wanted(network_config=one)) == same
+    assert not set(addresses(wanted(network_config=one, networks=two))) & set(same)
+    assert not set(addresses(wanted(network_config={**one, "name": "lan"}))) & set(same)
 
 
 def test_each_feature_has_a_boundary_up_to_the_first_that_is_in_no_layer() -> None:
