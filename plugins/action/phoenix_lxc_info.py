@@ -53,8 +53,13 @@ class ActionModule(ActionBase):
             result.update(self._answer(options, task_vars))
             self._host_is_left(result, task_vars)
             return result
+        result.update(self._of_hosts([str(host) for host in hosts], options, task_vars))
+        return result
+
+    def _of_hosts(self, mine: list[str], options: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
+        """The answer for containers by their names, with the facts of the node; one without due work costs little."""
         node = str(self._task.delegate_to)
-        mine = [str(host) for host in hosts]
+        result: dict[str, Any] = {}
         faults: dict[str, str] = {}
         options["containers"] = []
         preflight = options.get("preflight")
@@ -87,16 +92,28 @@ class ActionModule(ActionBase):
             elif why:
                 faults[host] = f"Container {host} is not touched: it can't be observed on node {node} ({why})"
         due = [host for host in mine if host in faults or by_ctid.get(host, {}).get("due")]
-        result["ansible_facts"] = {"phoenix_due": due, "phoenix_faults": faults, "phoenix_observed": by_ctid}
+        facts: dict[str, Any] = {"phoenix_due": due, "phoenix_faults": faults, "phoenix_observed": by_ctid}
         if preflight is not None:
             checked = result.pop("preflight", None) or {}
-            demanded.place(checked, self._loader, task_vars.get("phoenix_config_file"))
-            faults.update({host: text for host, text in demanded.faults(checked, node).items() if host not in faults})
-            demanded.with_clones(faults, due, sources, by_ctid)
-            sound = [host for host in due if host not in faults]
-            missing = demanded.downloads(checked.get("downloads") or (), by_ctid, sound)
-            result["ansible_facts"]["phoenix_downloads"] = missing
+            facts["phoenix_downloads"] = self._checked(checked, node, facts, sources, task_vars)
+        result["ansible_facts"] = facts
         return result
+
+    def _checked(
+        self,
+        checked: dict[str, Any],
+        node: str,
+        facts: dict[str, Any],
+        sources: dict[str, str],
+        task_vars: dict[str, Any],
+    ) -> list[Any]:
+        """Add to the faults what the check of the node has found, and return the templates to download."""
+        faults, due, observed = facts["phoenix_faults"], facts["phoenix_due"], facts["phoenix_observed"]
+        demanded.place(checked, self._loader, task_vars.get("phoenix_config_file"))
+        faults.update({host: text for host, text in demanded.faults(checked, node).items() if host not in faults})
+        demanded.with_clones(faults, due, sources, observed)
+        sound = [host for host in due if host not in faults]
+        return demanded.downloads(checked.get("downloads") or (), observed, sound)
 
     def _completed(
         self, preflight: dict[str, Any], needs: list[dict[str, Any]], node: str, task_vars: dict[str, Any]

@@ -15,6 +15,7 @@ from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.audit.audit_res
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.files.secret_values import revealed
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.container.wanted import templates_of, wanted
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.remote.nodes import node_of
+from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.run import lineage
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.run.node_action import NodeAction
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.untrusted import own_variables
 
@@ -42,6 +43,14 @@ def misled(ctid: Any, connection: Any) -> str:
         "the container would be done on another machine. Remove ansible_connection from the extra variables, from "
         "host_vars and from the vars of plays; that of a node belongs into nodes of the inventory source"
     )
+
+
+def is_the_end(args: Mapping[str, Any], result: Mapping[str, Any]) -> bool:
+    """Return whether a call was the last one for its container: the end, or one that found nothing due inside."""
+    if result.get("failed") or result.get("unreachable"):
+        return False
+    inside = any(result.get(name) for name in ("due_features", "application_due", "health_due"))
+    return bool(args.get("release") or (args.get("enter") and not (result.get("running") and inside)))
 
 
 class ActionModule(NodeAction):
@@ -79,10 +88,13 @@ class ActionModule(NodeAction):
         by_token = node_of(self, task_vars)
         if by_token is None:
             result.update(self.run_on_node(options, task_vars))
-            return result
-        own_variables.check(task_vars)
-        options.pop("awaits_layer", None)
-        result.update(by_token.preview(options) if self._task.check_mode else by_token.drive(options))
+        else:
+            own_variables.check(task_vars)
+            options.pop("awaits_layer", None)
+            result.update(by_token.preview(options) if self._task.check_mode else by_token.drive(options))
+        if not self._task.check_mode and is_the_end(self._task.args, result):
+            # The clones of this container wait for it.
+            lineage.end(str(task_vars.get("inventory_hostname", "")), "finished")
         return result
 
     def _connection_of(self, task_vars: Mapping[str, Any]) -> Any:

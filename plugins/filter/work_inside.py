@@ -49,10 +49,9 @@ _value:
   description:
     - The parts, each with C(file), C(label), and C(after), which keeps their order in a loop. One that installs Python
       has C(packages), the packages of all features that are due, which come in the same transaction.
-    - That of a feature also has C(install_python), and C(feature), as
-      RV(phoenix.hypervisor.phoenix_lxc_state#module:due_features) has it, C(services_above), the services of the
-      features after it, C(next), the feature that begins when it has ended, and C(last), whether everything has ended
-      with it.
+    - That of a feature also has C(feature), as RV(phoenix.hypervisor.phoenix_lxc_state#module:due_features) has it,
+      C(services_above), the services of the features after it, C(next), the feature that begins when it has ended, and
+      C(last), whether everything has ended with it.
   type: list
   elements: dict
 """
@@ -87,12 +86,13 @@ def _inside(step: Mapping[str, Any], check_mode: bool) -> list[dict[str, Any]]:
         part = {"feature": feature, "services_above": services, "label": label}
         if feature.get("variables"):
             parts.append({**part, "file": "node_facts.yml"})
-        first = {"install_python": True, "packages": packages} if lacks_python and position == 0 else {}
+        if lacks_python and position == 0:
+            parts.append({"feature": feature, "packages": packages, "file": "feature_python.yml", "label": "Python"})
         # A layer has what is applied by then and nothing that has begun.
         leaves_layer = feature["name"] == step.get("leaves_layer_after") and not check_mode
         following = {"next": later[0] if later else {}}
         more = {"next": {}, "last": False} if leaves_layer else {**following, "last": not later and not after}
-        parts.append({**part, **more, "file": "feature.yml", "install_python": False, **first})
+        parts.append({**part, **more, "file": "feature.yml"})
         if leaves_layer:
             parts.append({**following, "file": "layer.yml", "label": f"layer after {feature['name']}"})
     ends = (parts and parts[-1]["file"] == "layer.yml") or after

@@ -42,6 +42,8 @@ def hint(name: str) -> None:
 
 def end(name: str, outcome: str) -> None:
     """Say how a container ended."""
+    if not is_name(name):
+        return
     path = os.path.join(folder(), name)
     with open(f"{path}.new", "w", encoding="ascii") as file:
         file.write(outcome)

@@ -258,7 +258,13 @@ TABLE: tuple[SharedFact, ...] = (
     ),
     _play("phoenix_kinds", "list of text", "The kinds of steps of an update's plan", "tasks/update_container"),
     _play("phoenix_rest", "list of text", "Containers that a failed update leaves out", "tasks/update_inside"),
-    _play("phoenix_is_recorded", "boolean", "Whether the failure came after the feature's record", "tasks/feature"),
+    _play(
+        "phoenix_is_recorded",
+        "boolean",
+        "Whether the failure came after the feature's record",
+        "tasks/feature",
+        "tasks/feature_python",
+    ),
     _play("phoenix_planned", "list of dictionaries", "The steps that its node has planned for it", "tasks/container"),
     _play(
         "phoenix_services_above",

@@ -170,21 +170,20 @@ def test_the_record_of_a_feature_begins_the_next_one_or_is_the_end():
 
 def test_the_first_feature_installs_python_and_each_knows_the_services_above():
     step = {**STEP, "due_features": FEATURES, "has_python": False, "interrupted": True}
-    parts = [part for part in work_inside(step) if part["file"] == "feature.yml"]
-    assert [part["install_python"] for part in parts] == [True, False, False]
-    assert [part["services_above"] for part in parts] == [["b.service", "c.service"], ["c.service"], []]
+    parts = work_inside(step)
+    assert [part["file"] for part in parts[:3]] == ["dpkg.yml", "feature_python.yml", "feature.yml"]
+    assert parts[1]["feature"] == parts[2]["feature"]  # it has failed when there is no Python
+    features = [part for part in parts if part["file"] == "feature.yml"]
+    assert [part["services_above"] for part in features] == [["b.service", "c.service"], ["c.service"], []]
+    assert [part["file"] for part in parts].count("feature_python.yml") == 1
     parts = work_inside({**step, "has_python": True})
-    assert not any(part["install_python"] for part in parts if part["file"] == "feature.yml")
+    assert not any(part["file"] == "feature_python.yml" for part in parts)
 
 
 def test_the_packages_of_all_features_come_with_python():
     features = [{**feature, "packages": ["curl", feature["name"], "x; reboot"]} for feature in FEATURES]
     parts = work_inside({**STEP, "due_features": features, "has_python": False})
-    assert [part.get("packages") for part in parts if part["file"] == "feature.yml"] == [
-        ["curl", "base", "driver", "server"],
-        None,
-        None,
-    ]
+    assert [part.get("packages") for part in parts] == [["curl", "base", "driver", "server"], None, None, None, None]
     assert work_inside({**STEP, "application_due": "changed", "has_python": False})[0]["packages"] == []
 
 
