@@ -86,7 +86,8 @@ def setup(app):
     app.connect('html-page-context', home)
 """
 # The theme keeps the cells of tables on one line each, and cuts off a long word of a title.
-STYLE = """.rst-content h1, .rst-content h2, .rst-content h3, .rst-content code, .wy-menu-vertical a {overflow-wrap: anywhere}
+STYLE = """.rst-content h1, .rst-content h2, .rst-content h3, .rst-content code {overflow-wrap: anywhere}
+.wy-menu-vertical a {overflow-wrap: anywhere}
 .wy-table-responsive table td, .wy-table-responsive table th {white-space: normal}
 @media (max-width: 600px) {
   .rst-content table.docutils td, .rst-content table.docutils th {padding: 6px; min-width: 5em}

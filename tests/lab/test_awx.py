@@ -138,8 +138,12 @@ def test_a_job_of_each_template_ends_well(
     assert expected in job.output
 
 
-def test_a_preview_of_a_destruction_removes_nothing(awx: Awx) -> None:
+def test_a_destruction_needs_its_confirmation_and_a_preview_removes_nothing(awx: Awx) -> None:
     lab = awx.project.lab
+    # ansible-runner gives a job a terminal, at which nobody answers.
+    refused = awx.run('destroy', answers={'phoenix_destroy': '952'})
+    assert refused.rc == 2, refused.output
+    assert 'phoenix_destroy_confirm' in refused.output
     answers = {'phoenix_destroy': '952', 'phoenix_destroy_confirm': '952'}
     preview = awx.run('destroy', '--check', answers=answers)
     assert preview.rc == 0, preview.output
