@@ -144,10 +144,10 @@ def _overriding(given: Iterable[str]) -> list[runvariables.RunVariableError]:
 
 
 def _unknown(values: Mapping[str, Any], containers: set[str]) -> list[runvariables.RunVariableError]:
-    """CTIDs to recreate or to forget something of that are no containers of the inventory."""
+    """CTIDs to recreate, to forget something of or to take a new key of that are no containers of the inventory."""
     return [
         error
-        for name in ("phoenix_recreate_ctids", "phoenix_forget_ctids")
+        for name in ("phoenix_recreate_ctids", "phoenix_forget_ctids", "phoenix_new_host_key_ctids")
         for error in _no_ctids(name, values, containers)
     ]
 

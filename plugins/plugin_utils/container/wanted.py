@@ -113,6 +113,9 @@ def wanted(
     }
     if variables.get("phoenix_layers"):
         result["layers"] = dict(variables["phoenix_layers"])
+    if variables.get("phoenix_guest_ssh"):
+        named = _given("phoenix_new_host_key_ctids", variables, template, [])
+        result["new_host_key"] = str(variables.get("phoenix_ctid")) in map(str, named)
     if parent is not None:
         result["clone_snapshot"] = (parent.get("phoenix_config") or {}).get("template_snapshot_name")
         if source in in_play:

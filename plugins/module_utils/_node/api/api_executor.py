@@ -37,7 +37,7 @@ class ApiExecutor(Executor):
         """
         seen, record = super().look(wanted)
         inside = wanted.ctid in self._api.entered and states.rank(wanted.target) > states.rank(states.RUNNING)
-        if inside and not self._dry and seen.running and seen.boot is None and record.ours:
+        if inside and not (self._dry or wanted.recreate) and seen.running and seen.boot is None and record.ours:
             raise guest.GuestError(str(seen.ledger_error or "it does not answer"))
         return seen, record
 
@@ -80,6 +80,8 @@ class ApiExecutor(Executor):
         """
         observer, awaits, ctid = self._api, wanted.desired.awaits, wanted.ctid
         booted()
+        if observer.way is not None and self._store.load(ctid).host_key is None:
+            observer.way.forget(ctid)  # that of a container which this very run has replaced
         enters = observer.way is not None and (ctid in observer.entered or self._store.load(ctid).identity_due)
         told = ""
 

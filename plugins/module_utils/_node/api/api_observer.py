@@ -47,6 +47,7 @@ class ApiObserver(Observer):
         self.node = node
         self.way = way
         self.entered: set[int] = set()  # those inside of which a run applies something
+        self.renewed: set[int] = set()  # those whose host key was renewed, as the operator says
         self.boot = ""
         self.pve = ""
         self.refused: set[str] = set()
@@ -256,6 +257,12 @@ class ApiObserver(Observer):
         self._expect(ctid, conf, record, address)
         return {**inside(view or guest.look(ctid, way=self.way)), "address": address}
 
+    def new_host_key(self, ctid: int) -> str | None:
+        """The host key that is to replace the one on record, as the operator says; None for none."""
+        record = self.record_of(ctid)
+        key = self.way.key(ctid) if self.way is not None and ctid in self.renewed else None
+        return key if record is not None and record.host_key not in (None, key) else None
+
     def reach(self, ctid: int) -> None:
         """Look where a container answers, and which host key it has on record, for what is done inside it."""
         conf, record = self.read_conf(ctid)[0], self.record_of(ctid)
@@ -265,7 +272,7 @@ class ApiObserver(Observer):
     def _expect(self, ctid: int, conf: ConfFile, record: Record, address: str | None) -> None:
         """A copy answers with the host key of its original until it has its own."""
         if self.way is not None:
-            key = None if record.identity_due else record.host_key
+            key = None if record.identity_due or ctid in self.renewed else record.host_key
             self.way.expect(ctid, fixed_address(conf.head) or address, key)
 
     def _source(self, source: int, record: Record | None, runs: Callable[[int], bool]) -> dict[str, Any]:

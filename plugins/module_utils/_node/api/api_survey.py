@@ -31,7 +31,8 @@ from .notes_store import NotesClient
 # Options of phoenix_lxc_state that say how it works, not what is wanted.
 _WAITS = ("lock_wait", "task_timeout", "ready_timeout")
 _NOTHING = {"record": None, "begin": None, "enter": False, "leave_layer": False, "release": False}
-_OF_THE_RUN = frozenset({*_WAITS, *_NOTHING, "failed", "root_password", "run", "dead_runs"})
+_RENEWED = "new_host_key"
+_OF_THE_RUN = frozenset({*_WAITS, *_NOTHING, _RENEWED, "failed", "root_password", "run", "dead_runs"})
 _OPERATION = {"operation": "ask", "kind": "feature", "network": False} | dict.fromkeys(
     ("name", "digest", "components", "check", "output", "error")
 )
@@ -58,6 +59,8 @@ class Looks:
         clones = want.recreate or want.target == "absent"
         if assumed.works_inside(want):
             self.observer.entered.add(want.ctid)
+        if item.get(_RENEWED):
+            self.observer.renewed.add(want.ctid)
         source, above = want.desired.clone_from, None
         if source is not None and self.observer.way is not None:
             self.observer.read_conf(source)
@@ -152,6 +155,8 @@ def survey(
                 "unknown": [each.name for each in one.unknown],
                 **({} if known else {"ours": None, "recorded_state": None}),
             }
+            if plan is not None and observer.new_host_key(ctid):
+                described["due"] = True
             containers[str(ctid)] = briefly(described) if brief else described
         except Exception as error:  # noqa: BLE001 - as above: the others are planned for
             faults[ctid] = failure(error)
@@ -165,20 +170,22 @@ def preview(client: Client, node: str, options: Mapping[str, Any], way: SshWay |
 
     def act() -> tuple[dict[str, Any], str | None]:
         looks = Looks(client, node, observer=place.observer)
-        ctid, item = int(options["ctid"]), _of_the_plan(options)
+        ctid, item = int(options["ctid"]), dict(options)
         while item:
             looks.look(item)
             item = item.get("source") or {}
         plan, one = looks.plan(ctid), looks.of(ctid)
         result = report(one.wanted, Outcome(first=plan, last=plan, seen=one.seen), check=True)
+        key = place.observer.new_host_key(ctid)
+        result["journal"] += [_key_on_record(key)] if key else []
         return {**result, "unknown": [each.name for each in one.unknown]}, plan.error
 
     result, error = applying.in_turn(place, {**_NOTHING, **options}, True, act)
     return {**result, "error": error}
 
 
-def _of_the_plan(options: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in options.items() if key not in _OF_THE_RUN}
+def _key_on_record(key: str) -> dict[str, Any]:
+    return {"op": "node", "what": "record", "params": {"host_key": key}}
 
 
 def drive(
@@ -221,7 +228,7 @@ def _act(
     """Plan and act. The lease outlives it where work inside follows. Returns the result, and why it was refused."""
     ctid, run, store = int(options["ctid"]), options["run"], place.store
     looks = Looks(client, node, observer=place.observer)
-    looks.look(_of_the_plan(options))
+    looks.look(options)
     wanted = replace(looks.wanted[ctid], run=str(run["id"]))
     why = refusal(ctid, looks.hindrances(ctid))
     if why:
@@ -243,12 +250,17 @@ def _act(
     why = refusal(ctid, assumed.unreachable(outcome.first, place.observer.way is not None))
     if why:
         raise NodeError(why)
-    if outcome.first.steps and not outcome.first.error:
+    key = place.observer.new_host_key(ctid)
+    if (outcome.first.steps or key) and not outcome.first.error:
         keep = False
         store.acquire(ctid, options["dead_runs"])
         try:
+            if key:
+                executor.note_host_key(ctid)
+                place.observer.renewed.discard(ctid)
             outcome = executor.run(wanted)
             executor.note_host_key(ctid)
+            outcome.journal += [_key_on_record(key)] if key else []
             keep = bool(outcome.last.steps) and not outcome.last.error and not options["release"]
         finally:
             if not keep:

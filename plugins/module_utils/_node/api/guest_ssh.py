@@ -49,10 +49,11 @@ class GuestSsh:
 
 @dataclass
 class _Known:
-    """What is known of a container: where it answers, and with which host key (None for not yet)."""
+    """What is known of a container: where it answers, with which host key (None for not yet), and who said so."""
 
     address: str | None
     key: str | None
+    is_learned: bool = False
 
 
 class UnreachableError(guest.GuestError):
@@ -72,7 +73,10 @@ class SshWay(guest.Way):
         A key that this process has learned stays, where the record has none yet.
         """
         before = self._known.get(ctid)
-        self._known[ctid] = _Known(address, key or (before.key if before else None))
+        if key is None and before is not None and before.is_learned:
+            before.address = address
+        else:
+            self._known[ctid] = _Known(address, key)
 
     def key(self, ctid: int) -> str | None:
         """The host key of a container, as it is on record or was learned."""
@@ -81,9 +85,7 @@ class SshWay(guest.Way):
 
     def forget(self, ctid: int) -> None:
         """Forget the host key of a container: it is made again, or is to renew it."""
-        known = self._known.get(ctid)
-        if known:
-            known.key = None
+        self._known.pop(ctid, None)
 
     def run(
         self, ctid: int, script: str, timeout: float, data: bytes = b"", limit: int = bounded.LIMIT, tail: int = 0
@@ -109,6 +111,7 @@ class SshWay(guest.Way):
             raise self._refused(ctid, known, done)
         if known.key is None:
             known.key = sshwords.learned(read_private(place) or "", ctid)
+            known.is_learned = True
         return done
 
     def _refused(self, ctid: int, known: _Known, done: bounded.Answer) -> UnreachableError:

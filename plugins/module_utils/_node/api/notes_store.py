@@ -61,6 +61,7 @@ class NotesStore(Store):
         self._lock_wait, self._clock = lock_wait, clock
         self._pending: dict[int, dict[str, Any]] = {}
         self._ours: dict[str, str] = {}  # the digest that a write of ours has made of another
+        self._leases: dict[int, dict[str, Any]] = {}
         self._looked = 0.0
 
     def _path(self, ctid: int) -> str:
@@ -137,7 +138,8 @@ class NotesStore(Store):
             if is_others and abs(self._clock() - holder["beat"]) < STALE_AFTER:
                 raise LeaseHeldError(ctid, holder)
             since = time.strftime("%Y-%m-%dT%H:%M:%S%z", time.localtime(self._clock()))
-            return {**data, "lease": {**self._run, "since": since, "beat": int(self._clock())}}
+            self._leases[ctid] = {**self._run, "since": since, "beat": int(self._clock())}
+            return {**data, "lease": self._leases[ctid]}
 
         self._change(ctid, take, leased=False)
         self._looked = self._clock()
@@ -156,6 +158,8 @@ class NotesStore(Store):
 
     def release(self, ctid: int) -> None:
         """Give the container back, when it is still this run's."""
+
+        self._leases.pop(ctid, None)
 
         def give(data: dict[str, Any]) -> dict[str, Any]:
             own = (data.get("lease") or {}).get("id") == self._run["id"]
@@ -194,6 +198,8 @@ class NotesStore(Store):
         for attempt in range(_ATTEMPTS):
             held = self.held(ctid)
             before = dict(self._pending.get(ctid) or held.data)
+            if not held.exists and ctid in self._leases:
+                before.setdefault("lease", self._leases[ctid])  # it went with the container that this run replaces
             holder = (held.data.get("lease") or {}) if leased else {}
             if holder and holder.get("id") != self._run["id"]:
                 raise LeaseLostError(ctid, holder.get("id"), holder.get("since"))

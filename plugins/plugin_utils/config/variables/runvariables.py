@@ -80,6 +80,13 @@ TABLE: tuple[RunVariable, ...] = (
         runvalues.ctids,
     ),
     RunVariable(
+        "phoenix_new_host_key_ctids",
+        "CTIDs",
+        "none",
+        "Containers whose SSH host key was renewed: the one that answers is taken, with `guest_ssh` of their node.",
+        runvalues.ctids,
+    ),
+    RunVariable(
         "phoenix_force",
         "list of features, or `application`",
         "none",

@@ -155,6 +155,8 @@ def _outside(work: list[str]) -> list[str]:
 
 def _kept_out(wanted: Wanted, seen: Observation, record: Record | None, work: list[str]) -> list[str]:
     """Why nothing can be applied inside a container over SSH."""
+    if seen.exists and wanted.recreate:
+        return []
     told = " and ".join(work)
     origin = (record.origin or {}) if record else {}
     if not seen.exists and wanted.desired.restore_from:
@@ -198,7 +200,7 @@ def _shows_ledger(wanted: Wanted, seen: Observation, record: Record | None, ente
     if not seen.exists:
         copied = seen.source is not None
         return not wanted.desired.restore_from and (enters if copied else True)
-    return enters and record is not None and (not seen.running or seen.boot is not None)
+    return enters and record is not None and (not seen.running or seen.boot is not None or wanted.recreate)
 
 
 def _unknown(

@@ -19,8 +19,8 @@ _SERVER = (
     "template with one, or set its target state to running"
 )
 _LOOK = (
-    "look who answers at this address. Where its key was renewed on purpose, put the old one back, or recreate it "
-    "(phoenix_recreate_ctids: [{ctid}])"
+    "look who answers at this address. If the key was renewed on purpose, run once with -e "
+    "phoenix_new_host_key_ctids={ctid}"
 )
 _ADD = (
     "add public_key to /root/.ssh/authorized_keys inside it and let its SSH server accept keys of root, or recreate it "
