@@ -22,6 +22,7 @@ description:
   - In the names of groups, underscores replace what Ansible does not allow there, so that C(web-1) is C(name_web_1).
   - Further variables and groups of the containers come from O(compose), O(groups) and O(keyed_groups). They cannot
     add a host to a group that this plugin makes, and cannot set the variables that it sets.
+  - A run takes one inventory source of this plugin, beside any others. It may name several nodes.
   - Each clone source comes before its clones.
   - The plugin does not fail a run, because Ansible treats a failing inventory as an empty one and continues. For a
     faulty file it shows a report, sets C(phoenix_config_errors) and C(phoenix_config_report) for all hosts, and still
@@ -225,7 +226,7 @@ from ansible.template import trust_as_template
 
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.documents.reaching import reach
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.documents.source import RESERVED
-from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.files import command, container_access
+from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.files import command, container_access, sources
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.files.composing import Composing
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.files.configuration import (
     Chosen,
@@ -277,6 +278,7 @@ class InventoryModule(BaseInventoryPlugin, Composing):
             remedy = "This is a fault of the collection: please report it with the output of -vvv."
             configuration.findings.append(Finding(path, (), got, "a readable configuration", remedy))
 
+        configuration.findings += sources.second_source(inventory, path)
         self._emit_nodes(configuration)
         self._emit_containers(configuration)
         if not configuration.findings:

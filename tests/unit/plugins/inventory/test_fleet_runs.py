@@ -255,3 +255,20 @@ def test_variables_of_groups_do_not_lead_containers_to_another_connection(site: 
     assert rc == 0, output
     variables = json.loads(output)
     assert (variables["own"], variables["ansible_connection"]) == (1, "phoenix.hypervisor.pct")
+
+
+def test_a_run_takes_one_source_of_the_plugin(site: Path):
+    """The values for all hosts, such as the report of faults and the folder of the files, are those of one source."""
+    other = site / "other"
+    other.mkdir()
+    (other / "phoenix.yml").write_text(SOURCE)
+    (other / "lxc.json").write_text('{"lxc_configs": {}}')
+    (site / "lxc.json").write_text((site / "lxc.json").read_text().replace('"dhcp"', '"dhpc"'))
+    rc, output = playbook(site, "containers", "-i", "other/phoenix.yml", "--limit", "950")
+    assert rc == 2, output
+    assert "got a second inventory source of this plugin, after " in output
+    assert "unreachable=1" not in output
+    (site / "lxc.json").write_text((site / "lxc.json").read_text().replace('"dhpc"', '"dhcp"'))
+    rc, output = command(site, "inventory", "-i", "phoenix.yml", "-i", "./phoenix.yml", "--host", "950")
+    assert rc == 0, output
+    assert json.loads(output)["phoenix_config_report"] == ""
