@@ -28,7 +28,7 @@ from support.site import Lab
 
 init_plugin_loader([str(CHECKOUT / 'collections')])
 
-from bench import fleet, inside, paper, provision, report
+from bench import fleet, inside, layers, paper, provision, report
 from bench.figures import Figure
 from bench.real import RealNode
 
@@ -43,6 +43,7 @@ PARTS: dict[str, Measure] = {
     'inside': inside.measure,
     'fleet': lambda lab, folder: fleet.measure(lab, folder, SIZE),
     'clones': fleet.clones,
+    'layers': layers.measure,
 }
 
 
