@@ -14,7 +14,7 @@ from ansible.plugins.action import ActionBase
 from ansible.utils.vars import load_extra_vars
 
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.finding import show
-from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.variables import runvariables, sharedfacts
+from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.variables import extra_variables, runvariables
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.container import steered
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.container.in_play import in_play
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.container.wanted import search_of
@@ -22,11 +22,6 @@ from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.features.skippe
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.plan import plan_file, this_run
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.run import controller
 
-# Variables that are no run variables, and whose names are close to one.
-# The last one is an artifact, which AWX hands to the next job of a workflow.
-_OTHERS = ("phoenix_application", "phoenix_plan")
-# Variables of the collection's own that are given to a run nevertheless: an artifact, and one for tests.
-_GIVEN = ("phoenix_plan", "phoenix_source_slice")
 _NO_INVENTORY = (
     "the inventory has neither nodes nor containers of phoenix.hypervisor. Name the inventory source, for example "
     "-i inventory/phoenix.yml; it is a YAML file with the line 'plugin: phoenix.hypervisor.phoenix'"
@@ -44,6 +39,7 @@ class ActionModule(ActionBase):
         variables = task_vars or {}
         result = super().run(tmp, variables)
         _spec, args = self.validate_argument_spec({"files": {"type": "bool", "default": True}})
+        orders: set[str] = set()
         if args["files"] and "hostvars" in variables:
             reach = str(self._templar.template(variables.get("phoenix_missing_node")) or "") == "reach"
             hosts = variables.get("ansible_play_hosts_all") or ()
@@ -51,10 +47,11 @@ class ActionModule(ActionBase):
             if fleet.foreign:
                 result.update(failed=True, changed=False, msg="\n".join(fleet.foreign))
                 return result
+            orders = fleet.orders
             result["ansible_facts"] = {"phoenix_fleet": fleet.as_fact()}
         reported = str(variables.get("phoenix_config_report") or "") if args["files"] else ""
         groups = variables.get("groups") or {}
-        values, wrong = self._variables(variables, groups)
+        values, wrong = self._variables(variables, groups, orders)
         errors = [_line(error) for error in wrong]
         lacks = [str(lack) for lack in controller.lacks()]
         empty = not reported and not groups.get("containers") and not groups.get("hypervisors")
@@ -73,7 +70,7 @@ class ActionModule(ActionBase):
         return result
 
     def _variables(
-        self, variables: Mapping[str, Any], groups: Mapping[str, Any]
+        self, variables: Mapping[str, Any], groups: Mapping[str, Any], orders: Iterable[str]
     ) -> tuple[dict[str, Any], list[runvariables.RunVariableError]]:
         """The variables that were given to the run, without secrets, and what is wrong with them."""
         values, found = {}, []
@@ -87,8 +84,8 @@ class ActionModule(ActionBase):
                 found.append(runvariables.RunVariableError(name, f"a template that fails ({words})", "a value", ""))
         found += runvariables.faults(values)
         given = load_extra_vars(self._loader)
-        found += runvariables.misspelled(given, _OTHERS)
-        found += _overriding(given)
+        found += extra_variables.faults(given)
+        found += _lasting(orders, given)
         found += _unknown(values, {str(host) for host in groups.get("containers") or ()})
         found += steered.faults(values, variables)
         found += self._skipped(variables)
@@ -130,17 +127,11 @@ def _unreported(values: Mapping[str, Any]) -> list[runvariables.RunVariableError
     return found
 
 
-def _overriding(given: Iterable[str]) -> list[runvariables.RunVariableError]:
-    """Extra variables in the place of what the inventory or the playbooks set: they would be those of every host."""
-    found = []
-    for name in sorted({*given} & sharedfacts.BY_NAME.keys() - runvariables.BY_NAME.keys() - {*_GIVEN}):
-        is_read = sharedfacts.BY_NAME[name].kind is sharedfacts.Kind.INVENTORY
-        got = f"a value for all hosts, which would replace {'that of the inventory' if is_read else 'an internal one'}"
-        remedy = f"Remove {name} from the extra variables."
-        if is_read:
-            remedy += " Change the JSON files or the inventory source instead."
-        found.append(runvariables.RunVariableError(name, got, "no such variable", remedy))
-    return found
+def _lasting(orders: Iterable[str], given: Iterable[str]) -> list[runvariables.RunVariableError]:
+    """Orders to destroy that are in a file of variables."""
+    remedy = "Remove it there, and give it with -e to the run that is to destroy."
+    got, expected = "a value from the inventory, group_vars, host_vars or a play", "an extra variable of one run"
+    return [runvariables.RunVariableError(name, got, expected, remedy) for name in sorted(set(orders) - set(given))]
 
 
 def _unknown(values: Mapping[str, Any], containers: set[str]) -> list[runvariables.RunVariableError]:

@@ -20,14 +20,14 @@ _SEQUENCES = re.compile(
     "|\x1b[ -/]*[0-Z\\\\^-~]"
 )
 # C0 without tab and line feed, DEL, C1, line and paragraph separators, marks and overrides of the direction.
-_CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
+CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
 REPLACEMENT = "\ufffd"
 _BRACKETS = re.compile(r'"(?:[^"\\]|\\.)*"?|[][{}]', re.DOTALL)
 
 
 def clean(text: str) -> str:
     """Return the text without escape sequences; every other control character becomes U+FFFD. CR LF is a line end."""
-    return _CONTROLS.sub(REPLACEMENT, _SEQUENCES.sub("", text.replace("\r\n", "\n")))
+    return CONTROLS.sub(REPLACEMENT, _SEQUENCES.sub("", text.replace("\r\n", "\n")))
 
 
 def decode(data: bytes) -> str:

@@ -10,7 +10,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from ..config.variables import runvariables
 from ..untrusted import own_variables
+
+ORDERS = ("phoenix_recreate_ctids", "phoenix_destroy", "phoenix_destroy_confirm")
+"""Variables that say what to destroy. They are for one run: a file of variables would say it to each one."""
 
 
 @dataclass
@@ -22,12 +26,14 @@ class InPlay:
         lacking: those of the nodes that are to be added to the inventory of the run.
         stranded: containers whose node the run neither has nor may reach.
         foreign: a message for each container that has set variables of the inventory; nothing is read of it.
+        orders: those of ``ORDERS`` that a host in play has a value of.
     """
 
     nodes: dict[str, list[str]] = field(default_factory=dict)
     lacking: list[str] = field(default_factory=list)
     stranded: list[str] = field(default_factory=list)
     foreign: list[str] = field(default_factory=list)
+    orders: set[str] = field(default_factory=set)
 
     def as_fact(self) -> dict[str, Any]:
         """Return what the plays read of it."""
@@ -47,6 +53,7 @@ def in_play(hosts: Iterable[str], hostvars: Any, groups: Mapping[str, Any], reac
         except own_variables.ForeignFactsError as error:
             found.foreign.append(str(error))
             continue
+        found.orders.update(name for name in ORDERS if not runvariables.is_blank(raw.get(name)))
         if host not in containers:
             continue
         node = str(raw.get("phoenix_node") or "")

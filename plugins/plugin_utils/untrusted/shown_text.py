@@ -6,15 +6,12 @@
 
 from __future__ import annotations
 
-import re
-
-# C0 but tab and newline, DEL, C1, and what turns the direction of a line around or ends one in some viewers.
-_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.guesttext import CONTROLS, REPLACEMENT
 
 
 def printable(text: str, limit: int = 65536) -> str:
     """Return a text that no terminal takes for a command: control characters replaced, at most `limit` characters."""
-    return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", shortened(text, limit))
+    return CONTROLS.sub(REPLACEMENT, shortened(text, limit))
 
 
 def one_line(text: str, limit: int = 200) -> str:

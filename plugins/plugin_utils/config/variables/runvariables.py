@@ -9,7 +9,7 @@ nobody answered is a blank text. A blank value means the default.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any
@@ -373,20 +373,6 @@ def faults(values: Mapping[str, Any]) -> list[RunVariableError]:
             value_of(variable.name, values.get(variable.name))
         except RunVariableError as error:
             found.append(error)
-    return found
-
-
-def misspelled(given: Iterable[str], known: Iterable[str] = ()) -> list[RunVariableError]:
-    """The given names that are none of the table's, and look like one. ``known``: other names that have a meaning."""
-    others = set(known)
-    found = []
-    for name in sorted(set(given)):
-        if not name.startswith("phoenix_") or name in BY_NAME or name in others:
-            continue
-        matches = get_close_matches(name, BY_NAME, 1, 0.85)
-        if matches:
-            got = f"unknown variable (did you mean {matches[0]}?)"
-            found.append(RunVariableError(name, got, "a variable of a run", f"Rename it to {matches[0]}."))
     return found
 
 

@@ -223,8 +223,12 @@ def test_a_command_line_replaces_and_leaves_out_nothing_by_mistake(site: Path):
     lxc = json.loads((site / "lxc.json").read_text())
     lxc["lxc_configs"]["950"]["features"] = ["mark"]
     (site / "lxc.json").write_text(json.dumps(lxc))
+    (site / "group_vars").mkdir()
+    (site / "group_vars" / "containers.yml").write_text("phoenix_recreate_ctids: [950]\nphoenix_destroy: ''\n")
     rc, output = playbook(site, "containers", "-e", json.dumps(given), "--skip-tags", "slow,own")
     assert rc == 2, output
+    assert "phoenix_recreate_ctids  got a value from the inventory, group_vars, host_vars or a play" in output
+    assert "phoenix_destroy  got" not in output
     assert "--skip-tags  got slow, a tag in feature mark, expected no tag of a feature" in output
     assert "got own" not in output
     assert "Remove phoenix_ctid from the extra variables. Change the JSON files" in output

@@ -18,6 +18,7 @@ from ansible.plugins.action import ActionBase
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.untrusted import shown_text
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.untrusted.guest_answer import checked_answer
 
 FORBIDDEN = {
@@ -203,3 +204,9 @@ def test_a_line_that_ansible_takes_for_sudos_hides_nothing() -> None:
     stdout = 'BECOME-SUCCESS-abc\u2028{"a": 1}\u2028\n' + POISON
     assert steers(read(stdout.encode()))
     assert not steers(read(checked_answer(stdout.encode()).stdout))
+
+
+@pytest.mark.parametrize("char", ["\x1b", "\x9b", "\u061c", "\u200f", "\u202e", "\u2069", "\ufeff", "\udc80"])
+def test_no_terminal_takes_a_shown_text_for_a_command(char: str) -> None:
+    assert shown_text.printable(f"a{char}b") == "a\ufffdb"
+    assert shown_text.one_line(f"a{char}\nb") == "a\ufffd b"

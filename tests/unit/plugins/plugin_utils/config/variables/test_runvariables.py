@@ -15,7 +15,6 @@ from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.variable
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.variables.runvariables import (
     RunVariableError,
     faults,
-    misspelled,
     value_of,
 )
 
@@ -116,15 +115,6 @@ def test_a_secret_value_is_not_shown():
 def test_all_faults_at_once_in_the_order_of_the_table():
     found = faults({"phoenix_pct_method": "x", "phoenix_target_state": "done", "phoenix_adopt": "record"})
     assert [fault.name for fault in found] == ["phoenix_target_state", "phoenix_pct_method"]
-
-
-def test_a_name_near_a_known_one_is_refused_and_others_are_left_alone():
-    found = misspelled(["phoenix_target_sate", "phoenix_recreate_ctid", "phoenix_models_of_ours", "vllm_port"])
-    assert [(fault.name, fault.remedy) for fault in found] == [
-        ("phoenix_recreate_ctid", "Rename it to phoenix_recreate_ctids."),
-        ("phoenix_target_sate", "Rename it to phoenix_target_state."),
-    ]
-    assert misspelled([*runvariables.BY_NAME]) == []
 
 
 @given(st.sampled_from([variable.name for variable in runvariables.TABLE]), ANYTHING)
