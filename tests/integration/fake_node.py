@@ -163,7 +163,12 @@ def two_storages(path: str) -> dict[str, dict[str, Any]]:
 
 
 class FakeNode:
-    """One node, and the product's pieces on it."""
+    """One node, and the product's pieces on it.
+
+    ``renews``: whether a run renews the identity of a copy, which it does inside.
+    """
+
+    renews = True
 
     def __init__(
         self,
@@ -277,6 +282,10 @@ class FakeNode:
         """What the control plane was asked to change: (method, path, params without digest)."""
         return [(method, path, params) for method, path, params, _status in self.pve.asked if method in MUTATING]
 
+    def settled_calls(self) -> list[Any]:
+        """What a run without anything to do must not have called: nothing at all, the files tell enough."""
+        return list(self.pve.asked)
+
     def forget_requests(self) -> None:
         """Begin the record again."""
         self.pve.asked.clear()
@@ -295,6 +304,10 @@ class FakeNode:
     def store(self) -> Store:
         """The product's state directory."""
         return Store(str(self.directory / "state"))
+
+    def lose_record(self, ctid: int) -> None:
+        """Remove what runs keep of a container."""
+        self.store.forget(ctid)
 
     def connect(self) -> local_client.LocalClient:
         """A connection as the product makes it, which the node closes in the end."""

@@ -174,8 +174,7 @@ class Backups(FakePve):
                 for key in sorted(given, key=lambda key: (key != 'rootfs', key)):
                     final[key], volids = await self.allocate_mount(ct.vmid, key, str(given[key]))
                     made += volids
-            if v.get('hostname'):
-                final['hostname'] = v['hostname']
+            final.update({key: v[key] for key in ('hostname', 'description') if v.get(key)})
             if v.get('unprivileged') is not None:
                 final.pop('unprivileged', None)
                 final.update({'unprivileged': 1} if v['unprivileged'] else {})

@@ -89,11 +89,17 @@ class ApiClient:
             timeout=TIMEOUT,
         )
         self._session = backend.get_session()
+        self._session.hooks["response"] = self._keep
+        self._answer: Any = None
         if at.fingerprint:
             self._session.mount("https://", _Pinned(at.fingerprint))
         self._root = ProxmoxResource(
             base_url=backend.get_base_url(), session=self._session, serializer=backend.get_serializer()
         )
+
+    def _keep(self, answer: Any, **_options: Any) -> None:
+        """Keep an answer as it came: proxmoxer drops the text that does not fit into the line of the status."""
+        self._answer = answer
 
     def close(self) -> None:
         """Close the connection."""
@@ -140,7 +146,7 @@ class ApiClient:
     def _refused(self, call: str, method: str, error: Any) -> PveError:
         """PVE's refusal. Its words are the reason of the status line."""
         status = int(error.status_code)
-        reason = str(error.content or "no reason given").split(" - {", maxsplit=1)[0]
+        reason = _message(self._answer) or str(error.content or "no reason given").split(" - {", maxsplit=1)[0]
         errors = error.errors if isinstance(error.errors, Mapping) else {}
         fields = {str(key): str(text) for key, text in errors.items() if isinstance(text, str)}
         if status == UNAUTHORIZED:
@@ -154,6 +160,16 @@ _CERTIFICATE = (
     "compare it with the node (openssl x509 -noout -fingerprint -sha256 -in /etc/pve/local/pve-ssl.pem), then correct "
     "fingerprint or ca of the entry api"
 )
+
+
+def _message(answer: Any) -> str:
+    """The whole text of a refusal, which newer versions of Proxmox VE give beside its first line; '' without it."""
+    try:
+        body = answer.json()
+    except (AttributeError, ValueError, RecursionError):
+        return ""
+    found = body.get("message") if isinstance(body, Mapping) else None
+    return found if isinstance(found, str) else ""
 
 
 def _words(error: BaseException) -> str:

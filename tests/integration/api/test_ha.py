@@ -37,7 +37,7 @@ def settled(node, asked):
     assert normal(made) in (normal(calls), normal(faster))
     node.forget_requests()
     assert node.apply(asked).first.steps == ()
-    assert node.pve.asked == []
+    assert node.settled_calls() == []
     return made
 
 

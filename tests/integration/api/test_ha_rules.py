@@ -59,7 +59,7 @@ def made_rules(node):
 def is_settled(node, asked):
     """The run after it does nothing and asks nothing."""
     node.forget_requests()
-    return node.apply(asked).first.steps == () and node.pve.asked == []
+    return node.apply(asked).first.steps == () and node.settled_calls() == []
 
 
 def findings(node, asked):

@@ -61,7 +61,7 @@ def settled(node, asked):
     node.forget_requests()
     again = node.apply(asked)
     assert again.first.steps == ()
-    assert node.pve.asked == []
+    assert node.settled_calls() == []
     return made
 
 
@@ -305,7 +305,7 @@ def test_the_creation_gets_keys_and_password_and_nothing_else_has_the_password(n
     assert not [name for name, (_mode, text) in node.files().items() if CANARY.encode() in text]
     node.forget_requests()
     assert node.apply(asked).first.steps == ()
-    assert node.pve.asked == []
+    assert node.settled_calls() == []
 
 
 def test_keys_and_password_of_an_existing_container_are_reported(node, monkeypatch):

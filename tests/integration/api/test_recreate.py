@@ -8,15 +8,14 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import json
 
 import pytest
+import transports
 from fake_node import Cut, normal, pve_calls, wanted
 from test_executor import Cutting, predicted
 
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.applied.work import Feature
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.container.conf import observe
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.store import Store
 
 NET = {"name": "eth0", "bridge": "vmbr0", "ip": "dhcp"}
 DATA = {"name": "data", "pool": "local", "size_gb": 1, "mount_point": "/data"}
@@ -26,7 +25,13 @@ FULL = {
     "volumes": [DATA],
     "firewall": {"enabled": True, "rules": ["IN DROP"]},
 }
-FULL = {**FULL, "lxc_options": ["lxc.cap.drop: mknod"]}
+
+
+@pytest.fixture(autouse=True)
+def raw_lines(transport, monkeypatch):
+    """Raw lines, where the product may write them."""
+    if transport == transports.SSH:
+        monkeypatch.setitem(FULL, "lxc_options", ["lxc.cap.drop: mknod"])
 
 
 def asked(run, named=True, **config):
@@ -73,7 +78,7 @@ def test_the_whole_of_it_is_predicted_and_made(node):
     kinds = [(step.kind, step.disrupts) for step in check.first.steps]
     assert kinds[:3] == [("stop", "recreate"), ("destroy", "recreate"), ("create", "nothing")]
     assert kinds[-1] == ("recreated", "nothing")
-    assert [step.kind for step in check.first.steps].count("feature") == 2
+    assert [step.kind for step in check.first.steps].count("feature") == (2 if node.renews else 0)
     reason = check.first.steps[1].reason
     assert "vm-950-disk-0" in reason
     assert "vm-950-disk-1" in reason
@@ -111,8 +116,7 @@ def test_one_that_is_not_there_is_just_made(node):
     assert check.first.steps[0].kind == "create"
     node.apply(asked("first"))
     assert deleted(node) == []
-    record = json.loads((node.directory / "state" / "records" / "950.json").read_text(encoding="utf-8"))
-    assert record["recreating"]["stage"] == "done"
+    assert node.store.read_record(950)["recreating"]["stage"] == "done"
 
 
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
@@ -153,7 +157,7 @@ def test_what_must_stay_is_refused(node):
     assert "phoenix-hold" in node.apply(asked("second")).first.error
     node.call("PUT", "/nodes/pve/lxc/950/config", {"delete": "tags"})
     assert "destroy" in node.apply(dataclasses.replace(asked("second"), target="defined")).first.error
-    Store(str(node.directory / "state")).forget(950)
+    node.lose_record(950)
     assert "was not created or adopted" in node.apply(asked("second")).first.error
     assert deleted(node) == []
 

@@ -19,6 +19,7 @@ from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.container
     LeaseHeldError,
     LeaseLostError,
 )
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.container.past import recall
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.failure import NodeError
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.remote.access import ApiAccess
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.remote.api_client import ApiClient
@@ -250,6 +251,33 @@ def test_a_dead_run_of_this_controller_is_displaced_at_once(node, token, drive):
     with pytest.raises(LeaseHeldError):
         drive(plain(cores=2))
     assert drive(plain(cores=2), dead=["run-0"])["error"] is None
+
+
+def test_the_workers_of_a_dead_run_are_awaited(node, token, drive, monkeypatch):
+    """What it left running on the container ends before the next run looks and writes."""
+    drive(plain())
+    NotesStore(token, "pve", {**RUN, "id": "run-0"}).acquire(950, ())
+    asked = []
+    await_workers = recall.Recall.await_workers
+    monkeypatch.setattr(recall.Recall, "await_workers", lambda self, ctid: asked.append(await_workers(self, ctid)))
+    assert drive(plain(cores=2), dead=["run-0"])["error"] is None
+    assert len(asked) == 1
+    assert drive(plain(cores=3))["error"] is None
+    assert len(asked) == 1
+
+
+def test_a_lease_that_can_not_be_given_back_is_a_warning(node, token, tmp_path, monkeypatch):
+    release = NotesStore.release
+
+    def locked(self, ctid):
+        node.call("PUT", f"/nodes/pve/lxc/{ctid}/config", {"lock": "backup"})
+        release(self, ctid)
+
+    monkeypatch.setattr(NotesStore, "release", locked)
+    options = item(plain(), lock_wait=0.1, ready_timeout=0.2)
+    result, warnings = api_survey.drive(token, "pve", options, RUN, (), str(tmp_path / "turns"))
+    assert (result["error"], result["state"]) == (None, "completed")
+    assert "its lease stays in the description until the next run" in warnings[-1]
 
 
 def test_two_writes_of_one_description_do_not_lose_each_other(node, token, drive, monkeypatch):

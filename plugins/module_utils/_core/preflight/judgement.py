@@ -352,9 +352,9 @@ class _Judgement:
             for (name, _file), items in self._downloads.items()
             for item in items
         ]
-        needs = privileges.needs(candidates, wanted, facts.vnets) + [need for _ctid, need in loads]
+        needs = privileges.needs(candidates, wanted, facts.vnets, facts.version) + [need for _ctid, need in loads]
         for need, names in privileges.missing(facts.permissions, needs):
-            ctids = privileges.asking(need, names, candidates, wanted, facts.vnets)
+            ctids = privileges.asking(need, names, candidates, wanted, facts.vnets, facts.version)
             ctids += [ctid for ctid, other in loads if other.where == need.where and other.privilege in names]
             self._findings.append(
                 Finding(

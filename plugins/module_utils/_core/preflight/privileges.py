@@ -12,11 +12,12 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from ..container.config import hostneeds
 from ..container.registry import table
+from ..container.registry.option import has_reached
 from ..pve import properties
 from ..pve.apicalls import FIREWALL, Kind
 from .candidates import Candidate, Path
@@ -34,6 +35,9 @@ ROLES = {
     "Sys.Audit": "PVEAuditor",
 }
 VM_ROLE = "PVEVMAdmin"
+# Privileges that no role but Administrator has: a role of their own grants no more than what lacks.
+OWN_ROLES = {"Sys.Modify": "PhoenixSysModify"}
+_ROOTS_SINCE = (9, 0)  # of Proxmox VE, which then asks for more where a privileged container is created
 OWN_ZONE = "localnetwork"  # of the bridges that are no virtual network of the SDN
 
 # What a call needs on the container that it acts on.
@@ -63,14 +67,17 @@ class Need:
     path: Path
 
 
-def needs(candidates: Iterable[Candidate], wanted: Iterable[Demand], vnets: Mapping[str, str]) -> list[Need]:
+def needs(
+    candidates: Iterable[Candidate], wanted: Iterable[Demand], vnets: Mapping[str, str], version: str = ""
+) -> list[Need]:
     """All privileges that the plans' calls and what they ask of the node need, each once.
 
     ``vnets`` are the virtual networks of the cluster: name -> zone. Other bridges are in the zone of the node's own.
+    ``version`` is the node's Proxmox VE.
     """
     found: dict[tuple[str, str], Need] = {}
     for candidate in candidates:
-        for need in _of_calls(candidate):
+        for need in _of_calls(candidate, version):
             found.setdefault((need.where, need.privilege), need)
     for item in wanted:
         for need in _of_demand(item, vnets):
@@ -84,13 +91,14 @@ def asking(
     candidates: Iterable[Candidate],
     wanted: Iterable[Demand],
     vnets: Mapping[str, str],
+    version: str = "",
 ) -> list[int]:
     """The containers that need one of these privileges on one of PVE's access paths."""
     missing_there = {(lacking.where, name) for name in names}
     found = [
         candidate.ctid
         for candidate in candidates
-        if any((need.where, need.privilege) in missing_there for need in _of_calls(candidate))
+        if any((need.where, need.privilege) in missing_there for need in _of_calls(candidate, version))
     ]
     found += [
         item.ctid
@@ -100,9 +108,11 @@ def asking(
     return found
 
 
-def _of_calls(candidate: Candidate) -> Iterator[Need]:
+def _of_calls(candidate: Candidate, version: str) -> Iterator[Need]:
     own = f"/vms/{candidate.ctid}"
     for kind, ctid, params in candidate.calls():
+        if kind is Kind.CREATE and str(params.get("unprivileged")) == "0" and has_reached(version, _ROOTS_SINCE):
+            yield Need("/", "Sys.Modify", candidate.place("unprivileged"))
         if kind in CALL_PRIVILEGES:
             yield Need(f"/vms/{ctid}", CALL_PRIVILEGES[kind], candidate.place())
         if kind is Kind.POOL:
@@ -165,11 +175,11 @@ def missing(permissions: Mapping[str, Mapping[str, object]], wanted: Iterable[Ne
 
 
 def role_for(privilege: str) -> str:
-    """The role of PVE's own that grants a privilege."""
-    return ROLES.get(privilege, VM_ROLE)
+    """The role that grants a privilege: PVE's own, or one that is to be made."""
+    return OWN_ROLES.get(privilege) or ROLES.get(privilege, VM_ROLE)
 
 
-def grant(credential: str, where: str, privileges: Iterable[str]) -> str:
+def grant(credential: str, where: str, privileges: Collection[str]) -> str:
     """The ``pveum`` command that grants what lacks. A token needs it for itself and for its user.
 
     Roles for bridges are given for their whole zone, as PVE's documentation does.
@@ -181,7 +191,8 @@ def grant(credential: str, where: str, privileges: Iterable[str]) -> str:
         who += ["--tokens", credential]
     zone = re.match(r"^(/sdn/zones/[^/]+)/", where)
     words = ["pveum", "acl", "modify", zone.group(1) if zone else where, *who, "--roles", ",".join(roles)]
-    return " ".join(shlex.quote(word) for word in words)
+    made = [f"pveum role add {OWN_ROLES[name]} --privs {name}" for name in privileges if name in OWN_ROLES]
+    return " && ".join([*made, " ".join(shlex.quote(word) for word in words)])
 
 
 def only_root(candidates: Iterable[Candidate]) -> Iterator[tuple[Path, str]]:

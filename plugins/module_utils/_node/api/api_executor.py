@@ -11,7 +11,8 @@ from typing import Any, Callable
 
 from ..._core.container import states
 from ..._core.container.applied import ledger as ledgers
-from ..._core.container.model import Entry, Observation, Record, Wanted
+from ..._core.container.model import Entry, Observation, Record, Step, Wanted
+from ..._core.pve.apicalls import FIREWALL, Kind
 from ..container.executor import Executor
 from ..container.outcome import Outcome
 from ..failure import NodeError
@@ -19,6 +20,8 @@ from ..guest import guest
 from ..waiting import Deadline, until
 from .api_observer import ApiObserver
 from .guest_ssh import SshWay
+
+_OWN = frozenset({Kind.CONFIG, Kind.RESIZE, *FIREWALL})  # calls that no answer about all guests shows
 
 
 class ApiExecutor(Executor):
@@ -40,6 +43,11 @@ class ApiExecutor(Executor):
         if inside and not (self._dry or wanted.recreate) and seen.running and seen.boot is None and record.ours:
             raise guest.GuestError(str(seen.ledger_error or "it does not answer"))
         return seen, record
+
+    def _entry(self, wanted: Wanted, step: Step, entry: Entry, seen: Observation, outcome: Outcome) -> None:
+        super()._entry(wanted, step, entry, seen, outcome)
+        if entry.call is not None and entry.call.kind not in _OWN:
+            self._api.forget()
 
     def _edit(self, wanted: Wanted, entry: Entry, seen: Observation) -> None:
         """The instance id is in the description as soon as the record is; other lines are root's."""

@@ -74,7 +74,7 @@ class ApiGatherer:
             coming=frozenset(coming),
             credential=credential,
             permissions=self._permissions(),
-            version=str((self.client.request("GET", "/version") or {}).get("version") or "") if asks.version else "",
+            version=str((self.client.request("GET", "/version") or {}).get("version") or ""),
             guests=frozenset(self._observer.guests) if any(item.outside for item in items) else frozenset(),
             pools=self._shown(optionneeds.POOL, wanted, self._pools),
             ha_groups=self._shown(optionneeds.HA_GROUP, wanted, self._ha_groups),

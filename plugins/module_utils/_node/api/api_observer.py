@@ -60,6 +60,11 @@ class ApiObserver(Observer):
             )
         self.storages = {str(row["storage"]): str(row["type"]) for row in client.request("GET", "/storage") or ()}
 
+    def forget(self) -> None:
+        """Forget the answers about all guests: a call has changed them."""
+        for name in ("guests", "_managed", "_rules"):
+            self.__dict__.pop(name, None)
+
     @functools.cached_property
     def guests(self) -> dict[int, Mapping[str, Any]]:
         """The guests of the cluster that the token sees, by CTID."""

@@ -47,11 +47,13 @@ class ApiPlace(Place):
         run: Mapping[str, Any],
         dead: Iterable[str] = (),
         way: SshWay | None = None,
+        lock_wait: float = 120.0,
     ) -> None:  # opens no file, as its base does
-        self.store = NotesStore(client, node, run)
+        self.store = NotesStore(client, node, run, lock_wait)
         self.observer = ApiObserver(client, node, way)
         self.way = way or NoWay()
-        self._dead = list(dead)
+        self.run = dict(run)
+        self.dead = list(dead)
 
     @contextlib.contextmanager
     def working(self, params: Params) -> Iterator[None]:

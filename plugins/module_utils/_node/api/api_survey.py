@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -21,7 +21,7 @@ from ..container.conf.observe import failure
 from ..container.described import Planned, briefly, describe, unobserved, wanted_from
 from ..container.outcome import Outcome, on_container, report
 from ..failure import NodeError, about
-from ..pve.client import Client
+from ..pve.client import Client, PveError
 from .api_executor import ApiExecutor
 from .api_observer import ApiObserver
 from .api_place import ApiPlace
@@ -37,6 +37,10 @@ _OPERATION = {"operation": "ask", "kind": "feature", "network": False} | dict.fr
     ("name", "digest", "components", "check", "output", "error")
 )
 _OTHERWISE = "Reach the node over SSH for it (no entry api in the inventory source)"
+
+
+class BeyondTokenError(NodeError):
+    """What a run by a token can't do, said before anything is touched."""
 
 
 class Looks:
@@ -56,6 +60,10 @@ class Looks:
     def look(self, item: Mapping[str, Any], running: set[int] | None = None) -> None:
         """Look at one container. Raises NodeError and PveError."""
         want = wanted_from({key: value for key, value in item.items() if key not in _OF_THE_RUN}, self._node)
+        self.look_at(want, [int(ctid) for ctid in item.get("confirm") or ()], running)
+
+    def look_at(self, want: Wanted, together: Collection[int] = (), running: set[int] | None = None) -> None:
+        """Look at one container. ``together`` are all that are destroyed with it. Raises NodeError and PveError."""
         clones = want.recreate or want.target == "absent"
         if assumed.works_inside(want):
             self.observer.entered.add(want.ctid)
@@ -68,7 +76,6 @@ class Looks:
         found = self.observer.observe(want.ctid, source, Record(), running, above, clones)
         if want.target == "absent":
             # What goes with it does not stand in its way: clones go before their source.
-            together = {int(other) for other in item.get("confirm") or ()}
             left = tuple(clone for clone in found.linked_clones if clone not in together)
             self.clones[want.ctid] = found.linked_clones
             found = replace(found, linked_clones=left)
@@ -206,7 +213,7 @@ def drive(
     ctid = int(options["ctid"])
     warnings: list[str] = []
     with on_container(ctid):
-        place = ApiPlace(client, node, run, dead, way)
+        place = ApiPlace(client, node, run, dead, way, float(options.get("lock_wait") or 120.0))
         params = {**_NOTHING, **options, "run": dict(run), "dead_runs": list(dead)}
 
         def act() -> tuple[dict[str, Any], str | None]:
@@ -226,48 +233,71 @@ def _act(
     warnings: list[str],
 ) -> tuple[dict[str, Any], str | None]:
     """Plan and act. The lease outlives it where work inside follows. Returns the result, and why it was refused."""
-    ctid, run, store = int(options["ctid"]), options["run"], place.store
+    ctid = int(options["ctid"])
     looks = Looks(client, node, observer=place.observer)
     looks.look(options)
-    wanted = replace(looks.wanted[ctid], run=str(run["id"]))
+    settings = {name: options[name] for name in _WAITS if name in options}
+    outcome = carry_out(place, looks, ctid, folder, bool(options["release"]), password=password, **settings)
+    warnings += outcome.warnings
+    result = report(looks.wanted[ctid], outcome, check=False)
+    return {**result, "changed": bool(outcome.journal)}, outcome.first.error or outcome.last.error
+
+
+def carry_out(place: ApiPlace, looks: Looks, ctid: int, folder: str, release: bool = True, **settings: Any) -> Outcome:
+    """Bring a container that has been looked at to its target state, as far as the calls of Proxmox VE lead.
+
+    Args:
+        release: whether the lease is given back where work inside follows.
+        settings: those of the executor.
+
+    Raises BeyondTokenError, NodeError and PveError.
+    """
+    run, store = str(place.run["id"]), place.store
+    wanted = replace(looks.wanted[ctid], run=run)
     why = refusal(ctid, looks.hindrances(ctid))
     if why:
-        raise NodeError(why)
-    calls = NotesClient(client, node, store)
-    settings = {"lock_wait": 120.0, "task_timeout": 3600.0, "ready_timeout": 60.0, "password": password}
-    settings.update({name: options[name] for name in _WAITS if name in options})
+        raise BeyondTokenError(why)
+    calls = NotesClient(place.observer.client, place.observer.node, store)
     executor = ApiExecutor(
         place.observer,
         store,
-        Audit(str(run["id"]), quiet=True),
+        Audit(run, quiet=True),
         lambda: calls,
-        str(run["id"]),
+        run,
         guard=lambda: store.check(ctid),
         turns=folder,
-        **settings,  # type: ignore[arg-type]  # three numbers and a text
+        **settings,
     )
     outcome = executor.run(wanted, check=True)
     why = refusal(ctid, assumed.unreachable(outcome.first, place.observer.way is not None))
     if why:
-        raise NodeError(why)
+        raise BeyondTokenError(why)
     key = place.observer.new_host_key(ctid)
-    if (outcome.first.steps or key) and not outcome.first.error:
-        keep = False
-        store.acquire(ctid, options["dead_runs"])
-        try:
-            if key:
-                executor.note_host_key(ctid)
-                place.observer.renewed.discard(ctid)
-            outcome = executor.run(wanted)
+    if not (outcome.first.steps or key) or outcome.first.error:
+        return outcome
+    displaced = store.acquire(ctid, place.dead)
+    try:
+        if key:
             executor.note_host_key(ctid)
-            outcome.journal += [_key_on_record(key)] if key else []
-            keep = bool(outcome.last.steps) and not outcome.last.error and not options["release"]
-        finally:
-            if not keep:
-                store.release(ctid)
-    warnings += outcome.warnings
-    result = report(wanted, outcome, check=False)
-    return {**result, "changed": bool(outcome.journal)}, outcome.first.error or outcome.last.error
+            place.observer.renewed.discard(ctid)
+        outcome = executor.run(wanted, resumes=bool(displaced))
+        executor.note_host_key(ctid)
+        outcome.journal += [_key_on_record(key)] if key else []
+        if not outcome.last.steps or outcome.last.error or release:
+            outcome.warnings += _given_back(place, ctid)
+    except Exception:
+        _given_back(place, ctid)  # the first failure is the one to report
+        raise
+    return outcome
+
+
+def _given_back(place: ApiPlace, ctid: int) -> list[str]:
+    """Give the lease of a container back. Returns a warning where that failed: it does no harm to this run."""
+    try:
+        place.store.release(ctid)
+    except PveError as error:
+        return [f"container {ctid}: its lease stays in the description until the next run ({error})"]
+    return []
 
 
 def operate(

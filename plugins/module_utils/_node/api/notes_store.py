@@ -19,8 +19,8 @@ from ..._core.container import states
 from ..._core.container.model import Record
 from ..._core.container.remote import notes
 from ..container.lease import LeaseHeldError, LeaseLostError
-from ..pve.client import Client, LostAnswerError, MissingError, StaleConfigError
-from ..pve.tasks import with_lock_wait
+from ..pve.client import Client, LockedError, LostAnswerError, MissingError, StaleConfigError
+from ..pve.tasks import held_by, with_lock_wait
 from ..store import Store
 
 STALE_AFTER = 600.0
@@ -60,8 +60,8 @@ class NotesStore(Store):
         self._client, self._node, self._run = client, node, dict(run)
         self._lock_wait, self._clock = lock_wait, clock
         self._pending: dict[int, dict[str, Any]] = {}
+        self._own: dict[int, Mapping[str, Any]] = {}  # of containers with our lease: nobody else writes it
         self._ours: dict[str, str] = {}  # the digest that a write of ours has made of another
-        self._leases: dict[int, dict[str, Any]] = {}
         self._looked = 0.0
 
     def _path(self, ctid: int) -> str:
@@ -118,31 +118,35 @@ class NotesStore(Store):
     def forget(self, ctid: int) -> None:
         """Remove what is remembered of a container: it is gone, and its description with it."""
         self._pending.pop(ctid, None)
+        self._own.pop(ctid, None)
 
     def known(self) -> list[int]:
         """None: a container that does not exist has no description."""
         return []
 
     # ------------------------------------------------------------------ the lease
-    def acquire(self, ctid: int, dead: Iterable[str]) -> None:
+    def acquire(self, ctid: int, dead: Iterable[str]) -> str | None:
         """Take the container for this run. ``dead`` are runs that their controller knows to be gone.
 
-        Raises LeaseHeldError.
+        Returns the id of the run that was displaced, if any. Raises LeaseHeldError.
         """
         gone = set(dead)
+        displaced: str | None = None
 
         def take(data: dict[str, Any]) -> dict[str, Any]:
+            nonlocal displaced
             holder: Mapping[str, Any] = data.get("lease") or {}
-            is_others = bool(holder) and holder["id"] not in (self._run["id"], *gone)
+            is_others = bool(holder) and holder["id"] != self._run["id"]
             # A sign from the future was given by a clock that was wrong, and would never grow old.
-            if is_others and abs(self._clock() - holder["beat"]) < STALE_AFTER:
+            if is_others and holder["id"] not in gone and abs(self._clock() - holder["beat"]) < STALE_AFTER:
                 raise LeaseHeldError(ctid, holder)
+            displaced = holder["id"] if is_others else None
             since = time.strftime("%Y-%m-%dT%H:%M:%S%z", time.localtime(self._clock()))
-            self._leases[ctid] = {**self._run, "since": since, "beat": int(self._clock())}
-            return {**data, "lease": self._leases[ctid]}
+            return {**data, "lease": {**self._run, "since": since, "beat": int(self._clock())}}
 
         self._change(ctid, take, leased=False)
         self._looked = self._clock()
+        return displaced
 
     def keep(self, ctid: int) -> None:
         """Give a sign of life before more work on a container. Raises LeaseLostError where it is this run's no more."""
@@ -167,6 +171,7 @@ class NotesStore(Store):
 
         if self._pending.get(ctid) is not None or self.held(ctid).exists:
             self._change(ctid, give, leased=False)
+        self._own.pop(ctid, None)
 
     def check(self, ctid: int) -> None:
         """Raise LeaseLostError when another run has taken the container over. Looks every two seconds at most."""
@@ -184,22 +189,26 @@ class NotesStore(Store):
 
     # ------------------------------------------------------------------ writing
     def _data(self, ctid: int) -> Mapping[str, Any]:
-        data = self._pending.get(ctid)
-        return self.held(ctid).data if data is None else data
+        for known in (self._pending, self._own):
+            if ctid in known:
+                return known[ctid]
+        return self.held(ctid).data
 
     def _change(self, ctid: int, change: Change, leased: bool = True) -> None:
         """Change what is kept of a container, from what it is at the moment of the write.
 
         Raises LeaseLostError where another run has the container, unless the lease itself is changed (``leased``).
         """
-        with_lock_wait(lambda: self._attempts(ctid, change, leased), self._lock_wait)
+        try:
+            with_lock_wait(lambda: self._attempts(ctid, change, leased), self._lock_wait)
+        except LockedError as error:
+            raise held_by(self._client, self._node, ctid, error, self._lock_wait) from None
 
     def _attempts(self, ctid: int, change: Change, leased: bool) -> None:
         for attempt in range(_ATTEMPTS):
             held = self.held(ctid)
-            before = dict(self._pending.get(ctid) or held.data)
-            if not held.exists and ctid in self._leases:
-                before.setdefault("lease", self._leases[ctid])  # it went with the container that this run replaces
+            # What was destroyed to be created again keeps its record until then.
+            before = dict(self._pending.get(ctid) or (held.data if held.exists else self._own.get(ctid, {})))
             holder = (held.data.get("lease") or {}) if leased else {}
             if holder and holder.get("id") != self._run["id"]:
                 raise LeaseLostError(ctid, holder.get("id"), holder.get("since"))
@@ -208,7 +217,7 @@ class NotesStore(Store):
                 self._pending[ctid] = after
                 return
             if held.data == after:
-                self._pending.pop(ctid, None)
+                self._written(ctid, after)
                 return
             params = {"description": notes.join(held.text, after), "digest": held.digest}
             try:
@@ -217,11 +226,17 @@ class NotesStore(Store):
                 if attempt + 1 == _ATTEMPTS:
                     raise
                 continue
-            self._pending.pop(ctid, None)
+            self._written(ctid, after)
             now = self.held(ctid)
             if now.rest == held.rest:
                 self._ours[held.digest] = now.digest
             return
+
+    def _written(self, ctid: int, data: Mapping[str, Any]) -> None:
+        """Remember what the description of a container has now."""
+        self._pending.pop(ctid, None)
+        if (data.get("lease") or {}).get("id") == self._run["id"]:
+            self._own[ctid] = data
 
 
 class NotesClient:

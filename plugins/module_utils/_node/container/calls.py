@@ -24,7 +24,7 @@ from ..pve.client import (
     PveError,
     StaleConfigError,
 )
-from ..pve.tasks import handed_to_ha, is_upid, started, wait_task, with_lock_wait
+from ..pve.tasks import handed_to_ha, held_by, is_upid, started, wait_task, with_lock_wait
 from ..store import Store
 from ..waiting import Deadline, looks, never
 from . import turns
@@ -127,7 +127,7 @@ class Calls:
             gone = call.kind is Kind.DESTROY and isinstance(error, MissingError)
             gone = gone and self._observer.read_conf(wanted.ctid)[0] is None
             if isinstance(error, LockedError):
-                raise self._with_holder(error, call.ctid) from None
+                raise held_by(self._client(), self._observer.node, call.ctid, error, self._lock_wait) from None
             if not gone and not isinstance(error, ALREADY.get(call.kind, ())):
                 raise
             return []
@@ -137,16 +137,6 @@ class Calls:
         if call.ctid == wanted.ctid and call.kind is not Kind.CREATE:
             identity.ensure_ours(self._observer.read_conf, wanted.ctid, self._store)
         return self._client().request(call.method, call.path, params)
-
-    def _with_holder(self, error: PveError, ctid: int) -> PveError:
-        """The refusal of a locked container, with who has it."""
-        try:
-            active = self._list({"vmid": ctid, "source": "active", "limit": 5})
-        except PveError:
-            active = []
-        names = ", ".join(f"{task.get('type')} of {task.get('user')} ({task.get('upid')})" for task in active)
-        words = f"{error.reason} - waited {self._lock_wait:.0f} s for {names or 'a lock that no task of PVE holds'}"
-        return LockedError(error.call, error.status, words, error.errors, error.log, error.fault)
 
     def _turns(self, source: int) -> Callable[[], bool]:
         """Whether the workers of a clone source still take turns at its lock; each turn can take long.

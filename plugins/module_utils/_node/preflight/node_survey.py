@@ -108,7 +108,7 @@ class Gatherer:
             permissions=self._permissions(credential),
             loads=self._loads() if any(item.claims for item in items) else (),
             shares=shares or {},
-            version=self._version() if asks.version else "",
+            version=self._version() if asks.version or credential != privileges.ROOT else "",
             guests=self._guests({ctid for item in items for ctid in item.outside}),
             scripts={name: self._script_problem(name) for name in sorted(asks.scripts)},
             zones=self._zones() if asks.zones else frozenset(),

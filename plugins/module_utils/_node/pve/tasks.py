@@ -98,3 +98,15 @@ def with_lock_wait(
 
     deadline = Deadline(timeout, at_work)
     return retry(attempt, lambda error: isinstance(error, LockedError), deadline, pauses(0.2, 5.0))
+
+
+def held_by(client: Client, node: str, ctid: int, error: PveError, waited: float) -> LockedError:
+    """Return the refusal of a locked container after a wait of some seconds, with who has it as far as PVE lists it."""
+    try:
+        asked = {"vmid": ctid, "source": "active", "limit": 5}
+        active = client.request("GET", f"/nodes/{node}/tasks", asked) or []
+    except PveError:
+        active = []
+    names = ", ".join(f"{task.get('type')} of {task.get('user')} ({task.get('upid')})" for task in active)
+    words = f"{error.reason} - waited {waited:.0f} s for {names or 'a lock that no listed task of PVE holds'}"
+    return LockedError(error.call, error.status, words, error.errors, error.log, error.fault)

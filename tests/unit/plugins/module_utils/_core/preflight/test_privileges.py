@@ -170,6 +170,28 @@ def test_each_call_needs_its_privilege(kind, ctid, params, where, privilege):
     assert (where, privilege) in found
 
 
+@pytest.mark.parametrize(
+    ("version", "params", "asked"),
+    [
+        ("9.0.3", {"unprivileged": 0}, True),
+        ("9.0.3", {"unprivileged": 1}, False),
+        ("9.0.3", {"restore": 1}, False),
+        ("9.0.3", {"restore": 1, "unprivileged": 0}, True),
+        ("8.4.1", {"unprivileged": 0}, False),
+    ],
+)
+def test_a_privileged_container_needs_more_of_version_9(version, params, asked):
+    found = privileges.needs([plan(call(Kind.CREATE, {"vmid": 950, **params}, 950))], [], {}, version)
+    assert (("/", "Sys.Modify") in {(need.where, need.privilege) for need in found}) is asked
+
+
+def test_a_privilege_of_no_fitting_role_gets_one_of_its_own():
+    assert privileges.grant("a@pve", "/", ["Sys.Modify"]) == (
+        "pveum role add PhoenixSysModify --privs Sys.Modify"
+        " && pveum acl modify / --users a@pve --roles PhoenixSysModify"
+    )
+
+
 def test_an_empty_plan_needs_nothing():
     assert privileges.needs([Candidate(950)], [], {}) == []
 
