@@ -217,7 +217,7 @@ class NotesStore(Store):
                 self._pending[ctid] = after
                 return
             if held.data == after:
-                self._written(ctid, after)
+                self._note(ctid, after)
                 return
             params = {"description": notes.join(held.text, after), "digest": held.digest}
             try:
@@ -226,13 +226,13 @@ class NotesStore(Store):
                 if attempt + 1 == _ATTEMPTS:
                     raise
                 continue
-            self._written(ctid, after)
+            self._note(ctid, after)
             now = self.held(ctid)
             if now.rest == held.rest:
                 self._ours[held.digest] = now.digest
             return
 
-    def _written(self, ctid: int, data: Mapping[str, Any]) -> None:
+    def _note(self, ctid: int, data: Mapping[str, Any]) -> None:
         """Remember what the description of a container has now."""
         self._pending.pop(ctid, None)
         if (data.get("lease") or {}).get("id") == self._run["id"]:
