@@ -59,6 +59,7 @@ REFUSED: dict[str, Refusal] = {
     "test_a_backup_of_another_container_becomes_one_of_its_own": COPY,
     "test_it_grows_at_the_restore_and_never_shrinks": COPY,
     "test_a_recreation_restores_it_again": COPY,
+    "test_a_source_and_its_clone_made_anew_in_one_run_are_predicted": COPY,
     "test_a_clone_of_a_container_that_is_still_to_be_restored_is_predicted": COPY,
     "test_the_worker_of_a_killed_clone_is_not_mistaken_for_another_clones": COPY,
 }

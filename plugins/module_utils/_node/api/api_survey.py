@@ -60,6 +60,8 @@ class Looks:
     def look(self, item: Mapping[str, Any], running: set[int] | None = None) -> None:
         """Look at one container. Raises NodeError and PveError."""
         want = wanted_from({key: value for key, value in item.items() if key not in _OF_THE_RUN}, self._node)
+        if item.get(_RENEWED):
+            self.observer.renewed.add(want.ctid)
         self.look_at(want, [int(ctid) for ctid in item.get("confirm") or ()], running)
 
     def look_at(self, want: Wanted, together: Collection[int] = (), running: set[int] | None = None) -> None:
@@ -67,8 +69,6 @@ class Looks:
         clones = want.recreate or want.target == "absent"
         if assumed.works_inside(want):
             self.observer.entered.add(want.ctid)
-        if item.get(_RENEWED):
-            self.observer.renewed.add(want.ctid)
         source, above = want.desired.clone_from, None
         if source is not None and self.observer.way is not None:
             self.observer.read_conf(source)

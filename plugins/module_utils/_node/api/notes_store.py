@@ -163,8 +163,6 @@ class NotesStore(Store):
     def release(self, ctid: int) -> None:
         """Give the container back, when it is still this run's."""
 
-        self._leases.pop(ctid, None)
-
         def give(data: dict[str, Any]) -> dict[str, Any]:
             own = (data.get("lease") or {}).get("id") == self._run["id"]
             return {key: value for key, value in data.items() if key != "lease"} if own else data
