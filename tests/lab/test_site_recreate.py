@@ -41,10 +41,10 @@ def test_killed_twice_it_is_destroyed_and_made_once(lab: Lab, project: Project) 
     assert lab.node_files() == before
 
     first = project.start(*AGAIN)
-    until(lambda: calls(lab, 'DELETE', '/nodes/pve/lxc/950'))
+    until(lambda: calls(lab, 'DELETE', '/nodes/pve/lxc/950'), 120)
     first.kill()
     second = project.start(*AGAIN)
-    until(lambda: calls(lab, 'POST', '/nodes/pve/lxc'))
+    until(lambda: calls(lab, 'POST', '/nodes/pve/lxc'), 120)
     second.kill()
     run = project.play(*AGAIN).good()
     assert calls(lab, 'DELETE', '/nodes/pve/lxc/950') == calls(lab, 'POST', '/nodes/pve/lxc') == 1
