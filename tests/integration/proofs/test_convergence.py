@@ -229,9 +229,11 @@ def test_a_container_from_a_layer_converges_to_what_it_would_be_without(node, _r
     same = {key: config[key] for key in ("template", "pct_options", "lxc_options") if key in config}
     mine = {key: value for key, value in config.items() if key not in ("volumes", "mount_points")}
     second = {**{key: value for key, value in other.items() if key in mine}, **same}
-    for key in ("pct_options", "lxc_options"):
-        if key not in same:
-            second.pop(key, None)
+    if "network_config" in config:
+        network = {**config["network_config"], **other.get("network_config", {})}
+        network.pop("name", None)
+        names = {key: name for key, name in config["network_config"].items() if key == "name"}
+        second["network_config"] = {**network, **names}
     first = Wanted(CTID, "pve", mine, features, run=RUN, layers=LAYERS)
     twin = Wanted(CTID + 1, "pve", second, features, run=RUN, layers=LAYERS)
     converges(node, first)

@@ -377,6 +377,18 @@ def test_a_clone_only_changes_what_differs_from_its_source():
     ]
 
 
+def test_a_source_without_features_has_an_empty_ledger_or_none_and_its_clone_the_same_plan():
+    """Check mode predicts an empty one, and a source in which no feature ever ran has none."""
+    source = ConfFile(head={**HEAD, "hostname": "base", "template": "1"})
+    config = {"template": None, "clone_from_ctid": "920"}
+    plans = [
+        planner.plan(wanted(config=config), Observation(950, source=source, source_ledger=known), Record())
+        for known in (None, ledger.empty(), FULL)
+    ]
+    assert plans[0].steps == plans[1].steps
+    assert plans[0].steps != plans[2].steps
+
+
 def test_the_summary_names_every_call():
     lines = "\n".join(summary.summary(planner.plan(wanted(), Observation(950), Record())))
     assert "1. create => created" in lines
