@@ -83,6 +83,7 @@ def settle_edges(task: dict[str, Any]) -> None:
         True,
         functools.partial(observe.running_ctids, str(root / "sockets")),
     )
+    observe.node_name.__defaults__ = observe.read_conf.__defaults__ = (pve,)
     store.Store.__init__.__defaults__ = (state,)
     lease.Leases.__init__.__defaults__ = (state, run)
     audit.Audit.__init__.__defaults__ = (False, str(root / "log"))
@@ -96,7 +97,14 @@ def settle_edges(task: dict[str, Any]) -> None:
     os.environ["PATH"] = f"{root / 'bin'}:{os.environ['PATH']}"
     inside = root / "guests" / str(task["ctid"])
 
-    def attach(ctid: int, script: str, text: str | None = None, timeout: float = 15.0, limit: int = 1 << 20) -> Any:
+    def attach(
+        ctid: int,
+        script: str,
+        text: str | None = None,
+        timeout: float = 15.0,
+        limit: int = 1 << 20,
+        way: object = None,
+    ) -> Any:
         home = root / "guests" / str(ctid)
         script = script.replace(ledger.PATH, str(home / "ledger.json"))
         script = script.replace("/etc/", f"{home}/etc/").replace("/var/lib/dbus", f"{home}/dbus")
