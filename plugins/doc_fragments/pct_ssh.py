@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Phoenix Hypervisor contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The options of ansible.builtin.ssh, for the connection plugin that is built on it.
+"""The options of ansible.builtin.ssh, for the connection plugins that are built on it.
 
 They are read from the installed ansible-core rather than repeated, because they differ from version to version and
 the parent class asks for every one of them.
@@ -37,12 +37,16 @@ def _options_of(documentation: str) -> dict[str, t.Any]:
     return options
 
 
-def _options() -> dict[str, t.Any]:
+def _ssh_options() -> dict[str, t.Any]:
+    """Return the options of ansible.builtin.ssh, with pipelining on."""
     options = _options_of(SSH_DOCUMENTATION)
     pipelining = _options_of(PipeliningFragment.DOCUMENTATION)["pipelining"]
-    options["pipelining"] = {**pipelining, **options.get("pipelining", {})}
-    # Nothing in a container stands against it: the plugin never asks for a terminal there.
-    options["pipelining"]["default"] = True
+    options["pipelining"] = {**pipelining, **options.get("pipelining", {}), "default": True}
+    return options
+
+
+def _options() -> dict[str, t.Any]:
+    options = _ssh_options()
     # Files go through the same command as everything else, and a terminal would merge the two streams.
     options["ssh_transfer_method"]["description"] = (
         "Not used: files are always piped through a command in the container."
@@ -53,7 +57,8 @@ def _options() -> dict[str, t.Any]:
 
 
 class ModuleDocFragment:
-    """Doc fragment C(phoenix.hypervisor.pct_ssh)."""
+    """Doc fragments C(phoenix.hypervisor.pct_ssh), and C(phoenix.hypervisor.pct_ssh.node) for the node itself."""
 
     # JSON is YAML, and quicker to write and to read.
     DOCUMENTATION: str = json.dumps({"options": _options()})
+    NODE: str = json.dumps({"options": _ssh_options()})

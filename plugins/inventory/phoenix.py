@@ -63,7 +63,8 @@ options:
     description:
       - The Proxmox VE nodes by name, each with its connection variables such as C(ansible_host),
         C(ansible_user) and C(ansible_port).
-      - C(ansible_connection=local) says that Ansible runs on that node itself.
+      - C(ansible_connection=local) says that Ansible runs on that node itself. Without that variable, and with SSH as
+        Ansible's own default, it is P(phoenix.hypervisor.node#connection).
       - With C(api) the node is reached by an API token, without SSH. Its keys are C(host), C(port), C(user),
         C(token_id), C(token_secret), C(fingerprint), C(ca) and C(validate_certs). What it lacks comes from the
         variables C(PROXMOX_HOST), C(PROXMOX_USER), C(PROXMOX_TOKEN_ID) and so on. It becomes the variable
@@ -218,7 +219,7 @@ import traceback
 from collections.abc import Mapping
 from typing import Any
 
-from ansible import context
+from ansible import constants, context
 from ansible.errors import AnsibleParserError
 from ansible.inventory.manager import split_host_pattern
 from ansible.plugins.inventory import BaseInventoryPlugin
@@ -237,12 +238,14 @@ from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.finding 
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.fleet import groups, guess_ctids
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.report import lines, report
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.features.feature_checks import inherited_features
+from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.run import preloading
 
 PLACEHOLDER_HOST = "phoenix-configuration"
 """The host that carries the report when nothing else does."""
 
 _PYTHON = trust_as_template("/usr/bin/python3")
-_CONNECTION = trust_as_template("phoenix.hypervisor.pct")
+_CONNECTION = trust_as_template(preloading.CONTAINERS)
+_NODE_CONNECTION = trust_as_template(preloading.NODES)
 _OWN_FILE = re.compile(rb"^plugin:[ \t]*[\"']?phoenix\.hypervisor\.phoenix[\"']?[ \t]*(?:#.*)?\r?$", re.MULTILINE)
 _PLAIN_PATTERN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*\Z")
 
@@ -297,6 +300,10 @@ class InventoryModule(BaseInventoryPlugin, Composing):
     def _emit_nodes(self, configuration: Configuration) -> None:
         self.inventory.add_group("hypervisors")
         self._set("hypervisors", "ansible_python_interpreter", _PYTHON)
+        # Not where the configuration or the command line of Ansible says how hosts are reached.
+        if context.CLIARGS.get("connection", constants.DEFAULT_TRANSPORT) in ("ssh", "smart", "ansible.builtin.ssh"):
+            self._set("hypervisors", "ansible_connection", _NODE_CONNECTION)
+            preloading.preload(preloading.NODES)
         for name, variables in configuration.nodes.items():
             self.inventory.add_host(name, group="hypervisors")
             for key, value in variables.items():

@@ -35,13 +35,20 @@ class Kept:
     def __init__(self, path: str, make: Compile) -> None:
         self._path = path
         self._make = make
-        self._codes: dict[str, tuple[bytes, CodeType]] = _read(path)
+        self._codes: dict[str, tuple[bytes, CodeType]] | None = None
         self._fresh = False
+
+    @property
+    def make(self) -> Compile:
+        """What compiles without this."""
+        return self._make
 
     def compile(self, path: str, source: bytes) -> CodeType:
         """Do what zipimport does: return the code of a source. ``path``: of the archive, then in it."""
         name = path.rpartition(f".zip{os.sep}")[2]
         own = _imp.source_hash(0, source)
+        if self._codes is None:
+            self._codes = _read(self._path)
         known = self._codes.get(name)
         if known is not None and known[0] == own:
             return known[1]
@@ -94,6 +101,14 @@ def keep() -> None:
     """Write at the end of this process what it has compiled."""
     for kept in _kept:
         atexit.register(kept.write)
+
+
+def leave() -> None:
+    """Write what was compiled, and compile without: this process goes on with other modules."""
+    while _kept:
+        kept = _kept.pop()
+        kept.write()
+        zipimport._compile_source = kept.make  # type: ignore[attr-defined]  # where use() has put another
 
 
 def _read(path: str) -> dict[str, tuple[bytes, CodeType]]:

@@ -3,119 +3,32 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The warm interpreter inside a container: a process that forks for each task, with Ansible's own library imported.
 
-It runs in the container as ``python3 -c``, with the text of pct_library.py and of this file as program.
+It runs in the container as ``python3 -c``, with the text of pct_library.py, pct_task.py and this file as program.
 Standard input brings a line `TOKEN SIZE` and then SIZE bytes, an AnsiballZ module as Ansible would write it to the
 standard input of a new Python. The answer on standard output is `TOKEN ok`, or `TOKEN no` when the Python of this
 process has been replaced meanwhile; then frames of a letter, four bytes of a number and data: ``o`` and ``e`` with
 output and error output, ``x`` with the exit code, ``z`` when both streams are closed.
 
-The module runs in a child that has what a new Python would have: an own ``__main__``, the arguments, the directory,
-the streams. The library is used from memory only where the module's archive holds the very same files; all of
-them look as if imported from that archive.
+The module runs in a child that has what a new Python would have. The library is used from memory only where the
+module's archive holds the very same files; all of them look as if imported from that archive.
 """
 
 from __future__ import annotations
 
-import atexit
-import builtins
-import contextlib
 import fcntl
 import gc
-import importlib
-import importlib.machinery
 import os
 import select
 import signal
 import struct
 import sys
 import termios
-import threading
-import types
-import typing as t
 import zipfile
 
 from .pct_library import Library
+from .pct_task import begin, identity
 
 CHUNK = 65536
-
-
-# -- The child -------------------------------------------------------------------------------------------------------
-
-
-def execute(payload: bytes) -> int:
-    """Run a program as a new Python runs its standard input. Returns the exit code."""
-    main = types.ModuleType("__main__")
-    loader = importlib.machinery.SourceFileLoader("__main__", "<stdin>")
-    vars(main).update(__builtins__=builtins, __loader__=loader, __file__="<stdin>")
-    if sys.version_info < (3, 14):
-        vars(main).update(__annotations__={}, __cached__=None)
-    sys.modules["__main__"] = main
-    sys.argv[:] = [""]
-    if hasattr(sys, "orig_argv"):
-        sys.orig_argv[:] = sys.orig_argv[:1]
-    code = 0
-    try:
-        exec(compile(payload, "<stdin>", "exec", dont_inherit=True), vars(main))  # noqa: S102 - it is what this process is for
-    except SystemExit as left:
-        code = _code(left.code)
-    except BaseException as error:  # noqa: BLE001 - the end of the process
-        error.__traceback__ = error.__traceback__ and error.__traceback__.tb_next  # without the line above
-        sys.excepthook(type(error), error, error.__traceback__)
-        code = 1
-    threading._shutdown()  # type: ignore[attr-defined]  # what Python does at its end: awaits threads
-    atexit._run_exitfuncs()
-    for stream in (sys.stdout, sys.stderr):
-        try:
-            stream.flush()
-        except (OSError, ValueError):
-            code = code or 120  # as Python exits then
-    return code
-
-
-def _code(value: object) -> int:
-    if value is None:
-        return 0
-    if isinstance(value, int):
-        return value & 255
-    sys.stderr.write(f"{value}\n")
-    return 1
-
-
-def begin(payload: bytes, out: int, err: int, close: t.Iterable[int]) -> t.NoReturn:
-    """Be the task's process."""
-    code = 1
-    try:
-        signal.set_wakeup_fd(-1)
-        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-        ended, other = os.pipe()
-        os.close(other)
-        for number, source in ((0, ended), (1, out), (2, err)):
-            os.dup2(source, number)
-        for number in {ended, out, err, *close}:
-            os.close(number)
-        for folder in ("/", os.environ.get("HOME", "/")):
-            with contextlib.suppress(OSError):  # like a shell whose cd fails
-                os.chdir(folder)
-        code = execute(payload)
-    finally:
-        os._exit(code)
-
-
-# -- The parent ------------------------------------------------------------------------------------------------------
-
-
-def identity() -> list[object]:
-    """Return what tells this Python, its libraries and its search path from replaced ones."""
-    custom = [getattr(sys.modules.get(name), "__file__", None) for name in ("sitecustomize", "usercustomize")]
-    paths = [os.path.realpath(sys.executable), os.__file__, "/etc/ld.so.cache", "/etc/localtime", *custom, *sys.path]
-    found: list[object] = []
-    for path in paths:
-        try:
-            state = os.stat(path or "/dev/null")
-            found.append((path, state.st_dev, state.st_ino, state.st_mtime_ns if path else 0, state.st_size))
-        except OSError:
-            found.append(path)
-    return found
 
 
 class Channel:

@@ -28,11 +28,15 @@ import zipimport
 
 # In an AnsiballZ module, the archive is a line of its own.
 ARCHIVE = re.compile(rb"^zip_data='([A-Za-z0-9+/=]+)',?$", re.MULTILINE)
-# What is imported ahead; six, which places an importer of its own, is not.
+# What is imported ahead of Ansible's; six, which places an importer of its own, is not.
 PACKAGES = frozenset(
     ("_internal", "_text", "basic", "common", "compat", "errors", "facts", "parsing", "service", "urls")
 )
-PREFIX = "ansible."
+PREFIXES = ("ansible.", "ansible_collections.")
+# This collection's own, which is as free of state as Ansible's.
+OWN = ("ansible_collections", "phoenix", "hypervisor", "plugins", "module_utils")
+# Brings more than what all modules have (module_utils/_node/bytecode.py), so each module runs its own.
+OUTER = "ansible/__init__.py"
 
 
 class Library:
@@ -75,6 +79,10 @@ class Library:
             self._current = self._archives[digest]
         return new
 
+    def module(self, name: str) -> types.ModuleType | None:
+        """Return a module that is in memory."""
+        return self._kept.get(name)
+
     def _fits(self, files: dict[str, tuple[int, int]]) -> bool:
         return all(files.get(path, known) == known for path, known in self._files.items())
 
@@ -106,8 +114,10 @@ class Library:
 
     def _keep(self, files: dict[str, tuple[int, int]]) -> None:
         """Take the modules out of Python's table, as if nothing had been imported."""
-        for name in [name for name in sys.modules if (name + ".").startswith(PREFIX)]:
+        for name in [name for name in sys.modules if f"{name}.".startswith(PREFIXES)]:
             module = sys.modules.pop(name)
+            if OUTER in _paths(name):
+                continue
             parent, _dot, last = name.rpartition(".")
             if parent in self._kept and vars(self._kept[parent]).get(last) is module:
                 delattr(self._kept[parent], last)
@@ -188,7 +198,8 @@ def _module(path: str) -> str:
     words = path[:-3].split("/") if path.endswith(".py") else []
     if words[-1:] == ["__init__"]:
         words.pop()
-    return ".".join(words) if words[:2] == ["ansible", "module_utils"] and {*words[2:3]} <= PACKAGES else ""
+    known = words[:2] == ["ansible", "module_utils"] and {*words[2:3]} <= PACKAGES
+    return ".".join(words) if known or tuple(words[: len(OWN)]) == OWN else ""
 
 
 def _paths(module: str) -> tuple[str, str]:

@@ -236,6 +236,7 @@ warm_task() if $warm ne '';
 # How Ansible starts a module that it sends through standard input; the second in ansible-core 2.19.
 _COMMAND = re.compile(r"/bin/sh -c (?:(/[\w./+-]+)|'(/[\w./+-]+) && sleep 0')")
 _MODULE = b"_ANSIBALLZ_WRAPPER = True"
+_HERE = pathlib.Path(__file__).parent
 
 
 @dataclasses.dataclass(frozen=True)
@@ -262,7 +263,12 @@ def warm(command: str, data: bytes) -> Warm | None:
 
 @functools.cache
 def program() -> str:
-    """Return the program of the warm interpreter: both of its files as one."""
-    folder = pathlib.Path(__file__).parent
-    library, helper = (folder.joinpath(f"pct_{name}.py").read_text(encoding="utf-8") for name in ("library", "helper"))
-    return library + re.sub(r"^from (?:__future__|\.pct_library) .*\n", "", helper, flags=re.MULTILINE)
+    """Return the program of the warm interpreter in a container."""
+    return joined(_HERE.joinpath("pct_helper.py"))
+
+
+def joined(last: pathlib.Path) -> str:
+    """Return a program of the files that both warm interpreters have, and one more."""
+    paths = (*(_HERE.joinpath(f"pct_{name}.py") for name in ("library", "task")), last)
+    first, *others = (path.read_text(encoding="utf-8") for path in paths)
+    return first + re.sub(r"^from (?:__future__|\.[\w.]+) .*\n", "", "".join(others), flags=re.MULTILINE)

@@ -36,9 +36,13 @@ def boot_clock() -> float:
 def find(pid: int | None = None, proc: str = "/proc") -> Session | None:
     """The session of a process: its nearest sshd, which is one process for each connection. None when there is none.
 
+    A module in a Python that waits stands where its relay does.
+
     A multiplexed connection (ControlPersist) is one connection, as old as its first session.
     """
-    current, client, server, port = pid or os.getpid(), "", "", 0
+    relay = os.environ.get("PHOENIX_RELAY", "")
+    own = int(relay) if relay.isdigit() else os.getpid()
+    current, client, server, port = pid or own, "", "", 0
     for _step in range(64):
         try:
             with open(f"{proc}/{current}/stat", encoding="utf-8", errors="replace") as file:

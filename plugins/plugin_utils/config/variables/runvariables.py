@@ -303,7 +303,7 @@ TABLE: tuple[RunVariable, ...] = (
         "phoenix_warm_interpreter",
         "true or false",
         "`true`",
-        "Whether modules run in a Python that stays in the container between the tasks of a run.",
+        "Whether modules run in a Python that stays in the container, or on the node, between the tasks of a run.",
         runvalues.flag,
         blank=False,
     ),

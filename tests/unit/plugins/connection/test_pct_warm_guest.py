@@ -168,3 +168,17 @@ def test_what_a_role_brings_is_never_kept(node: Node) -> None:
     ask = "import os\nfrom ansible.module_utils import of_a_role\nprint(of_a_role.MADE == os.getpid())\n"
     for _time in range(2):
         assert node.run(ansiballz(files, ask)).stdout == b"True\n"
+
+
+def test_this_collections_library_is_kept_whatever_else_each_module_brings(node: Node) -> None:
+    package = "ansible_collections/phoenix/hypervisor/plugins/module_utils"
+    folders = package.split("/")
+    own = {"/".join([*folders[:depth], "__init__.py"]): "" for depth in range(1, len(folders) + 1)}
+    own |= {f"{package}/failure.py": "import os\nMADE = os.getpid()\n", **FILES}
+    ask = (
+        "import ansible, os\nfrom ansible_collections.phoenix.hypervisor.plugins.module_utils import failure\n"
+        "print(failure.MADE == os.getpid(), ansible.NAME)\n"
+    )
+    for name in ("one", "two", "one"):
+        done = node.run(ansiballz({**own, "ansible/__init__.py": f"NAME = {name!r}\n"}, ask))
+        assert (done.stdout, done.stderr) == (f"False {name}\n".encode(), b"")

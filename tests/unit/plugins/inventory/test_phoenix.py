@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible import context
+from ansible import constants, context
 from ansible.inventory.data import InventoryData
 from ansible.inventory.manager import InventoryManager
 from ansible.module_utils.common.collections import ImmutableDict
@@ -200,6 +200,23 @@ def test_text_of_the_json_files_is_never_templated(site: Path):
 
 def test_variables_of_a_node(site: Path):
     assert read(site).vars("pve")["phoenix_hypervisor_config"] == HOST
+
+
+@pytest.mark.parametrize(("transport", "expected"), [("ssh", "phoenix.hypervisor.node"), ("paramiko_ssh", None)])
+def test_a_node_is_reached_as_ansible_is_configured(
+    site: Path, monkeypatch: pytest.MonkeyPatch, transport: str, expected: str | None
+):
+    monkeypatch.setattr(constants, "DEFAULT_TRANSPORT", transport)
+    assert read(site).vars("pve").get("ansible_connection") == expected
+
+
+def test_a_nodes_own_connection_is_used(site: Path):
+    (site / "group_vars").mkdir()
+    (site / "group_vars" / "all.yml").write_text("ansible_connection: paramiko_ssh\n")
+    assert read(site).vars("pve")["ansible_connection"] == "paramiko_ssh"
+    source = "plugin: phoenix.hypervisor.phoenix\nlxc_config: lxc.json\nnodes: {pve: {ansible_connection: local}}\n"
+    (site / "phoenix.yml").write_text(source)
+    assert read(site).vars("pve")["ansible_connection"] == "local"
 
 
 def test_group_vars_files_override_what_the_plugin_sets(site: Path):

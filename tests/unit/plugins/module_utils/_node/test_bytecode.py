@@ -85,3 +85,18 @@ def test_what_another_could_have_written_is_not_run(calls, tmp_path, what):
 def test_where_nothing_can_be_written_a_call_works(calls, tmp_path):
     (tmp_path / "cache").write_text("a file")
     assert calls((ONE, b"x = 1")) == ([ONE], [1])
+
+
+def test_a_process_that_goes_on_leaves_it_and_has_written(monkeypatch, tmp_path):
+    monkeypatch.setattr(bytecode, "FOLDER", str(tmp_path / "cache" / "kept"))
+    monkeypatch.setattr(bytecode.os, "geteuid", lambda: 0)
+    monkeypatch.setattr(bytecode, "_is_own", lambda _found: True)
+    plain = bytecode.zipimport._compile_source
+    for name in ("one", "two"):
+        bytecode.use(name)
+        assert bytecode.is_used()
+        bytecode.zipimport._compile_source(ONE, b"x = 1")
+        bytecode.leave()
+        assert not bytecode.is_used()
+        assert bytecode.zipimport._compile_source is plain
+    assert {path.name.partition("-")[0] for path in (tmp_path / "cache" / "kept").iterdir()} == {"one", "two"}

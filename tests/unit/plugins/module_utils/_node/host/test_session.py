@@ -43,6 +43,13 @@ def test_the_nearest_sshd_is_the_connection(proc: Path):
     assert not found.is_local
 
 
+def test_a_module_of_a_python_that_waits_stands_where_its_relay_does(proc: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("PHOENIX_RELAY", "50")
+    assert session.find(proc=str(proc)) == session.find(50, str(proc))
+    monkeypatch.setenv("PHOENIX_RELAY", "")
+    assert session.find(proc=str(proc)) is None
+
+
 def test_without_sshd_there_is_none(proc: Path):
     process(proc, 60, "python3", 1)
     assert session.find(60, str(proc)) is None

@@ -1,0 +1,90 @@
+# Copyright (c) 2026, Phoenix Hypervisor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Run modules on a Proxmox VE node over SSH, in one Python for the tasks of a run."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+name: node
+short_description: Run modules on a Proxmox VE node over SSH, in a Python that waits
+version_added: 0.1.0
+author: Phoenix Hypervisor contributors (@phoenix-hypervisor)
+description:
+  - Is P(ansible.builtin.ssh#connection) with all its options, and pipelining by default.
+  - From the second module of a run on, one Python on the node imports Ansible's library once and forks for each
+    module. All else goes the way of P(ansible.builtin.ssh#connection), such as files, and modules with C(become),
+    C(async) or C(environment).
+  - The inventory plugin sets it for nodes that have no connection of their own.
+options:
+  warm_interpreter:
+    description:
+      - Whether to keep a Python on the node for the modules of a run. It ends half a minute after its last module.
+      - For root only, and never in check mode.
+    type: bool
+    default: true
+    env:
+      - name: PHOENIX_WARM_INTERPRETER
+    ini:
+      - section: phoenix_pct_connection
+        key: warm_interpreter
+    vars:
+      - name: phoenix_warm_interpreter
+  check_mode:
+    description: Whether this is a dry run. Ansible fills in this option by itself.
+    type: bool
+    default: false
+    vars:
+      - name: ansible_check_mode
+extends_documentation_fragment:
+  - phoenix.hypervisor.pct_ssh.node
+notes:
+  - The login shell of the user on the node must be a POSIX shell.
+"""
+
+EXAMPLES = r"""
+# The inventory plugin phoenix.hypervisor.phoenix sets this variable for every node.
+- name: Look at a node
+  hosts: pve
+  vars:
+    ansible_connection: phoenix.hypervisor.node
+    ansible_host: pve.example.org
+    ansible_user: root
+  tasks:
+    - name: Look at its containers
+      phoenix.hypervisor.phoenix_lxc_info:
+        containers: []
+"""
+
+import hashlib
+import os
+
+from ansible import constants
+from ansible.plugins.connection.ssh import Connection as SSHConnection
+
+from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.on_node.node_relay import warm_command
+from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.run.run_identity import run_identity
+
+
+class Connection(SSHConnection):
+    """The ssh plugin's connection, with modules handed to a Python that waits on the node."""
+
+    def exec_command(self, cmd: str, in_data: bytes | None = None, sudoable: bool = True) -> tuple[int, bytes, bytes]:
+        """Run a command on the node. Returns its exit code, its output and its error output."""
+        if in_data and self.get_option("warm_interpreter") and not self.get_option("check_mode"):
+            own = warm_command(cmd, in_data, run_identity()["id"])
+            if own is not None and not self._is_first():
+                cmd = own
+        return super().exec_command(cmd, in_data=in_data, sudoable=sudoable)
+
+    def _is_first(self) -> bool:
+        """Return whether no module of this run has gone to this node: one alone would not be worth the start."""
+        address = "\0".join(str(self.get_option(name)) for name in ("host", "port", "remote_user"))
+        name = hashlib.sha256(address.encode()).hexdigest()[:16]
+        try:
+            os.close(os.open(os.path.join(constants.DEFAULT_LOCAL_TMP, f"phoenix-node-{name}"), os.O_CREAT | os.O_EXCL))
+        except FileExistsError:
+            return False
+        except OSError:
+            return True
+        return True
