@@ -13,6 +13,7 @@ from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
 from ansible.utils.vars import load_extra_vars
 
+from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.files.role_declarations import host_roles
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.finding import show
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.variables import extra_variables, runvariables
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.container import steered
@@ -22,6 +23,8 @@ from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.features.skippe
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.plan import plan_file, this_run
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.run import controller, polling
 
+# Tags that Ansible gives a meaning.
+_EVERY = frozenset(("all", "tagged", "untagged", "never"))
 _NO_INVENTORY = (
     "the inventory has neither nodes nor containers of phoenix.hypervisor. Name the inventory source, for example "
     "-i inventory/phoenix.yml; it is a YAML file with the line 'plugin: phoenix.hypervisor.phoenix'"
@@ -92,7 +95,7 @@ class ActionModule(ActionBase):
         found += _lasting(orders, given)
         found += _unknown(values, {str(host) for host in groups.get("containers") or ()})
         found += steered.faults(values, variables)
-        found += self._skipped(variables)
+        found += self._tags(variables)
         if found:
             return {}, found
         read = {name: runvariables.value_of(name, value) for name, value in values.items()}
@@ -101,12 +104,20 @@ class ActionModule(ActionBase):
             name: value for name, value in read.items() if value is not None and not runvariables.BY_NAME[name].secret
         }, found
 
-    def _skipped(self, variables: Mapping[str, Any]) -> list[runvariables.RunVariableError]:
-        """Tags of tasks that the features of this run would be applied without."""
-        tags = [str(tag) for tag in variables.get("ansible_skip_tags") or ()]
+    def _tags(self, variables: Mapping[str, Any]) -> list[runvariables.RunVariableError]:
+        """What is wrong with the tags of this run, such as those of tasks that a feature would be applied without."""
+        run, tags = ([str(tag) for tag in variables.get(f"ansible_{name}_tags") or ()] for name in ("run", "skip"))
+        known = {"containers", "hypervisor", *(role.name for role in host_roles()), *self._task.tags}
+        if not known.union(_EVERY).intersection(run):
+            shown = ", ".join(sorted(run))
+            self._display.warning(f"no play of phoenix.hypervisor has a tag of this run ({shown}), so it does nothing")
+        wrong = [
+            *extra_variables.mistyped("--tags", run, known),
+            *extra_variables.mistyped("--skip-tags", tags, known),
+        ]
         features = steered.features_in_play(variables) if tags else []
         remedy = "Leave it out: the feature would be recorded as applied without these tasks."
-        return [
+        return wrong + [
             runvariables.RunVariableError(
                 "--skip-tags", f"{tag}, a tag in feature {', '.join(names)}", "no tag of a feature", remedy
             )

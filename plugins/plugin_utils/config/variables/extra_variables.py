@@ -37,6 +37,18 @@ def misspelled(given: Iterable[str], known: Iterable[str] = ()) -> list[runvaria
     return found
 
 
+def mistyped(option: str, tags: Iterable[str], known: Iterable[str]) -> list[runvariables.RunVariableError]:
+    """Return the tags that are none of the known ones, and look like one: Ansible runs nothing for them, or all."""
+    names = sorted(set(known))
+    found = []
+    for tag in sorted(set(tags) - set(names)):
+        matches = get_close_matches(tag, names, 1, 0.85)
+        if matches:
+            got = f"{tag} (did you mean {matches[0]}?)"
+            found.append(runvariables.RunVariableError(option, got, "a tag", f"Write {matches[0]}."))
+    return found
+
+
 def _overriding(given: Iterable[str]) -> list[runvariables.RunVariableError]:
     """Extra variables in the place of what the inventory or the playbooks set: they would be those of every host."""
     found = []

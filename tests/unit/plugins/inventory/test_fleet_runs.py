@@ -225,8 +225,9 @@ def test_a_command_line_replaces_and_leaves_out_nothing_by_mistake(site: Path):
     (site / "lxc.json").write_text(json.dumps(lxc))
     (site / "group_vars").mkdir()
     (site / "group_vars" / "containers.yml").write_text("phoenix_recreate_ctids: [950]\nphoenix_destroy: ''\n")
-    rc, output = playbook(site, "containers", "-e", json.dumps(given), "--skip-tags", "slow,own")
+    rc, output = playbook(site, "containers", "-e", json.dumps(given), "--skip-tags", "slow,own,hypervisor_storge")
     assert rc == 2, output
+    assert "--skip-tags  got hypervisor_storge (did you mean hypervisor_storage?)" in output
     assert "phoenix_recreate_ctids  got a value from the inventory, group_vars, host_vars or a play" in output
     assert "phoenix_destroy  got" not in output
     assert "--skip-tags  got slow, a tag in feature mark, expected no tag of a feature" in output

@@ -9,6 +9,7 @@ from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.variable
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.variables.extra_variables import (
     faults,
     misspelled,
+    mistyped,
 )
 
 
@@ -28,3 +29,12 @@ def test_what_the_collection_sets_itself_is_not_given_to_a_run():
     assert not found.keys() & runvariables.BY_NAME.keys()
     assert "JSON files" in found["phoenix_ctid"].remedy
     assert "JSON files" not in found["phoenix_stage"].remedy
+
+
+def test_a_tag_near_a_known_one_is_refused_and_others_are_left_alone():
+    known = ["containers", "hypervisor", "hypervisor_storage"]
+    found = mistyped("--tags", ["container", "hypervisor_storge", "own", "all", *known], known)
+    assert [(fault.name, fault.remedy) for fault in found] == [
+        ("--tags", "Write containers."),
+        ("--tags", "Write hypervisor_storage."),
+    ]
