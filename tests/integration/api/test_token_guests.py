@@ -32,7 +32,7 @@ REAL = {name: getattr(guest, name) for name in ("look", "write_ledger", "renew_i
 # Answers as the SSH server of a guest by its address, and as ssh does where it is refused. Commands run here, with a
 # folder in place of the product's own inside.
 SSH = r"""
-import json, os, pathlib, subprocess, sys
+import json, os, pathlib, subprocess, sys, time
 home, words = pathlib.Path(sys.argv[1]), sys.argv[2:]
 settings = dict(words[at + 1].split('=', 1) for at, word in enumerate(words) if word == '-o')
 address, command = words[-2:]
@@ -43,6 +43,11 @@ def fail(said):
     sys.exit(sys.stderr.write(f'ssh: {said}\r\n') and 255)
 if state.get('refuses'):
     fail(state['refuses'])
+if state.get('meets'):
+    (home / f'{address}-came').touch()
+    until = time.monotonic() + 20
+    while time.monotonic() < until and not (home / f"{state['meets']}-came").exists():
+        os.sched_yield()
 known = pathlib.Path(settings['UserKnownHostsFile'])
 line = f"{settings['HostKeyAlias']} {state['key']}"
 names = [one for one in known.read_text().splitlines() if one.startswith(settings['HostKeyAlias'])]
@@ -82,6 +87,10 @@ class Guests:
     def ledger(self, address):
         path = self.folder / address / "ledger.json"
         return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
+
+    def holds(self, address, book):
+        (self.folder / address).mkdir()
+        (self.folder / address / "ledger.json").write_text(json.dumps(book), encoding="utf-8")
 
     def calls(self):
         path = self.folder / "calls"
@@ -286,9 +295,11 @@ def test_a_clone_gets_host_keys_of_its_own_and_is_known_by_them(node, site, gues
     guests.set("192.0.2.6")  # as its source
     copy = {"template": None, "storage_pool": None, "storage_size_gb": None, "clone_from_ctid": 950}
     three = dataclasses.replace(FEATURES[0], name="three", digest="d3")
-    one = inside(951, name="copy", ip="192.0.2.6", features=(three,), **copy)
+    one = inside(951, name="copy", ip="192.0.2.6", features=(*FEATURES, three), **copy)
+    guests.holds("192.0.2.6", guests.ledger("192.0.2.5"))
     predicted = site.preview(one)
     assert (predicted["error"], predicted["unknown"]) == (None, ["lease"])
+    assert [feature["name"] for feature in predicted["due_features"]] == ["three"]
     journal, last = site.apply(one)
     assert (last["error"], last["state"]) == (None, "completed")
     assert sorted(entry["what"] for entry in journal) == sorted(entry["what"] for entry in predicted["journal"])
@@ -317,3 +328,15 @@ def test_an_answer_of_a_guest_is_bounded(node, site, guests):
     (guests.folder / "192.0.2.5" / "ledger.json").write_text("x" * 3_000_000, encoding="utf-8")
     seen = site.preview(inside(features=FEATURES[:1]))
     assert "longer than" in " ".join(seen["notes"])
+
+
+def test_a_fleet_is_looked_into_side_by_side(site, guests):
+    fleet = [inside(950, FEATURES[:1]), inside(951, FEATURES[:1], ip="192.0.2.6", name="other")]
+    guests.set("192.0.2.6")
+    site.apply(fleet[0])
+    assert site.drive(fleet[1])["begun"] == "one"
+    guests.set("192.0.2.5", meets="192.0.2.6")
+    guests.set("192.0.2.6", meets="192.0.2.5")
+    items = [item(one) for one in fleet]
+    found = api_survey.survey(site.token, "pve", items, acts=True, way=site.way())["containers"]
+    assert [(one["due"], one["features"]) for one in found.values()] == [(False, ["one"]), (True, [])]

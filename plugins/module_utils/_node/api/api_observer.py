@@ -47,6 +47,7 @@ class ApiObserver(Observer):
         self.node = node
         self.way = way
         self.entered: set[int] = set()  # those inside of which a run applies something
+        self.later: set[int] | None = None  # those that are looked into side by side afterwards; None for at once
         self.renewed: set[int] = set()  # those whose host key was renewed, as the operator says
         self.boot = ""
         self.pve = ""
@@ -260,6 +261,9 @@ class ApiObserver(Observer):
         if self.way is None or record is None or not (ctid in self.entered or assumed.holds(record)):
             return {"address": address}
         self._expect(ctid, conf, record, address)
+        if self.later is not None and view is None:
+            self.later.add(ctid)
+            return {"address": address}
         return {**inside(view or guest.look(ctid, way=self.way)), "address": address}
 
     def new_host_key(self, ctid: int) -> str | None:

@@ -7,7 +7,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
@@ -17,10 +18,11 @@ from ..._core.container.remote.assumed import Assumed
 from ..audit import Audit
 from ..container import applying
 from ..container.conf import backups
-from ..container.conf.observe import failure
+from ..container.conf.observe import WORKERS, failure, inside
 from ..container.described import Planned, briefly, describe, unobserved, wanted_from
 from ..container.outcome import Outcome, on_container, report
 from ..failure import NodeError, about
+from ..guest import guest
 from ..pve.client import Client, PveError
 from .api_executor import ApiExecutor
 from .api_observer import ApiObserver
@@ -82,6 +84,17 @@ class Looks:
         self.seen[want.ctid] = backups.recall(lambda: self._client, self._node, found, want)
         self.wanted[want.ctid] = want
 
+    def look_inside(self) -> None:
+        """Look into those that were left for later, side by side: one that does not answer takes its time."""
+        way, left = self.observer.way, sorted(self.observer.later or ())
+        if way is None or not left:
+            return
+        with ThreadPoolExecutor(max_workers=WORKERS) as pool:
+            for ctid, view in zip(left, pool.map(lambda ctid: _view(ctid, way), left)):
+                if ctid in self.seen:
+                    found = {key: value for key, value in inside(view).items() if key != "address"}
+                    self.seen[ctid] = replace(self.seen[ctid], **found)
+
     def of(self, ctid: int) -> Assumed:
         """What the planner is given of a container."""
         if ctid not in self.given:
@@ -110,10 +123,26 @@ class Looks:
         return assumed.plan(self.given[ctid])
 
 
+def _view(ctid: int, way: SshWay) -> guest.GuestView:
+    try:
+        return guest.look(ctid, way=way)
+    except Exception as error:  # noqa: BLE001 - whatever goes wrong with one container is a fault of that one
+        return guest.GuestView(error=failure(error))
+
+
 def refusal(ctid: int, why: Iterable[str]) -> str:
     """The message of a container that a token can't bring to its target state; '' without a reason."""
     found = "; ".join(why)
     return f"container {ctid} can't be changed by an API token: {found}. {_OTHERWISE}" if found else ""
+
+
+@contextlib.contextmanager
+def _blamed(ctid: int, faults: dict[int, str]) -> Iterator[None]:
+    """What goes wrong in this block is a fault of one container."""
+    try:
+        yield
+    except Exception as error:  # noqa: BLE001 - whatever one container's files hold is a fault of that container
+        faults[ctid] = failure(error)
 
 
 def survey(
@@ -138,15 +167,16 @@ def survey(
     planned = {int(item["ctid"]) for item in items if item.get("config") is not None}
     running = observer.running() if items else set()
     faults: dict[int, str] = {}
+    observer.later = set()
     for item in items:
-        ctid = int(item["ctid"])
-        try:
+        with _blamed(int(item["ctid"]), faults):
             looks.look(item, running)
-            why = refusal(ctid, looks.hindrances(ctid)) if acts else ""
+    looks.look_inside()
+    for ctid in [*looks.wanted] if acts else ():
+        with _blamed(ctid, faults):
+            why = refusal(ctid, looks.hindrances(ctid))
             if why:
                 faults[ctid] = why
-        except Exception as error:  # noqa: BLE001 - whatever one container's files hold is a fault of that container
-            faults[ctid] = failure(error)
     managed = observer.ha_ctids() if items else frozenset()
     containers = {}
     for ctid in looks.wanted:
