@@ -33,7 +33,7 @@ CTID = 950
 RUN = "run-1"
 PAIRS = number("PAIRS", 500, 10_000)
 ROUNDS, EACH = rounds(PAIRS // 2)  # for each version of PVE
-TWINS = number("TWINS", 40, 2000)
+TWINS = number("TWINS", 24, 2000)
 TWIN_ROUNDS, EACH_TWIN = rounds(TWINS // 2)
 # Options that no key of the product manages: whatever happens, they stay as they are.
 FOREIGN = ("arch", "ostype", "cpulimit", "cpuunits", "net1", "unprivileged", "cmode", "console", "tty")

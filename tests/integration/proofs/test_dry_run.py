@@ -30,6 +30,7 @@ from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.container
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.layers import layer_look
 
 FLEETS = number("FLEETS", 24, 1000)
+LAYERED = number("LAYERED", 8, 500)
 RUN = "run-2"
 OF_A_LAYER = ("pct_options", "lxc_options", "volumes", "target_state")
 NAMES = ("base", "docker", "gpu", "serve")
@@ -205,7 +206,7 @@ def test_the_predicted_journal_is_the_real_one(node, members):
     equal(node, members)
 
 
-@settings(max_examples=FLEETS // 4, **BOUNDS)
+@settings(max_examples=LAYERED // 2, **BOUNDS)
 @given(members=fleets(layered=True))
 def test_the_predicted_journal_is_the_real_one_with_layers(node, members):
     equal(node, members)

@@ -20,7 +20,7 @@ SECOND = CTID + 1
 CONFIG = {"template": TEMPLATE, "memory_mb": 1024, "storage_pool": "local", "storage_size_gb": 4}
 LAYERED = [{**feature, "layer": True} for feature in FEATURES]
 # The reduced form kills at every so many calls and changes of files.
-CALLS, CHANGES, OF_USE = (1, 1, 1) if LONG else (4, 9, 5)
+CALLS, CHANGES, OF_USE = (1, 1, 1) if LONG else (4, 16, 5)
 
 
 @pytest.fixture(scope="module")
