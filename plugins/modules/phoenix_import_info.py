@@ -17,7 +17,8 @@ description:
   - The planner judges each container. A key with which a run would change something is left out, so a container that
     is adopted with C(phoenix_adopt=record) is never configured.
   - What looks like a secret never leaves the node.
-  - Runs on the node as root (delegate it there), and changes nothing.
+  - Runs on the node as root (delegate it there), and changes nothing. A node with the entry C(api) in the inventory
+    source is read over its API; the time zone and the HA entries then need C(Sys.Audit) on C(/).
 author: Phoenix Hypervisor contributors (@phoenix-hypervisor)
 extends_documentation_fragment:
   - phoenix.hypervisor.attributes
@@ -60,38 +61,21 @@ notes:
 """
 
 import os
-import re
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.importing.read_container import (
-    Imported,
-    read_container,
-)
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.model import Record
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.host.importing.read_host import read_host
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.pve.storagecfg import parse_storages
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node import root
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.container.conf import observe
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.container.conf import imported, observe
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.entry import run_module
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.failure import NodeError
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.gpu import driver_files
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.pve.pvesh import open_client
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.store import Store
 
-_FEATURE = re.compile(r"[a-z0-9_.]{1,80}\Z")
 _ZONES = "/usr/share/zoneinfo/"
-
-
-def _with_features(found: Imported, record: Record) -> list[str]:
-    """The notes, with the features that a ledger names: it comes from the guest, so none of them is written."""
-    features = (record.ledger or {}).get("features") or {}
-    names = sorted(name for name in features if _FEATURE.match(name))
-    if not names:
-        return list(found.notes)
-    text = f"features: its ledger names {', '.join(names)}; add those that you want to manage"
-    return [*found.notes, text]
 
 
 def _time_zone() -> str:
@@ -112,17 +96,9 @@ def survey(ctids: list[int] | None) -> dict[str, Any]:
     """Read the named containers, or all, and the node. What is wrong with one container is its note."""
     observer, store = observe.Observer(look_inside=False), Store()
     there = observe.existing_ctids(observer.node)
-    asked = sorted(there if ctids is None else there & set(ctids))
+    asked = there if ctids is None else there & set(ctids)
     version = str((open_client().request("GET", "/version") or {}).get("version") or "") if asked else ""
-    containers: dict[str, Any] = {}
-    for ctid in asked:
-        try:
-            seen = observer.observe(ctid, None, Record())
-            found = read_container(seen, observer.node, version, frozenset(asked), driver_files.complete)
-            notes = _with_features(found, store.load(ctid))
-            containers[str(ctid)] = {"config": dict(found.config), "notes": notes}
-        except (OSError, NodeError, ValueError) as error:
-            containers[str(ctid)] = {"config": {}, "notes": [f"it can't be read: {observe.failure(error)}"]}
+    containers = imported.containers(observer, asked, version, driver_files.complete, store.load)
     try:
         with open(f"{observer.pve}/storage.cfg", encoding="utf-8", errors="replace") as file:
             storages = parse_storages(file.read())

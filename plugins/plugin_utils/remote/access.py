@@ -11,6 +11,7 @@ read when the connection is made. It is in no variable of a host: those hold a r
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -29,6 +30,7 @@ ENVIRONMENT = {
     "ca": "PROXMOX_CA_PATH",
 }
 PORT = 8006
+_SIGNS = re.compile(r"[!-~]+\Z")
 _OFF = ("0", "no", "n", "off", "false", "f")
 
 
@@ -99,13 +101,21 @@ def access_of(
             f"node {node}: the entry api of the inventory source has no {', '.join(lacking)}; expected the address of "
             f"the node and an API token. Write it into nodes.{node}.api, or set the variable of the environment."
         )
-    user, token_id = _token(str(values["user"]), str(values["token_id"]))
+    user, token_id = _token(str(values["user"]).strip(), str(values["token_id"]).strip())
+    secret = str(reveal(values["token_secret"])).strip()  # a file ends with a newline
+    for name, value in (("user", user), ("token_id", token_id), ("token_secret", secret)):
+        if not _SIGNS.match(value):
+            shown = "it" if name == "token_secret" else f'"{value}"'
+            raise AnsibleActionFail(
+                f"node {node}: {name} of the entry api: {shown} has signs that none has; expected printable ASCII "
+                "without spaces, as Proxmox VE showed it when the token was made"
+            )
     return ApiAccess(
         node=node,
         host=str(values["host"]),
         user=user,
         token_id=token_id,
-        token_secret=str(reveal(values["token_secret"])),
+        token_secret=secret,
         port=int(values.get("port") or PORT),
         fingerprint=str(values.get("fingerprint") or "").replace(":", "").lower(),
         ca=os.path.expanduser(str(values.get("ca") or "")),

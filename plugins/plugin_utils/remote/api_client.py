@@ -124,16 +124,46 @@ class ApiClient:
         call = call_text(method, path, params)
         form = {key: form_value(value) for key, value in (params or {}).items()}
         resource = self._root(path.strip("/").split("/"))
+        self._answer = None
         try:
-            return getattr(resource, method.lower())(**form)
+            found = getattr(resource, method.lower())(**form)
+            unread = isinstance(found, Mapping) and found.get("errors") is self._answer.content
+            if _is_json(self._answer) and not unread:
+                return found
+            raise self._foreign()
         except ResourceException as error:
             raise self._refused(call, method, error) from None
+        except (KeyError, TypeError, AttributeError):  # JSON of another form
+            raise self._foreign() from None
         except requests.exceptions.SSLError as error:
-            raise NodeError(self._certificate(error), remedy=_CERTIFICATE) from None
+            raise self._insecure(error) from None
         except requests.exceptions.RequestException as error:
             sent = not isinstance(error, requests.exceptions.ConnectTimeout) and "NewConnectionError" not in str(error)
             kind = LostAnswerError if sent and method != "GET" else NoAnswerError
-            raise kind(call, 0, f"no answer from https://{self._at.host}:{self._at.port}: {_words(error)}") from None
+            raise kind(call, 0, f"no answer from {self._place}: {_words(error)}") from None
+        except OSError as error:  # the file of the authority can't be read
+            why = f"node {self._at.node}: the authority of the entry api (ca) can't be used: {_words(error)}"
+            raise NodeError(why, remedy="give the path of a certificate in PEM form on the controller") from None
+
+    @property
+    def _place(self) -> str:
+        return f"https://{self._at.host}:{self._at.port}"
+
+    def _foreign(self) -> NodeError:
+        """The error of an answer that is none of Proxmox VE: a proxy, or another server at that address."""
+        status, kind = getattr(self._answer, "status_code", 0), _type_of(self._answer)
+        return NodeError(
+            f"node {self._at.node}: {self._place} does not answer as Proxmox VE does (status {status}, {kind})",
+            remedy=_OTHER_SERVER,
+        )
+
+    def _insecure(self, error: Exception) -> NodeError:
+        words = _words(error)
+        if any(word in words.lower() for word in ("certificate", "fingerprint")):
+            return NodeError(self._certificate(error), remedy=_CERTIFICATE)
+        return NodeError(
+            f"node {self._at.node}: {self._place} agrees on no encrypted connection ({words})", remedy=_OTHER_SERVER
+        )
 
     def _certificate(self, error: Exception) -> str:
         at = self._at
@@ -152,6 +182,9 @@ class ApiClient:
         if status == UNAUTHORIZED:
             reason = f"{reason} (token {self._at.credential}: its secret, or the time at which it or its user expires)"
         if status in UNKNOWN:
+            reason = f"{reason} from {self._place}"
+            if not _is_json(self._answer):
+                reason += f", which is no answer of Proxmox VE ({_type_of(self._answer)}): check what is in between"
             return (NoAnswerError if method == "GET" else LostAnswerError)(call, status, reason, fields)
         return refused(call, status, reason, fields)
 
@@ -160,6 +193,21 @@ _CERTIFICATE = (
     "compare it with the node (openssl x509 -noout -fingerprint -sha256 -in /etc/pve/local/pve-ssl.pem), then correct "
     "fingerprint or ca of the entry api"
 )
+
+
+_OTHER_SERVER = (
+    "check host and port of the entry api: pveproxy listens at port 8006, and what is in between must pass on its "
+    "answers unchanged"
+)
+
+
+def _type_of(answer: Any) -> str:
+    """The type of the content of an answer, in one short word."""
+    return str(getattr(answer, "headers", {}).get("Content-Type") or "no type").partition(";")[0][:40]
+
+
+def _is_json(answer: Any) -> bool:
+    return "json" in _type_of(answer).lower()
 
 
 def _message(answer: Any) -> str:

@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from ansible.module_utils.parsing.convert_bool import boolean
@@ -15,7 +15,7 @@ from ansible.utils.display import Display
 from ...module_utils._core.errors import KnownError
 from ...module_utils._core.preflight import by_api, node_faults
 from ...module_utils._core.preflight.candidates import Candidate, chosen
-from ...module_utils._node.api import api_survey
+from ...module_utils._node.api import api_import, api_survey
 from ...module_utils._node.api.api_gatherer import ApiGatherer
 from ...module_utils._node.api.guest_ssh import GuestSsh, SshWay
 from ...module_utils._node.audit import Audit
@@ -71,6 +71,10 @@ class TokenNode:
             return {"changed": False, "notes": parts.pop("notes"), "parts": parts}
 
         return _result(collect)
+
+    def imported(self, ctids: Collection[int] | None) -> dict[str, Any]:
+        """The result of phoenix_import_info."""
+        return _result(lambda: api_import.survey(self.client, self.name, ctids))
 
     def preview(self, options: Mapping[str, Any]) -> dict[str, Any]:
         """The result of phoenix_lxc_state in check mode."""

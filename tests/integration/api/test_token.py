@@ -13,11 +13,15 @@ from fake_node import wanted
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.model import Record
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.preflight import by_api, judgement
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.preflight.candidates import Candidate
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.api import api_survey
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.api import api_import, api_survey
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.api.api_gatherer import ApiGatherer
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.api.api_observer import ApiObserver
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.container import collected
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.container.conf.observe import read_conf
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.container.conf import imported
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.container.conf.observe import (
+    Observer,
+    read_conf,
+)
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.failure import NodeError
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.pve.client import LostAnswerError, PveError
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.remote import api_client
@@ -159,6 +163,30 @@ def test_the_logs_that_the_api_has(node, audit):
     for who in (USER, TOKEN):
         node.pve.grant(who, "/nodes", "Sys.Audit")
     assert " vzcreate by root@pam: OK " in collected.collect_by_api(950, "pve", audit)["tasks"]
+
+
+TEXT = (
+    "arch: amd64\ncores: 2\nfeatures: nesting=1\nhostname: web\nmemory: 512\nonboot: 1\nostype: debian\n"
+    "mp0: local:950/vm-950-disk-1.raw,mp=/data,size=2G\nmp1: /srv,mp=/mnt/srv\n"
+    "net0: name=eth0,bridge=vmbr0,hwaddr=BC:24:11:00:00:01,ip=dhcp,type=veth\nstartup: order=3\n"
+    "rootfs: local:950/vm-950-disk-0.raw,size=4G\nswap: 256\ntags: a;b\nunprivileged: 1\n"
+    "lxc.cap.drop: sys_time\n"
+)
+
+
+def test_an_import_by_the_api_is_that_of_the_files(node, audit):
+    node.place(950, TEXT, True)
+    node.place(951, "arch: amd64\nhostname: db\nmemory: 256\nrootfs: local:951/vm-951-disk-0.raw,size=4G\n")
+    answer = api_import.survey(audit, "pve", None)
+    assert {method for method, _path, _params, _status in node.pve.asked} == {"GET"}
+    observer = Observer(str(node.pve_dir), look_inside=False, running=lambda: set(node.backend.running))
+    version = audit.request("GET", "/version")["version"]
+    local = imported.containers(observer, {950, 951}, version, lambda wanted: wanted, node.store.load)
+    assert answer["containers"] == local
+    assert local["950"]["config"]["lxc_options"] == ["lxc.cap.drop: sys_time"]
+    assert local["950"]["config"]["mount_points"]
+    assert "ha: the API does not show it to this token (no Sys.Audit on /)" in answer["notes"]
+    assert list(api_import.survey(audit, "pve", [951, 999])["containers"]) == ["951"]
 
 
 def judged(node, client, *containers, check=False):

@@ -182,6 +182,14 @@ def test_what_a_token_can_not_do_is_refused_before_anything_is_touched(node, dri
     assert node.mutations() == []
 
 
+def test_a_guard_is_refused_before_anything_is_touched(node, drive):
+    drive(plain())
+    node.forget_requests()
+    with pytest.raises(NodeError, match="its guard could not roll back a change that fails"):
+        drive(plain(guard="rollback", cores=2))
+    assert node.mutations() == []
+
+
 def test_features_wait_for_ssh_when_the_target_state_says_so(drive):
     assert drive(wanted(target="running"))["state"] == "running"
 

@@ -104,6 +104,18 @@ def test_status_and_a_dry_run_with_a_token_that_only_looks(site, node):
     assert SECRET not in output + dry + inventory + logs
 
 
+def test_an_import_by_a_token_that_only_looks(site, node):
+    node.apply(wanted(name="web", memory_mb=512, features=()))
+    node.forget_requests()
+    site.write({})
+    rc, output = site.play("import", "-e", "phoenix_import_to=imported")
+    assert rc == 0, output
+    (found,) = (site.folder / "imported").glob("*lxc*.json")
+    assert json.loads(found.read_text(encoding="utf-8"))["lxc_configs"]["950"]["memory_mb"] == 512
+    assert {method for method, _path, _params, _status in node.pve.asked} == {"GET"}
+    assert SECRET not in output
+
+
 def test_containers_are_made_and_destroyed_by_a_token(site, node):
     for who in (USER, TOKEN):
         for path, role in ROLES.items():
@@ -116,6 +128,15 @@ def test_containers_are_made_and_destroyed_by_a_token(site, node):
     assert "features base_setup would be applied inside it" in output
     assert node.conf(950) is None
     assert 951 in node.backend.running
+    site.write({"951": ours}, {"token_secret": SECRET})
+    rc, output = site.play("power", "-e", "phoenix_power=stop", "--limit", "951")
+    assert rc == 0, output
+    assert 951 not in node.backend.running
+    node.forget_requests()
+    rc, output = site.play("update", "--limit", "951")
+    assert rc == 2, output
+    assert "container 951 can't be changed by an API token: its packages would be updated inside it" in output
+    assert node.mutations() == []
     rc, output = site.play("destroy", "-e", "phoenix_destroy=951", "-e", "phoenix_destroy_confirm=951")
     assert rc == 0, output
     assert node.conf(951) is None

@@ -22,6 +22,15 @@ FAILED = 500  # of what this version of PVE no longer has
 _BRIDGES = frozenset({"bridge", "OVSBridge"})
 
 
+def storages_of(client: Client) -> dict[str, Storage]:
+    """The storages that a token sees, as the cluster's configuration describes them."""
+    made = {}
+    for row in client.request("GET", "/storage") or ():
+        options = {str(key): str(value) for key, value in row.items() if key not in ("storage", "type", "digest")}
+        made[str(row["storage"])] = Storage(str(row["storage"]), str(row["type"]), options)
+    return made
+
+
 class ApiGatherer:
     """Looks up one node's facts for the plans of a run, as the owner of a token.
 
@@ -139,11 +148,7 @@ class ApiGatherer:
 
     @functools.cached_property
     def _storages(self) -> dict[str, Storage]:
-        made = {}
-        for row in self.client.request("GET", "/storage") or ():
-            options = {str(key): str(value) for key, value in row.items() if key not in ("storage", "type", "digest")}
-            made[str(row["storage"])] = Storage(str(row["storage"]), str(row["type"]), options)
-        return made
+        return storages_of(self.client)
 
     def _room(self, storage: Storage) -> Room:
         try:

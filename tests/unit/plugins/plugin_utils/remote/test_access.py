@@ -64,3 +64,11 @@ def test_the_secret_is_not_part_of_the_text():
 def test_a_node_without_entry_is_reached_in_another_way():
     assert entry_of({"ansible_host": "192.0.2.1"}) is None
     assert entry_of({"phoenix_api": {}}) == {}
+
+
+@pytest.mark.parametrize("key", ["user", "token_id", "token_secret"])
+def test_a_sign_that_would_break_the_header_is_refused_and_a_last_newline_is_none(key):
+    assert access({**ENTRY, key: f"{ENTRY[key]}\n"}) == access(ENTRY)
+    with pytest.raises(AnsibleActionFail, match=f"{key} of the entry api") as caught:
+        access({**ENTRY, key: "can\nary"})
+    assert ("can\nary" in str(caught.value)) is (key != "token_secret")
