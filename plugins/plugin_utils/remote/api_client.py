@@ -184,7 +184,7 @@ class ApiClient:
         if status in UNKNOWN:
             reason = f"{reason} from {self._place}"
             if not _is_json(self._answer):
-                reason += f", which is no answer of Proxmox VE ({_type_of(self._answer)}): check what is in between"
+                reason += f", but not from Proxmox VE ({_type_of(self._answer)}): check what is in between"
             return (NoAnswerError if method == "GET" else LostAnswerError)(call, status, reason, fields)
         return refused(call, status, reason, fields)
 

@@ -79,15 +79,13 @@ PAGE = "<html><body>Bad Gateway</body></html>"
 def test_a_proxy_without_anybody_behind_it_is_no_answer(method):
     error, times = asked((502, "Bad Gateway", HTML, PAGE), method)
     assert type(error) in ((NoAnswerError,) if method == "GET" else (LostAnswerError,))
-    assert f"Bad Gateway from {PLACE}, which is no answer of Proxmox VE (text/html): check what is in between" in str(
-        error
-    )
+    assert f"Bad Gateway from {PLACE}, but not from Proxmox VE (text/html): check what is in between" in str(error)
     assert times == (3 if method == "GET" else 1)
 
 
 def test_the_time_out_of_pveproxy_is_one_of_proxmox_ve():
     error, _times = asked((596, "Broken pipe", JSON, '{"data":null}'))
-    assert "no answer of Proxmox VE" not in str(error)
+    assert "not from Proxmox VE" not in str(error)
     assert f"from {PLACE}" in str(error)
 
 
