@@ -58,12 +58,18 @@ EXAMPLES = r"""
 
 import hashlib
 import os
+import time
 
 from ansible import constants
 from ansible.plugins.connection.ssh import Connection as SSHConnection
 
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.on_node.node_relay import warm_command
+from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.pct.pct_warm import warm
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.run.run_identity import run_identity
+
+# The first module of a run goes alone: one would not be worth a start. Of those that come at once afterwards, one
+# starts the interpreter, and no other for so many seconds.
+AGAIN = 10
 
 
 class Connection(SSHConnection):
@@ -71,20 +77,25 @@ class Connection(SSHConnection):
 
     def exec_command(self, cmd: str, in_data: bytes | None = None, sudoable: bool = True) -> tuple[int, bytes, bytes]:
         """Run a command on the node. Returns its exit code, its output and its error output."""
-        if in_data and self.get_option("warm_interpreter") and not self.get_option("check_mode"):
-            own = warm_command(cmd, in_data, run_identity()["id"])
-            if own is not None and not self._is_first():
-                cmd = own
+        if in_data and self._is_wanted() and warm(cmd, in_data) is not None and not self._is_turn("first"):
+            start = self._is_turn("start", again=AGAIN)
+            cmd = warm_command(cmd, in_data, run_identity()["id"], start) or cmd
         return super().exec_command(cmd, in_data=in_data, sudoable=sudoable)
 
-    def _is_first(self) -> bool:
-        """Return whether no module of this run has gone to this node: one alone would not be worth the start."""
+    def _is_wanted(self) -> bool:
+        return self.get_option("warm_interpreter") and not self.get_option("check_mode")
+
+    def _is_turn(self, what: str, again: float = float("inf")) -> bool:
+        """Return whether no process of this run has asked this for the node, or none for so many seconds."""
         address = "\0".join(str(self.get_option(name)) for name in ("host", "port", "remote_user"))
-        name = hashlib.sha256(address.encode()).hexdigest()[:16]
+        name = f"phoenix-{what}-{hashlib.sha256(address.encode()).hexdigest()[:16]}"
+        path = os.path.join(constants.DEFAULT_LOCAL_TMP, name)
         try:
-            os.close(os.open(os.path.join(constants.DEFAULT_LOCAL_TMP, f"phoenix-node-{name}"), os.O_CREAT | os.O_EXCL))
+            os.close(os.open(path, os.O_CREAT | os.O_EXCL, 0o600))
         except FileExistsError:
-            return False
-        except OSError:
+            if time.time() - os.stat(path).st_mtime < again:
+                return False
+            os.utime(path)
+        except OSError:  # no place to note it: as Ansible would go
             return True
         return True

@@ -18,12 +18,13 @@ from ..pct.pct_warm import joined, warm
 
 FOLDER = "/run/phoenix_hypervisor_warm"
 
-# Arguments: the interpreter's named pipe, the module's size, the Python, its program, and the command's words.
+# Arguments: the interpreter's named pipe, whether to start one, the module's size, the Python, its program, and the
+# command's words.
 #
 # Who does not take the request in time must not take it later: its descriptor is closed first, and what was said
 # before that counts. The interpreter has pipes, as the modules will, so that its streams behave the same.
 _RELAY = r"""use strict;
-my ($path, $size, $python, $program, @words) = @ARGV;
+my ($path, $start, $size, $python, $program, @words) = @ARGV;
 my ($answers, $to, $started, $buffer) = (undef, undef, 0, '');
 sub plain { $SIG{PIPE} = 'DEFAULT'; delete $ENV{PERL_BADLANG}; exec { $words[0] } @words; exit 127 }
 sub answer {
@@ -69,6 +70,7 @@ my $line = request();
 if (sysopen my $pipe, $path, 2049) {
     if (-p $pipe && (syswrite($pipe, $line) // 0) == length $line) { taken(5); $line = request() }
 }
+plain() if !$start;
 $started = fork;
 if (defined $started && !$started) {
     $SIG{PIPE} = 'DEFAULT';
@@ -90,15 +92,16 @@ plain();
 _PROGRAM = joined(pathlib.Path(__file__).with_name("node_helper.py"))
 
 
-def warm_command(command: str, data: bytes, run: str, folder: str = FOLDER) -> str | None:
+def warm_command(command: str, data: bytes, run: str, start: bool, folder: str = FOLDER) -> str | None:
     """Return a command for the node that runs a module in the warm interpreter of this run, None for another command.
 
-    It does what the command would have done: the same output, exit code, environment and directory.
+    It does what the command would have done: the same output, exit code, environment and directory. ``start``: whether
+    to start an interpreter where none waits.
     """
     found = warm(command, data)
     if found is None:
         return None
     key = hashlib.sha256("\0".join((run, found.python, _PROGRAM)).encode()).hexdigest()[:16]
-    words = ["perl", "-e", _RELAY, "--", f"{folder}/{key}", str(found.size), found.python, _PROGRAM]
+    words = ["perl", "-e", _RELAY, "--", f"{folder}/{key}", str(int(start)), str(found.size), found.python, _PROGRAM]
     # Perl complains of a locale that the node does not have.
     return f"PERL_BADLANG=0 exec {shlex.join([*words, *shlex.split(command)])}"

@@ -37,9 +37,10 @@ class Node:
         self.folder = root / "warm"
         self.changes: dict[str, str] = {"plain() if $>;": ""}
         self.seen: set[int] = set()
+        self.starts = True
 
     def start(self, program: str, **environment: str) -> subprocess.Popen[bytes]:
-        command = node_relay.warm_command(COMMAND, (MARK + program).encode(), "run", str(self.folder))
+        command = node_relay.warm_command(COMMAND, (MARK + program).encode(), "run", self.starts, str(self.folder))
         assert command is not None
         for old, new in self.changes.items():
             assert old in command, old
@@ -171,11 +172,21 @@ def test_without_an_interpreter_the_command_runs_as_it_is(node: Node, python: st
     assert not node.folder.exists()
 
 
+def test_only_who_may_starts_one(node: Node) -> None:
+    node.starts = False
+    assert node.run(PARENT)[0] == 0
+    assert not node.folder.exists()
+    node.starts = True
+    first = node.helper()
+    node.starts = False
+    assert node.helper() == first
+
+
 def test_streams_that_nobody_else_can_open_are_left_alone(node: Node, tmp_path: pathlib.Path) -> None:
     node.helper()
     program = MARK + "print(1)\n"
     (tmp_path / "program").write_text(program)
-    command = node_relay.warm_command(COMMAND, program.encode(), "run", str(node.folder)) or ""
+    command = node_relay.warm_command(COMMAND, program.encode(), "run", True, str(node.folder)) or ""
     command = command.replace(*next(iter(node.changes.items())))
     variables = {"HOME": str(node.root), "PATH": os.environ["PATH"]}
     with open(tmp_path / "program", "rb") as file:
@@ -223,7 +234,7 @@ def test_a_replaced_library_has_an_interpreter_of_its_own(node: Node) -> None:
     ],
 )
 def test_other_commands_are_not_touched(command: str, data: str) -> None:
-    assert node_relay.warm_command(command, data.encode(), "run") is None
+    assert node_relay.warm_command(command, data.encode(), "run", True) is None
 
 
 # -- The connection plugin -------------------------------------------------------------------------------------------
@@ -255,6 +266,13 @@ def sent(monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path) -> c.Callable[
         return commands[-1]
 
     return send
+
+
+def test_of_modules_at_once_one_starts_it(sent: c.Callable[..., str], monkeypatch: pytest.MonkeyPatch) -> None:
+    sent()
+    starts = [shlex.split(sent())[7] for _time in range(3)]
+    monkeypatch.setattr("ansible_collections.phoenix.hypervisor.plugins.connection.node.AGAIN", 0)
+    assert [*starts, shlex.split(sent())[7]] == ["1", "0", "0", "1"]
 
 
 def test_the_first_module_of_a_run_goes_by_plain_ssh(sent: c.Callable[..., str]) -> None:
