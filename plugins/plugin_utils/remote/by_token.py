@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+import os
+import shlex
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
@@ -23,7 +25,7 @@ from ...module_utils._node.container import collected
 from ...module_utils._node.failure import NodeError
 from ...module_utils._node.preflight.fetching import fetch
 from ..run.run_identity import run_identity, run_is_alive
-from ..run.user_folder import TURNS, folder
+from ..run.user_folder import GUESTS, TURNS, folder
 from .access import ApiAccess
 from .api_client import ApiClient
 
@@ -31,14 +33,14 @@ from .api_client import ApiClient
 class TokenNode:
     """A node that is reached by a token. ``name`` is its name in the inventory and in PVE.
 
-    ``inside``: how its containers are entered, None where nobody enters them.
+    ``inside``: the entry that says how its containers are entered, None where nobody enters them.
     """
 
-    def __init__(self, at: ApiAccess, inside: GuestSsh | None = None) -> None:
+    def __init__(self, at: ApiAccess, inside: Mapping[str, Any] | None = None) -> None:
         self.name = at.node
         self.credential = at.credential
         self.client = ApiClient(at)
-        self._way = SshWay(inside) if inside is not None else None
+        self._way = SshWay(_guest_ssh(inside)) if inside else None
 
     def survey(self, options: Mapping[str, Any], acts: bool = False, dry: bool = False) -> dict[str, Any]:
         """The result of phoenix_lxc_info. ``acts``: changes follow."""
@@ -162,3 +164,10 @@ def _result(work: Any) -> dict[str, Any]:
     except KnownError as error:
         return {"changed": False, **error.fields, "failed": True, "msg": str(error)}
     return found
+
+
+def _guest_ssh(entry: Mapping[str, Any]) -> GuestSsh:
+    """How the containers of a node are entered over SSH."""
+    private = os.path.expanduser(str(entry.get("private_key_file") or ""))
+    common = tuple(shlex.split(str(entry.get("common_args") or "")))
+    return GuestSsh(folder(GUESTS), str(entry["ident"]), private, int(entry["port"]), common)

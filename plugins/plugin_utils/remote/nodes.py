@@ -7,17 +7,13 @@
 from __future__ import annotations
 
 import importlib
-import os
-import shlex
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
-from ...module_utils._node.api.guest_ssh import GuestSsh
 from ..config.files.secret_values import revealed
-from ..run.user_folder import GUESTS, folder
 from .access import access_of, entry_of
 
 if TYPE_CHECKING:
@@ -51,19 +47,7 @@ def node_of(action: ActionBase, task_vars: Mapping[str, Any], node: str = "") ->
     at = access_of(name, entry_of(variables) or {}, reveal, str(variables.get("ansible_host") or ""))
     if not at.verified:
         Display().warning(f"node {name}: its certificate is not verified (validate_certs of the entry api is false)")
-    made: TokenNode = importlib.import_module(f"{__package__}.by_token").TokenNode(at, _inside(variables))
-    return made
-
-
-def _inside(variables: Mapping[str, Any]) -> GuestSsh | None:
-    """How the containers of a node are entered over SSH; None where nobody enters them."""
-    entry = variables.get("phoenix_guest_ssh")
-    if not isinstance(entry, Mapping):
-        return None
-    return GuestSsh(
-        folder(GUESTS),
-        str(entry["ident"]),
-        os.path.expanduser(str(entry.get("private_key_file") or "")),
-        int(entry["port"]),
-        tuple(shlex.split(str(entry.get("common_args") or ""))),
+    made: TokenNode = importlib.import_module(f"{__package__}.by_token").TokenNode(
+        at, variables.get("phoenix_guest_ssh")
     )
+    return made

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import difflib
 import re
+import shlex
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -48,8 +49,17 @@ def faults(entry: Any, path: Pointer, by_token: bool) -> Iterator[Fault]:
             yield place, f"a {type(value).__name__} that is none", "a public SSH key", remedy, None
         elif key == "private_key_file" and (not isinstance(value, str) or not value):
             yield place, show((), value), "the path of a file", "Write the path of the private key.", None
-        elif key == "common_args" and not isinstance(value, str):
+        elif key == "common_args" and not (isinstance(value, str) and _is_line(value)):
             remedy = 'Write a text such as "-o ProxyJump=jump.example.org".'
             yield place, f"a {type(value).__name__}", "arguments of ssh as one text", remedy, None
     if not entry.get("public_key") and not entry.get("private_key_file"):
         yield path, "neither public_key nor private_key_file", "the key that containers get", _EXAMPLE, None
+
+
+def _is_line(text: str) -> bool:
+    """Whether a text is in the quoting of a shell."""
+    try:
+        shlex.split(text)
+    except ValueError:
+        return False
+    return True

@@ -36,6 +36,7 @@ def test_what_is_accepted(entry):
         ({"public_key": "{{ key }}"}, "/public_key", "a public SSH key"),
         ({"public_key": KEY, "private_key_file": 7}, "/private_key_file", "the path of a file"),
         ({"public_key": KEY, "port": True}, "/port", "1 to 65535"),
+        ({"public_key": KEY, "common_args": "-o 'ProxyJump=jump"}, "/common_args", "one text"),
         ({"public_key": KEY, "common_args": ["-v"]}, "/common_args", "one text"),
     ],
 )
