@@ -46,7 +46,8 @@ def test_each_fault_stays_with_its_container(lab: Lab, project: Project) -> None
 
     status = project.play(playbook='playbooks/status.yml')
     assert status.rc == 2, status.output
-    assert 'node away is unreachable' in status.output
+    # Lines are broken where the addresses of this lab let them be.
+    assert 'node away is unreachable' in ' '.join(status.output.split())
     assert 'The state of 2 containers is unknown: 953, 954' in status.output
 
 
