@@ -127,17 +127,7 @@ def test_the_ledger_in_the_backup_counts(node):
     assert begun == ["begin two", "end two"]
 
 
-@pytest.fixture
-def reachable(node):
-    """The storage of the backups is a folder of the node in storage.cfg, too."""
-    before = (node.pve_dir / "storage.cfg").read_text()
-    (node.pve_dir / "storage.cfg").write_text(before.replace("path /x", f"path {node.directory / 'vz'}"))
-    yield node
-    (node.pve_dir / "storage.cfg").write_text(before)
-
-
-def test_a_dry_run_lists_the_features_that_the_ledger_in_the_backup_lacks(reachable):
-    node = reachable
+def test_a_dry_run_lists_the_features_that_the_ledger_in_the_backup_lacks(node):
     book = {name: {"status": "applied", "digest": digest} for name, digest in (("one", "d1"), ("two", "old"))}
     inside = {"version": 1, "features": book, "application": None}
     want = asked(backup(node, book=ledgers.dump(inside)))
@@ -156,8 +146,8 @@ def test_a_dry_run_lists_the_features_that_the_ledger_in_the_backup_lacks(reacha
     [(None, None), ("{}", "the ledger in the backup can't be read"), ("x" * 300_000, "can't be read")],
     ids=["none", "other", "too long"],
 )
-def test_a_ledger_that_a_dry_run_cant_use_lists_every_feature(reachable, book, note):
-    check = reachable.check(asked(backup(reachable, book=book)))
+def test_a_ledger_that_a_dry_run_cant_use_lists_every_feature(node, book, note):
+    check = node.check(asked(backup(node, book=book)))
     assert [step.name for step in check.first.steps if step.kind == "feature"] == ["one", "two"]
     assert [note in said for said in check.first.notes if "restore_from" in said] == ([True] if note else [])
 
