@@ -13,6 +13,7 @@ from support.site import WITH_PYTHON, Lab, Project
 
 from bench.costs import alternating
 from bench.figures import Figure
+from bench.fleet import COLD
 
 CREATE = """set -e
 pct create 952 {template} --hostname inside --memory 256 --rootfs local:2 --unprivileged 1
@@ -31,7 +32,7 @@ WAYS = {
 def good(project: Project, hosts: str, playbook: str) -> None:
     """Run a playbook that must succeed."""
     project.inventory.write_text(hosts, encoding='utf-8')
-    project.play(playbook=playbook).good()
+    project.play(playbook=playbook, env=COLD).good()
 
 
 def inventory(lab: Lab, connection: str, warm: bool) -> str:

@@ -172,8 +172,8 @@ from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.untrusted.shown
 display = Display()
 
 _Result = tuple[int, bytes, bytes]
-# So many refused names are printed, and characters of what a container or a node wrote to standard error.
-NAMES, SAID = 5, 4000
+NAMES = 5  # so many refused names are printed
+SAID = 4000  # and so many characters of what a container or a node wrote to standard error
 
 
 class Connection(SSHConnection):

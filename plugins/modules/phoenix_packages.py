@@ -45,19 +45,19 @@ options:
     default: {}
     suboptions:
       Debian:
-        description: Of Debian and Ubuntu.
+        description: Those of Debian and Ubuntu.
         type: dict
         default: {}
       Alpine:
-        description: Of Alpine.
+        description: Those of Alpine.
         type: dict
         default: {}
       Suse:
-        description: Of openSUSE.
+        description: Those of openSUSE.
         type: dict
         default: {}
       RedHat:
-        description: Of Rocky and its relatives.
+        description: Those of Rocky and its relatives.
         type: dict
         default: {}
   refuse:
@@ -67,22 +67,22 @@ options:
     default: {}
     suboptions:
       Debian:
-        description: Of Debian and Ubuntu.
+        description: Why Debian and Ubuntu are refused.
         type: list
         elements: str
         default: []
       Alpine:
-        description: Of Alpine.
+        description: Why Alpine is refused.
         type: list
         elements: str
         default: []
       Suse:
-        description: Of openSUSE.
+        description: Why openSUSE is refused.
         type: list
         elements: str
         default: []
       RedHat:
-        description: Of Rocky and its relatives.
+        description: Why Rocky and its relatives are refused.
         type: list
         elements: str
         default: []

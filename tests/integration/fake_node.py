@@ -412,7 +412,8 @@ class FakeNode:
         book = self.books.setdefault(wanted.ctid, ledgers.empty())
         if step.kind == "feature":
             feature = next(item for item in wanted.features if item.name == step.name)
-            book["features"][step.name] = {"status": "applied", "digest": feature.digest, "components": {}}
+            components = {"files": "", "variables": {}, "under": []}
+            book["features"][step.name] = {"status": "applied", "digest": feature.digest, "components": components}
         elif step.kind == "application" and wanted.application:
             own = {"status": "applied", "digest": wanted.application.digest, "ctid": wanted.ctid}
             book["application"] = {**own, "boot": f"b{self.backend.running[wanted.ctid]}"}

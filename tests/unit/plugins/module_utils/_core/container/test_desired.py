@@ -17,7 +17,7 @@ from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container
 
 UTILS = Path(desired.__file__).resolve().parents[2]
 # Where what is read is a container as the planner knows it, never the configuration that the controller checks.
-OTHERS = ("world", "paths")  # the options of PVE as the steps of a plan change them, and a file
+OTHERS = ("world", "paths", "read")  # PVE's options as the steps of a plan change them, a file, an import
 READERS = ("_core/container", "_core/preflight", "_node")
 
 
