@@ -15,7 +15,7 @@ from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.utils.display import Display
 
 from ...module_utils._core.errors import KnownError
-from ...module_utils._core.preflight import by_api, node_faults
+from ...module_utils._core.preflight import by_api
 from ...module_utils._core.preflight.candidates import Candidate, chosen
 from ...module_utils._node.api import api_import, api_survey
 from ...module_utils._node.api.api_gatherer import ApiGatherer
@@ -24,6 +24,7 @@ from ...module_utils._node.audit import Audit
 from ...module_utils._node.container import collected
 from ...module_utils._node.failure import NodeError
 from ...module_utils._node.preflight.fetching import fetch
+from ...module_utils._node.preflight.judging import as_result
 from ..run.run_identity import run_identity, run_is_alive
 from ..run.user_folder import GUESTS, TURNS, folder
 from .access import ApiAccess
@@ -134,17 +135,10 @@ class TokenNode:
         gatherer = ApiGatherer(self.client, self.name)
         facts = gatherer.gather(candidates, options.get("coming") or (), self.credential)
         verdict = by_api.judge(candidates, facts, gatherer.unseen, dry)
-        for warning in verdict.warnings:
-            Display().warning(warning)
-        result: dict[str, Any] = {
-            "changed": False,
-            "findings": [finding.as_dict() for finding in verdict.findings],
-            "downloads": [dict(entry.params) for step in verdict.steps for entry in step.entries],
-            "plan": verdict.plan().as_dict(),
-            "journal": [],
-        }
-        if verdict.findings:
-            raise NodeError(node_faults.report(self.name, verdict.findings), **result)
+        result = as_result(verdict, self.name, Display().warning)
+        report = result.pop("report", "")
+        if report:
+            raise NodeError(report, **result)
         return result
 
     def fetch(self, options: Mapping[str, Any], dry: bool) -> dict[str, Any]:

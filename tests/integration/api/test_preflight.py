@@ -13,8 +13,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from controlplane.pve import local_storage
-from fake_node import Cut, FakeNode, RecordingPve, edges, wanted
+from fake_node import Cut, FakeNode, RecordingPve, edges, local_storage, wanted
 from fakepve.model import TaskError
 
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.plan import planner

@@ -30,6 +30,11 @@ def judged(
     shares = {item["ctid"]: item["share"] for item in demands["neighbors"] if item["ctid"] not in mine}
     facts = gatherer.gather(candidates, demands["coming"], demands["credential"], shares)
     verdict = judgement.judge(candidates, facts, dry)
+    return as_result(verdict, gatherer.node, warn)
+
+
+def as_result(verdict: judgement.Verdict, node: str, warn: Callable[[str], Any]) -> dict[str, Any]:
+    """Return a verdict on the plans for a node as the modules do, and pass its warnings on."""
     for warning in verdict.warnings:
         warn(warning)
     result: dict[str, Any] = {
@@ -40,7 +45,7 @@ def judged(
         "journal": [],
     }
     if verdict.findings:
-        result["report"] = node_faults.report(gatherer.node, verdict.findings)
+        result["report"] = node_faults.report(node, verdict.findings)
     return result
 
 

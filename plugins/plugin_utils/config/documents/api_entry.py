@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Optional
 
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.documents.redaction import MARK
@@ -30,6 +30,14 @@ Fault = tuple[Pointer, str, str, str, Optional[str]]
 """The place of a fault, its value, what is expected, what to do, and the nearest known key."""
 
 
+def unknown_key(place: Pointer, known: Sequence[str]) -> Fault:
+    """The fault of a key that an entry does not have."""
+    key = str(place[-1])
+    near = next(iter(difflib.get_close_matches(key, known, 1, 0.6)), None)
+    remedy = f"Rename it to {near}, or remove it." if near else "Remove it."
+    return place, "unknown key " + show((), key), "one of " + ", ".join(known), remedy, near
+
+
 def faults(entry: Any, path: Pointer) -> Iterator[Fault]:
     """Yield what is wrong with an entry. No value of it is shown."""
     if not isinstance(entry, Mapping):
@@ -38,9 +46,7 @@ def faults(entry: Any, path: Pointer) -> Iterator[Fault]:
     for key, value in entry.items():
         place = (*path, str(key))
         if key not in KEYS:
-            near = next(iter(difflib.get_close_matches(str(key), KEYS, 1, 0.6)), None)
-            remedy = f"Rename it to {near}, or remove it." if near else "Remove it."
-            yield place, "unknown key " + show((), str(key)), "one of " + ", ".join(KEYS), remedy, near
+            yield unknown_key(place, KEYS)
         elif value is None or _is_template(value):
             continue
         elif key == "port" and (isinstance(value, bool) or not isinstance(value, int) or not 0 < value < 65536):

@@ -5,13 +5,12 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 import shlex
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.documents.api_entry import Fault
+from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.documents.api_entry import Fault, unknown_key
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.finding import Pointer, show
 
 KEY = "guest_ssh"
@@ -36,9 +35,7 @@ def faults(entry: Any, path: Pointer, by_token: bool) -> Iterator[Fault]:
     for key, value in entry.items():
         place = (*path, str(key))
         if key not in KEYS:
-            near = next(iter(difflib.get_close_matches(str(key), KEYS, 1, 0.6)), None)
-            remedy = f"Rename it to {near}, or remove it." if near else "Remove it."
-            yield place, "unknown key " + show((), str(key)), "one of " + ", ".join(KEYS), remedy, near
+            yield unknown_key(place, KEYS)
         elif value is None:
             continue
         elif key == "port" and (isinstance(value, bool) or not isinstance(value, int) or not 0 < value < 65536):
