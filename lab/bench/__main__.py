@@ -28,7 +28,7 @@ from support.site import Lab
 
 init_plugin_loader([str(CHECKOUT / 'collections')])
 
-from bench import fleet, inside, layers, paper, provision, report
+from bench import fleet, host, inside, layers, paper, peers, provision, report
 from bench.figures import Figure
 from bench.real import RealNode
 
@@ -41,6 +41,8 @@ Measure = Callable[[Lab, Path], list[Figure]]
 PARTS: dict[str, Measure] = {
     'provision': provision.measure,
     'inside': inside.measure,
+    'peers': peers.measure,
+    'host': host.measure,
     'fleet': lambda lab, folder: fleet.measure(lab, folder, SIZE),
     'clones': fleet.clones,
     'layers': layers.measure,
