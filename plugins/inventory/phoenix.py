@@ -66,9 +66,9 @@ options:
       - C(ansible_connection=local) says that Ansible runs on that node itself. Without that variable, and with SSH as
         Ansible's own default, it is P(phoenix.hypervisor.node#connection).
       - With C(api) the node is reached by an API token, without SSH. Its keys are C(host), C(port), C(user),
-        C(token_id), C(token_secret), C(fingerprint), C(ca) and C(validate_certs). What it lacks comes from the
-        variables C(PROXMOX_HOST), C(PROXMOX_USER), C(PROXMOX_TOKEN_ID) and so on. It becomes the variable
-        C(phoenix_api), in which a reference replaces the secret.
+        C(token_id), C(token_secret), C(fingerprint), C(ca), C(validate_certs) and C(record_key), which seals the
+        records in descriptions. What it lacks comes from the variables C(PROXMOX_HOST), C(PROXMOX_USER),
+        C(PROXMOX_TOKEN_ID) and so on. It becomes the variable C(phoenix_api), in which references replace the secrets.
       - With C(guest_ssh) beside C(api) the containers of the node are reached over SSH as root, for features and
         applications. Its keys are C(private_key_file), C(public_key) (by default the file beside it), C(port) and
         C(common_args), arguments of C(ssh). Containers get the key when they are created from a template.

@@ -18,7 +18,7 @@ from typing import Any
 
 from ansible.errors import AnsibleActionFail
 
-from ..config.documents.api_entry import VARIABLE
+from ..config.documents.api_entry import RECORD_KEY, VARIABLE
 
 ENVIRONMENT = {
     "host": "PROXMOX_HOST",
@@ -30,6 +30,7 @@ ENVIRONMENT = {
     "ca": "PROXMOX_CA_PATH",
 }
 PORT = 8006
+_KEY_LENGTH = 16
 _SIGNS = re.compile(r"[!-~]+\Z")
 _OFF = ("0", "no", "n", "off", "false", "f")
 
@@ -42,6 +43,7 @@ class ApiAccess:
         fingerprint: SHA-256 of the certificate, 64 hexadecimal digits; empty without one.
         ca: the file of the authority that signed the certificate; empty for those of the system.
         validate_certs: false only where the operator has switched the verification off.
+        record_key: seals the records in descriptions; empty without one.
     """
 
     node: str
@@ -53,6 +55,7 @@ class ApiAccess:
     fingerprint: str = ""
     ca: str = ""
     validate_certs: bool = True
+    record_key: bytes = field(default=b"", repr=False)
 
     @property
     def credential(self) -> str:
@@ -119,8 +122,22 @@ def access_of(
         port=int(values.get("port") or PORT),
         fingerprint=str(values.get("fingerprint") or "").replace(":", "").lower(),
         ca=os.path.expanduser(str(values.get("ca") or "")),
+        record_key=_record_key(node, values, reveal),
         validate_certs=str(values.get("validate_certs", True)).strip().lower() not in _OFF,
     )
+
+
+def _record_key(node: str, values: Mapping[str, Any], reveal: Callable[[Any], Any]) -> bytes:
+    """The key that seals records. Raises AnsibleActionFail for one that can be guessed."""
+    if values.get(RECORD_KEY) is None:
+        return b""
+    key = str(reveal(values[RECORD_KEY])).strip()
+    if len(key) < _KEY_LENGTH:
+        raise AnsibleActionFail(
+            f"node {node}: {RECORD_KEY} of the entry api has {len(key)} characters; expected at least {_KEY_LENGTH} "
+            "random ones. Make one with: openssl rand -hex 32"
+        )
+    return key.encode()
 
 
 def _token(user: str, token_id: str) -> tuple[str, str]:

@@ -76,6 +76,7 @@ class ApiClient:
                 f"({LACKING}). For the Python of ansible-core: pip install 'proxmoxer>=2.0' requests"
             )
         self._at = at
+        self.record_key = at.record_key
         self._answered = False
         verify: bool | str = False if at.fingerprint else (at.ca or at.validate_certs)
         backend = Backend(

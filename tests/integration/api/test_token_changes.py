@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
 
@@ -13,6 +14,7 @@ import pytest
 from fake_node import FEATURES, normal, pve_calls, wanted
 
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.remote import notes
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.errors import KnownError
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.api import api_survey, notes_store
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.api.notes_store import NotesStore
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.container.lease import (
@@ -362,3 +364,89 @@ def test_each_change_is_made_as_predicted_and_undone_with_its_key(node, token, d
         again = api_survey.preview(token, "pve", item(one))
         assert (again["journal"], again["changed"]) == ([], False), change
     assert kept(node)[1]["word"] == "completed"
+
+
+RECORD_KEY = b"a key that nobody can guess"
+
+
+def forge(node, **record):
+    """Write another record into the description, as a user with VM.Config.Options can."""
+    text, data = kept(node)
+    known = {**data.get("record", {}), **record}
+    line = f"<!-- phoenix_hypervisor {json.dumps({**data, 'record': known})} -->"
+    node.call("PUT", "/nodes/pve/lxc/950/config", {"description": f"{text}\n{line}"})
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        {"applied": {"firewall": True, "lxc": [None], "mp0": {"mp": []}}},
+        {"applied": {"lxc": "text", "ha": -1, "pool": [["a"]]}},
+        {"instance": {"id": ["x"], "macs": True}},
+        {"host_key": "\ud800"},
+        {"creating": {"at": "soon"}, "recreating": {"stage": [], "run": {}}},
+        {"guarding": {"stage": "proved", "means": "backup", "backup": {"storage": "../lxc/101"}, "at": "x"}},
+    ],
+)
+def test_a_forged_record_of_another_form_is_no_fault_of_the_run(node, token, drive, record):
+    drive(plain())
+    forge(node, **record)
+    one = plain(cores=2)
+    (seen,) = api_survey.survey(token, "pve", [item(one)], explains=True)["containers"].values()
+    assert "Error" not in str(seen.get("fault") or "")
+    node.forget_requests()
+    with contextlib.suppress(NodeError):  # one that names another container is foreign
+        drive(one)
+    assert {call[1] for call in node.mutations()} <= {"/nodes/pve/lxc/950/config"}
+
+
+@pytest.fixture
+def sealing(token):
+    """The runs have a key that seals what they keep in descriptions."""
+    token.record_key = RECORD_KEY
+
+
+@pytest.mark.usefixtures("sealing")
+def test_a_sealed_record_is_ours_through_changes_and_a_destruction(node, token, drive):
+    assert drive(plain(description="for people"))["error"] is None
+    assert notes.SEAL in kept(node)[1]
+    again = drive(plain(description="for people"))
+    assert (again["changed"], again["journal"]) == (False, [])
+    assert drive(plain(cores=2))["error"] is None
+    token.record_key = b""
+    node.forget_requests()
+    with pytest.raises(KnownError, match="no record_key"):
+        drive(plain(cores=3))
+    assert node.mutations() == []
+    token.record_key = RECORD_KEY
+    assert drive(wanted(target="absent", features=()), confirm=[950])["error"] is None
+    assert node.conf(950) is None
+
+
+@pytest.mark.usefixtures("sealing")
+def test_a_record_that_somebody_forged_is_refused_until_it_is_adopted(node, token, drive):
+    """Its keys would undo what others set, and its host key would lead a run elsewhere."""
+    drive(plain())
+    node.call("PUT", "/nodes/pve/lxc/950/config", {"cores": 1})
+    forge(node, applied={"cores": "1"}, host_key="ssh-ed25519 AAAAtheirs")
+    (seen,) = api_survey.survey(token, "pve", [item(plain())])["containers"].values()
+    assert "record" in seen["unknown"]
+    node.forget_requests()
+    for one, more in ((plain(), {}), (wanted(target="absent", features=()), {"confirm": [950]})):
+        with pytest.raises(NodeError, match="is not sealed with record_key"):
+            drive(one, **more)
+    assert node.mutations() == []
+    assert drive(plain(), adopt="record")["error"] is None
+    record = kept(node)[1]["record"]
+    assert (record["ours"], record.get("host_key")) == (True, None)
+    assert node.call("GET", "/nodes/pve/lxc/950/config")["cores"] == 1
+    assert drive(plain(description="more"))["error"] is None
+
+
+def test_a_forged_record_without_a_key_undoes_what_others_set(node, drive):
+    """Why there is a key: docs/trust.md names what a user who may edit a container can do without one."""
+    drive(plain())
+    node.call("PUT", "/nodes/pve/lxc/950/config", {"cores": 1})
+    forge(node, applied={**kept(node)[1]["record"]["applied"], "cores": "1"})
+    assert drive(plain())["error"] is None
+    assert "cores" not in node.call("GET", "/nodes/pve/lxc/950/config")

@@ -7,9 +7,13 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Callable
 
 from .applied import ledger as ledgers
+
+_NEVER = 1e12  # seconds since the epoch, no time of any clock
+_PAIR = 2  # key and value of a raw line
 
 
 def mapping(value: Any) -> dict[str, Any] | None:
@@ -38,6 +42,50 @@ def origin(value: Any) -> dict[str, Any] | None:
     return found if found and len({"clone_from_ctid", "restore_from", "template"} & set(found)) == 1 else None
 
 
+def applied(value: Any) -> dict[str, Any]:
+    """The values that earlier runs applied, by key: a text, an object of texts or of lists of them, or pairs of texts.
+
+    What is of another form is left out.
+    """
+    return {key: item for key, item in (mapping(value) or {}).items() if _is_applied(item)}
+
+
+def _is_applied(value: Any) -> bool:
+    if isinstance(value, dict):
+        return all(_is_text(each) or _is_texts(each) for each in value.values())
+    if isinstance(value, list):
+        return all(_is_texts(each) and len(each) == _PAIR for each in value)
+    return _is_text(value)
+
+
+def instance(value: Any) -> dict[str, Any] | None:
+    """What a container is recognized by, without what is of another form."""
+    return _fitting(value, {"id": _is_text, "at": is_time, "rootfs": _is_text, "macs": _is_texts})
+
+
+def begun(value: Any) -> dict[str, Any] | None:
+    """What a run has begun, a creation, a recreation or a guarded change, without what is of another form."""
+    return _fitting(value, {"at": is_time, **dict.fromkeys(("run", "stage", "upid", "after"), _is_text)})
+
+
+def _fitting(value: Any, forms: Mapping[str, Callable[[Any], bool]]) -> dict[str, Any] | None:
+    found = mapping(value)
+    return None if found is None else {key: each for key, each in found.items() if key not in forms or forms[key](each)}
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+def _is_texts(value: Any) -> bool:
+    return isinstance(value, list) and all(map(_is_text, value))
+
+
+def is_time(value: Any) -> bool:
+    """Whether a value can be a time in seconds since the epoch."""
+    return isinstance(value, (int, float)) and 0 <= value < _NEVER
+
+
 def cached(value: Any) -> dict[str, Any] | None:
     """The ledger as an earlier run saw it: from a guest, so it is read as the one inside is."""
     try:
@@ -58,5 +106,5 @@ def stamps(value: Any) -> dict[str, dict[str, Any]]:
     return {
         key: {"run": stamp["run"], "at": stamp["at"]}
         for key, stamp in found
-        if isinstance(stamp, dict) and isinstance(stamp.get("run"), str) and isinstance(stamp.get("at"), int)
+        if isinstance(stamp, dict) and isinstance(stamp.get("run"), str) and is_time(stamp.get("at"))
     }

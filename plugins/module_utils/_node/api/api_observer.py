@@ -30,6 +30,7 @@ from ..failure import NodeError
 from ..guest import guest
 from ..pve.client import Client, MissingError, NotRunningError, PveError
 from .guest_ssh import SshWay
+from .notes_store import key_of
 
 FORBIDDEN = 403
 NOT_IMPLEMENTED = 501
@@ -53,6 +54,8 @@ class ApiObserver(Observer):
         self.pve = ""
         self.refused: set[str] = set()
         self._kept: dict[int, Mapping[str, Any]] = {}
+        self._unsealed: dict[int, bool] = {}
+        self._key = key_of(client)
         names = [str(row.get("node")) for row in client.request("GET", "/nodes") or ()]
         if node not in names:
             raise NodeError(
@@ -93,9 +96,10 @@ class ApiObserver(Observer):
             saved = {name: self.client.request("GET", f"{base}/snapshot/{name}/config") or {} for name in names}
         except MissingError:
             return None, ""
-        text, data = notes.split(current.get("description"))
+        text, data = notes.split(current.get("description"), self._key)
         if node in ("", self.node):
             self._kept[ctid] = data
+            self._unsealed[ctid] = notes.is_unsealed(current.get("description"), self._key)
         conf = conf_of({**current, "description": text}, pending, saved)
         ident = notes.instance_of(data)
         if ident is not None:
@@ -109,6 +113,10 @@ class ApiObserver(Observer):
         return (
             None if record is None else Record.from_json(dict(record), states.parse_word(str(data.get("word") or "")))
         )
+
+    def is_unsealed(self, ctid: int) -> bool:
+        """Whether a container whose config has been read has a record that is not sealed with the key of this run."""
+        return self._unsealed.get(ctid, False)
 
     def read_firewall(self, ctid: int) -> Firewall:
         """The firewall of a container of this node."""

@@ -38,6 +38,10 @@ _OF_THE_RUN = frozenset({*_WAITS, *_NOTHING, _RENEWED, "failed", "root_password"
 _OPERATION = {"operation": "ask", "kind": "feature", "network": False} | dict.fromkeys(
     ("name", "digest", "components", "check", "output", "error")
 )
+_UNSEALED = (
+    "the record in its description is not sealed with record_key of the node: another user wrote it, or a run without "
+    "this key. Look at the container, then take it over with phoenix_adopt"
+)
 _OTHERWISE = "Reach the node over SSH for it (no entry api in the inventory source)"
 
 
@@ -111,8 +115,9 @@ class Looks:
 
     def hindrances(self, ctid: int) -> list[str]:
         """Why a run by a token can't do it."""
-        record = self.observer.record_of(ctid)
-        return assumed.hindrances(self.wanted[ctid], self.seen[ctid], record, self.observer.refused, self._enters)
+        record, wanted = self.observer.record_of(ctid), self.wanted[ctid]
+        forged = [_UNSEALED] if self.observer.is_unsealed(ctid) and wanted.adopt == "no" else []
+        return forged + assumed.hindrances(wanted, self.seen[ctid], record, self.observer.refused, self._enters)
 
     def _assume(self, ctid: int, found: Observation) -> None:
         record = self.observer.record_of(ctid)

@@ -42,6 +42,11 @@ class Held:
     rest: Mapping[str, Any] = field(default_factory=dict)
 
 
+def key_of(client: Client) -> bytes:
+    """The key that seals records, of a client that has one."""
+    return bytes(getattr(client, "record_key", b""))
+
+
 Change = Callable[[dict[str, Any]], dict[str, Any]]
 
 
@@ -58,6 +63,7 @@ class NotesStore(Store):
     ) -> None:
         super().__init__("")
         self._client, self._node, self._run = client, node, dict(run)
+        self._key = key_of(client)
         self._lock_wait, self._clock = lock_wait, clock
         self._pending: dict[int, dict[str, Any]] = {}
         self._own: dict[int, Mapping[str, Any]] = {}  # of containers with our lease: nobody else writes it
@@ -73,7 +79,7 @@ class NotesStore(Store):
             config = self._client.request("GET", self._path(ctid), {"current": 1}) or {}
         except MissingError:
             return Held()
-        text, data = notes.split(config.get("description"))
+        text, data = notes.split(config.get("description"), self._key)
         rest = {key: value for key, value in config.items() if key not in ("description", "digest")}
         own = data if data.get("ctid") == ctid else {}
         return Held(True, str(config.get("lock") or ""), text, own, str(config.get("digest") or ""), rest)
@@ -81,7 +87,7 @@ class NotesStore(Store):
     def described(self, ctid: int, text: str) -> str:
         """The description that a container is to have, with what runs keep in it."""
         data = self._pending.get(ctid)
-        return notes.join(text, self.held(ctid).data if data is None else data)
+        return notes.join(text, self.held(ctid).data if data is None else data, self._key)
 
     def current(self, digest: str) -> str:
         """The digest that a config has by now where only writes of ours came in between."""
@@ -217,7 +223,7 @@ class NotesStore(Store):
             if held.data == after:
                 self._note(ctid, after)
                 return
-            params = {"description": notes.join(held.text, after), "digest": held.digest}
+            params = {"description": notes.join(held.text, after, self._key), "digest": held.digest}
             try:
                 self._client.request("PUT", self._path(ctid), params)
             except (StaleConfigError, LostAnswerError):

@@ -20,8 +20,9 @@ VARIABLE = "phoenix_api"
 SOURCE = "inventory_source"
 """The kind of the inventory source in a reference to a secret."""
 
-SECRET = "token_secret"
-_TEXTS = ("host", "user", "token_id", SECRET, "ca")
+RECORD_KEY = "record_key"
+SECRETS = ("token_secret", RECORD_KEY)
+_TEXTS = ("host", "user", "token_id", *SECRETS, "ca")
 KEYS = (*_TEXTS, "port", "fingerprint", "validate_certs")
 _FINGERPRINT = re.compile(r"(?:[0-9A-Fa-f]{2}:?){31}[0-9A-Fa-f]{2}\Z")
 _EXAMPLE = "Write an object such as {host: 192.0.2.10, user: automation@pve, token_id: phoenix, fingerprint: ...}."
@@ -61,10 +62,10 @@ def faults(entry: Any, path: Pointer) -> Iterator[Fault]:
 
 
 def variables(node: str, entry: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the entry as a variable of its node: with a reference in place of the secret."""
+    """Return the entry as a variable of its node: with references in place of its secrets."""
     found = {str(key): value for key, value in entry.items() if value is not None}
-    if SECRET in found:
-        found[SECRET] = {MARK: {"file": SOURCE, "pointer": to_pointer(("nodes", node, KEY, SECRET))}}
+    for key in {*SECRETS} & {*found}:
+        found[key] = {MARK: {"file": SOURCE, "pointer": to_pointer(("nodes", node, KEY, key))}}
     return found
 
 

@@ -163,7 +163,7 @@ class ConfigurationReader:
         lxc = self._json(lxc_path, "phoenix_lxc_configs", findings)
         host_path = self._absolute(data.get("hypervisor_config"))
         named = {"phoenix_lxc_configs": lxc_path, "hypervisor_config": host_path}
-        if any(api_entry.SECRET in variables.get(api_entry.VARIABLE, {}) for variables in result.nodes.values()):
+        if any({*api_entry.SECRETS} & {*variables.get(api_entry.VARIABLE, {})} for variables in result.nodes.values()):
             named[api_entry.SOURCE] = self._path
         result.files = {kind: path for kind, path in named.items() if path}
         host = self._json(host_path, "hypervisor_config", findings)

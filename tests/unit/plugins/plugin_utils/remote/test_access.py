@@ -72,3 +72,13 @@ def test_a_sign_that_would_break_the_header_is_refused_and_a_last_newline_is_non
     with pytest.raises(AnsibleActionFail, match=f"{key} of the entry api") as caught:
         access({**ENTRY, key: "can\nary"})
     assert ("can\nary" in str(caught.value)) is (key != "token_secret")
+
+
+def test_the_key_of_records_is_one_that_nobody_guesses():
+    assert access(ENTRY).record_key == b""
+    found = access({**ENTRY, "record_key": "0123456789abcdef\n"})
+    assert found.record_key == b"0123456789abcdef"
+    assert "0123456789abcdef" not in str(found)
+    with pytest.raises(AnsibleActionFail, match="openssl rand") as caught:
+        access({**ENTRY, "record_key": "s3cret"})
+    assert "s3cret" not in str(caught.value)

@@ -53,3 +53,9 @@ def test_the_secret_becomes_a_reference():
         "phoenix_secret": {"file": "inventory_source", "pointer": "/nodes/pve/api/token_secret"}
     }
     assert {**found, "token_secret": "s3cret"} == GOOD
+
+
+def test_the_key_of_records_becomes_a_reference_too():
+    found = api_entry.variables("pve", {**GOOD, "record_key": "k3y"})
+    assert "k3y" not in str(found)
+    assert found["record_key"]["phoenix_secret"]["pointer"] == "/nodes/pve/api/record_key"

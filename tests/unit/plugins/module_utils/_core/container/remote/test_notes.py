@@ -6,10 +6,13 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core import guesttext
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.remote import notes
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.errors import KnownError
 
@@ -97,3 +100,76 @@ LEASE = {"id": "run-1", "beat": 1.5}
 def test_a_record_or_lease_of_another_form_counts_as_none(key, value, is_kept):
     _text, data = notes.split(notes.join("", {"ctid": 950, key: value}))
     assert (key in data) is is_kept
+
+
+KEY = b"0123456789abcdef0123456789abcdef"
+
+
+def test_a_sealed_record_is_read_with_its_key_alone():
+    joined = notes.join("for people", DATA, KEY)
+    assert notes.split(joined + "\n", KEY) == ("for people", DATA)
+    assert not notes.is_unsealed(joined, KEY)
+    for key in (b"another key of some length", KEY[:-1]):
+        assert notes.split(joined, key) == ("for people", {})
+        assert notes.is_unsealed(joined, key)
+
+
+@pytest.mark.parametrize(
+    "forge",
+    [
+        lambda data: {**data, "record": {**data["record"], "host_key": "ssh-ed25519 AAAAtheirs"}},
+        lambda data: {**data, "ctid": 951},
+        lambda data: {key: value for key, value in data.items() if key != notes.SEAL},
+        lambda data: {**data, notes.SEAL: ["\u00fc"]},
+        lambda data: {**data, notes.SEAL: "0" * 64},
+    ],
+)
+def test_what_somebody_without_the_key_writes_counts_as_nothing(forge):
+    sealed = notes.split(notes.join("", DATA, KEY))[1]
+    assert notes.SEAL in sealed
+    line = f"<!-- phoenix_hypervisor {json.dumps(forge(sealed))} -->"
+    assert notes.split(line, KEY) == ("", {})
+    assert notes.is_unsealed(line, KEY)
+
+
+def test_a_description_without_a_record_is_no_forged_one():
+    assert not notes.is_unsealed("for people", KEY)
+    assert not notes.is_unsealed(notes.join("", DATA), b"")
+
+
+def test_a_run_without_the_key_breaks_no_seal():
+    data = notes.split(notes.join("", DATA, KEY))[1]
+    with pytest.raises(KnownError, match="no record_key"):
+        notes.join("", data)
+
+
+def test_a_seal_holds_for_whatever_json_makes_of_the_data():
+    joined = notes.join("", {**DATA, "numbers": {2: (1, 2), 10: 0.1}}, KEY)
+    assert notes.split(joined, KEY)[1]["numbers"] == {"2": [1, 2], "10": 0.1}
+
+
+@pytest.mark.parametrize("key", ["guarding", "layer", "fresh"])
+def test_what_only_the_node_writes_is_never_taken_from_a_description(key):
+    data = {**DATA, "record": {**DATA["record"], key: {"stage": "open", "means": "backup"}}}
+    assert notes.record_of(data, 950) == DATA["record"]
+
+
+def test_no_message_can_quote_a_command_for_the_terminal():
+    hostile = "\x1b]0;owned\x07\x9b2J\u202e"
+    data = {
+        "ctid": 950,
+        "lease": {"id": hostile, "user": f"me{hostile}", "beat": 1},
+        "record": {"instance": {"id": f"a{hostile}"}, "origin": {hostile: [hostile]}, "applied": {"env": "A=1\0B=2"}},
+    }
+    found = notes.split(f"<!-- phoenix_hypervisor {json.dumps(data)} -->")[1]
+    assert found["lease"]["user"].startswith("me")
+    assert notes.instance_of(found).startswith("a")
+    assert found["record"]["applied"] == {"env": "A=1\0B=2"}
+    shown = json.dumps([found["lease"], found["record"]["instance"], found["record"]["origin"]], ensure_ascii=False)
+    assert not guesttext.CONTROLS.search(shown)
+    assert "owned" not in shown
+
+
+def test_text_that_no_file_can_hold_counts_as_nothing():
+    line = '<!-- phoenix_hypervisor {"ctid":950,"record":{"host_key":"\\ud800"}} -->'
+    assert notes.split(line) == ("", {})
