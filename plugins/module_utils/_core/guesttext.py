@@ -13,10 +13,11 @@ import ipaddress
 import re
 from collections.abc import Iterable
 
-# ECMA-48: CSI sequences, strings (OSC, DCS, SOS, PM, APC) up to their terminator, and the other escape sequences.
+# ECMA-48: CSI sequences, strings (OSC, DCS, SOS, PM, APC) up to their terminator, and the other escape sequences. What
+# begins a string ends the search for the terminator of another one: each character is looked at twice at most.
 _SEQUENCES = re.compile(
     "(?:\x1b\\[|\x9b)[0-?]*[ -/]*[@-~]"
-    "|(?:\x1b[]PX^_]|[\x90\x98\x9d-\x9f])[^\x07\x1b\x9c]{0,4096}(?:\x07|\x1b\\\\|\x9c)"
+    "|(?:\x1b[]PX^_]|[\x90\x98\x9d-\x9f])[^\x07\x1b\x90\x98\x9c-\x9f]{0,4096}(?:\x07|\x1b\\\\|\x9c)"
     "|\x1b[ -/]*[0-Z\\\\^-~]"
 )
 # C0 without tab and line feed, DEL, C1, line and paragraph separators, marks and overrides of the direction.

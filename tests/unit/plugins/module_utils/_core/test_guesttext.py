@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import time
 
 import pytest
 from hypothesis import given
@@ -71,3 +72,17 @@ def test_a_forged_reason_is_clean() -> None:
     found = ledger.parse(json.dumps({"version": 1, "features": {"a": entry}}))["features"]["a"]
     assert found["components"] == {"files": "", "variables": {"x": "y"}, "under": [["\ufffd", "{}"]]}
     assert "ctid" not in found
+
+
+@pytest.mark.parametrize("begin", ["\x90", "\x9d\x98", "\x1b]", "\x1b]\x90", "\x9b0", "\x1b "], ids=ascii)
+def test_begun_sequences_without_an_end_cost_no_more_than_other_text(begin: str) -> None:
+    """A guest prints up to 64 MiB: what looked for the end at each character took a second for 40,000 of them."""
+    text = begin * (400_000 // len(begin))
+    started = time.process_time()
+    left = guesttext.clean(text)
+    assert time.process_time() - started < 3
+    assert not guesttext.CONTROLS.search(left)
+
+
+def test_a_string_within_a_string_is_no_text() -> None:
+    assert guesttext.clean("a\x9dtitle\x9cb\x90\x98c\x9cd") == "ab\ufffdd"
