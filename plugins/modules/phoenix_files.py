@@ -8,11 +8,13 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: phoenix_files
-short_description: Manage small files of root, all of them in one call
+short_description: Manage small files of root, and folders, all of them in one call
 version_added: 0.1.0
 description:
   - Writes the files that differ, and removes those that are not wanted. Each is replaced as a whole; root owns it.
   - M(ansible.builtin.copy) takes five calls for a file that is right already, this one call for all of them.
+  - Makes folders for other users. It follows a link on their way only where root alone can have set it, because a guest
+    sets links in a folder that is its mount. A folder with content keeps owner and mode.
 author: Phoenix Hypervisor contributors (@phoenix-hypervisor)
 extends_documentation_fragment:
   - phoenix.hypervisor.attributes
@@ -41,6 +43,28 @@ options:
           - A command that ends with 0 when the new file is fine, with C(%s) in the place of its path. The file is
             written only then. Not run in check mode.
         type: str
+  folders:
+    description: The folders. Those above that are missing are made in the same way.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      path:
+        description: Where it is.
+        type: path
+        required: true
+      owner:
+        description: The number of its user.
+        type: int
+        required: true
+      group:
+        description: The number of its group.
+        type: int
+        required: true
+      mode:
+        description: Its mode, as an octal number.
+        type: str
+        required: true
   absent:
     description: The paths of the files to remove.
     type: list
@@ -65,6 +89,11 @@ written:
   returned: success
   type: list
   elements: str
+made:
+  description: The folders that were made, or got another owner or mode. Empty in check mode.
+  returned: success
+  type: list
+  elements: str
 removed:
   description: The files that were removed, or would be in check mode.
   returned: success
@@ -77,6 +106,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node import madefolders
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.entry import run_module
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.failure import NodeError, failing
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.system import root_files
@@ -88,11 +118,18 @@ FILE = {
     "validate": {"type": "str"},
 }
 
+FOLDER = {
+    "path": {"type": "path", "required": True},
+    "owner": {"type": "int", "required": True},
+    "group": {"type": "int", "required": True},
+    "mode": {"type": "str", "required": True},
+}
+
 
 def modes(module: AnsibleModule) -> dict[str, int]:
-    """Return the mode of each file. Raises NodeError where one is no octal number."""
+    """Return the mode of each file and folder. Raises NodeError where one is no octal number."""
     found = {}
-    for one in module.params["files"]:
+    for one in (*module.params["files"], *module.params["folders"]):
         try:
             found[one["path"]] = int(one["mode"], 8)
         except ValueError:
@@ -107,6 +144,7 @@ def work(module: AnsibleModule) -> dict[str, Any]:
     """Compare, and write unless in check mode."""
     octal = modes(module)
     written, removed, diff = [], [], []
+    made = [] if module.check_mode else [one["path"] for one in module.params["folders"] if _settle(one, octal)]
     for one in module.params["files"]:
         path, content = one["path"], one["content"]
         before = root_files.read(path)
@@ -124,7 +162,12 @@ def work(module: AnsibleModule) -> dict[str, Any]:
         diff.append(root_files.diff(path, before, None, None))
         if not module.check_mode:
             os.unlink(path)
-    return {"changed": bool(written or removed), "written": written, "removed": removed, "diff": diff}
+    changed = bool(made or written or removed)
+    return {"changed": changed, "made": made, "written": written, "removed": removed, "diff": diff}
+
+
+def _settle(folder: dict[str, Any], octal: dict[str, int]) -> bool:
+    return madefolders.settle(folder["path"], folder["owner"], folder["group"], octal[folder["path"]])
 
 
 def main() -> None:
@@ -132,6 +175,7 @@ def main() -> None:
     run_module(
         {
             "files": {"type": "list", "elements": "dict", "options": FILE, "default": []},
+            "folders": {"type": "list", "elements": "dict", "options": FOLDER, "default": []},
             "absent": {"type": "list", "elements": "path", "default": []},
         },
         work,

@@ -12,6 +12,7 @@ import pwd
 import stat
 
 from ..._core.host.storage import share_plan
+from .. import madefolders
 
 SMB_CONF = "/etc/samba/smb.conf"
 
@@ -42,13 +43,19 @@ def export_is_due() -> bool:
 def folder(path: str) -> share_plan.Folder:
     """What is at a path. Raises OSError when it can't be looked at."""
     try:
-        found = os.stat(path)
-    except (FileNotFoundError, NotADirectoryError):
+        handle = madefolders.opened(path)
+    except madefolders.ForeignLinkError as error:
+        return share_plan.Folder("link", link=error.link)
+    except FileNotFoundError:
         return share_plan.Folder()
-    if not stat.S_ISDIR(found.st_mode):
-        return share_plan.Folder("other")
-    with os.scandir(path) as inside:
-        empty = next(inside, None) is None
+    except NotADirectoryError:
+        return share_plan.Folder("other" if os.path.lexists(path) else "")
+    try:
+        found = os.fstat(handle)
+        with os.scandir(handle) as inside:
+            empty = next(inside, None) is None
+    finally:
+        os.close(handle)
     return share_plan.Folder("folder", found.st_uid, found.st_gid, stat.S_IMODE(found.st_mode), empty)
 
 

@@ -38,6 +38,23 @@ def run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Any:
     return call
 
 
+def test_folders_are_made_once_for_their_user_and_never_through_a_link_of_another(run: Any, tmp_path: Path) -> None:
+    tmp_path.chmod(0o755)
+    row = {"path": str(tmp_path / "a" / "b"), "owner": 100000, "group": 100001, "mode": "2770"}
+    dry = run(phoenix_files, folders=[row], _ansible_check_mode=True)
+    assert (dry["made"], (tmp_path / "a").exists()) == ([], False)
+    real = run(phoenix_files, folders=[row])
+    assert (real["changed"], real["made"]) == (True, [row["path"]])
+    found = (tmp_path / "a" / "b").stat()
+    assert (found.st_uid, found.st_gid, found.st_mode & 0o7777) == (100000, 100001, 0o2770)
+    assert not run(phoenix_files, folders=[row])["changed"]
+    (tmp_path / "a" / "c").symlink_to(tmp_path / "remote")
+    answer = run(phoenix_files, folders=[{**row, "path": str(tmp_path / "a" / "c")}])
+    assert answer["failed"]
+    assert f"the link {tmp_path}/a/c" in answer["msg"]
+    assert (tmp_path / "remote").stat().st_uid == 0
+
+
 def test_files_are_written_once_with_their_modes(run: Any, tmp_path: Path) -> None:
     plain, strict, old = (tmp_path / name for name in ("plain", "strict", "old"))
     old.write_text("x")

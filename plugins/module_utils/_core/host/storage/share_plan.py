@@ -30,13 +30,17 @@ _OCTAL = re.compile(rb"\\([0-7]{3})")
 
 @dataclass(frozen=True)
 class Folder:
-    """What was found at a path. ``kind``: '' when nothing is there, else folder or other."""
+    """What was found at a path. ``kind``: '' when nothing is there, else folder, other, or link.
+
+    ``link`` is one on the way which another user than root can have set, such as a guest in its mount.
+    """
 
     kind: str = ""
     owner: int = 0
     group: int = 0
     mode: int = 0
     empty: bool = True
+    link: str = ""
 
 
 @dataclass
@@ -161,8 +165,9 @@ def plan(
         *(("NFS export", row) for row in desired["exports"]),
         *((f"Samba share {row['name']}", row) for row in desired["shares"]),
     ]:
-        if folders[row["path"]].kind == "other":
-            result.errors.append(f"{what}: {row['path']} is no folder")
+        wrong = _wrong(what, row["path"], folders[row["path"]])
+        if wrong:
+            result.errors.append(wrong)
         elif not folders[row["path"]].kind and row["path"].rstrip("/") not in coming:
             result.errors.append(
                 f"{what}: {row['path']} is not there. It is not created, because it could hide a "
@@ -188,11 +193,22 @@ def _refuse_doubles(desired: Mapping[str, Any], by_hand: Mapping[str, str], smb_
             )
 
 
+def _wrong(what: str, path: str, seen: Folder) -> str:
+    """Why a path can't be used as a folder; '' where it can."""
+    if seen.kind == "link":
+        return (
+            f"{what}: {path} leads through the link {seen.link}, which another user than root can have set, such as a "
+            "guest; expected a folder. Remove the link, or name the folder that it leads to"
+        )
+    return f"{what}: {path} is no folder" if seen.kind == "other" else ""
+
+
 def _volume(wanted: Mapping[str, Any], seen: Folder, result: Plan) -> None:
     """Plan a folder. One that is not empty keeps its owner and mode: nobody here knows whose content it is."""
     path, mode = wanted["path"], int(wanted["mode"], 8)
-    if seen.kind == "other":
-        result.errors.append(f"shared volume {wanted['name']}: {path} is no folder")
+    wrong = _wrong(f"shared volume {wanted['name']}", path, seen)
+    if wrong:
+        result.errors.append(wrong)
         return
     row = {"path": path, "owner": str(wanted["owner"]), "group": str(wanted["group"]), "mode": f"{mode:04o}"}
     now = {"path": path, "owner": str(seen.owner), "group": str(seen.group), "mode": f"{seen.mode:04o}"}

@@ -62,6 +62,9 @@ def test_exports_written_by_hand_are_read(text: str, found: list[tuple[str, str]
         ({"shares": [SHARE], "folders": {"/srv/a": Folder()}}, "Samba share work: /srv/a is not there"),
         ({"shares": [SHARE], "folders": {"/srv/a": Folder("other")}}, "is no folder"),
         ({"volumes": [VOLUME], "folders": {"/srv/m": Folder("other")}}, "is no folder"),
+        ({"volumes": [VOLUME], "folders": {"/srv/m": Folder("link", link="/srv/m")}}, "leads through the link /srv/m"),
+        ({"exports": [EXPORT], "folders": {"/srv/a": Folder("link", link="/srv")}}, "leads through the link /srv,"),
+        ({"shares": [SHARE], "folders": {"/srv/a": Folder("link", link="/srv/a")}}, "such as a guest"),
     ],
 )
 def test_it_is_refused(given: dict[str, Any], words: str) -> None:
