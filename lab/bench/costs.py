@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 import resource
 import statistics
 import time
@@ -13,6 +14,8 @@ from dataclasses import dataclass
 
 Act = Callable[[], object]
 NodeSeconds = Callable[[], float]
+# Rounds of each comparison; a trial of the bench itself is content with one.
+ROUNDS = int(os.environ.get('PHOENIX_BENCH_ROUNDS', '3'))
 
 
 @dataclass(frozen=True)
@@ -33,10 +36,9 @@ class Cost:
     def __str__(self) -> str:
         return f'{self.wall:.1f} s, CPU {self.controller:.1f} + {self.node:.1f} s'
 
-    def minus(self, other: Cost) -> Cost:
-        """What this took beyond the other one, at least a millisecond of each."""
-        pairs = ((self.wall, other.wall), (self.controller, other.controller), (self.node, other.node))
-        return Cost(*(max(mine - its, 0.001) for mine, its in pairs))
+    def plus(self, other: Cost) -> Cost:
+        """What both took."""
+        return Cost(self.wall + other.wall, self.controller + other.controller, self.node + other.node)
 
 
 def _children() -> float:
@@ -52,7 +54,7 @@ def measured(act: Act, node: NodeSeconds) -> Cost:
     return Cost(time.monotonic() - wall, _children() - controller, node() - guest)
 
 
-def alternating(acts: Mapping[str, Act], node: NodeSeconds, rounds: int = 3) -> dict[str, Cost]:
+def alternating(acts: Mapping[str, Act], node: NodeSeconds, rounds: int = ROUNDS) -> dict[str, Cost]:
     """The medians of all acts, which take turns: what slows the machine for a while slows each of them."""
     taken: dict[str, list[Cost]] = {name: [] for name in acts}
     for _round in range(rounds):

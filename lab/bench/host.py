@@ -12,34 +12,33 @@ from pathlib import Path
 
 from support import field_host
 from support.disks import disks
-from support.site import Lab, Project
 
 from bench.costs import alternating
 from bench.figures import Figure
-from bench.fleet import COLD, cold_node
-from bench.real import RealNode
+from bench.fleet import COLD
+from bench.node import BenchNode, BenchProject, LeftOut
 
 PLAY = 'playbooks/hypervisor.yml'
 LIMIT = 8.0
 
 
-def settled(project: Project) -> None:
+def settled(project: BenchProject) -> None:
     """One run that must find nothing to do."""
     run = project.play(playbook=PLAY, env=COLD).good()
     if re.search('changed=[1-9]', run.output):
         raise RuntimeError(f'not settled:\n{run.output}')
 
 
-def measure(lab: Lab, folder: Path) -> list[Figure]:
-    """The run after the one that has set up the node. Not for a real node: it would get pools and shares."""
-    if isinstance(lab, RealNode):
-        return []
-    cold_node(lab)
-    project = Project(lab, folder)
+def measure(node: BenchNode, folder: Path) -> list[Figure]:
+    """The run after the one that has set up the node."""
+    if not node.is_lab:
+        raise LeftOut('it would create pools and shares on the node')
+    node.forget_warmth()
+    project = BenchProject(node, folder)
     project.containers()
     project.write('hypervisor_config.json', json.dumps(field_host.config()))
-    with disks(lab, *field_host.DISKS, *field_host.FASTER):
+    with disks(node, *field_host.DISKS, *field_host.FASTER):
         project.play(playbook=PLAY, env=COLD).good()
-        costs = alternating({'settled': functools.partial(settled, project)}, lab.node_seconds)
+        costs = alternating({'settled': functools.partial(settled, project)}, node.node_seconds)
     cost = costs['settled']
     return [Figure('settled hypervisor.yml', cost.wall, LIMIT, ' s', details=str(cost), costs=costs)]

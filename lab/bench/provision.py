@@ -8,21 +8,18 @@ from __future__ import annotations
 import functools
 from pathlib import Path
 
-from support.site import TEMPLATE, Lab, Project
-
-from bench.costs import Cost, measured, median
+from bench.costs import ROUNDS, Cost, measured, median
 from bench.figures import Figure, against
-from bench.fleet import COLD, PLAY, cold_node
+from bench.fleet import COLD, PLAY
+from bench.node import BenchNode, BenchProject
 
-ROUNDS = 3
-FIRST = 960
+CTIDS = range(960, 960 + 2 * ROUNDS)
 # What the feature installs and sets by default.
 PACKAGES = 'ca-certificates curl less locales tzdata'
 BY_HAND = """set -e
-pct create {ctid} {template} --hostname byhand --memory 512 --swap 0 --cores 1 --rootfs local:2 --unprivileged 1 \\
-  --net0 name=eth0,bridge=vmbr0,ip=dhcp
+{create}
 pct start {ctid}
-until pct exec {ctid} -- ip -4 addr show eth0 | grep -q inet; do sleep 0.1; done
+{await_address}
 pct exec {ctid} -- sh -c '
   export DEBIAN_FRONTEND=noninteractive
   apt-get -q update
@@ -31,23 +28,28 @@ pct exec {ctid} -- sh -c '
 """
 
 
-def provision(project: Project) -> None:
+def by_hand(node: BenchNode, ctid: int) -> str:
+    """The script of the commands that a person would type."""
+    create = node.create(ctid, '--memory 512 --swap 0 --cores 1')
+    return BY_HAND.format(create=create, await_address=node.has_address(ctid), packages=PACKAGES, ctid=ctid)
+
+
+def provision(project: BenchProject) -> None:
     """One run over the project's container."""
     project.play(playbook=PLAY, env=COLD).good()
 
 
-def measure(lab: Lab, folder: Path) -> list[Figure]:
+def measure(node: BenchNode, folder: Path) -> list[Figure]:
     """The same container by the playbook and by the commands that a person would type, in turns."""
-    cold_node(lab)
-    project = Project(lab, folder)
+    node.forget_warmth()
+    project = BenchProject(node, folder)
     taken: dict[str, list[Cost]] = {'the playbook': [], 'by hand': []}
-    for turn in range(ROUNDS):
-        ctid = FIRST + 2 * turn
-        by_hand = BY_HAND.format(template=TEMPLATE, packages=PACKAGES, ctid=ctid + 1)
-        project.containers(**{f'_{ctid}': {'template': TEMPLATE, 'memory_mb': 512, 'features': ['base_setup']}})
+    for ctid in CTIDS[::2]:
+        project.containers(**{f'_{ctid}': {'memory_mb': 512, 'features': ['base_setup']}})
         # The hand first: whatever that warms up, it warms up for the product.
-        taken['by hand'].append(measured(functools.partial(lab.sh, by_hand), lab.node_seconds))
-        taken['the playbook'].append(measured(functools.partial(provision, project), lab.node_seconds))
-        lab.sh(f'pct stop {ctid}; pct stop {ctid + 1}')
+        hand = functools.partial(node.sh, by_hand(node, ctid + 1))
+        taken['by hand'].append(measured(hand, node.node_seconds))
+        taken['the playbook'].append(measured(functools.partial(provision, project), node.node_seconds))
+        node.sh(f'pct stop {ctid}; pct stop {ctid + 1}')
     costs = {name: median(rounds) for name, rounds in taken.items()}
     return against('first provisioning with base_setup, against pct and shell by hand', costs, 1.0)

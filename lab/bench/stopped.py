@@ -8,7 +8,7 @@ A run that finds nothing to do reads files of a stopped container and nothing el
 
 from __future__ import annotations
 
-# Config, record and state file, each with the CTID, the name and the instance id of its own.
+# Config, record and state file, each with the CTID, which its name ends in, and the instance id of its own.
 COPY = """set -e
 python3 - <<'EOF'
 import os, uuid
@@ -21,7 +21,6 @@ for ctid in range(first + 1, first + count):
     instance = str(uuid.uuid4())
     for place, text in zip(places, texts):
         text = text.replace(str(first), str(ctid)).replace(own, instance)
-        text = text.replace('stopped-0', f'stopped-{{ctid - first}}')
         handle = os.open(place % ctid, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(handle, 'w') as file:
             file.write(text)
