@@ -247,21 +247,27 @@ def package_table(root: Path) -> str:
 
 
 def figure_table(root: Path) -> str:
-    """The figures of the bench's latest kept run."""
-    run = json.loads((root / 'docs' / 'performance' / 'bench.json').read_text(encoding='utf-8'))
-    machine = f'{run["processors"]} processors ({run["processor"]}), {run["memory_gib"]:g} GiB'
+    """The figures that the bench has kept, each part's with the date and the load of its run."""
+    kept = json.loads((root / 'docs' / 'performance' / 'bench.json').read_text(encoding='utf-8'))
+    parts = list(kept['parts'].values())
+    machines: dict[str, None] = {}
+    for run in parts:
+        machine = f'{run["processors"]} processors ({run["processor"]}), {run["memory_gib"]:g} GiB'
+        machines.setdefault(f'on {run["where"]}: {machine}')
     lines = [
-        f'Measured {run["date"][:10]} on {run["where"]}: {machine}, load {run["load"][0]:g} at the end.',
+        f'Measured {"; ".join(machines)}. The load is that at the end of the part, which made most of it itself.',
         '',
-        '| figure | value | limit | reached |',
-        '| --- | --- | --- | --- |',
+        '| figure | value | limit | reached | measured | load |',
+        '| --- | --- | --- | --- | --- | --- |',
     ]
-    for row in run['figures']:
-        unit = f' {row["unit"]}' if row['unit'] else ''
-        limit = f'at {row["limit_is"]} {row["limit"]:g}{unit}'
-        lines.append(f'| {row["what"]} | {row["value"]:.2f}{unit} | {limit} | {"yes" if row["reached"] else "no"} |')
+    for run in parts:
+        for row in run['figures']:
+            unit = f' {row["unit"]}' if row['unit'] else ''
+            limit = f'at {row["limit_is"]} {row["limit"]:g}{unit}'
+            cells = [row['what'], f'{row["value"]:.2f}{unit}', limit, 'yes' if row['reached'] else 'no']
+            lines.append(f'| {" | ".join(cells)} | {run["date"][:10]} | {run["load"][0]:g} |')
     seen: dict[tuple[str, str], Mapping[str, float]] = {}
-    for row in run['figures']:
+    for row in [row for run in parts for row in run['figures']]:
         for name, cost in row['costs'].items():
             seen.setdefault((row['what'].rpartition(',')[0] or row['what'], name), cost)
     lines += ['', '| work | by | wall | CPU, controller | CPU, node |', '| --- | --- | --- | --- | --- |']

@@ -122,8 +122,7 @@ def clones(node: BenchNode, folder: Path) -> list[Figure]:
         template = measured(functools.partial(play, project, settled=False), node.node_seconds)
         own = {'template': None, 'storage_pool': None, 'storage_size_gb': None, 'unprivileged': None}
         for index in range(1, CLONES + 1):
-            clone = {**own, 'clone_from_ctid': first, 'features': ['base_setup']}
-            containers[f'_{first + index}'] = clone
+            containers[f'_{first + index}'] = {**own, 'clone_from_ctid': first, 'features': ['base_setup']}
         project.containers(**containers)
         rest = measured(functools.partial(play, project, settled=False), node.node_seconds)
         alone.append(template)

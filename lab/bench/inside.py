@@ -15,7 +15,7 @@ from bench.fleet import COLD
 from bench.node import BenchNode, BenchProject
 
 CTID = 952
-# The other plugin writes the keys of hosts into the user's known_hosts unless it may not.
+# The other plugin writes the keys of hosts into the user's known_hosts unless it is forbidden.
 PLAIN = {**COLD, 'ANSIBLE_PARAMIKO_RECORD_HOST_KEYS': 'false'}
 TASK = {'ansible.builtin.command': 'true', 'changed_when': False}
 # By name: the connection, and whether modules run in the Python that waits.

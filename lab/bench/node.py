@@ -181,7 +181,7 @@ def end(process: subprocess.Popen[bytes], mark: str) -> None:
     """End a run of Ansible with its workers, each of which has a session of its own and the mark in its environment."""
     process.kill()
     for folder in Path('/proc').glob('[0-9]*'):
-        # Others' processes may not be read, and each may end at any time.
+        # The processes of others can't be read, and each may end at any time.
         with contextlib.suppress(OSError):
             mine = mark.encode() in (folder / 'environ').read_bytes().split(b'\0')
             if mine and b'ansible-playbook' in (folder / 'cmdline').read_bytes():

@@ -14,6 +14,7 @@ import os
 import re
 import shlex
 import subprocess
+import uuid
 from pathlib import Path
 from typing import Any
 
@@ -27,8 +28,15 @@ LINKING = ('zfspool', 'lvmthin', 'rbd')
 # The collection's own folders on a node. Those that the bench finds missing are removed at its end.
 RUNTIME = '/run/phoenix_hypervisor'
 PLACES = (STATE, '/var/log/phoenix_hypervisor', '/var/cache/phoenix_hypervisor', RUNTIME, f'{RUNTIME}_warm')
-# The scripts of the bench hold it, so that the end can wait for one that an interrupted bench left.
-LOCK = '/run/phoenix-bench.lock'
+# A script holds the lock of its bench and says who it is. So the end of an interrupted bench can end its script.
+HOLD = """exec 9>>{lock}; flock -s 9; echo $$ >{lock}; trap 'exit 1' TERM
+"""
+# A script ends after its command of the moment, which ends at once where it works in a container.
+END = """for ctid in {ctids}; do
+  ! grep -qs "^hostname: {mark}$ctid$" /etc/pve/lxc/$ctid.conf || pct stop $ctid >/dev/null 2>&1 || true
+done
+flock -n {lock} true || {{ kill "$(cat {lock})" 2>/dev/null || true; flock -w 600 {lock} true; }}
+"""
 ACCESS_LOG = '/var/log/pveproxy/access.log'
 BRIDGE = os.environ.get('PHOENIX_BENCH_BRIDGE', 'vmbr0')
 # Removes one container, when it is the bench's. A module that an interrupted run left on the node stops before its next
@@ -61,6 +69,7 @@ class RealNode(BenchNode):
         self.foreign_layers: set[str] = set()
         self.linking_storage = ''
         self.is_free = False
+        self.lock = f'/run/phoenix-bench-{uuid.uuid4()}.lock'
 
     @property
     def login(self) -> dict[str, str]:
@@ -168,13 +177,14 @@ class RealNode(BenchNode):
         )
         if self.absent and not left:
             self.sh(f'rm -rf {" ".join(self.absent)}')
-        self.sh(f'rm -f {LOCK}', holds=False)
+        self.sh(f'rm -f {self.lock}', holds=False)
         if left:
             raise SystemExit(f'{self.destination}: CTIDs {left} could not be destroyed; see `pct destroy CTID` there')
 
     def remove_containers(self) -> list[int]:
         """Destroy the bench's containers, and remove what a run left of them; those that can't be destroyed."""
-        self.sh(f'flock -w 600 {LOCK} true', holds=False)
+        ctids = ' '.join(map(str, self.ctids))
+        self.sh(END.format(ctids=ctids, mark=MARK, lock=self.lock), holds=False)
         left = []
         # A container whose creation failed has files and no config.
         files = self.sh(f'ls {STATE}/*/ {RUNTIME}/ 2>/dev/null || true').split()
@@ -230,13 +240,13 @@ class RealNode(BenchNode):
         return max(int(self.sh(count) or 0) - before, 0)
 
     def layers(self) -> dict[str, Any]:
-        """Bounds that remove no layer of somebody else."""
+        """Bounds that remove no layer of the node's owner."""
         return {'storage': 'local', 'max_size_gb': 100000, 'max_age_days': 100000}
 
     def sh(self, script: str, check: bool = True, holds: bool = True) -> str:
         """A shell script on the node; its standard output. It holds the lock as long as it works."""
         command = ['ssh', '-o', 'BatchMode=yes', f'root@{self.destination}', 'sh -s']
-        text = f'exec 9>>{LOCK}; flock -s 9\n{script}' if holds and self.is_free else script
+        text = HOLD.format(lock=self.lock) + script if holds and self.is_free else script
         done = subprocess.run(command, input=text, capture_output=True, text=True, timeout=1800, check=False)
         if done.returncode == 255:
             raise SystemExit(f'ssh root@{self.destination} failed: {done.stderr.strip()}')

@@ -85,7 +85,7 @@ def kept(folder: Path) -> dict[str, Part]:
         return {}
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ReportError(
-            f'{file}: expected the figures of an earlier bench; remove it or name another folder'
+            f'{file}: expected the figures of an earlier bench; remove the file, or name another folder'
         ) from error
     return {name: parts[name] for name in ORDER if name in parts}
 

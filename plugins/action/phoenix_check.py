@@ -47,6 +47,7 @@ class ActionModule(ActionBase):
         result = super().run(tmp, variables)
         _spec, args = self.validate_argument_spec({"files": {"type": "bool", "default": True}})
         orders: set[str] = set()
+        merged: list[str] = []
         if args["files"] and "hostvars" in variables:
             reach = str(self._templar.template(variables.get("phoenix_missing_node")) or "") == "reach"
             hosts = variables.get("ansible_play_hosts_all") or ()
@@ -54,7 +55,7 @@ class ActionModule(ActionBase):
             if fleet.foreign:
                 result.update(failed=True, changed=False, msg="\n".join(fleet.foreign))
                 return result
-            orders = fleet.orders
+            orders, merged = fleet.orders, fleet.merged
             result["ansible_facts"] = {"phoenix_fleet": fleet.as_fact()}
         reported = str(variables.get("phoenix_config_report") or "") if args["files"] else ""
         groups = variables.get("groups") or {}
@@ -67,6 +68,7 @@ class ActionModule(ActionBase):
             _section("Variables of the run:", errors),
             _section("The controller lacks what this run needs:", lacks),
             _section("", [_NO_INVENTORY] if empty else []),
+            _section("", [_two_sources(merged)] if merged and not reported else []),
         ]
         found = [part for part in parts if part]
         result.update(changed=False, variables=values)
@@ -168,6 +170,16 @@ def _no_ctids(name: str, values: Mapping[str, Any], containers: set[str]) -> lis
         return []
     got = f"{', '.join(strange)}, which the inventory does not have as a container"
     return [runvariables.RunVariableError(name, got, "CTIDs of the inventory", "Name exact CTIDs, such as 950,951.")]
+
+
+def _two_sources(merged: list[str]) -> str:
+    """The report for an inventory that was merged of two sources."""
+    some = ", ".join(merged[:5]) + (f" and {len(merged) - 5} more" if len(merged) > 5 else "")
+    return (
+        f"the inventory holds two sources of phoenix.hypervisor: the nodes that it knows for containers {some}, or the "
+        "containers that it knows for their nodes, are those of the other source; expected one source in an inventory. "
+        "Keep each source in an inventory of its own, or put the containers into one file and all nodes into one source"
+    )
 
 
 def _line(error: runvariables.RunVariableError) -> str:

@@ -172,9 +172,9 @@ class ActionModule(ActionBase):
         if answer.get("unreachable"):
             return {"changed": False, "lost": f"node {node} is unreachable: {_words(answer.get('msg'))}"}
         if answer.get("failed"):
-            detail = _words(answer.get("msg") or "no answer")
-            module = _words(answer.get("module_stderr") or "")
-            return {"changed": False, "lost": f"node {node} can't be observed: {detail} {module}".rstrip()}
+            said = (answer.get("msg"), answer.get("module_stderr"))
+            detail = " ".join(_words(text) for text in said if text) or "no answer"
+            return {"changed": False, "lost": f"node {node} can't be observed: {detail}"}
         return answer
 
 

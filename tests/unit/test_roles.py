@@ -8,8 +8,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 # A statement that assigns, and calls that take texts apart. A loop in the text of a file is a template, no program.
@@ -69,3 +71,15 @@ def test_planted_lines_are_found(tmp_path: Path, text: str, is_program: bool, is
     (tmp_path / 'roles' / 'one' / 'vars' / 'main.yml').write_text(f'---\n{text}\n', encoding='utf-8')
     assert (programs(tmp_path) != []) is is_program
     assert (foreign_variables(tmp_path) != []) is is_foreign
+
+
+def test_no_tag_of_a_role_skips_what_the_play_of_the_nodes_begins_with() -> None:
+    plays = yaml.safe_load((ROOT / 'playbooks' / 'hypervisor.yml').read_text(encoding='utf-8'))
+    check, end, *others = next(play['tasks'] for play in plays if 'tasks' in play)
+    assert end['ansible.builtin.meta'] == 'end_host'
+
+    def tags(task: dict[str, Any]) -> set[str]:
+        given = task['tags']
+        return {given} if isinstance(given, str) else set(given)
+
+    assert tags(check) == tags(end) == set().union(*map(tags, others))

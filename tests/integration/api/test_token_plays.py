@@ -104,6 +104,15 @@ def test_status_and_a_dry_run_with_a_token_that_only_looks(site, node):
     assert SECRET not in output + dry + inventory + logs
 
 
+def test_a_tag_of_a_role_is_no_way_around_the_end_of_a_node_that_is_not_configured(site, node):
+    (site.folder / "host.json").write_text('{"timezone": "Europe/Berlin"}', encoding="utf-8")
+    site.write({"951": {**CONTAINER, "name": "db"}}, hypervisor_config="host.json")
+    rc, dry = site.play("hypervisor", "--check", "--tags", "hypervisor_base")
+    assert rc == 0, dry
+    assert "(timezone of hypervisor_config.json): that needs root over SSH" in dry
+    assert {method for method, _path, _params, _status in node.pve.asked} == {"GET"}
+
+
 def test_an_import_by_a_token_that_only_looks(site, node):
     node.apply(wanted(name="web", memory_mb=512, features=()))
     node.forget_requests()

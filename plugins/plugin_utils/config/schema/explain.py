@@ -102,9 +102,21 @@ class Explainer:
             nearest = _nearest(value, [str(item) for item in limit], 0.75)
         # What a remedy repeats of a value would show it.
         open_value = not (self._hidden or is_secret(path, value))
-        remedy = _remedy(validator, limit, value if open_value else _HIDDEN, schema, nearest if open_value else None)
+        remedy = self._remedy_of_null(path) if value is None and validator == "type" else None
+        if remedy is None:
+            shown = value if open_value else _HIDDEN
+            remedy = _remedy(validator, limit, shown, schema, nearest if open_value else None)
         nearest = nearest if open_value else None
         return Finding(self._file, path, show(path, value, self._hidden), expected, remedy, nearest)
+
+    def _remedy_of_null(self, path: Pointer) -> str | None:
+        """What to do about a null where it means nothing; None where something must stand in its place."""
+        if not path:
+            return None
+        if isinstance(path[-1], int):
+            return "Remove the item."
+        holder = suggestions.piece_at(self._root, path[:-1]) or {}
+        return None if path[-1] in holder.get("required", ()) else "Remove the key: an absent key is not managed."
 
     def _unknown_keys(self, error: Any, path: Pointer, schema: Mapping[str, Any]) -> Iterator[Finding]:
         for key, value in error.instance.items():
@@ -245,8 +257,6 @@ def _remedy(validator: str, limit: Any, value: Any, schema: Mapping[str, Any], n
         written = _converted(kinds, value, schema)
         if written is not None:
             return f"Write {written}."
-        if value is None and "null" not in kinds:
-            return "Remove the key: an absent key is not managed."
     if validator == "pattern" and isinstance(value, str):
         written = _ctid_remedy(value, str(schema.get("x-phoenix-expected")))
         if written is not None:

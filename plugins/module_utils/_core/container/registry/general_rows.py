@@ -10,6 +10,8 @@ from ...pve import tags
 from . import codecs
 from .option import AT_ONCE, HOTPLUG, LINE, LINES, Key, Option
 
+# A pebibyte. PVE has no bound, but bytes in the place of MiB are more than this, and no node has as much.
+_MOST_MIB = 1073741824
 _LABEL = "[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 
 ROWS = (
@@ -201,6 +203,7 @@ ROWS = (
                     "type": "integer",
                     "description": "Memory in MiB.",
                     "minimum": 16,
+                    "maximum": _MOST_MIB,
                     "examples": [40960],
                     "x-phoenix-unit": "MiB",
                     "x-phoenix-expected": "an integer number of MiB, at least 16",
@@ -223,6 +226,7 @@ ROWS = (
                     "type": "integer",
                     "description": "Swap in MiB; 0 for none.",
                     "minimum": 0,
+                    "maximum": _MOST_MIB,
                     "examples": [512],
                     "x-phoenix-unit": "MiB",
                     "x-phoenix-expected": "an integer number of MiB, 0 or more",

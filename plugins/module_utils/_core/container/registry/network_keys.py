@@ -17,13 +17,13 @@ _EXPECTED = "an IPv4 address with prefix length such as 10.0.0.50/24, dhcp or ma
 _REMEDY = "Add the prefix length, for example 10.0.0.50/24, or write dhcp."
 _NOT_SET = "not set"
 
-_MAC = "^[0-9A-Fa-f][02468ACEace](?::[0-9A-Fa-f]{2}){5}$"
+_MAC = "^(?!(?:00:){5}00$)[0-9A-Fa-f][02468ACEace](?::[0-9A-Fa-f]{2}){5}$"
 _MAC_WORDS: dict[str, Any] = {
     "pattern": _MAC,
     "examples": ["BC:24:11:00:09:50"],
     "x-phoenix-expected": "a unicast MAC address such as BC:24:11:00:09:50",
     "x-phoenix-remedy": "Write six pairs of hexadecimal digits with colons; the second digit must be even (an odd one "
-    "is a multicast address).",
+    "is a multicast address), and one digit at least not 0.",
     "x-phoenix-empty": _NOT_SET,
 }
 

@@ -126,6 +126,50 @@ def _addresses(container: Container) -> Iterator[tuple[Pointer, str]]:
 
 
 @check
+def usable_addresses(subject: Subject) -> Iterator[Finding]:
+    """An address or a gateway is one that a host can have. PVE takes any, and the guest has no network."""
+    for container in subject.fleet.containers.values():
+        places = [*_addresses(container)]
+        for one in interfaces(container):
+            places += [(one.place(key), value) for _address, key in FAMILIES if (value := one.text(key)) is not None]
+        for path, value in places:
+            fault = None if container.absent else address_fault(value)
+            if fault is not None:
+                remedy = "Write an address that a host can have in its subnet."
+                yield subject.at(path, subject.show(path, value), f"the address of a host, not {fault}", remedy)
+
+
+def address_fault(text: str) -> str | None:
+    """What a text is besides an address that a host can have; None for such an address, and for what is no address.
+
+    The first and the last address of an IPv4 subnet are known only with the prefix length.
+    """
+    try:
+        interface = ipaddress.ip_interface(text)
+    except ValueError:
+        return None
+    if interface.ip.is_multicast:
+        return "a multicast address"
+    if interface.ip.is_loopback:
+        return "a loopback address"
+    if interface.ip.is_unspecified or (interface.version == 4 and int(interface.ip) >> 24 == 0):
+        return "an unspecified address"
+    if str(interface.ip) == "255.255.255.255":
+        return "the broadcast address of all networks"
+    return subnet_fault(interface)
+
+
+def subnet_fault(interface: Address, subnet: Address | None = None) -> str | None:
+    """Whether an IPv4 address is its subnet's own or its broadcast, in words; None otherwise."""
+    network = (subnet or interface).network
+    if network.version == 6 or network.prefixlen > 30:
+        return None
+    if interface.ip == network.network_address:
+        return "the address of the subnet itself"
+    return "the broadcast address of the subnet" if interface.ip == network.broadcast_address else None
+
+
+@check
 def addresses_of_version_6(subject: Subject) -> Iterator[Finding]:
     """What stands for an IPv6 address is one; its form is more than a pattern can say."""
     for one in _all(subject):
@@ -183,8 +227,13 @@ def _gateway_fault(value: str | None, gateway: str) -> str | None:
     address, host = interface_of(value), ipaddress.ip_address(forms.host(gateway))
     if address is None:
         return None  # another finding
+    if address_fault(gateway) is not None:
+        return None  # another finding
     if host == address.ip:
         return "an address other than the interface's own"
+    fault = subnet_fault(ipaddress.ip_interface(host), address)
+    if fault is not None:
+        return f"the address of a host, not {fault}"
     return None if is_reachable(address, host) else "a gateway in the subnet of the address"
 
 

@@ -11,7 +11,9 @@ from typing import Any
 
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.pve import forms
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.checks.network.interface_checks import (
+    address_fault,
     is_reachable,
+    subnet_fault,
 )
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.checks.subject import Checks, Subject
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.finding import Finding, Pointer
@@ -103,32 +105,35 @@ def no_inherited_address(subject: Subject) -> Iterator[Finding]:
 
 @check
 def gateway_in_subnet(subject: Subject) -> Iterator[Finding]:
-    """The gateway is another host of the container's subnet, and the address is a host's."""
+    """The gateway is another host of the container's subnet."""
     for ctid, container in subject.fleet.containers.items():
         address, gateway = _interface(container.address), _gateway(subject.fleet, ctid)
         if address is None:
             continue
-        path, network = _address_place(container), address.network
-        if network.prefixlen < 31 and address.ip in (network.network_address, network.broadcast_address):
-            yield subject.at(
-                path,
-                subject.show(path, container.address),
-                f"the address of a host of {_hidden(subject, network)}",
-                "Give the container another address: this one is the subnet's own or its broadcast.",
-            )
-        elif gateway is not None and not is_reachable(address, gateway):
+        path = _address_place(container)
+        if gateway is None or address_fault(str(gateway)) is not None:
+            continue  # the latter is another finding
+        fault = subnet_fault(ipaddress.ip_interface(gateway), address)
+        if not is_reachable(address, gateway):
             yield subject.at(
                 path,
                 subject.show(path, container.address),
                 f"an address in the subnet of its gateway {_hidden(subject, gateway)}",
                 "Correct the address, its prefix length, or gw.",
             )
-        elif gateway is not None and gateway == address.ip:
+        elif gateway == address.ip:
             yield subject.at(
                 path,
                 subject.show(path, container.address),
                 "an address other than the gateway's",
                 "Correct the address or gw.",
+            )
+        elif fault is not None:
+            yield subject.at(
+                path,
+                subject.show(path, container.address),
+                f"an address in a subnet in which the gateway {_hidden(subject, gateway)} is a host, not {fault}",
+                "Correct the address, its prefix length, or gw.",
             )
 
 

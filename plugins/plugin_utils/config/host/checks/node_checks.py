@@ -13,6 +13,9 @@ from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.pve impor
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.checks.network.firewall_checks import (
     rules_faults,
 )
+from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.checks.network.interface_checks import (
+    address_fault,
+)
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.checks.subject import Checks, Subject
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.finding import Finding, Pointer, show
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.host.hostinterfaces import kind, words
@@ -92,6 +95,13 @@ def addresses_and_gateways(subject: Subject) -> Iterator[Finding]:
     owners: dict[str, str] = {}
     for path, item in _interfaces(subject):
         for suffix in ("", "6"):
+            for part in ("address" + suffix, "gateway" + suffix):
+                # The loopback interface has the addresses that no other one can have.
+                fault = None if item["name"] == "lo" else address_fault(str(item.get(part, "")))
+                if fault is not None:
+                    expected = f"the address of a host, not {fault}"
+                    remedy = "Write an address that a host can have in its subnet."
+                    yield _finding(subject, (*path, part), item[part], expected, remedy)
             key = "gateway" + suffix
             try:
                 gateway = ipaddress.ip_address(str(item[key]))
@@ -103,7 +113,8 @@ def addresses_and_gateways(subject: Subject) -> Iterator[Finding]:
             if owners.setdefault(key, item["name"]) != item["name"]:
                 remedy = "A node has one default gateway: remove one of the two."
                 yield _finding(subject, where, item[key], f"one gateway ({owners[key]} has one)", remedy)
-            if own is not None and (gateway not in own.network or gateway == own.ip):
+            unusable = address_fault(str(gateway)) is not None  # another finding
+            if own is not None and not unusable and (gateway not in own.network or gateway == own.ip):
                 expected = "another address of the interface's own subnet"
                 yield _finding(subject, where, item[key], expected, "Correct the gateway, the address or its length.")
 

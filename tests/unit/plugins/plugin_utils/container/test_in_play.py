@@ -56,6 +56,30 @@ def test_nothing_is_read_of_a_container_that_sets_variables(hostvars: HostVars) 
     assert 'got the facts "phoenix_node"' in found.foreign[0]
 
 
+MERGED = [
+    # Of two sources with a node each, the second one has set the nodes of all containers.
+    ({"950": "pve", "960": "pve2"}, {"pve2": {}}, {"pve": [950], "pve2": [960]}, ["950"]),
+    # Of two sources with the same node, the second one has set its containers.
+    ({"950": "pve", "960": "pve"}, {"pve": {}}, {"pve": [960]}, ["950"]),
+    # One source, also where a job has a slice of its hosts.
+    ({"950": "pve", "960": "pve2"}, {"pve": {}, "pve2": {}}, {"pve": [950, 951], "pve2": [960]}, []),
+    # A node that the plugin has not set up.
+    ({"950": "pve"}, {}, {}, []),
+]
+
+
+@pytest.mark.parametrize(("containers", "nodes", "ctids", "expected"), MERGED)
+@pytest.mark.parametrize("limited", [False, True])
+def test_two_sources_merged_into_one_inventory_are_found(
+    containers: dict[str, str], nodes: dict[str, Any], ctids: dict[str, list[int]], expected: list[str], limited: bool
+) -> None:
+    of_nodes = {node: {"phoenix_node_ctids": ctids[node]} if node in ctids else {} for node in ("pve", "pve2")}
+    guests = {ctid: container(node, phoenix_nodes=nodes) for ctid, node in containers.items()}
+    groups = {"containers": list(containers), "hypervisors": ["pve", "pve2"]}
+    hosts = [*containers, *([] if limited else of_nodes)]
+    assert in_play(hosts, HostVars({**of_nodes, **guests}), groups, reach=False).merged == expected
+
+
 def test_a_play_runs_for_one_container_of_each_node() -> None:
     fleet = {"nodes": {"pve": ["950", "952"], "pve2": ["951"]}, "lacking": ["pve2"], "stranded": []}
     assert one_of_each_node(fleet) == ["950", "951"]

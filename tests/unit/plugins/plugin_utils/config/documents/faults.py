@@ -99,9 +99,9 @@ def restore(value: str, remedy: str) -> Fault:
     return dataclasses.replace(fault, also=(fault.at,))
 
 
-def cards(networks: list[Any], remedy: str, at: str) -> Fault:
+def cards(networks: list[Any], remedy: str, at: str, expected: str = "") -> Fault:
     """Container 950 with these further interfaces; `at` is the place below them."""
-    return container("networks", networks, remedy, at=f"/lxc_configs/950/networks/{at}")
+    return container("networks", networks, remedy, expected, at=f"/lxc_configs/950/networks/{at}")
 
 
 def lxc(name: str, path: str, value: Any, at: str, remedy: str, **more: Any) -> Fault:
@@ -182,7 +182,8 @@ TEXT_FAULTS = [
 SHAPE_FAULTS = [
     text("a list", b"[]", "Correct", expected="an object"),
     text("a number", b"1", "Correct", expected="an object"),
-    text("null", b"null", "Remove the key", expected="an object"),
+    text("null", b"null", "Correct", expected="an object"),
+    lxc("no container", "lxc_configs", None, "/lxc_configs", 'Write {"950"', expected="CTID to container"),
     text("no containers", b'{\n}', 'Add "lxc_configs"', line=1),
     lxc("containers as list", "lxc_configs", [], "/lxc_configs", 'Write {"950"', expected="CTID to container"),
     lxc("container as text", "lxc_configs 950", "x", "/lxc_configs/950", "Correct", expected="an object"),
@@ -249,6 +250,11 @@ KEY_FAULTS = [
     container("memory_mb", 512.5, "40960"),
     container("memory_mb", True, "40960"),
     container("memory_mb", None, "Remove the key"),
+    container("name", None, "hyphens"),
+    container("features", ["base_setup", None], "Remove the item", at="/lxc_configs/950/features/1"),
+    container("memory_mb", 10**29, "not greater than 1073741824"),
+    container("memory_mb", 2**33, "not greater than 1073741824"),
+    container("swap_mb", 10**29, "not greater than 1073741824"),
     container("swap_mb", -1, "not lower than 0"),
     container("cores", 0, "not lower than 1", "from 1 to 8192"),
     container("cores", 8193, "not greater than 8192"),
@@ -298,12 +304,20 @@ KEY_FAULTS = [
     cards([{**CARD, "ip": "192.0.2.50/25"}], "another address", "0/ip"),
     cards([{**CARD, "ip": "10.1.0.5/24", "gw": "10.2.0.1"}], "Correct ip", "0/gw"),
     cards([{**CARD, "ip6": "2001:db8::5/64", "gw6": "2001:db8:1::1"}], "or gw6", "0/gw6"),
+    cards([{**CARD, "ip": "10.1.0.0/24"}], "a host can have", "0/ip", "the subnet itself"),
+    cards([{**CARD, "ip": "10.1.0.5/24", "gw": "10.1.0.255"}], "Correct ip", "0/gw"),
+    cards([{**CARD, "ip": "0.0.0.5/24"}], "a host can have", "0/ip"),
+    cards([{**CARD, "ip": "224.0.0.5/24"}], "a host can have", "0/ip"),
+    cards([{**CARD, "ip6": "ff02::1/64"}], "a host can have", "0/ip6"),
+    cards([{**CARD, "ip6": "::1/128"}], "a host can have", "0/ip6"),
     cards([{**CARD, "ip": "10.1.0.5/32", "gw": "10.1.0.5"}], "Correct ip", "0/gw"),
     cards([{**CARD, "ip": "10.1.0.5/24", "gw": "10.1.0.1"}], "Remove it here", "0/gw"),
     cards([SECOND_GATEWAY, {**SECOND_GATEWAY, "name": "eth2", "ip6": "2001:db8:1::5/64"}], "Remove it here", "1/gw6"),
     cards([{**CARD, "ip6": "auto", "host_managed": True}], "remove host_managed", "0/ip6"),
     container("network_config brigde", "vmbr1", "Rename it to bridge", nearest="bridge"),
     container("mac_address", "01:23:45:67:89:A1", "multicast"),
+    container("mac_address", "00:00:00:00:00:00", "not 0"),
+    container("mac_address", "ff:ff:ff:ff:ff:ff", "multicast"),
     container("mac_address", "BC-24-11-00-00-01", "colons"),
     container("static_ip", "192.0.2.51/24", "make the two equal"),
     container("gpu_assignment", "all", '"none"'),

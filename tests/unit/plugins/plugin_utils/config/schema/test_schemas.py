@@ -169,6 +169,19 @@ def test_patterns_are_anchored(kind: str):
 
 
 @pytest.mark.parametrize("kind", KINDS)
+def test_every_number_has_bounds(kind: str):
+    for path, piece in pieces(load_schema(kind)):
+        kinds = piece.get("type", ())
+        # The properties of a ZFS pool or dataset are ZFS's own, and so are the parameters of a Samba share.
+        if {"integer", "number"}.isdisjoint([kinds] if isinstance(kinds, str) else kinds):
+            continue
+        if path.endswith(("/properties/additionalProperties", "/options/additionalProperties")):
+            continue
+        assert {"minimum", "exclusiveMinimum"} & set(piece), path
+        assert "maximum" in piece, path
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_every_key_is_documented_with_its_effect(kind: str):
     schema = load_schema(kind)
     for root in (schema, schema.get("$defs", {}).get("container", {})):
