@@ -207,6 +207,7 @@ def known_features(search: Search = Search()) -> list[str]:
 def forget() -> None:
     """Forget what was read from disk. For tests; a run reads every role once."""
     _load.cache_clear()
+    _read.cache_clear()
     _own_servers.cache_clear()
     role_digests.role_files_hash.cache_clear()
 
@@ -226,7 +227,12 @@ def _find_all(names: Iterable[str], search: Search) -> tuple[list[str], dict[str
 def _load(name: str, search: Search) -> Feature:
     if problem := core.name_error(name):
         raise FeatureError([f"feature: {problem}"])
-    role, path = _locate(name, search)
+    return _read(name, *_locate(name, search))
+
+
+# Not by the places searched: a task's process has read what the process has that it was forked from.
+@functools.cache
+def _read(name: str, role: str, path: str) -> Feature:
     if escapes := [f"feature {name}: {_escape(link, target, path)}" for link, target in links_out(path)]:
         raise FeatureError(escapes)
     loader = DataLoader()
