@@ -33,6 +33,7 @@ _OF_A_FEATURE = (
     "check",
     "network",
     "layer",
+    "judged",
 )
 
 

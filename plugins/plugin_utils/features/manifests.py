@@ -26,7 +26,7 @@ from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.gpu import vendors
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.gpu.servers import Server
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.schema.known import key_of
-from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.features import role_digests
+from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.features import arguments, role_digests
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.features.contained import (
     folder_of,
     is_below,
@@ -67,6 +67,8 @@ class Feature:
     files: str
     options: Mapping[str, bool]
     """Variable to whether it is secret."""
+    spec: Mapping[str, Any]
+    """What its argument_specs say of them."""
     defaults: Mapping[str, Any]
     manifest: Mapping[str, Any]
 
@@ -112,8 +114,9 @@ def feature_set(
     into its result (Templar.template); key: for the HMAC of secrets; inherited: the features of its clone source.
 
     Each entry has name, role (for include_role), path, digest, components (for explain), requires, container, check,
-    network, packages, services, layer (whether a layer may have it, which none with a secret may), and listed (False
-    for a feature that only the clone source names). Raises FeatureError.
+    network, packages, services, layer (whether a layer may have it, which none with a secret may), listed (False for a
+    feature that only the clone source names), and judged (whether its role need not judge its arguments again). Raises
+    FeatureError.
     """
     whole = core.stack(inherited, names)
     if errors := check_features(names, search, inherited):
@@ -122,11 +125,13 @@ def feature_set(
     under: list[tuple[str, str]] = []
     for name in whole:
         feature = _load(name, search)
+        later = _from_node(feature)
         try:
-            values, secrets = _values(feature, variables, template)
+            values, secrets = arguments.values_of(feature.options, feature.defaults, later, variables, template)
             parts = core_digest.components(feature.files, values, secrets, key, under)
         except (ValueError, TypeError, AnsibleError) as error:
             raise FeatureError([f"feature {name}: {error}"]) from None
+        judged = bool(template) and name in names and arguments.judge(name, feature.spec, values, secrets, later)
         digest = core_digest.digest(parts)
         under.append((name, digest))
         result.append(
@@ -144,6 +149,7 @@ def feature_set(
                 "services": list(feature.manifest.get("services", ())),
                 "layer": bool(feature.manifest.get("layer", True)) and not secrets,
                 "listed": name in names,
+                "judged": judged,
             }
         )
     return result
@@ -239,7 +245,7 @@ def _read(name: str, role: str, path: str) -> Feature:
     try:
         manifest = _manifest(loader, name, path, required=role == f"{HOME}.{name}")
         defaults = role_digests.role_defaults(loader, path)
-        options = role_digests.role_options(loader, path, defaults)
+        spec = role_digests.role_spec(loader, path)
         files = role_digests.role_files_hash(path)
     except (AnsibleError, OSError) as error:
         raise FeatureError([f"feature {name}: can't read its role in {path}: {error}"]) from None
@@ -247,8 +253,8 @@ def _read(name: str, role: str, path: str) -> Feature:
     home = "" if os.path.isabs(role) else ".".join(role.split(".")[:2])
     if home != HOME and (lacks := controller.lacking_for_role(path, home)):
         raise FeatureLacksError(name, lacks)
-    options.update(dict.fromkeys(manifest.get("secrets", ()), True))
-    return Feature(name, role, path, files, options, defaults, manifest)
+    options = {**role_digests.role_options(spec, defaults), **dict.fromkeys(manifest.get("secrets", ()), True)}
+    return Feature(name, role, path, files, options, spec or {}, defaults, manifest)
 
 
 def _locate(name: str, search: Search) -> tuple[str, str]:
@@ -372,26 +378,7 @@ def _schema_text(error: Any) -> str:
     return f"{pointer}: {error.message}"
 
 
-def _values(
-    feature: Feature, variables: Mapping[str, Any], template: Template | None
-) -> tuple[dict[str, Any], set[str]]:
-    """Return the values of a feature's variables in one container, and the names of those that are secret.
-
-    A variable without any value is not among them.
-    """
-    values: dict[str, Any] = {}
-    secrets: set[str] = set()
-    from_node = feature.manifest.get("container", {}).get("facts", {})
-    for name, secret in feature.options.items():
-        if name in from_node:
-            continue  # the node puts it in
-        if name in variables:
-            raw = variables[name]
-        elif name in feature.defaults:
-            raw = feature.defaults[name]
-        else:
-            continue
-        values[name], vaulted = role_digests.effective_value(raw, template)
-        if (secret or vaulted) and values[name] not in (None, "", {}, []):
-            secrets.add(name)
-    return values, secrets
+def _from_node(feature: Feature) -> Mapping[str, str]:
+    """Return the variables of a feature that the node puts in."""
+    found: Mapping[str, str] = feature.manifest.get("container", {}).get("facts", {})
+    return found

@@ -76,18 +76,24 @@ def role_defaults(loader: DataLoader, path: str) -> dict[str, Any]:
     return result
 
 
-def role_options(loader: DataLoader, path: str, defaults: Mapping[str, Any]) -> dict[str, bool]:
-    """Return the variables that count in the digest of the role at `path`, each with whether it is secret.
-
-    They are those of the main entry point in argument_specs; a role without these is given its defaults' names.
-    """
+def role_spec(loader: DataLoader, path: str) -> Mapping[str, Any] | None:
+    """Return the options of the main entry point in argument_specs of the role at `path`; None where it has none."""
     file = first_file(path, "meta/argument_specs", "meta/main")
     specs: Any = load_yaml(loader, file) if file else None
     specs = specs.get("argument_specs") if isinstance(specs, Mapping) else None
     if not isinstance(specs, Mapping) or "main" not in specs:
+        return None
+    return (specs["main"] or {}).get("options") or {}
+
+
+def role_options(spec: Mapping[str, Any] | None, defaults: Mapping[str, Any]) -> dict[str, bool]:
+    """Return the variables that count in the digest of a role, each with whether it is secret.
+
+    They are the options of its spec; a role without one is given its defaults' names.
+    """
+    if spec is None:
         return dict.fromkeys(defaults, False)
-    main = specs["main"] or {}
-    return {name: _is_secret(option) for name, option in (main.get("options") or {}).items()}
+    return {name: _is_secret(option) for name, option in spec.items()}
 
 
 def _is_secret(option: Any) -> bool:
