@@ -15,9 +15,12 @@ from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.audit.audit_res
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.files.secret_values import revealed
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.container.wanted import templates_of, wanted
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.remote.nodes import node_of
-from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.run import lineage
+from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.run import lineage, preloading
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.run.node_action import NodeAction
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.untrusted import own_variables
+
+# The process that runs the play loads the action plugins itself, and only a run that acts calls this one.
+preloading.preload_values()
 
 
 def awaited(own: Mapping[str, Any], hostvars: Any) -> dict[str, Any] | None:

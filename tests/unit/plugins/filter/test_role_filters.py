@@ -222,13 +222,12 @@ def test_what_the_base_refuses(family: str, variables: dict[str, t.Any], words: 
 @pytest.mark.parametrize(
     ("variables", "paths", "parts"),
     [
-        ({}, [], ["locale.yml"]),
-        ({"base_setup_locale": ""}, ["/etc/locale.gen"], []),
-        ({"base_setup_timezone": "UTC"}, [], ["locale.yml", "timezone.yml"]),
-        ({"base_setup_ca_certificates": [{"name": "a", "src": "y"}]}, [], ["locale.yml", "certificates.yml"]),
-        ({}, ["/usr/local/share/ca-certificates/phoenix-old.crt"], ["locale.yml", "certificates.yml"]),
-        ({}, ["/etc/ssl/certs/phoenix-old.pem"], ["locale.yml", "certificates.yml"]),
-        ({}, ["/etc/pki/trust/anchors/phoenix-old.crt"], ["locale.yml"]),
+        ({}, ["/etc/locale.gen"], []),
+        ({"base_setup_timezone": "UTC"}, [], ["timezone.yml"]),
+        ({"base_setup_ca_certificates": [{"name": "a", "src": "y"}]}, [], ["certificates.yml"]),
+        ({}, ["/usr/local/share/ca-certificates/phoenix-old.crt"], ["certificates.yml"]),
+        ({}, ["/etc/ssl/certs/phoenix-old.pem"], ["certificates.yml"]),
+        ({}, ["/etc/pki/trust/anchors/phoenix-old.crt"], []),
     ],
 )
 def test_the_base_enters_only_the_parts_that_are_needed(
