@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from ..._core.gpu.vendor import Vendor
+from .. import quickstat
 
 # A container names its own control groups: only what systemd accepts as a unit's name counts as one.
 _UNIT = re.compile(r"[A-Za-z0-9:_.\\@-]{1,247}\.(?:service|scope)\Z")
@@ -128,11 +129,11 @@ def _open_devices(folder: str) -> Iterator[tuple[int, int]]:
         return
     for name in names:
         try:
-            status = os.stat(f"{folder}/{name}")
+            found = quickstat.look(f"{folder}/{name}")
         except OSError:
             continue
-        if stat.S_ISCHR(status.st_mode):
-            yield os.major(status.st_rdev), os.minor(status.st_rdev)
+        if stat.S_ISCHR(found.mode):
+            yield found.stands_for
 
 
 def _name(pid: int, proc: str) -> str:

@@ -16,6 +16,7 @@ from collections.abc import Collection, Iterable
 from itertools import repeat
 from typing import Callable, NamedTuple
 
+from .. import quickstat
 from ..waiting import Deadline, looks
 
 GRACE = 5.0
@@ -143,20 +144,22 @@ def is_inside(pid: int, proc: str = "/proc") -> bool:
 def holders(path: str, proc: str = "/proc") -> list[int]:
     """Return the processes that have a file open, this one excepted."""
     try:
-        wanted = os.stat(path, follow_symlinks=False)
+        if os.path.islink(path):
+            return []
+        wanted = quickstat.look(path)
     except OSError:
         return []
     others = (name for name in os.listdir(proc) if name.isdigit() and int(name) != os.getpid())
     return [int(name) for name in others if _has_open(f"{proc}/{name}/fd", path, wanted)]
 
 
-def _has_open(folder: str, path: str, wanted: os.stat_result) -> bool:
+def _has_open(folder: str, path: str, wanted: quickstat.Known) -> bool:
     try:
         for name in os.listdir(folder):
-            # The link's text first: following the links of others may wait for a file system that has gone.
+            # The link's text first: a guest has any number of files open.
             if os.readlink(f"{folder}/{name}") == path:
-                found = os.stat(f"{folder}/{name}")
-                if (found.st_dev, found.st_ino) == (wanted.st_dev, wanted.st_ino):
+                found = quickstat.look(f"{folder}/{name}")
+                if (found.device, found.inode) == (wanted.device, wanted.inode):
                     return True
     except OSError:
         pass  # it has ended meanwhile
