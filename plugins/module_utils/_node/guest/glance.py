@@ -97,13 +97,16 @@ def _inits(ctid: int, hold: ExitStack) -> list[_Init]:
 def _monitor(ctid: int) -> int:
     """The process that a container's init is a child of: the one that listens at its command socket.
 
-    One that has another command line is none: who listened may have ended, and another have its number. Raises OSError
-    and ValueError.
+    Any user of the node can listen there while the container is stopped, so it must be a process of this user. One with
+    another command line is none: who listened may have ended, and another have its number. Raises OSError and
+    ValueError.
     """
     with socket.socket(socket.AF_UNIX) as to:
         to.settimeout(PATIENCE)
         to.connect(f"\0/var/lib/lxc/{ctid}/command")
-        pid, _uid, _gid = struct.unpack("3i", to.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
+        pid, uid, _gid = struct.unpack("3i", to.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
+    if uid != os.geteuid():
+        raise ValueError(f"user {uid} listens")
     with open(f"/proc/{pid}/cmdline", encoding="utf-8", errors="replace") as file:
         words = file.read(4096).split("\0")
     if os.path.basename(words[0]) != "lxc-start" or str(ctid) not in words[words.index("-n") + 1 :][:1]:

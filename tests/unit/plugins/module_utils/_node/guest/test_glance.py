@@ -139,6 +139,17 @@ def test_who_listens_for_a_container_is_its_monitor_only_with_the_command_line_o
         glance._monitor(os.getpid() + 10**8)
 
 
+def test_another_user_of_the_node_is_no_monitor(monkeypatch):
+    """Whoever listens chooses his command line: his child would show a ledger of his own as that of the container."""
+    ctid = os.getpid() + 10**8
+    with socket.socket(socket.AF_UNIX) as own:
+        own.bind(f"\0/var/lib/lxc/{ctid}/command")
+        own.listen()
+        monkeypatch.setattr(os, "geteuid", lambda: 100000)
+        with pytest.raises(ValueError, match=f"user {os.getuid()} listens"):
+            glance._monitor(ctid)
+
+
 def test_many_containers_are_looked_at_in_parts(monkeypatch, entered, tmp_path):
     monkeypatch.setattr(glance, "BATCH", 3)
     monkeypatch.setattr(glance, "_kernel", lambda _proc: ("", "", ""))
