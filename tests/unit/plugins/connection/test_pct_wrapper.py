@@ -285,7 +285,8 @@ def test_what_starts_again_when_it_is_killed_is_ended_too(node: FakeNode) -> Non
     """A shell goes on with its next command when one was killed, in the moment before it is killed itself."""
     sleeper = node.root / "phx-again"
     shutil.copy("/bin/sleep", sleeper)
-    again = f"(trap '' TERM; while :; do {sleeper} 600; done) &"
+    # Until the file is gone: what a failing test leaves would otherwise never end.
+    again = f"(trap '' TERM; while [ -e {sleeper} ]; do {sleeper} 600; done) &"
     answer = node.answer(f"{again * 30} wait", seconds=1)
     assert (answer.rc, answer.verdict.ending) == (137, Ending.LATE)
     left = subprocess.run(["pgrep", "-f", str(sleeper)], capture_output=True, text=True, check=False).stdout.split()
