@@ -46,14 +46,12 @@ EXAMPLES = r"""
 # log_dir = ./logs
 """
 
-import contextlib
 import datetime
 import time
 import typing as t
 
 from ansible import context
 from ansible.plugins.callback import CallbackBase
-from ansible.plugins.loader import connection_loader
 
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.auditline import AuditEvent, format_line
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.audit.audit_file import append_line, default_directory
@@ -63,6 +61,10 @@ from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.audit.audit_res
     is_of_node,
     module_entries,
     task_entry,
+)
+from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.run.preloading import (
+    preload_for_containers,
+    preload_for_tasks,
 )
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.run.run_identity import run_identity
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.untrusted.own_variables import is_container
@@ -74,6 +76,9 @@ if t.TYPE_CHECKING:
     from ansible.playbook import Playbook
     from ansible.playbook.play import Play
     from ansible.playbook.task import Task
+
+# From this task of a run on, what all have in common is worth being loaded for all of them.
+SECOND = 2
 
 
 class CallbackModule(CallbackBase):
@@ -94,6 +99,7 @@ class CallbackModule(CallbackBase):
         self._directory: str | None = None
         self._gave_up = False
         self._reaches_containers = False
+        self._tasks = 0
 
     # -- Runs and plays ----------------------------------------------------------------------------------------------
 
@@ -146,8 +152,10 @@ class CallbackModule(CallbackBase):
         if not self._reaches_containers and not task.delegate_to and is_container(host.get_vars()):
             # Workers are forked for every task, and each would read the plugin's long option table again (60 ms).
             self._reaches_containers = True
-            with contextlib.suppress(Exception):
-                connection_loader.get("phoenix.hypervisor.pct", class_only=True)
+            preload_for_containers()
+        self._tasks += 1
+        if self._tasks == SECOND:
+            preload_for_tasks()
 
     def v2_runner_on_ok(self, result: CallbackTaskResult) -> None:
         """A task succeeded."""

@@ -117,6 +117,7 @@ LOCAL = (
 
 _GUEST_PREFIX = 'cd "$HOME" 2>/dev/null\n'
 _CTID = re.compile(r"[1-9][0-9]{0,8}\Z")
+_TRAILER = re.compile(rb" (-|[0-9]{1,3}) " + PATTERN.encode() + rb"\n")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -193,14 +194,15 @@ def read_answer(stderr: bytes, nonce: str) -> NodeAnswer | None:
     What a process left behind in the container prints after the trailer is kept, and so is everything before it,
     byte for byte.
     """
-    trailer = re.compile(rb"\n" + nonce.encode() + rb" (-|[0-9]{1,3}) " + PATTERN.encode() + rb"\n")
-    matches = list(trailer.finditer(stderr))
-    if not matches:
-        return None
-    match = matches[-1]
+    start, match = len(stderr), None
+    while match is None:
+        start = stderr.rfind(b"\n" + nonce.encode(), 0, start)
+        if start < 0:
+            return None
+        match = _TRAILER.match(stderr, start + 1 + len(nonce))
     rc = None if match.group(1) == b"-" else int(match.group(1))
     verdict = parsed(match.group(2).decode("ascii"), match.group(3).decode("ascii"))
-    return NodeAnswer(rc, stderr[: match.start()] + stderr[match.end() :], verdict)
+    return NodeAnswer(rc, stderr[:start] + stderr[match.end() :], verdict)
 
 
 def put_command(path: str) -> str:

@@ -1,14 +1,20 @@
 # Copyright (c) 2026, Phoenix Hypervisor contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Plugins that are loaded once, by the process that all others of the run are forked from.
+"""What is loaded once, by the process that all others of the run are forked from.
 
-Each task runs in a process of its own, which would load them again. Most of that is reading their options.
+Each task runs in a process of its own, which would load it again. Most of that is reading the options of connection
+plugins, and what Ansible remembers once it has computed it. All of this saves time only: what an ansible-core does not
+have, each task does as before.
 """
 
 from __future__ import annotations
 
-from ansible.plugins.loader import connection_loader, lookup_loader
+import contextlib
+
+from ansible import constants
+from ansible.module_utils.common import json
+from ansible.plugins.loader import connection_loader, get_shell_plugin, lookup_loader, module_loader
 
 CONTAINERS = "phoenix.hypervisor.pct"
 NODES = "phoenix.hypervisor.node"
@@ -23,3 +29,31 @@ def preload(name: str) -> None:
 def preload_values() -> None:
     """Load the lookup by which each task on a container reads who that is."""
     lookup_loader.get(VALUES, class_only=True)
+
+
+def preload_for_containers() -> None:
+    """Load what a task in a container takes."""
+    with contextlib.suppress(Exception):
+        preload(CONTAINERS)
+    with contextlib.suppress(Exception):
+        from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.pct import pct_warm
+
+        pct_warm.program()
+
+
+def preload_for_tasks() -> None:
+    """Let Ansible compute what each task asks for: where modules are, and how their answers are read."""
+    with contextlib.suppress(Exception):
+        get_shell_plugin(executable="/bin/sh")
+    with contextlib.suppress(Exception):
+        if not constants.OLD_PLUGIN_CACHE_CLEARING:
+            # Forgotten by Ansible with the first role that brings modules of its own.
+            module_loader.find_plugin_with_context("ansible.legacy.command")
+    with contextlib.suppress(Exception):
+        json.get_module_encoder("legacy", json.Direction.CONTROLLER_TO_MODULE)
+        json.get_module_decoder("legacy", json.Direction.MODULE_TO_CONTROLLER)
+    with contextlib.suppress(Exception):
+        from ansible._internal._task import UnifiedTaskResult
+
+        for source_is_module in (True, False):
+            UnifiedTaskResult.get_result_key_to_resolved_field_mapping(source_is_module=source_is_module)
