@@ -46,6 +46,7 @@ EXAMPLES = r"""
 # log_dir = ./logs
 """
 
+import contextlib
 import datetime
 import time
 import typing as t
@@ -62,8 +63,10 @@ from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.audit.audit_res
     module_entries,
     task_entry,
 )
+from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.pct.pct_warm import program
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.run.preloading import (
-    preload_for_containers,
+    CONTAINERS,
+    preload,
     preload_for_tasks,
 )
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.run.run_identity import run_identity
@@ -152,7 +155,9 @@ class CallbackModule(CallbackBase):
         if not self._reaches_containers and not task.delegate_to and is_container(host.get_vars()):
             # Workers are forked for every task, and each would read the plugin's long option table again (60 ms).
             self._reaches_containers = True
-            preload_for_containers()
+            with contextlib.suppress(Exception):
+                preload(CONTAINERS)
+                program()
         self._tasks += 1
         if self._tasks == SECOND:
             preload_for_tasks()

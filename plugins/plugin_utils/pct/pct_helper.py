@@ -15,6 +15,7 @@ module's archive holds the very same files; all of them look as if imported from
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import gc
 import os
@@ -23,12 +24,16 @@ import signal
 import struct
 import sys
 import termios
+import typing as t
 import zipfile
 
 from .pct_library import Library
-from .pct_task import begin, identity
+from .pct_task import identity, remember, run, settle
 
 CHUNK = 65536
+# Before a program in its process's pipe: its size, and the digest of the archive that it lacks, zeros for none.
+HEADER = struct.Struct(">Q32s")
+SET_SIZE = 1031  # F_SETPIPE_SZ, which Python has from 3.10 on
 
 
 class Channel:
@@ -115,6 +120,66 @@ def _waiting(channel: Channel, streams: dict[int, bytes]) -> bytes:
     return found
 
 
+class Task:
+    """A task's process. It is forked ahead and waits for its program, so that no task waits for a fork."""
+
+    def __init__(self, library: Library, wake: t.Iterable[int]) -> None:
+        self._out, to_out = os.pipe()
+        self._err, to_err = os.pipe()
+        take, self._give = os.pipe()
+        self.pid = os.fork()
+        if not self.pid:
+            _await(library, take, to_out, to_err, (self._out, self._err, self._give, *wake))
+        for number in (take, to_out, to_err):
+            os.close(number)
+
+    def give(self, payload: bytes, digest: bytes) -> bool:
+        """Let it run a program. Returns False when it does not live."""
+        data = memoryview(HEADER.pack(len(payload), digest) + payload)
+        with contextlib.suppress(OSError):
+            fcntl.fcntl(self._give, SET_SIZE, len(data))
+        try:
+            while data:
+                data = data[os.write(self._give, data) :]
+        except BrokenPipeError:
+            self.drop()
+            return False
+        os.close(self._give)
+        return True
+
+    def drop(self) -> None:
+        """End it, for it has no program."""
+        for number in (self._give, self._out, self._err):
+            os.close(number)
+        os.waitpid(self.pid, 0)
+
+    def streams(self) -> dict[int, bytes]:
+        """Return what to read of it, and the kinds of its frames."""
+        return {self._out: b"o", self._err: b"e"}
+
+
+def _await(library: Library, take: int, out: int, err: int, close: t.Iterable[int]) -> t.NoReturn:
+    """Be a task's process: wait for the program, and run it."""
+    code = 0
+    try:
+        settle(out, err, close)
+        with open(take, "rb") as pipe:
+            header = pipe.read(HEADER.size)
+            size, digest = HEADER.unpack(header) if len(header) == HEADER.size else (0, b"")
+            payload = pipe.read(size)
+        if header and len(payload) == size:
+            code = 1
+            text = library.choose(digest)
+            code = run(payload, hole(digest) if text else "", text)
+    finally:
+        os._exit(code)
+
+
+def hole(digest: bytes) -> str:
+    """Return what stands in a program for an archive that is known already."""
+    return f"archive {digest.hex()}"
+
+
 def serve() -> None:
     """Run tasks until the channel closes."""
     wake, waker = os.pipe()
@@ -123,6 +188,7 @@ def serve() -> None:
     signal.signal(signal.SIGCHLD, lambda _number, _frame: None)
     channel, library, started = Channel(), Library(), identity()
     sys.meta_path.insert(0, library)
+    ahead: Task | None = None
     while True:
         words = channel.line().split()
         if len(words) != 2:
@@ -132,21 +198,26 @@ def serve() -> None:
             return
         channel.send(words[0] + b" ok\n")
         payload = channel.take(int(words[1]))
+        new, digest = remember(payload), b""
         try:
-            if library.extend(payload):
-                gc.collect()
-                gc.freeze()
+            new = library.extend(payload) or new
+            payload, digest = library.without_archive(payload, hole)
         except (OSError, ValueError, zipfile.BadZipFile):
-            pass  # no space, say: the task runs as it would without
-        out, to_out = os.pipe()
-        err, to_err = os.pipe()
-        pid = os.fork()
-        if not pid:
-            begin(payload, to_out, to_err, (out, err, wake, waker))
-        os.close(to_out)
-        os.close(to_err)
+            new = True  # no space, say: the task runs as it would without
+        if new:
+            gc.collect()
+            gc.freeze()
+            if ahead:
+                ahead.drop()
+                ahead = None
+        if ahead is None or not ahead.give(payload, digest):
+            ahead = Task(library, (wake, waker))
+            ahead.give(payload, digest)
         del payload
-        relay(channel, pid, {out: b"o", err: b"e"}, wake)
+        relay(channel, ahead.pid, ahead.streams(), wake)
+        ahead = None
+        with contextlib.suppress(OSError):  # no memory, say: the next task does without
+            ahead = Task(library, (wake, waker))
 
 
 if __name__ == "__main__":

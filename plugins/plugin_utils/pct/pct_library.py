@@ -8,6 +8,7 @@ The first part of the program in the container; pct_helper.py is the second.
 
 from __future__ import annotations
 
+import _ast
 import base64
 import contextlib
 import hashlib
@@ -32,9 +33,13 @@ ARCHIVE = re.compile(rb"^zip_data='([A-Za-z0-9+/=]+)',?$", re.MULTILINE)
 PACKAGES = frozenset(
     ("_internal", "_text", "basic", "common", "compat", "errors", "facts", "parsing", "service", "urls")
 )
+# So many archives are kept as they came, at about 160 KB each.
+TEXTS = 16
 PREFIXES = ("ansible.", "ansible_collections.")
 # This collection's own, which is as free of state as Ansible's.
 OWN = ("ansible_collections", "phoenix", "hypervisor", "plugins", "module_utils")
+# What does nothing when it is imported; Python before 3.10 does not list its library.
+STANDARD = frozenset(getattr(sys, "stdlib_module_names", ())) - {"antigravity", "this"}
 # Brings more than what all modules have (module_utils/_node/bytecode.py), so each module runs its own.
 OUTER = "ansible/__init__.py"
 
@@ -58,7 +63,10 @@ class Library:
         self._placed = ""
         self._archives: dict[bytes, dict[str, tuple[int, int]]] = {}
         """The files of each archive that was seen, by its digest."""
+        self._texts: dict[bytes, str] = {}
+        """The latest of these archives as programs bring them."""
         self._current: dict[str, tuple[int, int]] = {}
+        self._listing: tuple[str, _Listing] | None = None
 
     def extend(self, payload: bytes) -> bool:
         """Import what this module brings of Ansible's library. Returns whether anything was to be imported."""
@@ -75,9 +83,27 @@ class Library:
                 if self._fits(files):
                     self._import(data, archive, files)
             self._archives[digest] = files
-        if self._fits(self._archives[digest]):
-            self._current = self._archives[digest]
+            self._texts[digest] = found.group(1).decode("ascii")
+            if len(self._texts) > TEXTS:
+                del self._texts[next(iter(self._texts))]
+        self.choose(digest)
         return new
+
+    def choose(self, digest: bytes) -> str:
+        """Use the archive of this digest. Returns the archive as programs bring it, '' when it is not kept."""
+        files = self._archives.get(digest, {})
+        self._current = files if self._fits(files) else {}
+        return self._texts.get(digest, "")
+
+    def without_archive(self, payload: bytes, hole: t.Callable[[bytes], str]) -> tuple[bytes, bytes]:
+        """Return a program with a word in place of an archive that is kept, and the archive's digest."""
+        found = ARCHIVE.search(payload)
+        if found is None:
+            return payload, b""
+        digest = hashlib.sha256(found.group(1)).digest()
+        if digest not in self._texts:
+            return payload, digest
+        return payload[: found.start(1)] + hole(digest).encode() + payload[found.end(1) :], digest
 
     def module(self, name: str) -> types.ModuleType | None:
         """Return a module that is in memory."""
@@ -109,8 +135,11 @@ class Library:
         for path, known in files.items():
             if path.endswith(".py") and path not in self._files and (path, *known) not in self._codes:
                 with contextlib.suppress(SyntaxError, ValueError):
-                    code = compile(archive.read(path), f"{self._home}/{path}", "exec", dont_inherit=True)
-                    self._codes[(path, *known)] = code
+                    place = f"{self._home}/{path}"
+                    source = archive.read(path)
+                    tree: t.Any = compile(source, place, "exec", _ast.PyCF_ONLY_AST, dont_inherit=True)
+                    self._codes[(path, *known)] = compile(tree, place, "exec", dont_inherit=True)
+                    _import_standard(tree)
 
     def _keep(self, files: dict[str, tuple[int, int]]) -> None:
         """Take the modules out of Python's table, as if nothing had been imported."""
@@ -144,10 +173,20 @@ class Library:
             return None
         self._place(archive)
         folders = [f"{archive}/{file[:-12]}"] if file.endswith("/__init__.py") else None
-        loader = _Known(_importer(entry), module, code)
+        loader = _Known(self._importer(archive, entry), module, code)
         return importlib.util.spec_from_file_location(
             name, f"{archive}/{file}", loader=t.cast(t.Any, loader), submodule_search_locations=folders
         )
+
+    def _importer(self, archive: str, entry: str) -> t.Any:
+        found = sys.path_importer_cache.get(entry)
+        if found is None:
+            if self._listing is None or self._listing[0] != archive:
+                self._listing = archive, _Listing(archive, self._current)
+            prefix = entry[len(archive) + 1 :]
+            found = _Importer(archive, prefix and prefix.rstrip("/") + "/", self._listing[1])
+            sys.path_importer_cache[entry] = found
+        return found
 
     def _place(self, archive: str) -> None:
         if archive not in (self._home, self._placed):
@@ -155,6 +194,39 @@ class Library:
             for module, key in self._paths:
                 value = vars(module)[key]
                 setattr(module, key, type(value)(str(value).replace(self._home, archive)))
+
+
+class _Listing(dict):  # type: ignore[type-arg]  # of Python's own private form
+    """The files of an archive as zipimport lists them, which are read only when it asks for more than names."""
+
+    def __init__(self, archive: str, names: t.Iterable[str]) -> None:
+        super().__init__(dict.fromkeys((*names, "sitecustomize.py")))
+        if sys.version_info >= (3, 13):  # which lists the folders, too
+            self.update({name[: at + 1]: None for name in names for at, sign in enumerate(name) if sign == "/"})
+        self._archive = archive
+
+    def __getitem__(self, name: str) -> t.Any:
+        if super().__getitem__(name) is None:
+            self.update(vars(zipimport.zipimporter(self._archive))["_files"])
+        return super().__getitem__(name)
+
+
+class _Importer(zipimport.zipimporter):
+    """An importer for an archive whose files are known."""
+
+    def __init__(self, archive: str, prefix: str, files: _Listing) -> None:
+        self.archive, self.prefix, self._files = archive, prefix, files
+
+    def _get_files(self) -> _Listing:
+        return self._files
+
+    def get_filename(self, fullname: str) -> str:
+        """Return a module's file, without reading it as zipimport would."""
+        path = self.prefix + fullname.rpartition(".")[2]
+        for one in (f"{path}/__init__.py", f"{path}.py"):
+            if one in self._files and f"{one}c" not in self._files:
+                return f"{self.archive}/{one}"
+        return super().get_filename(fullname)
 
 
 class _Known:
@@ -187,10 +259,18 @@ class _Known:
         return getattr(self._loader, name)
 
 
-def _importer(entry: str) -> t.Any:
-    if sys.path_importer_cache.get(entry) is None:
-        sys.path_importer_cache[entry] = zipimport.zipimporter(entry)
-    return sys.path_importer_cache[entry]
+def _import_standard(tree: _ast.Module) -> None:
+    """Import what a module imports of Python's own library when it is imported itself."""
+    for node in tree.body:
+        names: list[str] = []
+        if isinstance(node, _ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, _ast.ImportFrom) and not node.level:
+            names = [node.module or ""]
+        for name in names:
+            if name.partition(".")[0] in STANDARD:
+                with contextlib.suppress(Exception):  # the module gets the error
+                    importlib.import_module(name)
 
 
 def _module(path: str) -> str:

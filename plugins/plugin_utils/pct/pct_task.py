@@ -8,11 +8,14 @@ programs; pct_library.py is the first.
 """
 
 from __future__ import annotations
+import __future__
 
 import atexit
 import builtins
 import contextlib
+import functools
 import importlib.machinery
+import operator
 import os
 import signal
 import sys
@@ -20,8 +23,48 @@ import threading
 import types
 import typing as t
 
+_START = b'\nif __name__ == "__main__":\n'
+_FEATURES = (getattr(__future__, name).compiler_flag for name in __future__.all_feature_names)
+_FUTURE = functools.reduce(operator.or_, _FEATURES)
+_KEPT = 16
+_heads: dict[bytes, types.CodeType] = {}
+"""What the programs of modules begin with, compiled. It differs from one release of Ansible to the next."""
 
-def execute(payload: bytes) -> int:
+
+def remember(payload: bytes) -> bool:
+    """Compile what this program has in common with those to come. Returns whether that was to be done."""
+    head, _tail = _parts(payload)
+    if not head or head in _heads or len(_heads) >= _KEPT:
+        return False
+    with contextlib.suppress(SyntaxError, ValueError):
+        _heads[head] = compile(head, "<stdin>", "exec", dont_inherit=True)
+        return True
+    return False
+
+
+def _parts(payload: bytes) -> tuple[bytes, bytes]:
+    """Return a program's functions and their call, whose lines keep their numbers."""
+    at = payload.rfind(_START) + 1
+    head = payload[:at]
+    if b"coding" in head[:200]:
+        return b"", payload
+    return head, b"\n" * head.count(b"\n") + payload[at:]
+
+
+def _compiled(payload: bytes, hole: str, text: str) -> list[types.CodeType]:
+    """Return a program with a text in place of the word ``hole``."""
+    head, tail = _parts(payload)
+    known = _heads.get(head)
+    if known is None:
+        code = compile(payload, "<stdin>", "exec", dont_inherit=True)
+    else:
+        code = compile(tail, "<stdin>", "exec", known.co_flags & _FUTURE, dont_inherit=True)
+    if hole:
+        code = code.replace(co_consts=tuple(text if value == hole else value for value in code.co_consts))
+    return [code] if known is None else [known, code]
+
+
+def execute(payload: bytes, hole: str = "", text: str = "") -> int:
     """Run a program as a new Python runs its standard input. Returns the exit code."""
     main = types.ModuleType("__main__")
     loader = importlib.machinery.SourceFileLoader("__main__", "<stdin>")
@@ -34,12 +77,12 @@ def execute(payload: bytes) -> int:
         sys.orig_argv[:] = sys.orig_argv[:1]
     code = 0
     try:
-        exec(compile(payload, "<stdin>", "exec", dont_inherit=True), vars(main))  # noqa: S102 - it is what this process is for
+        for part in _compiled(payload, hole, text):
+            exec(part, vars(main))  # noqa: S102 - it is what this process is for
     except SystemExit as left:
         code = _code(left.code)
     except BaseException as error:  # noqa: BLE001 - the end of the process
-        error.__traceback__ = error.__traceback__ and error.__traceback__.tb_next  # without the line above
-        sys.excepthook(type(error), error, error.__traceback__)
+        _show(error)
         code = 1
     threading._shutdown()  # type: ignore[attr-defined]  # what Python does at its end: awaits threads
     atexit._run_exitfuncs()
@@ -51,6 +94,15 @@ def execute(payload: bytes) -> int:
     return code
 
 
+def _show(error: BaseException) -> None:
+    """Print an error as Python does, without the lines of this program."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_frame.f_globals is globals():
+        trace = trace.tb_next
+    error.__traceback__ = trace
+    sys.excepthook(type(error), error, trace)
+
+
 def _code(value: object) -> int:
     if value is None:
         return 0
@@ -60,22 +112,32 @@ def _code(value: object) -> int:
     return 1
 
 
+def settle(out: int, err: int, close: t.Iterable[int]) -> None:
+    """Have the streams of a task, and nothing of its parent's."""
+    signal.set_wakeup_fd(-1)
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    ended, other = os.pipe()
+    os.close(other)
+    for number, source in ((0, ended), (1, out), (2, err)):
+        os.dup2(source, number)
+    for number in {ended, out, err, *close}:
+        os.close(number)
+
+
+def run(payload: bytes, hole: str = "", text: str = "") -> int:
+    """Run a program where a new Python would be started. Returns the exit code."""
+    for folder in ("/", os.environ.get("HOME", "/")):
+        with contextlib.suppress(OSError):  # like a shell whose cd fails
+            os.chdir(folder)
+    return execute(payload, hole, text)
+
+
 def begin(payload: bytes, out: int, err: int, close: t.Iterable[int]) -> t.NoReturn:
     """Be the task's process."""
     code = 1
     try:
-        signal.set_wakeup_fd(-1)
-        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-        ended, other = os.pipe()
-        os.close(other)
-        for number, source in ((0, ended), (1, out), (2, err)):
-            os.dup2(source, number)
-        for number in {ended, out, err, *close}:
-            os.close(number)
-        for folder in ("/", os.environ.get("HOME", "/")):
-            with contextlib.suppress(OSError):  # like a shell whose cd fails
-                os.chdir(folder)
-        code = execute(payload)
+        settle(out, err, close)
+        code = run(payload)
     finally:
         os._exit(code)
 

@@ -31,16 +31,6 @@ def preload_values() -> None:
     lookup_loader.get(VALUES, class_only=True)
 
 
-def preload_for_containers() -> None:
-    """Load what a task in a container takes."""
-    with contextlib.suppress(Exception):
-        preload(CONTAINERS)
-    with contextlib.suppress(Exception):
-        from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.pct import pct_warm
-
-        pct_warm.program()
-
-
 def preload_for_tasks() -> None:
     """Let Ansible compute what each task asks for: where modules are, and how their answers are read."""
     with contextlib.suppress(Exception):

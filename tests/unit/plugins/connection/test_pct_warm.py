@@ -88,6 +88,55 @@ def test_a_program_sees_what_it_would_see_in_a_new_python(node: Node, tmp_path: 
     assert warm.stdout.decode().splitlines() == cold.stdout.decode().splitlines()
 
 
+FAILS = """
+import sys
+
+
+def work(word):
+    raise ValueError(word, sys._getframe(1).f_lineno)
+
+
+if __name__ == "__main__":
+    work(
+        word='x')
+"""
+
+
+def test_a_program_is_the_same_when_its_functions_are_known(node: Node) -> None:
+    new = subprocess.run([PYTHON], input=FAILS.encode(), capture_output=True, check=False)
+    assert b"line 10, in <module>" in new.stderr
+    for _time in range(3):
+        assert node.run(FAILS).stderr == new.stderr
+    other = node.run(FAILS.replace("raise", "print(__name__); raise"))
+    assert (other.stdout, other.stderr) == (b"__main__\n", new.stderr)
+    assert b"SyntaxError" in node.run(FAILS + ")").stderr
+
+
+def waiting(helper: int) -> int:
+    """The process that has been forked for the next task."""
+    found: list[int] = []
+    while not found:
+        found = [one.pid for one in processes.table().values() if one.parent == helper]
+    return found[0]
+
+
+def test_a_process_waits_for_each_task_and_is_replaced_when_it_is_killed(node: Node) -> None:
+    helper = node.helper()
+    first = waiting(helper)
+    assert int(node.run("import os\nprint(os.getpid())\n").stdout) == first
+    second = waiting(helper)
+    os.kill(second, 9)
+    assert gone(second)
+    assert node.run("import os\nprint(os.getppid(), os.getpid() != 1)\n").stdout == f"{helper} True\n".encode()
+
+
+def test_a_process_that_waits_ends_with_its_helper(node: Node) -> None:
+    helper = node.helper()
+    process = waiting(helper)
+    os.kill(helper, 9)
+    assert gone(process)
+
+
 def test_both_streams_and_large_ones(node: Node) -> None:
     size = 3 << 20
     done = node.run(f"import sys\nsys.stdout.write('o' * {size})\nsys.stderr.write('e' * {size})\n" + "#" * size)

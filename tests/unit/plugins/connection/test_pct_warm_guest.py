@@ -134,12 +134,39 @@ assert basic.__loader__ is basic.__spec__.loader and basic.__loader__.archive ==
 assert common.__path__ == [archive + "/ansible/module_utils/common"] and basic.common is common, common.__path__
 print(basic.MADE == os.getpid(), common.WORD)
 """
+READ = """
+import importlib.util, inspect, pkgutil, zipimport
+from ansible.module_utils import basic
+loader = basic.__loader__
+assert isinstance(sys.path_importer_cache[archive], zipimport.zipimporter)
+assert inspect.getsource(basic).startswith("\\nimport os, pathlib"), inspect.getsource(basic)
+assert pkgutil.get_data("ansible.module_utils", "basic.py") == loader.get_data(basic.__file__)
+assert loader.get_filename("ansible.module_utils.basic") == basic.__file__
+assert loader.find_spec("ansible.module_utils.basic").origin == basic.__file__
+assert not loader.is_package("ansible.module_utils.basic") and loader.find_spec("ansible.module_utils.none") is None
+assert importlib.util.find_spec("ansible.module_utils.none") is None
+assert [one.name for one in pkgutil.iter_modules([archive + "/ansible/module_utils"])] == ["basic", "common"]
+print("read")
+"""
 
 
 def test_the_library_is_imported_once_and_placed_in_the_tasks_archive(node: Node) -> None:
     for _time in range(2):
         done = node.run(ansiballz(FILES, ASK))
         assert (done.stdout, done.stderr) == (b"False first\n", b"")
+
+
+def test_the_archive_can_be_read_as_ever(node: Node) -> None:
+    for _time in range(3):
+        done = node.run(ansiballz(FILES, f"import sys\n{READ}"))
+        assert (done.stdout, done.stderr) == (b"read\n", b"")
+
+
+def test_what_a_module_imports_of_pythons_library_is_loaded_ahead(node: Node) -> None:
+    module = "import wave\ndef late():\n    import sndhdr\n"
+    files = {**FILES, "ansible/modules/__init__.py": "", "ansible/modules/mine.py": module}
+    done = node.run(ansiballz(files, "import sys\nprint('wave' in sys.modules, 'sndhdr' in sys.modules)\n"))
+    assert (done.stdout, done.stderr) == (b"True False\n", b"")
 
 
 def test_a_module_with_another_library_gets_its_own(node: Node) -> None:
