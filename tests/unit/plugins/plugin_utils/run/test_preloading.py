@@ -46,6 +46,6 @@ def test_it_is_done_once_before_the_second_task(monkeypatch: pytest.MonkeyPatch)
     done: list[int] = []
     callback = phoenix_log.CallbackModule()
     monkeypatch.setattr(phoenix_log, "preload_for_tasks", lambda: done.append(callback._tasks))
-    for _task in range(4):
+    for _number in range(4):
         callback.v2_runner_on_start(Named(), Named())
     assert done == [2]
