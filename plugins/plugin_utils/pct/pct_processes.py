@@ -3,21 +3,27 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What the relay on the node knows of processes: how they end, and how they are ended with all that descends from them.
 
-In Perl without modules, the first part of the relay's program. Pure.
+In Perl without modules, parts of the relay's program. Pure.
 """
 
 from __future__ import annotations
 
+# What all parts of the program know.
+#
 # $pid is the process that the relay started, or one that it found running: then $born is the time of its start. A
 # process is known by its number and the time of its start, and remembered, so that one whose parent ends is still
 # found. Before any is killed all are stopped: a shell whose command is killed first would start its next one and die,
 # and nobody would know whose child that was.
-PROCESSES = r"""
+BEGINNING = r"""
 use strict;
 my ($most_out, $most_err, $seconds, $warm, $busy, $run, $size, $python, $helper, @words) = @ARGV;
 my $until = time + $seconds;
-my ($pid, $born, $code, %known);
+my ($EINTR, $EAGAIN) = (4, 11);  # Linux's; Perl's own names take a millisecond to load
+my ($pid, $born, $code, %known, $lock, $to, $from, $ends);
 open my $said, '>&=', 3 or die "descriptor 3: $!\n";
+"""
+
+PROCESSES = r"""
 sub reap {
     if (!defined $born && !defined $code && waitpid($pid, 1) == $pid) { $code = $? & 127 ? 128 + ($? & 127) : $? >> 8 }
 }

@@ -8,8 +8,8 @@ In Perl without modules: every PVE node has it, and it starts in two millisecond
 
 from __future__ import annotations
 
-from .pct_processes import PROCESSES
-from .pct_warm import WARM
+from .pct_processes import BEGINNING, PROCESSES
+from .pct_warm import START, WARM
 
 FLOOD = "flood"
 LATE = "late"
@@ -43,13 +43,13 @@ sub relay {
     my ($stream) = @_;
     my ($from, $to, $most) = @$stream;
     my $got = sysread $from, my $data, 65536;
-    return 1 if !defined $got && $!{EINTR};
+    return 1 if !defined $got && $! == $EINTR;
     return 0 if !$got;
     return -1 if $most && ($stream->[3] += $got) > $most;
     my $at = 0;
     while ($at < $got) {
         my $put = syswrite $to, $data, $got - $at, $at;
-        next if !defined $put && $!{EINTR};
+        next if !defined $put && $! == $EINTR;
         return 0 if !defined $put;
         $at += $put;
     }
@@ -91,4 +91,23 @@ if (@streams) {
 exit $code;
 """
 
-RELAY = f"{PROCESSES}{WARM}{_COLD}"
+# Compiling all of it takes longer than a task's output: the rest is compiled when the first of its functions is called.
+_LATER = r"""
+our $AUTOLOAD;
+sub AUTOLOAD {
+    my $name = $AUTOLOAD;
+    die "no $name\n" if $rest eq '';
+    eval $rest;
+    die $@ if $@;
+    $rest = '';
+    goto &{\&$name};
+}
+"""
+
+RELAY = f"""{BEGINNING}my $rest = <<'REST';
+{PROCESSES}{START}REST
+my $cold = <<'COLD';
+{_COLD}COLD
+{_LATER}{WARM}eval $cold;
+die $@ if $@;
+"""

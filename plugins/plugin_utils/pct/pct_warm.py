@@ -38,7 +38,6 @@ sub birth {
     my @fields = split ' ', substr $text, 1 + rindex $text, ')';
     return @fields < 20 || $fields[0] =~ /[ZX]/ ? '' : $fields[19];
 }
-my ($lock, $to, $from, $ends);
 sub claim {
     for (1 .. 3) {
         sysopen $lock, $warm, 66, 0600 or return 0;
@@ -64,6 +63,103 @@ sub find {
     note('used');
     return 1;
 }
+sub asked {
+    my ($patience) = @_;
+    open my $random, '<', '/dev/urandom' or return 0;
+    sysread $random, my $bytes, 16;
+    my $token = unpack 'H*', $bytes;
+    my $line = "$token $size\n";
+    return 0 if (syswrite($to, $line) // 0) != length $line;
+    my ($got, $over) = ('', time + $patience);
+    while (length $got < length "$token ok\n") {
+        my $left = ($over < $until ? $over : $until) - time;
+        return 0 if $left <= 0;
+        my $bits = '';
+        vec($bits, fileno $from, 1) = 1;
+        next if select($bits, undef, undef, $left) <= 0;
+        my $more = sysread $from, $got, length("$token ok\n") - length $got, length $got;
+        return 0 if defined $more ? !$more : $! != $EINTR && $! != $EAGAIN;
+    }
+    return $got eq "$token ok\n";
+}
+my %streams = (o => [\*STDOUT, $most_out, 0], e => [\*STDERR, $most_err, 0]);
+sub deliver {
+    my ($kind, $data) = @_;
+    my $stream = $streams{$kind};
+    return 0 if $stream->[1] && ($stream->[2] += length $data) > $stream->[1];
+    my $at = 0;
+    while ($at < length $data) {
+        my $put = syswrite $stream->[0], $data, length($data) - $at, $at;
+        next if !defined $put && $! == $EINTR;
+        last if !defined $put;
+        $at += $put;
+    }
+    return 1;
+}
+sub carry {
+    my ($pending, $buffer, $closed, $later) = ('', '', 0, 0);
+    while (!$closed) {
+        my $left = $until - time;
+        if ($left <= 0) { $later ? exit 0 : stop('late') }
+        my ($read, $write) = ('', '');
+        vec($read, fileno $from, 1) = 1;
+        vec($read, fileno STDIN, 1) = 1 if $size && $pending eq '';
+        vec($write, fileno $to, 1) = 1 if $pending ne '';
+        next if select($read, $write, undef, $left) <= 0;
+        if ($size && $pending eq '' && vec $read, fileno STDIN, 1) {
+            my $got = sysread STDIN, $pending, $size < 65536 ? $size : 65536;
+            broken() if defined $got ? !$got : $! != $EINTR;
+            $size -= $got // 0;
+        }
+        if ($pending ne '') {
+            my $put = syswrite $to, $pending;
+            broken() if !defined $put && $! != $EAGAIN && $! != $EINTR;
+            substr($pending, 0, $put // 0) = '';
+        }
+        next if !vec $read, fileno $from, 1;
+        my $got = sysread $from, $buffer, 65536, length $buffer;
+        broken() if defined $got ? !$got : $! != $EINTR && $! != $EAGAIN;
+        while (length $buffer >= 5) {
+            my ($kind, $number) = unpack 'aN', $buffer;
+            if ($kind eq 'o' || $kind eq 'e') {
+                broken() if $number < 1 || $number > 65536;
+                last if length $buffer < 5 + $number;
+                my $data = substr $buffer, 5, $number;
+                substr($buffer, 0, 5 + $number) = '';
+                deliver($kind, $data) or $later ? exit 0 : stop('flood');
+                next;
+            }
+            substr($buffer, 0, 5) = '';
+            broken() if $size || $pending ne '';
+            if ($kind eq 'x' && $number < 256 && !defined $code) { $code = $number }
+            elsif ($kind eq 'z' && defined $code && $buffer eq '') { $closed = 1 }
+            else { broken() }
+        }
+        if (defined $code && !$closed && !$later) {
+            $later = 1;
+            my $child = fork;
+            exit $code if !defined $child || $child;
+            close $said;
+        }
+    }
+    note('idle');
+    exit($later ? 0 : $code);
+}
+sub warm_task {
+    return if !claim();
+    local $SIG{PIPE} = 'IGNORE';
+    my $found = find();
+    if ($found > 0) { carry() if asked(5); abandon() }
+    if ($found >= 0 && begin()) { carry() if asked(10); abandon(); ($pid, $born, $ends) = (0, 0, ''); note('off') }
+    undef $born;
+    %known = ();
+    close $lock;
+}
+warm_task() if $warm ne '';
+"""
+
+# What a task does not need that an interpreter takes.
+START = r"""
 sub begin {
     pipe my $in, $to or return 0;
     pipe $from, my $out or return 0;
@@ -131,105 +227,12 @@ sub abandon {
     sweep(['KILL', 3]);
     close $_ for $to, $from;
 }
-sub asked {
-    my ($patience) = @_;
-    open my $random, '<', '/dev/urandom' or return 0;
-    sysread $random, my $bytes, 16;
-    my $token = unpack 'H*', $bytes;
-    my $line = "$token $size\n";
-    return 0 if (syswrite($to, $line) // 0) != length $line;
-    my ($got, $over) = ('', time + $patience);
-    while (length $got < length "$token ok\n") {
-        my $left = ($over < $until ? $over : $until) - time;
-        return 0 if $left <= 0;
-        my $bits = '';
-        vec($bits, fileno $from, 1) = 1;
-        next if select($bits, undef, undef, $left) <= 0;
-        my $more = sysread $from, $got, length("$token ok\n") - length $got, length $got;
-        return 0 if defined $more ? !$more : !$!{EINTR} && !$!{EAGAIN};
-    }
-    return $got eq "$token ok\n";
-}
 sub broken {
     sweep(['TERM', 5], ['KILL', 3]);
     unlink $warm;
     if (!defined $code) { print STDERR "the interpreter in the container ended before its task\n" }
     exit($code // 137);
 }
-my %streams = (o => [\*STDOUT, $most_out, 0], e => [\*STDERR, $most_err, 0]);
-sub deliver {
-    my ($kind, $data) = @_;
-    my $stream = $streams{$kind};
-    return 0 if $stream->[1] && ($stream->[2] += length $data) > $stream->[1];
-    my $at = 0;
-    while ($at < length $data) {
-        my $put = syswrite $stream->[0], $data, length($data) - $at, $at;
-        next if !defined $put && $!{EINTR};
-        last if !defined $put;
-        $at += $put;
-    }
-    return 1;
-}
-sub carry {
-    my ($pending, $buffer, $closed, $later) = ('', '', 0, 0);
-    while (!$closed) {
-        my $left = $until - time;
-        if ($left <= 0) { $later ? exit 0 : stop('late') }
-        my ($read, $write) = ('', '');
-        vec($read, fileno $from, 1) = 1;
-        vec($read, fileno STDIN, 1) = 1 if $size && $pending eq '';
-        vec($write, fileno $to, 1) = 1 if $pending ne '';
-        next if select($read, $write, undef, $left) <= 0;
-        if ($size && $pending eq '' && vec $read, fileno STDIN, 1) {
-            my $got = sysread STDIN, $pending, $size < 65536 ? $size : 65536;
-            broken() if defined $got ? !$got : !$!{EINTR};
-            $size -= $got // 0;
-        }
-        if ($pending ne '') {
-            my $put = syswrite $to, $pending;
-            broken() if !defined $put && !$!{EAGAIN} && !$!{EINTR};
-            substr($pending, 0, $put // 0) = '';
-        }
-        next if !vec $read, fileno $from, 1;
-        my $got = sysread $from, $buffer, 65536, length $buffer;
-        broken() if defined $got ? !$got : !$!{EINTR} && !$!{EAGAIN};
-        while (length $buffer >= 5) {
-            my ($kind, $number) = unpack 'aN', $buffer;
-            if ($kind eq 'o' || $kind eq 'e') {
-                broken() if $number < 1 || $number > 65536;
-                last if length $buffer < 5 + $number;
-                my $data = substr $buffer, 5, $number;
-                substr($buffer, 0, 5 + $number) = '';
-                deliver($kind, $data) or $later ? exit 0 : stop('flood');
-                next;
-            }
-            substr($buffer, 0, 5) = '';
-            broken() if $size || $pending ne '';
-            if ($kind eq 'x' && $number < 256 && !defined $code) { $code = $number }
-            elsif ($kind eq 'z' && defined $code && $buffer eq '') { $closed = 1 }
-            else { broken() }
-        }
-        if (defined $code && !$closed && !$later) {
-            $later = 1;
-            my $child = fork;
-            exit $code if !defined $child || $child;
-            close $said;
-        }
-    }
-    note('idle');
-    exit($later ? 0 : $code);
-}
-sub warm_task {
-    return if !claim();
-    local $SIG{PIPE} = 'IGNORE';
-    my $found = find();
-    if ($found > 0) { carry() if asked(5); abandon() }
-    if ($found >= 0 && begin()) { carry() if asked(10); abandon(); ($pid, $born, $ends) = (0, 0, ''); note('off') }
-    undef $born;
-    %known = ();
-    close $lock;
-}
-warm_task() if $warm ne '';
 """
 
 
