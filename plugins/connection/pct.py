@@ -151,6 +151,7 @@ from ansible.module_utils.common.text.converters import to_bytes, to_native
 from ansible.plugins.connection.ssh import Connection as SSHConnection
 from ansible.utils.display import Display
 
+from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.kept.packing import Packing
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.pct.pct_direct import Direct, UnknownPlaceError, find
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.pct.pct_input import NoInput, write_all
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.pct.pct_warm import warm
@@ -176,11 +177,10 @@ NAMES = 5  # so many refused names are printed
 SAID = 4000  # and so many characters of what a container or a node wrote to standard error
 
 
-class Connection(SSHConnection):
+class Connection(Packing, SSHConnection):
     """The ssh plugin's connection to the node, with every command carried on into a container."""
 
     transport = "phoenix.hypervisor.pct"
-    has_pipelining = True
 
     _addressing_node = False
     _direct: Direct | None = None
@@ -190,6 +190,7 @@ class Connection(SSHConnection):
     def exec_command(self, cmd: str, in_data: bytes | None = None, sudoable: bool = True) -> _Result:
         """Run a command inside the container. Returns its exit code, its output and its error output."""
         answer, stdout = self._run_inside(cmd, in_data=in_data or NoInput(), sudoable=sudoable)
+        self.keep_packed()
         return t.cast(int, answer.rc), self._checked(stdout), answer.stderr
 
     def _checked(self, stdout: bytes) -> bytes:

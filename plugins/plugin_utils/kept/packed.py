@@ -61,6 +61,17 @@ def keep() -> None:
             _mark(path)
 
 
+def keep_new() -> None:
+    """Keep what Ansible has packed, if it has packed anything since this run was here last."""
+    place = payloads.run_folder()
+    laid = os.path.join(place, LAID)
+    with contextlib.suppress(OSError):
+        changed = os.stat(place).st_mtime_ns
+        if changed > os.stat(laid).st_mtime_ns:
+            os.utime(laid, ns=(changed, changed))
+            keep()
+
+
 def _new() -> Iterator[tuple[str, str]]:
     """Name and path of each packed module of this run that is not kept yet."""
     place = payloads.run_folder()

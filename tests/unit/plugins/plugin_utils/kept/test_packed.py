@@ -5,12 +5,14 @@
 
 from __future__ import annotations
 
+import os
+import time
 from pathlib import Path
 
 import pytest
 from ansible import constants
 
-from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.kept import files, packed, payloads
+from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.kept import files, packed, packing, payloads
 
 OURS = "ansible_collections.phoenix.hypervisor.plugins.modules."
 ENDING = "-ZIP_DEFLATED-none"
@@ -122,3 +124,39 @@ def test_what_the_node_keeps_bytecode_of_stays_in_its_own_form(controller: Contr
         packed.keep()
     assert files.names(packed.KIND) == []
     assert len(files.names(payloads.KIND)) == 1
+
+
+class Ssh:
+    module_implementation_preferences = ("",)
+
+
+class Connection(packing.Packing, Ssh):
+    """A connection plugin."""
+
+
+def test_a_plain_task_takes_what_an_earlier_run_has_packed(controller: Controller) -> None:
+    (controller.run("1") / STAT).write_bytes(b"stat")
+    Connection().keep_packed()
+    controller.monkeypatch.setattr(constants, "DEFAULT_LOCAL_TMP", str(controller.folder / "2"))
+    assert Connection().module_implementation_preferences == ("",)
+    assert laid(controller.folder / "2" / "ansiballz_cache") == {STAT: b"stat"}
+
+
+def test_a_task_that_packs_nothing_looks_for_nothing(controller: Controller, monkeypatch: pytest.MonkeyPatch) -> None:
+    place = controller.run("1")
+    for second, name in enumerate((STAT, FILES), 1):
+        (place / name).write_bytes(b"x")
+        os.utime(place, (time.time() + second,) * 2)  # a clock that is finer than the kernel's
+        for _task in range(2):
+            Connection().keep_packed()
+        assert len(files.names(packed.KIND)) == 1 + (name == FILES)
+    monkeypatch.setattr(packed, "keep", lambda: pytest.fail("looked"))
+    Connection().keep_packed()
+
+
+def test_a_connection_whose_run_has_laid_nothing_keeps_nothing(
+    tmp_path: Path, controller: Controller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(constants, "DEFAULT_LOCAL_TMP", str(tmp_path / "none"))
+    Connection().keep_packed()
+    assert files.names(packed.KIND) == []
