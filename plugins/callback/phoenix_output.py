@@ -236,7 +236,8 @@ class CallbackModule(Default):
 
     def _resume(self, host: str) -> str:
         arguments = context.CLIARGS
-        inventories = [os.path.relpath(path) for path in arguments.get("inventory") or () if os.path.exists(path)]
+        given = [path for path in arguments.get("inventory") or () if os.path.exists(path)]
+        inventories = [min(os.path.relpath(path), os.path.abspath(path), key=len) for path in given]
         playbooks = list(arguments.get("args") or ())
         return wording.resume_command(playbooks, inventories, host, bool(arguments.get("extra_vars")))
 

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import jinja2
 import pytest
 import yaml
 
@@ -83,3 +84,24 @@ def test_no_tag_of_a_role_skips_what_the_play_of_the_nodes_begins_with() -> None
         return {given} if isinstance(given, str) else set(given)
 
     assert tags(check) == tags(end) == set().union(*map(tags, others))
+
+
+@pytest.mark.parametrize(
+    ('given', 'fqdn', 'expected'),
+    [
+        ('pve.example.org', 'pve.lab.internal', 'pve.example.org'),
+        ('pve', 'pve.lab.internal', 'pve.lab.internal'),
+        ('pve', 'pve', 'pve'),
+        ('pve', 'pve.localdomain', 'pve'),
+        ('pve', 'other.lab.internal', 'pve'),
+        ('pve', 'pve2.lab.internal', 'pve'),
+    ],
+)
+def test_a_name_without_a_domain_leaves_the_node_its_domain(given: str, fqdn: str, expected: str) -> None:
+    text = (ROOT / 'roles' / 'hypervisor_base' / 'vars' / 'main.yml').read_text(encoding='utf-8')
+    environment = jinja2.Environment(autoescape=False)
+    environment.tests['match'] = lambda value, pattern: re.match(pattern, value) is not None
+    values = {'hypervisor_base_config': {'hostname': given}, 'ansible_facts': {'fqdn': fqdn}}
+    short = given.partition('.')[0]
+    template = environment.from_string(yaml.safe_load(text)['__hypervisor_base_full'])
+    assert template.render(**values, __hypervisor_base_short=short) == expected

@@ -52,7 +52,7 @@ def host_config(config: Mapping[str, Any]) -> dict[str, Any]:
         "pve": pve(config.get("pve", {})),
         "pools": hoststorage.pools(config),
         "datasets": hoststorage.datasets(config),
-        "folders": sorted({hoststorage.folder(config, row["name"]) for row in hoststorage.datasets(config)}),
+        "folders": sorted({*hoststorage.folders(config)}),
         "storages": hoststorage.storages(config),
         "storage_secrets": hoststorage.storage_secrets(config),
         "interfaces": hostinterfaces.interfaces(config.get("network", {})),

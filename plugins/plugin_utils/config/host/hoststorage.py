@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.host.storage.storage_types import SECRETS
@@ -221,6 +221,19 @@ def storages(config: Mapping[str, Any]) -> list[dict[str, Any]]:
             row.update(path=place, is_mountpoint="yes")
         result.append({key: value for key, value in row.items() if value is not None})
     return result
+
+
+def folders(config: Mapping[str, Any]) -> Iterator[str]:
+    """The folders that exist once storage is set up: where datasets are mounted, and those that PVE creates.
+
+    PVE creates the folder of a storage when it is added, unless the storage says otherwise.
+    """
+    for row in datasets(config):
+        yield folder(config, row["name"])
+    for item in config.get("storage", ()):
+        made = item.get("mkdir") is not False and item.get("create_base_path") is not False
+        if item.get("type") == "dir" and made and not item.get("is_mountpoint") and not item.get("disable"):
+            yield str(item.get("path"))
 
 
 def storage_secrets(config: Mapping[str, Any]) -> dict[str, dict[str, Any]]:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import difflib
 import json
 import re
+import unicodedata
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import Any
@@ -38,6 +39,9 @@ _TYPES = {
 _TO_MIB = {"k": 1 / 1024, "m": 1, "g": 1024, "t": 1024 * 1024}
 _SIZE = re.compile(r"\s*([0-9]+(?:\.[0-9]+)?)\s*([kmgt])?(?:i?b)?\s*\Z", re.IGNORECASE)
 _PERCENT = re.compile(r"\s*([0-9]+(?:\.[0-9]+)?)\s*%\s*\Z")
+_SPELLED = str.maketrans(
+    {"ä": "ae", "ö": "oe", "ü": "ue", "Ä": "Ae", "Ö": "Oe", "Ü": "Ue", "ß": "ss", "æ": "ae", "ø": "oe"}
+)
 _SHORT = 120  # characters of a value that a remedy repeats
 _WORDS = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
 
@@ -187,7 +191,8 @@ class Explainer:
             for errors in branches.values()
             if not any(e.validator == "type" and not e.relative_path for e in errors)
         ]
-        if len(meant) == 1 and any(inner.relative_path for inner in meant[0]):
+        inside = ("additionalProperties", "required", "propertyNames")
+        if len(meant) == 1 and any(inner.relative_path or inner.validator in inside for inner in meant[0]):
             for inner in meant[0]:
                 yield from self.findings(_Rebased(inner, error), base)
             return
@@ -257,12 +262,13 @@ def _remedy(validator: str, limit: Any, value: Any, schema: Mapping[str, Any], n
         written = _converted(kinds, value, schema)
         if written is not None:
             return f"Write {written}."
+    meant = None
     if validator == "pattern" and isinstance(value, str):
-        written = _ctid_remedy(value, str(schema.get("x-phoenix-expected")))
-        if written is not None:
-            return written
-        if value != value.lower() and re.search(str(limit), value.lower()):
-            return f"Write {json.dumps(value.lower())}."
+        meant = _remedy_of_form(limit, value, schema)
+    elif validator == "maximum":
+        meant = _remedy_of_bytes(limit, value, schema)
+    if meant is not None:
+        return meant
     if validator in _LIMITS:
         return f"Write {_LIMITS[validator]} {limit}."
     if validator == "uniqueItems":
@@ -271,6 +277,30 @@ def _remedy(validator: str, limit: Any, value: Any, schema: Mapping[str, Any], n
         return str(schema["x-phoenix-remedy"])
     examples = schema.get("examples")
     return f"For example: {json.dumps(examples[0])}." if examples else "Correct the value."
+
+
+def _remedy_of_form(pattern: Any, text: str, schema: Mapping[str, Any]) -> str | None:
+    """How a text is written that means a form which the pattern takes; None where there is none."""
+    written = _ctid_remedy(text, str(schema.get("x-phoenix-expected")))
+    if written is not None:
+        return written
+    forms = (text.lower(), _ascii(text), _ascii(text).lower())
+    fit = next((form for form in forms if form != text and re.search(str(pattern), form)), None)
+    return f"Write {json.dumps(fit)}." if fit else None
+
+
+def _remedy_of_bytes(limit: float, value: Any, schema: Mapping[str, Any]) -> str | None:
+    """How bytes are written where MiB are expected; None for what is no such number."""
+    if schema.get("x-phoenix-unit") != "MiB" or value >= (limit + 1) * 1024**2:
+        return None
+    mib = int(value) >> 20
+    return f"Write {mib}, if these are bytes." if mib >= schema.get("minimum", 0) else None
+
+
+def _ascii(text: str) -> str:
+    """A word in letters of ASCII, as it is written where a name takes no others."""
+    plain = unicodedata.normalize("NFKD", unicodedata.normalize("NFC", text).translate(_SPELLED))
+    return "".join(char for char in plain if not unicodedata.combining(char))
 
 
 def _ctid_remedy(text: str, expected: str) -> str | None:

@@ -26,8 +26,8 @@ ROWS = (
                     "description": "Hostname of the container.",
                     "pattern": rf"^(?=.{{1,253}}$){_LABEL}(?:\.{_LABEL})*$",
                     "examples": ["codeServer"],
-                    "x-phoenix-expected": "a host name: letters, digits and hyphens, at most 63 a label, no hyphen at "
-                    "either end",
+                    "x-phoenix-expected": "a host name: letters a to z, digits and hyphens, at most 63 a label, "
+                    "no hyphen at either end",
                     "x-phoenix-remedy": "Use letters, digits and hyphens only; put a hyphen where an underscore or "
                     "blank is.",
                 },
@@ -176,8 +176,8 @@ ROWS = (
                         "type": "string",
                         "description": "One tag.",
                         "pattern": "^(?![Pp][Hh][Oo][Ee][Nn][Ii][Xx]-[Hh][Oo][Ll][Dd]$)[A-Za-z0-9_][A-Za-z0-9_.+-]*$",
-                        "x-phoenix-expected": "a tag: letters, digits, _ . + -, beginning with a letter, a digit or "
-                        "_; not phoenix-hold",
+                        "x-phoenix-expected": "a tag: letters a to z, digits, _ . + -, beginning with a letter, a "
+                        "digit or _; not phoenix-hold",
                         "x-phoenix-remedy": "Write one tag an item. To stop a container on purpose use target_state; "
                         "phoenix-hold is for tags set by hand.",
                     },
@@ -206,7 +206,7 @@ ROWS = (
                     "maximum": _MOST_MIB,
                     "examples": [40960],
                     "x-phoenix-unit": "MiB",
-                    "x-phoenix-expected": "an integer number of MiB, at least 16",
+                    "x-phoenix-expected": f"an integer number of MiB, at least 16 and at most {_MOST_MIB}",
                 },
                 synonyms=("ram", "ram_mb", "mem", "mem_mb", "memory_mib"),
             ),
@@ -229,7 +229,7 @@ ROWS = (
                     "maximum": _MOST_MIB,
                     "examples": [512],
                     "x-phoenix-unit": "MiB",
-                    "x-phoenix-expected": "an integer number of MiB, 0 or more",
+                    "x-phoenix-expected": f"an integer number of MiB, 0 or more and at most {_MOST_MIB}",
                 },
                 synonyms=("swap_mib",),
             ),

@@ -23,7 +23,7 @@ _MAC_WORDS: dict[str, Any] = {
     "examples": ["BC:24:11:00:09:50"],
     "x-phoenix-expected": "a unicast MAC address such as BC:24:11:00:09:50",
     "x-phoenix-remedy": "Write six pairs of hexadecimal digits with colons; the second digit must be even (an odd one "
-    "is a multicast address), and one digit at least not 0.",
+    "is a multicast address), and they must not all be 0.",
     "x-phoenix-empty": _NOT_SET,
 }
 

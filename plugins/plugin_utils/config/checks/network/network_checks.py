@@ -53,7 +53,9 @@ def one_address(subject: Subject) -> Iterator[Finding]:
     for container in subject.fleet.containers.values():
         static, network = container.text("static_ip"), container.config.get("network_config")
         ip = network.get("ip") if isinstance(network, dict) else None
-        if static is not None and isinstance(ip, str) and forms.address(static) != forms.address(ip):
+        if static is None or ("/" not in static and static not in forms.ADDRESS_WORDS):
+            continue  # the latter is another finding
+        if isinstance(ip, str) and forms.address(static) != forms.address(ip):
             path = container.place("static_ip")
             yield subject.at(
                 path,

@@ -238,6 +238,13 @@ KEY_FAULTS = [
     container("name", "", "hyphens"),
     container("name", "web\n", "hyphens"),
     container("name", "a;reboot", "hyphens"),
+    container("name", "büro-server", 'Write "buero-server"', "letters a to z"),
+    container("name", "Straße-5", 'Write "Strasse-5"'),
+    container("name", "büro_server", "hyphens"),
+    container("tags", ["Café"], 'Write "Cafe"', at="/lxc_configs/950/tags/0"),
+    container("application_script", "gerät.sh", 'Write "geraet.sh"', "letters a to z"),
+    container("memory_mb", 1e300, "not greater than 1073741824"),
+    container("memory_mb", 2.0**33, "Write 8192, if these are bytes"),
     container("name", 950, 'Write "950"'),
     container("memory", 512, "Rename it to memory_mb", nearest="memory_mb"),
     container("memori_mb", 512, "Rename it to memory_mb", nearest="memory_mb"),
@@ -253,8 +260,8 @@ KEY_FAULTS = [
     container("name", None, "hyphens"),
     container("features", ["base_setup", None], "Remove the item", at="/lxc_configs/950/features/1"),
     container("memory_mb", 10**29, "not greater than 1073741824"),
-    container("memory_mb", 2**33, "not greater than 1073741824"),
-    container("swap_mb", 10**29, "not greater than 1073741824"),
+    container("memory_mb", 2**33, "Write 8192, if these are bytes", "at most 1073741824"),
+    container("swap_mb", 2**32, "Write 4096, if these are bytes"),
     container("swap_mb", -1, "not lower than 0"),
     container("cores", 0, "not lower than 1", "from 1 to 8192"),
     container("cores", 8193, "not greater than 8192"),
@@ -316,7 +323,7 @@ KEY_FAULTS = [
     cards([{**CARD, "ip6": "auto", "host_managed": True}], "remove host_managed", "0/ip6"),
     container("network_config brigde", "vmbr1", "Rename it to bridge", nearest="bridge"),
     container("mac_address", "01:23:45:67:89:A1", "multicast"),
-    container("mac_address", "00:00:00:00:00:00", "not 0"),
+    container("mac_address", "00:00:00:00:00:00", "must not all be 0"),
     container("mac_address", "ff:ff:ff:ff:ff:ff", "multicast"),
     container("mac_address", "BC-24-11-00-00-01", "colons"),
     container("static_ip", "192.0.2.51/24", "make the two equal"),
@@ -494,12 +501,20 @@ FLEET_FAULTS = [
     ),
 ]
 
+BRIDGE = {"name": "vmbr1", "address": "10.0.0.5/24", "bridge_ports": "eno1", "bridge_fd": "0"}
+SHARE = {"shares": [{"name": "data", "path": "/srv/data", "writable": True}]}
 HOST_FAULTS = [
     Fault("host: truncated", "", "Close the 1 open bracket", host=b"{"),
     host("host: unknown key", "time_zone", "UTC", "/time_zone", "Rename it to timezone", nearest="timezone"),
     host("host: time zone", "timezone", "Europe/Ber lin", "/timezone", "Europe/Berlin"),
     host("host: user without name", "users 0", {"sudo_access": True}, "/users/0", '"username"'),
     host("host: user as object", "users", {"username": "Alice"}, "/users/username", '"alice"', expected="a user name"),
+    host("host: user called name", "users", {"name": "alice"}, "/users/name", "Rename it to username"),
+    host(
+        "host: unknown key in one interface", "network interfaces", BRIDGE, "/network/interfaces/bridge_fd", "sets the"
+    ),
+    host("host: share", "samba", SHARE, "/samba/shares/0/writable", "read_only with the opposite"),
+    host("host: rule as text", "firewall rules", ["IN ACCEPT"], "/firewall/rules/0", 'Write {"type"'),
     host("host: users as text", "users", "alice", "/users", "Correct", expected="a list of accounts"),
     host("host: sudo", "users 0 sudo_access", "yes", "/users/0/sudo_access", "Write true"),
     host("host: raid level", "zfs pools 0 raid_level", "mirorr", "/zfs/pools/0/raid_level", 'Write "mirror"'),

@@ -123,6 +123,17 @@ def test_a_dataset_is_where_it_is_mounted() -> None:
     assert shape["folders"] == ["/mnt/data", "/mnt/data/models"]
 
 
+@pytest.mark.parametrize(
+    ("more", "created"),
+    [({}, True), ({"create_base_path": False}, False), ({"is_mountpoint": "yes"}, False), ({"disable": True}, False)],
+)
+def test_the_folder_of_a_storage_comes_with_the_storage(more: dict[str, Any], created: bool) -> None:
+    storage = {"id": "backup", "type": "dir", "path": "/srv/backup", "content": ["backup"], **more}
+    config = {"storage": [storage], "nfs": {"exports": [{"path": "/srv/backup"}]}}
+    assert findings(config) == []
+    assert host_config(config)["folders"] == (["/srv/backup"] if created else [])
+
+
 def test_a_folder_in_a_dataset_is_below_its_mountpoint() -> None:
     config = {"zfs": ZFS, "samba": {"shares": [{"path": "fast/data/docs/old"}, {"path": "fast/data"}]}}
     assert findings(config) == []
