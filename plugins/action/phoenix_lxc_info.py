@@ -11,6 +11,7 @@ from typing import Any
 from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure, AnsibleError
 from ansible.plugins.action import ActionBase
 
+from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.variables import runvariables
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.container import demanded
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.container.read_once import HostsReadOnce
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.container.wanted import templates_of, wanted
@@ -20,12 +21,13 @@ from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.remote.access i
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.remote.nodes import node_of
 
 NAME = "phoenix.hypervisor.phoenix_lxc_info"
-UNCHECKED = "unchecked"
-"""What the playbooks give for ``hosts`` where no task has found out which containers are in play."""
 
 
 class ActionModule(ActionBase):
-    """With C(hosts) (names of the node's containers) the module's C(containers) are made from their variables.
+    """With C(in_play) the module's C(containers) are made from the variables of the node's containers in play.
+
+    The playbook says by its variables whether it acts, or explains: an expression in the task would load Ansible's
+    filters, in a run that has nothing to do.
 
     What is wrong with one container is the fact C(phoenix_faults) by its name, and a node that can't be reached is a
     fault of each of its containers: neither ends the task, so that all other containers go on.
@@ -40,8 +42,9 @@ class ActionModule(ActionBase):
         task_vars = task_vars or {}
         result = super().run(tmp, task_vars)
         options = dict(self._task.args)
-        hosts = options.pop("hosts", None)
-        _ensure_checked(hosts, str(task_vars.get("phoenix_config_report") or ""))
+        is_play = bool(options.pop("in_play", False))
+        hosts = self._hosts_in_play(task_vars) if is_play else None
+        _ensure_checked(is_play and hosts is None, str(task_vars.get("phoenix_config_report") or ""))
         if "destroy" in options:
             confirm = [int(ctid) for ctid in options.pop("destroy")]
             options["containers"] = [
@@ -53,8 +56,22 @@ class ActionModule(ActionBase):
             result.update(self._answer(options, task_vars))
             self._host_is_left(result, task_vars)
             return result
-        result.update(self._of_hosts([str(host) for host in hosts], options, task_vars))
+        acts, explain = (
+            self._templar.template(task_vars.get(name, False)) for name in ("phoenix_acts", "phoenix_explain")
+        )
+        options.update(brief=acts, explain=explain)
+        if acts:
+            given = self._templar.template(task_vars.get("phoenix_credential"))
+            options["preflight"] = {"credential": runvariables.value_of("phoenix_credential", given, "root@pam")}
+        result.update(self._of_hosts(hosts, options, task_vars))
         return result
+
+    def _hosts_in_play(self, task_vars: dict[str, Any]) -> list[str] | None:
+        """The containers in play of the node by their names, None where no task has found that out."""
+        facts = task_vars["hostvars"].raw_get("localhost").get("ansible_facts") or {}
+        nodes = (facts.get("phoenix_fleet") or {}).get("nodes") or {}
+        hosts = nodes.get(str(self._task.delegate_to))
+        return None if hosts is None else [str(host) for host in hosts]
 
     def _of_hosts(self, mine: list[str], options: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         """The answer for containers by their names, with the facts of the node; one without due work costs little."""
@@ -178,11 +195,11 @@ class ActionModule(ActionBase):
         return answer
 
 
-def _ensure_checked(hosts: object, report: str) -> None:
+def _ensure_checked(unchecked: bool, report: str) -> None:
     """Fail with the report about the configuration, as the first task of the playbook does, unless that is skipped."""
     if report:
         raise AnsibleActionFail(report)
-    if hosts == UNCHECKED:
+    if unchecked:
         raise AnsibleActionFail(
             "the first task of the playbook, which checks the configuration, did not run; nothing was done. Run "
             "without --start-at-task, and without 'always' in --skip-tags"

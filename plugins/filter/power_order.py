@@ -10,7 +10,7 @@ import graphlib
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.plan import power
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.asked_options import SHUTDOWN, STOP
 
 DOCUMENTATION = r"""
 name: power_order
@@ -59,7 +59,7 @@ def power_order(containers: Iterable[str], hostvars: Mapping[str, Any], action: 
     except graphlib.CycleError:
         ordered = sorted(needs, key=_number)  # the check of the files refuses it
     known = [host for host in ordered if host in configs and not configs[host].get("is_template")]
-    return known[::-1] if action in (power.STOP, power.SHUTDOWN) else known
+    return known[::-1] if action in (STOP, SHUTDOWN) else known
 
 
 def _config(hostvars: Mapping[str, Any], host: str) -> Mapping[str, Any]:

@@ -105,7 +105,7 @@ def work(module: AnsibleModule) -> dict[str, Any]:
     found: dict[str, ownership.Verdict] = {}
     merged: dict[str, Any] = {}
     due: list[str] = []
-    for name in filter(params["sections"].__contains__, sections.SECTIONS):
+    for name in filter(params["sections"].__contains__, ownership.SECTIONS):
         section = records.Section(name, inventory, consent)
         wanted = sections.wanted(name, params["sections"][name])
         verdict = found[name] = section.judge(wanted)

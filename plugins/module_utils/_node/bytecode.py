@@ -30,12 +30,15 @@ Compile = Callable[[str, bytes], CodeType]
 
 
 class Kept:
-    """The codes of one module's archive: path in it -> hash of the source, and the code."""
+    """The codes of one module's archive: path in it -> hash of the source, and the code as Python writes it.
+
+    The file has far more codes than a call that finds nothing to do uses, so each is read when it is asked for.
+    """
 
     def __init__(self, path: str, make: Compile) -> None:
         self._path = path
         self._make = make
-        self._codes: dict[str, tuple[bytes, CodeType]] | None = None
+        self._codes: dict[str, tuple[bytes, bytes]] | None = None
         self._fresh = False
 
     @property
@@ -49,12 +52,11 @@ class Kept:
         own = _imp.source_hash(0, source)
         if self._codes is None:
             self._codes = _read(self._path)
-        known = self._codes.get(name)
-        if known is not None and known[0] == own:
-            return known[1]
-        code = self._make(path, source)
-        self._codes[name] = (own, code)
-        self._fresh = True
+        code = _code_of(self._codes.get(name), own)
+        if code is None:
+            code = self._make(path, source)
+            self._codes[name] = (own, marshal.dumps(code))
+            self._fresh = True
         return code
 
     def write(self) -> None:
@@ -88,7 +90,7 @@ def use(module: str) -> None:
     magic = int.from_bytes(importlib.util.MAGIC_NUMBER[:2], "little")
     if make is None or os.geteuid() or _kept:
         return
-    _kept.append(Kept(os.path.join(FOLDER, f"{module}-{sys.implementation.cache_tag}-{magic}"), make))
+    _kept.append(Kept(os.path.join(FOLDER, f"{module}-{sys.implementation.cache_tag}-{magic}.codes"), make))
     zipimport._compile_source = _kept[0].compile  # type: ignore[attr-defined]  # zipimport has no other place for it
 
 
@@ -111,7 +113,17 @@ def leave() -> None:
         zipimport._compile_source = kept.make  # type: ignore[attr-defined]  # where use() has put another
 
 
-def _read(path: str) -> dict[str, tuple[bytes, CodeType]]:
+def _code_of(known: object, own: bytes) -> CodeType | None:
+    """Return a kept code, if it is that of the source with this hash."""
+    if not isinstance(known, tuple) or len(known) != 2 or known[0] != own:
+        return None
+    with contextlib.suppress(EOFError, ValueError, TypeError):
+        code = marshal.loads(known[1])  # noqa: S302 - only this user can have written it
+        return code if isinstance(code, CodeType) else None
+    return None
+
+
+def _read(path: str) -> dict[str, tuple[bytes, bytes]]:
     """Return the codes that only this user can have written."""
     try:
         folder = os.lstat(os.path.dirname(path))
@@ -120,7 +132,8 @@ def _read(path: str) -> dict[str, tuple[bytes, CodeType]]:
             found = os.fstat(handle)
             if not all(_is_own(one) for one in (folder, found)) or not stat.S_ISREG(found.st_mode):
                 return {}
-            codes = marshal.load(file)  # noqa: S302 - only this user can have written it
+            # As a whole: marshal reads a file in thousands of small pieces.
+            codes = marshal.loads(file.read())  # noqa: S302 - only this user can have written it
         return codes if isinstance(codes, dict) else {}
     except (OSError, EOFError, ValueError, TypeError):
         return {}

@@ -20,7 +20,7 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 
 from .._core.errors import KnownError
-from . import bytecode, failure
+from . import bytecode, ending, failure
 
 
 def run_module(
@@ -43,9 +43,10 @@ def run_module(
             bytecode.keep()
         try:
             _finish(module, work)
-        except SystemExit:
+        except SystemExit as left:
             sys.stdout.flush()
             delivered()
+            ending.say(left.code)
             raise
 
     run()

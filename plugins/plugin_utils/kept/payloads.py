@@ -8,8 +8,9 @@ Ansible packs a module with all that it imports once in a run, in a folder of th
 takes longer than everything else that a settled run does. The packed file is kept under a hash of all that went into
 it, and laid into the next run's folder, where Ansible finds it as if it had packed it itself.
 
-What is kept begins with a line more than what Ansible packed: it lets the node keep the bytecode, too (see
-module_utils/_node/bytecode.py). So only modules that run on nodes are kept here; `packed` keeps all others.
+What is kept begins with some lines more than what Ansible packed: they let the node keep the bytecode, too, and end at
+once (see bytecode.py and ending.py in module_utils/_node). So only modules that run on nodes are kept here; `packed`
+keeps all others.
 """
 
 from __future__ import annotations
@@ -43,7 +44,8 @@ _FIRST = "ansible/__init__.py"
 _NODE = "ansible_collections.phoenix.hypervisor.plugins.module_utils._node"
 _HOOK = """
 try:
-    from {package} import bytecode
+    from {package} import bytecode, ending
+    ending.prepare()
     bytecode.use("{name}")
 except Exception:
     pass

@@ -4,8 +4,8 @@
 """What is loaded once, by the process that all others of the run are forked from.
 
 Each task runs in a process of its own, which would load it again. Most of that is reading the options of connection
-plugins, and what Ansible remembers once it has computed it. All of this saves time only: what an ansible-core does not
-have, each task does as before.
+plugins, the filters and tests, of which Ansible loads all of its own for the first one, and what Ansible remembers once
+it has computed it. All of this saves time only: what an ansible-core does not have, each task does as before.
 """
 
 from __future__ import annotations
@@ -14,7 +14,14 @@ import contextlib
 
 from ansible import constants
 from ansible.module_utils.common import json
-from ansible.plugins.loader import connection_loader, get_shell_plugin, lookup_loader, module_loader
+from ansible.plugins.loader import (
+    connection_loader,
+    filter_loader,
+    get_shell_plugin,
+    lookup_loader,
+    module_loader,
+    test_loader,
+)
 
 CONTAINERS = "phoenix.hypervisor.pct"
 NODES = "phoenix.hypervisor.node"
@@ -47,3 +54,10 @@ def preload_for_tasks() -> None:
 
         for source_is_module in (True, False):
             UnifiedTaskResult.get_result_key_to_resolved_field_mapping(source_is_module=source_is_module)
+
+
+def preload_work() -> None:
+    """Load what the tasks of a container need and a run with nothing to do does not."""
+    preload(CONTAINERS)
+    filter_loader.get("default")
+    test_loader.get("defined")

@@ -11,6 +11,9 @@ from typing import Any
 
 from . import states
 
+START, STOP, SHUTDOWN, RESTART_IT = "start", "stop", "shutdown", "restart"
+POWER = (START, STOP, SHUTDOWN, RESTART_IT)
+
 # In the form of Ansible's argument_spec.
 WANTED_OPTIONS: Mapping[str, Mapping[str, Any]] = {
     "ctid": {"type": "int", "required": True},
@@ -29,6 +32,6 @@ WANTED_OPTIONS: Mapping[str, Mapping[str, Any]] = {
     "force": {"type": "list", "elements": "str", "default": []},
     "forget": {"type": "list", "elements": "str", "default": []},
     "update": {"type": "str", "choices": ["begin", "end"]},
-    "power": {"type": "str", "choices": ["start", "stop", "shutdown", "restart"]},
+    "power": {"type": "str", "choices": list(POWER)},
     "layers": {"type": "dict"},
 }

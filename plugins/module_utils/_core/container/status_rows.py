@@ -6,11 +6,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 HEAD = ("CTID", "NAME", "STATE", "ADDRESS", "FEATURES", "TO DO")
 LEDGER = "ledger"  # a part that is not seen of a container, where the API alone is
+MOST = 2
+"""Lines that a settled run has for notes: it has five in all."""
+NAMED = 3
+"""Containers of a line that are named."""
 WITHOUT_NODE = "its node is not in the inventory of this run (see phoenix_missing_node)"
 
 
@@ -41,6 +46,49 @@ def notes(plan: Mapping[str, Any]) -> list[str]:
     """Return what a plan notes for people: its notes, then the options that wait for a restart of the container."""
     waiting = [f"waits for a restart: {key}" for key in plan.get("waiting") or ()]
     return [*map(str, plan.get("notes") or ()), *waiting]
+
+
+def settled_notes(nodes: Iterable[Mapping[str, Any]], every: bool = False) -> list[str]:
+    """Return the notes of the containers without work as lines.
+
+    nodes: the facts of the nodes of a run. every: all lines, with all containers of each.
+    """
+    found: dict[str, list[tuple[int, str, str]]] = {}
+    for facts in nodes:
+        if not isinstance(facts, Mapping):
+            continue
+        due = {str(host) for host in facts.get("phoenix_due") or ()}
+        for ctid, seen in (facts.get("phoenix_observed") or {}).items():
+            if str(ctid) not in due:
+                for note in _notes(seen.get("plan") or {}):
+                    alike = re.sub(rf"\b{ctid}\b", "CTID", note)  # what to type names the container
+                    found.setdefault(alike, []).append((int(ctid), f"{ctid}{_name(seen)}", note))
+    groups = sorted((sorted(group), alike) for alike, group in found.items())
+    lines = [_line(group, alike, every) for group, alike in groups]
+    if every or len(lines) <= MOST:
+        return lines
+    rest = {ctid for group, _alike in groups[1:] for ctid, _who, _note in group}
+    what = f"{len(lines) - 1} further notes on {len(rest)} {'container' if len(rest) == 1 else 'containers'}"
+    return [lines[0], f"{what}: playbooks/status.yml shows them"]
+
+
+def _notes(plan: Mapping[str, Any]) -> list[str]:
+    waiting = ", ".join(map(str, plan.get("waiting") or ()))
+    return [*map(str, plan.get("notes") or ()), *([f"waits for a restart: {waiting}"] if waiting else [])]
+
+
+def _line(group: list[tuple[int, str, str]], alike: str, every: bool) -> str:
+    """One note, and the containers that have it."""
+    names = [who for _ctid, who, _note in group]
+    if not every and len(names) > NAMED + 1:
+        names = [*names[:NAMED], f"{len(names) - NAMED} more"]
+    note = group[0][2] if len(group) == 1 else alike
+    return f"{', '.join(names)}: {note}"
+
+
+def _name(seen: Mapping[str, Any]) -> str:
+    name = seen.get("hostname") or seen.get("name")
+    return f" ({name})" if name else ""
 
 
 def table(nodes: Iterable[Mapping[str, Any]], without_node: Iterable[str] = ()) -> list[str]:

@@ -22,6 +22,8 @@ UNKNOWN = ""
 """The id under which records from before the ids are kept."""
 INVENTORY_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}\Z")
 CONSENT = "phoenix_host_consent"
+SECTIONS = ("network", "nfs", "samba", "firewall", "ntp", "sysctl")
+"""What is undone when it leaves the file. Users, storages, datasets, packages and folders are never removed."""
 
 Items = Mapping[str, Any]
 Records = Mapping[str, Items]

@@ -19,7 +19,6 @@ from ..pve.fwfile import parse_rule, rule_of
 from . import interfaces, ownership
 from .node_firewall import COMMENT, LEVELS
 
-SECTIONS = ("network", "nfs", "samba", "firewall", "ntp", "sysctl")
 WORKGROUP = "[global]"
 MANAGEMENT = "management"
 EVERYBODY = "everybody"

@@ -35,7 +35,7 @@ def who(module: AnsibleModule) -> str:
 def consent(module: AnsibleModule) -> ownership.Consent:
     """Return what the operator lets go. Raises NodeError when that can't be read."""
     try:
-        return ownership.parse_consent(module.params["consent"], sections.SECTIONS)
+        return ownership.parse_consent(module.params["consent"], ownership.SECTIONS)
     except ValueError as error:
         raise NodeError(f"Nothing is touched. {error}") from None
 

@@ -15,7 +15,6 @@ from typing import Any
 from ansible.errors import AnsibleError
 from ansible.utils.collection_loader import AnsibleCollectionConfig
 
-from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.checks.policy_checks import policy_checks
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.checks.subject import Subject
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.documents import api_entry, guest_entry
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.documents.redaction import (
@@ -182,6 +181,11 @@ class ConfigurationReader:
         lxc = dataclasses.replace(lxc, schema=schema_with_keys(lxc.schema, lxc.text.value, search))
         further = [application_scripts, *feature_checks(search), key_check(search)]
         if policy is not None:
+            # Only here: most sources have none, and these checks load a tenth of the collection.
+            from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.checks.policy_checks import (
+                policy_checks,
+            )
+
             further += [*policy_checks(policy), *feature_policy(policy, search)]
         outcome = validate(
             lxc, host, tuple(result.nodes), further, lambda fleet: servers_of(fleet, search), KeptKnown()

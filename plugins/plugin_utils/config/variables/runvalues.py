@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.host.sections import SECTIONS
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.host.ownership import SECTIONS
 
 CTID = re.compile(r"[1-9][0-9]{2,8}\Z", re.ASCII)
 CREDENTIAL = re.compile(r"[^\s:/!@]+@[A-Za-z][A-Za-z0-9._-]*(?:![A-Za-z][A-Za-z0-9._-]+)?\Z", re.ASCII)

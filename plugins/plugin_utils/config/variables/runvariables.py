@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any
 
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.plan import power
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.asked_options import POWER
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.states import STATES
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.host.ownership import INVENTORY_ID
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.finding import show
@@ -187,8 +187,8 @@ TABLE: tuple[RunVariable, ...] = (
         "word",
         "",
         "For `power`: what to do with the containers of the run. `stop` cuts off, `shutdown` lets them end.",
-        runvalues.word(power.ACTIONS),
-        power.ACTIONS,
+        runvalues.word(POWER),
+        POWER,
     ),
     RunVariable(
         "phoenix_update_batch",

@@ -8,7 +8,7 @@ from __future__ import annotations
 import pytest
 
 from ansible_collections.phoenix.hypervisor.plugins.action.phoenix_host_claims import selected
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.host.sections import SECTIONS
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.host.ownership import SECTIONS
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 from ansible_collections.phoenix.hypervisor.plugins.filter.option_names import option_names
-from ansible_collections.phoenix.hypervisor.plugins.filter.settled_notes import settled_notes
 from ansible_collections.phoenix.hypervisor.plugins.filter.work_inside import work_inside
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container import status_rows
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.config import growth
@@ -49,7 +48,7 @@ def test_the_notes_of_containers_without_work_are_lines():
             "952": {"error": "not observed"},
         },
     }
-    assert settled_notes([facts, {}]) == ["950 (web): waits for a restart: cores, mp0", "1000 (late): held"]
+    assert status_rows.settled_notes([facts, {}]) == ["950 (web): waits for a restart: cores, mp0", "1000 (late): held"]
 
 
 def test_the_notes_of_a_settled_fleet_are_two_lines():
@@ -58,14 +57,14 @@ def test_the_notes_of_a_settled_fleet_are_two_lines():
         str(ctid): {"hostname": f"c{ctid}", "plan": {"notes": [f"stopped on purpose: start it with --limit {ctid}"]}}
         for ctid in range(900, 950)
     }
-    (line,) = settled_notes([{"phoenix_observed": stopped}])
+    (line,) = status_rows.settled_notes([{"phoenix_observed": stopped}])
     assert line == "900 (c900), 901 (c901), 902 (c902), 47 more: stopped on purpose: start it with --limit CTID"
     stopped["901"]["plan"]["notes"] += ["a", "b"]
     stopped["902"]["plan"]["notes"] += ["c"]
-    first, second = settled_notes([{"phoenix_observed": stopped}])
+    first, second = status_rows.settled_notes([{"phoenix_observed": stopped}])
     assert first == line
     assert second == "3 further notes on 2 containers: playbooks/status.yml shows them"
-    full = settled_notes([{"phoenix_observed": stopped}], every=True)
+    full = status_rows.settled_notes([{"phoenix_observed": stopped}], every=True)
     assert len(full) == 4
     assert "949 (c949)" in full[0]
     assert full[1] == "901 (c901): a"

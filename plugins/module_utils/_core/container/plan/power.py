@@ -10,13 +10,12 @@ import dataclasses
 
 from ...pve.apicalls import Kind
 from .. import states
+from ..asked_options import RESTART_IT, SHUTDOWN, START, STOP
 from ..known.world import World
 from ..model import HOT, RESTART, Entry, Observation, Plan, Record, Step, Wanted, on_container
 from ..refusal import Code, Refusal
 from . import recreate, refusals
 
-START, STOP, SHUTDOWN, RESTART_IT = "start", "stop", "shutdown", "restart"
-ACTIONS = (START, STOP, SHUTDOWN, RESTART_IT)
 _PATIENCE = 60  # seconds of a shutdown before PVE reports that the container did not end
 
 

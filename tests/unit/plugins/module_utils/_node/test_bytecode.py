@@ -15,6 +15,13 @@ from ansible_collections.phoenix.hypervisor.plugins.module_utils._node import by
 
 ONE = "/tmp/a.zip/ansible/one.py"
 AGAIN = "/tmp/b.zip/ansible/one.py"
+# What a damaged file may hold for a source, from its hash.
+FORMS = {
+    "other form": lambda own: (own, compile("x = 0", ONE, "exec")),
+    "no code": lambda own: (own, marshal.dumps(1)),
+    "cut code": lambda own: (own, marshal.dumps(compile("x = 0", ONE, "exec"))[:-5]),
+    "no pair": lambda own: (own,),
+}
 
 
 @pytest.fixture
@@ -60,7 +67,7 @@ def test_a_call_that_may_not_write_leaves_nothing(calls, tmp_path):
     assert not (tmp_path / "cache").exists()
 
 
-@pytest.mark.parametrize("what", ["cut", "list", "open", "open folder", "link", "linked folder"])
+@pytest.mark.parametrize("what", ["cut", "list", *FORMS, "open", "open folder", "link", "linked folder"])
 def test_what_another_could_have_written_is_not_run(calls, tmp_path, what):
     calls((ONE, b"x = 1"))
     folder = tmp_path / "cache" / "kept"
@@ -69,6 +76,9 @@ def test_what_another_could_have_written_is_not_run(calls, tmp_path, what):
         file.write_bytes(file.read_bytes()[:-5])
     elif what == "list":
         file.write_bytes(marshal.dumps([1]))
+    elif what in FORMS:
+        entry = ("ansible/one.py", bytecode._imp.source_hash(0, b"x = 1"))
+        file.write_bytes(marshal.dumps({entry[0]: FORMS[what](entry[1])}))
     elif what == "open":
         file.chmod(0o666)
     elif what == "open folder":

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.phoenix.hypervisor.plugins.filter.one_of_each_node import one_of_each_node
+from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.container import selecting
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.container.in_play import in_play
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.container.read_once import HostsReadOnce
 
@@ -82,11 +82,32 @@ def test_two_sources_merged_into_one_inventory_are_found(
 
 def test_a_play_runs_for_one_container_of_each_node() -> None:
     fleet = {"nodes": {"pve": ["950", "952"], "pve2": ["951"]}, "lacking": ["pve2"], "stranded": []}
-    assert one_of_each_node(fleet) == ["950", "951"]
-    assert one_of_each_node(fleet, lacking=True) == ["951"]
+    assert [selecting.hosts(play, fleet, ()) for play in ("observe", "reach", "stranded")] == [
+        ["950", "951"],
+        ["951"],
+        ["!all"],
+    ]
     none = {"nodes": {}, "lacking": [], "stranded": ["950"]}
-    assert one_of_each_node(none) == one_of_each_node(none, lacking=True) == ["!all"]
-    assert (one_of_each_node({}), one_of_each_node({}, lacking=True)) == (["containers"], ["!all"])
+    assert [selecting.hosts(play, none, ()) for play in ("observe", "reach", "stranded")] == [
+        ["!all"],
+        ["!all"],
+        ["950"],
+    ]
+    assert [selecting.hosts(play, {}, ()) for play in ("observe", "reach")] == [["containers"], ["!all"]]
+
+
+def test_the_plays_that_follow_run_for_those_that_the_nodes_report() -> None:
+    fleet = {"nodes": {"pve": ["950", "951"]}, "lacking": [], "stranded": ["953"]}
+    settled = {"phoenix_due": [], "phoenix_observed": {"950": {"plan": {}}}, "phoenix_downloads": []}
+    assert [selecting.hosts(play, {}, [settled, {}]) for play in ("download", "notes", "work")] == [["!all"]] * 3
+    waits = {
+        "phoenix_due": ["951"],
+        "phoenix_observed": {"950": {"plan": {"notes": ["held"]}}, "951": {"plan": {}}},
+        "phoenix_downloads": [{"ctids": [951, 952]}],
+    }
+    assert selecting.hosts("download", fleet, [settled, waits]) == ["951"]
+    assert selecting.hosts("notes", fleet, [settled, waits]) == ["951", "950"]
+    assert selecting.hosts("work", fleet, [settled, waits]) == ["951", "953"]
 
 
 def test_a_host_and_its_values_are_read_once(hostvars: HostVars) -> None:

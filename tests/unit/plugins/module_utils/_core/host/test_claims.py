@@ -68,7 +68,7 @@ def test_who_keeps_a_shared_item_may_undo_it_later():
 def test_an_unknown_item_goes_only_when_it_is_named():
     records = {ownership.UNKNOWN: {"vmbr9": {"made": True}}}
     assert ownership.judge("network", "one", {}, records).gone == {}
-    named = ownership.parse_consent("network:vmbr9", sections.SECTIONS).named("network")
+    named = ownership.parse_consent("network:vmbr9", ownership.SECTIONS).named("network")
     verdict = ownership.judge("network", "one", {}, records, named=named)
     assert list(verdict.gone) == ["vmbr9"]
     assert ownership.after(records, "one", {}, verdict) == {}
@@ -86,7 +86,7 @@ def test_an_unknown_item_goes_only_when_it_is_named():
     ],
 )
 def test_consent_is_a_list_or_the_text_of_a_survey(value: Any, covered: list[str]):
-    consent = ownership.parse_consent(value, sections.SECTIONS)
+    consent = ownership.parse_consent(value, ownership.SECTIONS)
     for name in ("network:x", "nfs:/srv/a@*", "nfs:y"):
         assert consent.covers(*name.split(":", 1)) == (name in covered)
 
@@ -94,7 +94,7 @@ def test_consent_is_a_list_or_the_text_of_a_survey(value: Any, covered: list[str
 @pytest.mark.parametrize("value", ["netwrok", "network,users", {"network": True}, 5])
 def test_an_unknown_word_of_a_consent_is_refused(value: Any):
     with pytest.raises(ValueError, match="phoenix_host_consent"):
-        ownership.parse_consent(value, sections.SECTIONS)
+        ownership.parse_consent(value, ownership.SECTIONS)
 
 
 def test_the_option_survives_the_shell_and_consents_to_nothing_else():
@@ -104,7 +104,7 @@ def test_the_option_survives_the_shell_and_consents_to_nothing_else():
         value: Any = text.partition("=")[2]
         if text.startswith("{"):
             value = json.loads(text)["phoenix_host_consent"]
-        assert ownership.parse_consent(value, sections.SECTIONS).items == frozenset(names)
+        assert ownership.parse_consent(value, ownership.SECTIONS).items == frozenset(names)
 
 
 RULE = {"type": "in", "action": "ACCEPT", "proto": "tcp", "dport": "80", "source": "192.0.2.9/32"}
@@ -132,7 +132,7 @@ def items(document: Any) -> dict[str, dict[str, Any]]:
 def test_a_section_that_is_absent_is_not_managed_and_an_empty_one_has_no_items():
     assert items({}) == {}
     assert items({name: {} for name in HOST}) == {name: {} for name in HOST}
-    assert set(items(HOST)) == set(sections.SECTIONS)
+    assert set(items(HOST)) == set(ownership.SECTIONS)
     assert all(items(HOST).values())
 
 

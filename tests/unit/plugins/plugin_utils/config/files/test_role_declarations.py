@@ -16,7 +16,7 @@ from ansible.errors import AnsibleError
 from ansible_collections.phoenix.hypervisor.plugins.filter.host_roles import needed
 from ansible_collections.phoenix.hypervisor.plugins.filter.host_sections import chosen
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.host import declared_roles
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.host.sections import SECTIONS
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.host.ownership import SECTIONS
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.files.role_declarations import (
     declared,
     host_roles,
