@@ -13,7 +13,7 @@ from ansible.plugins.action import ActionBase
 
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.variables import runvariables
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.container import demanded
-from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.container.read_once import HostsReadOnce
+from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.container.read_once import HostsReadOnce, many_hosts
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.container.wanted import templates_of, wanted
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.kept import packed, payloads
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.plan import this_run
@@ -85,16 +85,17 @@ class ActionModule(ActionBase):
         if this_run.reports():
             options["brief"] = False  # the plan of a run has the containers without work too
         once = HostsReadOnce(task_vars["hostvars"])
-        for host in mine:
-            try:
-                item = self._wanted(host, mine, once, task_vars["hostvars"])
-            except AnsibleError as error:
-                faults[host] = f"Container {host} is not touched: {error}"
-                continue
-            options["containers"].append(item)
-            if preflight is not None:
-                needs.append(demanded.needs(once[host], once, bool(item["classes"])))
-                sources[host] = demanded.source_of(once[host])
+        with many_hosts():
+            for host in mine:
+                try:
+                    item = self._wanted(host, mine, once, task_vars["hostvars"])
+                except AnsibleError as error:
+                    faults[host] = f"Container {host} is not touched: {error}"
+                    continue
+                options["containers"].append(item)
+                if preflight is not None:
+                    needs.append(demanded.needs(once[host], once, bool(item["classes"])))
+                    sources[host] = demanded.source_of(once[host])
         if preflight is not None:
             options["preflight"] = self._completed(preflight, [need for need in needs if need], node, task_vars)
         observed = self._observe(options, task_vars)

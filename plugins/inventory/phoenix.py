@@ -326,20 +326,23 @@ class InventoryModule(BaseInventoryPlugin, Composing):
             container = fleet.containers[ctid]
             node = container.text("node") or only
             self.inventory.add_host(ctid, group="containers")
-            self._set(ctid, "ansible_connection", _CONNECTION)  # group_vars outrank that of the group
-            self._set(ctid, "phoenix_ctid", int(ctid))
-            self._set(ctid, "phoenix_name", container.name or "CT" + ctid)
-            self._set(ctid, "phoenix_node", node)
-            self._set(ctid, "phoenix_config", container_access.with_key(container.config, nodes.get(node, {})))
-            self._set(ctid, "phoenix_lineage", list(fleet.lineage(ctid)))
+            # The host's own method: the one of the inventory marks each text of each value with the file that it is
+            # from, for messages about templates. None of these is one, and a fleet has many.
+            put = self.inventory.get_host(ctid).set_variable
+            put("ansible_connection", _CONNECTION)  # group_vars outrank that of the group
+            put("phoenix_ctid", int(ctid))
+            put("phoenix_name", container.name or "CT" + ctid)
+            put("phoenix_node", node)
+            put("phoenix_config", container_access.with_key(container.config, nodes.get(node, {})))
+            put("phoenix_lineage", list(fleet.lineage(ctid)))
             inherited = inherited_features(fleet, ctid)
             if inherited:
-                self._set(ctid, "phoenix_inherited_features", list(inherited))
+                put("phoenix_inherited_features", list(inherited))
             if ctid in configuration.applications:
-                self._set(ctid, "phoenix_application", configuration.applications[ctid])
+                put("phoenix_application", configuration.applications[ctid])
             if ctid in configuration.stored:
                 for key, value in configuration.stored[ctid].variables().items():
-                    self._set(ctid, key, value)
+                    put(key, value)
             for key, value in container_access.variables_of(nodes.get(node, {})).items():
                 self._set(ctid, key, value)
         for name in nodes:

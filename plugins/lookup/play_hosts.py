@@ -61,10 +61,15 @@ class LookupModule(LookupBase):
         if terms == ["report"]:
             asked = this_run.reports() and not known.get("phoenix_part_of_site")
             return ["all" if asked else selecting.NOBODY]
+        (play,) = terms
+        if play in ("reach", "observe"):
+            selecting.SETTLED.clear()
+        elif play in selecting.SETTLED:
+            return [selecting.NOBODY]
         facts = _Facts(known)
         nodes = (facts.of(node) for node in (known.get("groups") or {}).get("hypervisors") or ())
-        found = selecting.hosts(terms[0], facts.of("localhost").get("phoenix_fleet") or {}, nodes)
-        if terms == ["work"] and found != [selecting.NOBODY]:
+        found = selecting.hosts(play, facts.of("localhost").get("phoenix_fleet") or {}, nodes)
+        if play == "work" and found != [selecting.NOBODY]:
             preloading.preload_work()
         return found
 

@@ -39,6 +39,7 @@ class Kept:
         self._path = path
         self._make = make
         self._codes: dict[str, tuple[bytes, bytes]] | None = None
+        self._latest: tuple[str, bytes, CodeType] | None = None
         self._fresh = False
 
     @property
@@ -50,6 +51,9 @@ class Kept:
         """Do what zipimport does: return the code of a source. ``path``: of the archive, then in it."""
         name = path.rpartition(f".zip{os.sep}")[2]
         own = _imp.source_hash(0, source)
+        # zipimport asks twice: where a module is from, and for what to run.
+        if self._latest is not None and self._latest[:2] == (name, own):
+            return self._latest[2]
         if self._codes is None:
             self._codes = _read(self._path)
         code = _code_of(self._codes.get(name), own)
@@ -57,6 +61,7 @@ class Kept:
             code = self._make(path, source)
             self._codes[name] = (own, marshal.dumps(code))
             self._fresh = True
+        self._latest = (name, own, code)
         return code
 
     def write(self) -> None:

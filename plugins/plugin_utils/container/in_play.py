@@ -12,6 +12,7 @@ from typing import Any
 
 from ..config.variables import runvariables
 from ..untrusted import own_variables
+from .read_once import each_raw
 
 ORDERS = ("phoenix_recreate_ctids", "phoenix_destroy", "phoenix_destroy_confirm")
 """Variables that say what to destroy. They are for one run: a file of variables would say it to each one."""
@@ -49,9 +50,7 @@ def in_play(hosts: Iterable[str], hostvars: Any, groups: Mapping[str, Any], reac
     ctids: dict[str, Any] = {}
     containers = set(groups.get("containers") or ())
     present = set(groups.get("hypervisors") or ())
-    for host in map(str, hosts):
-        # As they are, without templating them: of most a single text is read.
-        raw = getattr(hostvars, "raw_get", hostvars.__getitem__)(host)
+    for host, raw in each_raw(hosts, hostvars):
         try:
             own_variables.check(raw)
         except own_variables.ForeignFactsError as error:

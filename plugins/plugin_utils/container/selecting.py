@@ -14,6 +14,9 @@ from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container
 NOBODY = "!all"
 """A play without hosts costs less than a skipped task."""
 Nodes = Sequence[Mapping[str, Any]]
+SETTLED: set[str] = set()
+"""The plays that this run has nobody for, once its observation has found nothing to do: Ansible copies the facts of a
+node, which are large for a fleet, for each play that reads them."""
 
 
 def _reach(fleet: Mapping[str, Any], _nodes: Nodes) -> list[str]:
@@ -57,4 +60,7 @@ def hosts(play: str, fleet: Mapping[str, Any], nodes: Iterable[Mapping[str, Any]
 
     fleet: the fact C(phoenix_fleet) of the controller, empty where no task has set it. nodes: the facts of the nodes.
     """
-    return PLAYS[play](fleet, list(nodes)) or [NOBODY]
+    known = list(nodes)
+    if play == "download" and not any(choose(fleet, known) for choose in (_download, _notes, _work)):
+        SETTLED.update(("download", "notes", "work"))
+    return PLAYS[play](fleet, known) or [NOBODY]

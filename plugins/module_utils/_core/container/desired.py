@@ -227,8 +227,10 @@ def _texts(value: Any) -> Iterator[str]:
 
 def _unfit(config: Mapping[str, Any]) -> Refusal | None:
     """Why a text can't be a value of PVE's config: it would be read as another option, or as another line."""
-    for key, pattern in table.unfit_texts().items():
-        for text in _texts(config.get(key)):
+    patterns = table.unfit_texts()
+    for key in filter(config.__contains__, patterns):
+        pattern = patterns[key]
+        for text in _texts(config[key]):
             if pattern.search(text):
                 what = "a control character" if pattern is LINES else "a comma or a control character"
                 return Refusal(

@@ -110,3 +110,14 @@ def test_a_process_that_goes_on_leaves_it_and_has_written(monkeypatch, tmp_path)
         assert not bytecode.is_used()
         assert bytecode.zipimport._compile_source is plain
     assert {path.name.partition("-")[0] for path in (tmp_path / "cache" / "kept").iterdir()} == {"one", "two"}
+
+
+def test_only_the_codes_that_are_asked_for_are_read_and_each_once(calls, monkeypatch):
+    two = "/tmp/a.zip/ansible/two.py"
+    calls((ONE, b"x = 1"), (two, b"x = 2"))
+    read = []
+    real = marshal.loads
+    monkeypatch.setattr(bytecode.marshal, "loads", lambda data: read.append(len(data)) or real(data))
+    # The file, then one of its codes.
+    assert calls((ONE, b"x = 1"), (ONE, b"x = 1")) == ([], [1, 1])
+    assert len(read) == 2

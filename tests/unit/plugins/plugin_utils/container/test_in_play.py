@@ -8,10 +8,16 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from ansible.parsing.vault import EncryptedString
+from ansible.vars import clean
 
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.container import selecting
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.container.in_play import in_play
-from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.container.read_once import HostsReadOnce
+from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.container.read_once import (
+    HostsReadOnce,
+    is_plain,
+    many_hosts,
+)
 
 GROUPS = {"containers": ["950", "951", "952", "953"], "hypervisors": ["pve"]}
 NODES = {"pve": {}, "pve2": {}}
@@ -118,3 +124,54 @@ def test_a_host_and_its_values_are_read_once(hostvars: HostVars) -> None:
     assert hostvars.looks == 1
     assert "950" in once
     assert "954" not in once
+
+
+@pytest.mark.parametrize(
+    ("value", "plain"),
+    [
+        ({"name": "web", "cores": 2, "features": ["docker"], "mac": None, "on": True, "share": 0.5}, True),
+        ("{{ other }}", False),
+        ("a {% if x %}", False),
+        ("#jinja2: variable_start_string: '[['", False),
+        ({"deep": [{"name": "{{ other }}"}]}, False),
+        ({"{{ key }}": 1}, False),
+        (EncryptedString(ciphertext="$ANSIBLE_VAULT;1.1;AES256\n00"), False),
+        (object(), False),
+    ],
+)
+def test_a_value_is_taken_as_it_is_where_templating_would_give_the_same(value: Any, plain: bool) -> None:
+    assert is_plain(value) is plain
+
+
+class Raw(HostVars):
+    """Hosts' variables with those that are not templated, as Ansible has them."""
+
+    def raw_get(self, host: str) -> Any:
+        return {"phoenix_name": "web", "phoenix_node": "{{ node }}"}
+
+
+def test_variables_without_a_template_need_no_view_of_the_host() -> None:
+    hosts = Raw({"950": {"phoenix_name": "other", "phoenix_node": "pve"}})
+    once = HostsReadOnce(hosts)
+    assert (once["950"]["phoenix_name"], once["950"].get("missing", "x"), hosts.looks) == ("web", "x", 0)
+    assert [once["950"]["phoenix_node"] for _turn in range(3)] == ["pve"] * 3
+    assert hosts.looks == 1
+
+
+def test_the_files_of_connection_plugins_are_listed_once_for_many_hosts(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[dict[str, Any]] = []
+
+    class Loader:
+        @staticmethod
+        def all(**options: Any) -> Any:
+            calls.append(options)
+            return iter(["/usr/connection/ssh.py"])
+
+    real = Loader()
+    monkeypatch.setattr(clean, "connection_loader", real)
+    facts = {"ansible_ssh_port": 1, "ansible_kernel": "6.8"}
+    with many_hosts():
+        assert [set(clean.clean_facts(facts)) for _host in range(3)] == [{"ansible_kernel"}] * 3
+        assert list(clean.connection_loader.all(class_only=True)) == ["/usr/connection/ssh.py"]
+    assert calls == [{"path_only": True}, {"class_only": True}]
+    assert clean.connection_loader is real
