@@ -12,14 +12,16 @@ from __future__ import annotations
 #
 # $pid is the process that the relay started, or one that it found running: then $born is the time of its start. A
 # process is known by its number and the time of its start, and remembered, so that one whose parent ends is still
-# found. Before any is killed all are stopped: a shell whose command is killed first would start its next one and die,
-# and nobody would know whose child that was.
+# found. When the helper between the guard and a task was killed, the task's processes have the guard's group and
+# session, and a parent outside: they are younger than the relay, or still have the helper's program. Before any is
+# killed all are stopped: a shell whose command is killed first would start its next one and die, and nobody would know
+# whose child that was.
 BEGINNING = r"""
 use strict;
 my ($most_out, $most_err, $seconds, $warm, $busy, $run, $size, $python, $helper, @words) = @ARGV;
 my $until = time + $seconds;
 my ($EINTR, $EAGAIN) = (4, 11);  # Linux's; Perl's own names take a millisecond to load
-my ($pid, $born, $code, %known, $lock, $to, $from, $ends);
+my ($pid, $born, $code, $session, %known, $lock, $to, $from, $ends);
 open my $said, '>&=', 3 or die "descriptor 3: $!\n";
 """
 
@@ -27,18 +29,26 @@ PROCESSES = r"""
 sub reap {
     if (!defined $born && !defined $code && waitpid($pid, 1) == $pid) { $code = $? & 127 ? 128 + ($? & 127) : $? >> 8 }
 }
+sub is_task {
+    my ($one, $start) = @_;
+    return 1 if $start >= ((look($$))[19] // 0);
+    open my $file, '<', "/proc/$one/cmdline" or return 0;
+    local $/;
+    return index(<$file> // '', $helper) >= 0;
+}
 sub living {
-    my (%now, %below);
+    my (%now, %below, %group);
     opendir my $all, '/proc' or return;
     for my $one (grep { /^[0-9]+$/ } readdir $all) {
-        open my $file, '<', "/proc/$one/stat" or next;
-        my $text = do { local $/; <$file> } // next;
-        my @fields = split ' ', substr $text, 1 + rindex $text, ')';
-        next if @fields < 20 || $fields[0] =~ /[ZX]/;
+        my @fields = look($one) or next;
         $now{$one} = $fields[19];
         push @{ $below{$fields[1]} }, $one;
+        $group{$one} = $fields[1] if defined $session && "$fields[2] $fields[3]" eq "$pid $session";
     }
     delete $known{$_} for grep { ($now{$_} // '') ne $known{$_} } keys %known;
+    for my $one (grep { !exists $group{$group{$_}} && $_ != $pid } keys %group) {
+        $known{$one} = $now{$one} if is_task($one, $now{$one});
+    }
     my $is_it = !defined $born || ($now{$pid} // '') eq $born;
     my @open = (keys %known, $is_it ? $pid : ());
     while (defined(my $one = shift @open)) {

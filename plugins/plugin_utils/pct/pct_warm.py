@@ -31,12 +31,17 @@ import re
 # A task found `used` without a lock was left by a relay that died: the guard ends the helper. A helper that could not
 # be started is not tried again for a minute (`off`).
 WARM = r"""
-sub birth {
+sub look {
     my ($one) = @_;
-    open my $file, '<', "/proc/$one/stat" or return '';
-    my $text = do { local $/; <$file> } // return '';
+    open my $file, '<', "/proc/$one/stat" or return;
+    my $text = do { local $/; <$file> } // return;
     my @fields = split ' ', substr $text, 1 + rindex $text, ')';
-    return @fields < 20 || $fields[0] =~ /[ZX]/ ? '' : $fields[19];
+    return @fields < 20 || $fields[0] =~ /[ZX]/ ? () : @fields;
+}
+sub birth {
+    my @fields = look(@_) or return '';
+    $session = $fields[3];
+    return $fields[19];
 }
 sub claim {
     for (1 .. 3) {

@@ -176,6 +176,7 @@ def test_a_second_task_at_the_same_time_runs_beside(node: Node) -> None:
         parent = process.stdout.readline()
         assert node.run(PARENT).stdout != parent
         fifo.write_text("x")
+        process.stdout.read()  # ends when the helper is idle, which is later than the command
     assert node.run(PARENT).stdout == parent
 
 
@@ -231,11 +232,39 @@ def test_a_flood_is_ended(node: Node, stream: str) -> None:
     assert node.run("print(1)").stdout == b"1\n"
 
 
-def test_a_helper_that_dies_takes_its_task_along_and_another_comes(node: Node) -> None:
+@pytest.mark.parametrize("dead", ["helper", "helper and guard"])
+def test_a_helper_that_dies_takes_its_task_along_and_another_comes(node: Node, dead: str) -> None:
+    """With all that the task has started; what an earlier one left in the background lives on."""
+    left = "import subprocess\nprint(subprocess.Popen(['sleep', '600'], stdout=-3, stderr=-3).pid)\n"
     helper = node.helper()
-    done = node.run("import os, time\nos.kill(os.getppid(), 9)\ntime.sleep(600)\n")
-    assert (done.rc, done.stdout) == (137, b"")
-    assert b"ended before its task" in done.stderr
+    with node.start(left.encode()) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write(left.encode())
+        process.stdin.close()
+        earlier = int(process.stdout.readline())
+        process.stdout.read()
+        task = left + "import os, time\nprint(os.getpid(), os.getppid(), flush=True)\ntime.sleep(600)\n"
+        guards = node.guards() if "guard" in dead else []
+        with node.start(task.encode()) as second:
+            assert second.stdin is not None
+            assert second.stdout is not None
+            assert second.stderr is not None
+            second.stdin.write(task.encode())
+            second.stdin.close()
+            below, its, parent = (int(word) for _line in "12" for word in second.stdout.readline().split())
+            assert parent == helper
+            for pid in (*guards, helper):
+                os.kill(pid, 9)
+            answer = second.stderr.read()
+        try:
+            assert b"ended before its task" in answer
+            assert f"{NONCE} 137 ran -".encode() in answer
+            assert gone(its, 0)
+            assert gone(below, 0)
+            assert not gone(earlier, 0)
+        finally:
+            os.kill(earlier, 9)
     assert node.helper() not in (helper, 1)
 
 
