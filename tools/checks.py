@@ -50,6 +50,8 @@ MEMORY = Path('/dev/shm')
 ENOUGH = 4 * 2**30
 # Those of `fleets`; what isn't here belongs to `lab`.
 KILLS = 'test_site_kills.py'
+# Of `kills` alone.
+LAYER_KILLS = 'test_site_layer_kills.py'
 LONG_LAB = (
     'test_docker.py',
     'test_nvidia_docker.py',
@@ -326,8 +328,9 @@ def proofs(toolchain: Toolchain) -> list[Check]:
 
 
 def kills(toolchain: Toolchain) -> list[Check]:
-    """A run killed at twelve points, with real containers: three of them are in `fleets`."""
-    check = pytest('kills', toolchain, ROOT, f'{LAB}/{KILLS}', '-p', 'no:pytest-ansible', timeout=3600.0)
+    """Runs killed at many points, with real containers and with layers: three of them are in `fleets`."""
+    files = [f'{LAB}/{name}' for name in (KILLS, LAYER_KILLS)]
+    check = pytest('kills', toolchain, ROOT, files[0], '-p', 'no:pytest-ansible', *files[1:], timeout=3600.0)
     check.env.update(PHOENIX_PROOFS='long', PHOENIX_LAB_TESTS='kills')
     return [check]
 
@@ -373,7 +376,7 @@ def lab(toolchain: Toolchain) -> list[Check]:
     tree = worktree.make(f'connection-{toolchain.series.name}')
     connection = pytest('connection', toolchain, tree, CONNECTION, '--ansible-unit-inject-only')
     connection.env['PHOENIX_LAB_FILES'] = str(ROOT / '.lab')
-    ignored = [f'--ignore={LAB}/{name}' for name in (*LONG_LAB, *LIFECYCLE, AWX, VLLM)]
+    ignored = [f'--ignore={LAB}/{name}' for name in (*LONG_LAB, *LIFECYCLE, AWX, VLLM, LAYER_KILLS)]
     ignored += [f'--ignore-glob={LAB}/{pattern}' for pattern in HOSTS]
     return [
         pytest('lab', toolchain, ROOT, LAB, '-p', 'no:pytest-ansible', *ignored, timeout=3600.0),

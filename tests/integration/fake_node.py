@@ -206,6 +206,7 @@ class FakeNode:
         self.identities: list[int] = []
         self.leaders: dict[str, int] = {}
         self.warnings: list[str] = []
+        self.leaving_waits = (1.0, 30.0)  # for a lock, for a task
         self.killed = False
         self.password = ""
         self._client: local_client.LocalClient | None = None
@@ -344,7 +345,7 @@ class FakeNode:
     def leave(self, wanted: Wanted, executor: Executor, client: Any = None) -> tuple[list[dict[str, Any]], list[str]]:
         """Leave the layer of a container, as its module does: (the journal, warnings)."""
         audit = Audit(wanted.run, directory=str(self.directory / "log"))
-        waits = (1.0, 30.0)
+        waits = self.leaving_waits
         leaving = Leaving(self.shelf, lambda: client or self.client(), audit, lambda: None, waits, "/nowhere")
         return leaving.leave(wanted, *executor.look(wanted))
 

@@ -3,8 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """SIGKILL from outside at points spread over the provisioning of a clone with two features and an application.
 
-Twelve points in `make test-long`, three in `make test`. The proofs in tests/integration do the same at every call, with
-guests on paper; here the containers, their files and the processes that a kill leaves behind are real.
+Twenty kills in `make test-long`, three in `make test`. The proofs in tests/integration do the same at every call, with
+guests on paper; here the containers, their files and the processes that a kill leaves behind are real. It hits the run,
+or one of the processes on the node by which its tasks share a Python.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import os
 from collections.abc import Callable
 
 import pytest
+from support import victims
 from support.site import STATE, TRAIL, Lab, Project, until
 
 COUNTED = ('one', 'two', 'application')
@@ -48,8 +50,17 @@ POINTS: dict[str, Callable[[Lab], bool]] = {
     'the second feature is begun': lambda lab: said(lab, BEGUN['two'], 'outcome=begin'),
     'the application is begun': lambda lab: said(lab, BEGUN['application'], 'outcome=begin'),
 }
-REDUCED = ('the clone is asked for', 'it is configured', 'the second feature is begun')
-CHOSEN = tuple(POINTS) if os.environ.get('PHOENIX_PROOFS') == 'long' else REDUCED
+RUN = 'the run'
+ON_NODE = ('the interpreter of the node', 'the relay of the node')
+REDUCED = (
+    ('the clone is asked for', ON_NODE[0]),
+    ('it is configured', RUN),
+    ('the second feature is begun', RUN),
+)
+# While modules of the node work.
+WITH_MODULES = ('the clone is begun', 'the clone is asked for', 'the clone is made', 'the start is asked for')
+LONG = (*((point, RUN) for point in POINTS), *((point, victim) for point in WITH_MODULES for victim in ON_NODE))
+CHOSEN = LONG if os.environ.get('PHOENIX_PROOFS') == 'long' else REDUCED
 
 
 @pytest.fixture(scope='module')
@@ -100,15 +111,21 @@ def undisturbed(fleet: Project) -> dict[str, object]:
     return end_state(fleet.lab)
 
 
-@pytest.mark.parametrize('point', CHOSEN)
+@pytest.mark.parametrize(('point', 'victim'), CHOSEN)
 def test_killed_there_the_next_run_ends_as_an_undisturbed_one(
-    fleet: Project, undisturbed: dict[str, object], point: str
+    fleet: Project, undisturbed: dict[str, object], point: str, victim: str
 ) -> None:
     lab = fleet.lab
     forget(lab)
     run = fleet.start('--limit', '950')
     until(lambda: POINTS[point](lab), 120)
-    run.kill()
+    if victim == RUN:
+        run.kill()
+    else:
+        victims.kill(lab, victim)
+        ended = run.wait()
+        assert ended.rc != 0, ended.output
+        assert 'the interpreter on the node ended before its module' in ended.output or victim != ON_NODE[0]
     half = {name for name in COUNTED if said(lab, BEGUN[name], 'begin') and not said(lab, BEGUN[name], 'outcome=ok')}
 
     fleet.play('--limit', '950').good()
@@ -123,3 +140,46 @@ def test_killed_there_the_next_run_ends_as_an_undisturbed_one(
     lab.forget_requests()
     assert fleet.play('--limit', '950').good().changed == 0
     assert lab.mutations() == []
+
+
+# Of those in which a task's module is not killed: it is let go on, and the task succeeds.
+SPARED = ('its guard', 'the shell of a command')
+
+
+def test_a_process_between_a_task_and_its_module_is_killed(fleet: Project) -> None:
+    """In one run, each of them in turn: at most that task fails, and nothing that it started goes on."""
+    lab = fleet.lab
+    tasks: list[dict[str, object]] = []
+    for number, name in enumerate(victims.IN_CONTAINER):
+        # The sign and the FIFO, which the test opens where the module is to go on.
+        line = f'mkfifo /root/go.{number}; echo held > /root/held.{number}; read -r word < /root/go.{number}'
+        tasks += [
+            # Its failure is what the test wants.
+            {'name': name, 'ansible.builtin.shell': line, 'changed_when': False, 'ignore_errors': True},
+            {'name': 'Follow', 'ansible.builtin.shell': f'echo again >> /root/after.{number}', 'changed_when': True},
+        ]
+    fleet.feature('held', tasks)
+    config = fleet.folder.joinpath('phoenix_lxc_configs.json').read_text(encoding='utf-8')
+    fleet.containers(_955={'name': 'held', 'features': ['held']})
+    run = fleet.start('--limit', '955')
+    for number, name in enumerate(victims.IN_CONTAINER):
+        sign = f'pct exec 955 -- cat /root/held.{number} 2>/dev/null || true'
+        until(lambda sign=sign: run.process.poll() is not None or lab.sh(sign), 200)
+        victims.kill(lab, name)
+        if name in SPARED:
+            lab.guest(955, f'echo go > /root/go.{number}')
+    ended = run.wait().good()
+    failed = [event['task'] for event in ended.events if event['status'] == 'failed' and event['host'] == '955']
+    assert [task.rpartition(' : ')[2] for task in failed] == [
+        name for name in victims.IN_CONTAINER if name not in SPARED
+    ]
+    assert 'the interpreter in the container ended before its task' in ended.output
+    numbers = range(len(victims.IN_CONTAINER))
+    assert lab.guest(955, 'cat ' + ' '.join(f'/root/after.{number}' for number in numbers)).split() == ['again'] * 4
+    until(lambda: not lab.sh("pgrep -f 'echo [h]eld' || true").strip(), 30)
+    lab.sh('flock -n -x /run/phoenix_hypervisor/955.busy true')
+    lab.forget_requests()
+    assert fleet.play('--limit', '955').good().changed == 0
+    assert (lab.word(955), lab.mutations()) == ('completed', [])
+    lab.sh(f'pct stop 955; pct destroy 955; rm -f {STATE}/state/955.* {STATE}/records/955.* {STATE}/leases/955.*')
+    fleet.folder.joinpath('phoenix_lxc_configs.json').write_text(config, encoding='utf-8')

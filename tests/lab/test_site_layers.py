@@ -4,6 +4,8 @@
 """Layers on real containers: the first of two leaves one, the second starts from it; a damaged one; a killed run.
 
 One fleet serves all of these, in order. What is tried at each call is tests/integration/api/test_layers_left.py's part.
+The first container becomes its attacker's once its layer is left: a further feature and its application plant what
+they like.
 """
 
 from __future__ import annotations
@@ -17,6 +19,16 @@ from support.site import STATE, WITH_PYTHON, Lab, Project, Run, container, until
 CACHE = '/var/lib/vz/template/cache'
 MODULES = ('phoenix.hypervisor.phoenix_lxc_state', 'phoenix.hypervisor.phoenix_feature')
 FEATURES = ['plain', 'extra']
+# What somebody who has taken the first container over wants in its neighbors.
+PLANTED = (
+    'mkdir -p /root/.ssh /etc/cron.d',
+    'echo "ssh-ed25519 phx-planted" | tee -a /root/.ssh/authorized_keys /etc/ssh_host_key',
+    'echo "* * * * * root echo phx-planted" > /etc/cron.d/phx-planted',
+    'cp /bin/dash /usr/local/bin/phx-planted; chmod 4755 /usr/local/bin/phx-planted',
+    'echo "export TOKEN=phx-planted" | tee -a /root/.bash_history /root/.profile /root/.token /etc/environment',
+    'printf "[Service]\\nExecStart=/bin/echo phx-planted\\n" > /etc/systemd/system/phx-planted.service',
+    'echo phx-planted >> /var/lib/phoenix_hypervisor/planted; echo phx-planted >> /etc/vzdump-hook',
+)
 
 
 @pytest.fixture(scope='module')
@@ -29,13 +41,25 @@ def fleet(site_lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Project:
     project.inventory.write_text(json.dumps({**source, 'layers': True}), encoding='utf-8')
     for name in FEATURES:
         project.feature(name)
+    plant = {'name': 'Plant', 'ansible.builtin.shell': '; '.join(PLANTED), 'changed_when': True}
+    project.feature('taken', [plant])
+    project.write('roles/taken/meta/phoenix_feature.yml', '{"layer": false}')
+    project.script(
+        'echo phx-planted >> /root/.bash_history; cp -p /usr/local/bin/phx-planted /opt/phx-planted\n', 'taken.sh'
+    )
     write(project, 950, 951)
     return project
 
 
 def write(project: Project, *ctids: int) -> None:
     """The fleet's file."""
-    project.containers(**{f'_{ctid}': container(name=f'c{ctid}', features=FEATURES) for ctid in ctids})
+    taken = {'features': [*FEATURES, 'taken'], 'application_script': 'taken.sh'}
+    project.containers(
+        **{
+            f'_{ctid}': container(**{'name': f'c{ctid}', 'features': FEATURES, **(taken if ctid == 950 else {})})
+            for ctid in ctids
+        }
+    )
 
 
 def layers(lab: Lab) -> list[str]:
@@ -46,7 +70,7 @@ def layers(lab: Lab) -> list[str]:
 def created_from(lab: Lab, ctid: int) -> str:
     """What the control plane was asked to create a container from."""
     made = [call['params'] for call in lab.mutations() if call['path'] == '/nodes/pve/lxc']
-    return str(next(params['ostemplate'] for params in made if str(params['vmid']) == str(ctid)))
+    return str(next((params['ostemplate'] for params in made if str(params['vmid']) == str(ctid)), ''))
 
 
 def archived(lab: Lab, ctid: int) -> bool:
@@ -99,6 +123,7 @@ def test_it_has_the_same_files_and_an_identity_of_its_own(fleet: Project) -> Non
     assert packages[0] == packages[1]
     assert packages[0]
     ledgers = [json.loads(lab.guest(ctid, f'cat {STATE}/ledger.json'))['features'] for ctid in (950, 951)]
+    assert ledgers[0].pop('taken')
     assert ledgers[0] == ledgers[1]
     assert sorted(ledgers[0]) == sorted(FEATURES)
     # What vzdump adds: the config of the first one.
@@ -110,13 +135,28 @@ def test_it_has_the_same_files_and_an_identity_of_its_own(fleet: Project) -> Non
     assert len(ids) == 2
 
 
+def test_nothing_of_the_first_one_after_its_layer_is_in_the_layer(fleet: Project) -> None:
+    """Names, content and permission bits: of the archive, and of what was created from it."""
+    lab = fleet.lab
+    planted = 'find / -xdev -iname "*phx-planted*"; grep -rlIs phx-planted /root /etc /opt /usr/local /var/lib'
+    assert len(lab.guest(950, f'{planted}; true').split()) > 12
+    assert lab.guest(951, f'{planted}; true') == ''
+    (archive,) = layers(lab)
+    assert lab.sh(f'zstdcat {CACHE}/{archive} | grep -ac phx-planted || true').strip() == '0'
+    setuid = 'find / -xdev -type f -perm /6000 | sort'
+    assert set(lab.guest(950, setuid).split()) - set(lab.guest(951, setuid).split()) == {
+        '/opt/phx-planted',
+        '/usr/local/bin/phx-planted',
+    }
+
+
 def test_a_second_run_makes_no_call(fleet: Project) -> None:
     fleet.lab.forget_requests()
     run = fleet.play(playbook='playbooks/containers.yml').good()
     assert (run.changed, fleet.lab.mutations()) == (0, [])
 
 
-def test_a_damaged_layer_and_a_run_that_is_killed_while_it_leaves_another(fleet: Project) -> None:
+def test_a_damaged_layer_and_runs_that_are_killed_while_another_is_left_and_used(fleet: Project) -> None:
     lab = fleet.lab
     lab.sh(f'for archive in {CACHE}/phoenix-layer-*; do echo damaged >> "$archive"; done')
     write(fleet, 950, 951, 952)
@@ -126,6 +166,9 @@ def test_a_damaged_layer_and_a_run_that_is_killed_while_it_leaves_another(fleet:
     started.kill()
     assert created_from(lab, 952) == WITH_PYTHON
     write(fleet, 950, 951, 952, 953)
+    using = fleet.start(playbook='playbooks/containers.yml')
+    until(lambda: created_from(lab, 953), 120)
+    using.kill()
     fleet.play(playbook='playbooks/containers.yml').good()
     killed = Run(0, '', started.results)
     assert any('has changed' in note for note in killed.state('952')['notes'])

@@ -7,12 +7,13 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 from aiohttp import web
-from fake_node import TEMPLATE, FakeNode
+from fake_node import LAYERS, TEMPLATE, FakeNode
 
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.applied.work import Feature
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.model import Wanted
@@ -31,6 +32,12 @@ def wanted(ctid: int = 950, target: str = "completed", **config: Any) -> Wanted:
     base = {"name": "web", "template": TEMPLATE, "storage_pool": "local", "storage_size_gb": 4, "memory_mb": 1024}
     merged = {key: value for key, value in {**base, "network_config": NET, **config}.items() if value is not None}
     return Wanted(ctid, "pve", merged, FEATURES, None, target, destroy_confirmed=target == "absent")
+
+
+def layered(want: Wanted, ctid: int = 0) -> Wanted:
+    """The same with layers on, and a feature that a layer can have. ``ctid``: as another container."""
+    features = tuple(dataclasses.replace(each, rest={"layer": True}) for each in want.features)
+    return dataclasses.replace(want, ctid=ctid or want.ctid, features=features, layers=LAYERS, run="run-1")
 
 
 class FaultNode(FakeNode):
@@ -71,6 +78,7 @@ class FaultNode(FakeNode):
         """All faults end."""
         for name, value in self._peace.items():
             setattr(self.pve, name, value)
+        self.leaving_waits = (1.0, 30.0)
         for kept in (self.pve.failures, self.backend.failures):
             kept.clear()
         self.start_warnings = []
@@ -120,6 +128,18 @@ class FaultNode(FakeNode):
             self._loop.call_later(seconds, up)
 
         self.run(down())
+
+    def lose_answer(self, method: str, path: str) -> None:
+        """The next such call is carried out, and the connection ends before its answer."""
+
+        def lose(after: bool) -> None:
+            if after and self.pve.doing == (method, path):
+                self.pve.around = lambda _after: None
+                for connection in list(self.pve.runner.server.connections):
+                    if connection.transport:  # None: it has ended already
+                        connection.transport.close()
+
+        self.pve.around = lose
 
     def close_idle_connections(self) -> None:
         """What pveproxy does after 5 seconds."""

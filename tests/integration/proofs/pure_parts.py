@@ -12,6 +12,7 @@ from ansible_collections.phoenix.hypervisor.plugins.module_utils._core import au
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container import desired
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.applied import environment
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.applied.work import Application
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.importing import read_container
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.model import Observation, Record
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.plan import planner
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.pve import conffile, properties, rawlines
@@ -43,6 +44,7 @@ __all__ = [
     "planner",
     "properties",
     "rawlines",
+    "read_container",
     "store",
     "waiting",
 ]

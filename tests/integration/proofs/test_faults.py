@@ -19,7 +19,7 @@ from typing import Any
 
 import pytest
 from fake_node import MUTATING
-from fault_node import DISK, FaultNode, wanted
+from fault_node import DISK, FaultNode, layered, wanted
 from proof_counts import COUNTS, LONG
 
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.pve import local_client
@@ -299,14 +299,36 @@ ROWS = [
 ]  # fmt: skip  # laid out to be read
 
 
+# The reduced form has every fifth row with layers; a layer is another archive for one of the calls.
+OF_LAYERS = ROWS if LONG else ROWS[::5]
+
+
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
 def test_a_fault(faults: FaultNode, row: Row) -> None:
     COUNTS["faults of the control plane"] += 1
-    node = faults
-    node.fresh()
+    faults.fresh()
+    meets(faults, row)
+
+
+@pytest.mark.parametrize("row", OF_LAYERS, ids=lambda row: row.name)
+def test_a_fault_of_a_container_from_a_layer(faults: FaultNode, row: Row) -> None:
+    """Another container has left a layer: the report of the fault is the same, and costs no layer."""
+    COUNTS["faults with layers on"] += 1
+    faults.fresh()
+    faults.drive(layered(wanted(), ctid=951))
+    (archive,) = faults.archives()
+    content = archive.read_bytes()
+    meets(faults, dataclasses.replace(row, change=layered(row.change)), layered)
+    assert [path.read_bytes() for path in faults.archives() if path == archive] == [content]
+    assert len(faults.shelf.all()) == len(faults.archives())
+    assert list(faults.cache.glob(".phoenix-layer-*")) == []
+
+
+def meets(node: FaultNode, row: Row, kind: Callable[[Any], Any] = lambda want: want) -> None:
+    """The fault, what a run says of it, and the runs after its end. ``kind``: of the container that was there."""
     before = wanted(storage_pool="tank") if row.change.config.get("storage_pool") == "tank" else wanted()
     if row.there:
-        node.drive(before)
+        node.drive(kind(before))
     row.play(node)
     node.pve.asked.clear()
     begun = time.monotonic()
@@ -324,6 +346,80 @@ def test_a_fault(faults: FaultNode, row: Row) -> None:
     node.settled(row.change)
     if row.once:
         assert node.made(row.once) == 1
+
+
+DUMPED = "/nodes/pve/vzdump"
+
+
+def impatient(node: FaultNode) -> None:
+    """The run waits for the archive for a moment only."""
+    node.leaving_waits = (1.0, 0.1)
+
+
+def lost(node: FaultNode) -> None:
+    """The connection ends when the archiving has begun."""
+    node.lose_answer("POST", DUMPED)
+
+
+# (name, the fault of the archiving, what the warning says; empty: the layer is left in spite of it)
+LEAVING: list[tuple[str, Callable[[FaultNode], Any], str]] = [
+    ("lock file held for a while", lambda node: held(node, 30), ""),
+    ("lock file held on", lambda node: held(node, None), "can't lock file"),
+    ("slow vzdump", slow("vzdump", 60), ""),
+    ("a vzdump that takes longer than its time", both(slow("vzdump", 200), impatient), "still runs after 0 s"),
+    ("the answer is lost when it has begun", both(slow("vzdump", 60), lost), "no answer from the control plane"),
+    ("failing vzdump", fails("backup", 950, None, "unable to find command 'zstd'"), "unable to find command 'zstd'"),
+    ("the answer is lost", answered("POST", DUMPED, 596, "Connection timed out", times=1), "Connection timed out"),
+    ("503", answered("POST", DUMPED, 503, "unavailable", times=1), "unavailable"),
+    ("595", answered("POST", DUMPED, 595, "Connection refused", times=3), ""),
+    ("595 for each", answered("POST", DUMPED, 595, "Connection refused"), "Connection refused"),
+    ("401", answered("POST", DUMPED, 401, "permission denied - invalid PVE ticket", times=1), ""),
+    ("403", answered("POST", DUMPED, 403, "Permission check failed (/vms/950, VM.Backup)"), "VM.Backup"),
+    ("501", answered("POST", DUMPED, 501, "Method 'POST /nodes/pve/vzdump' not implemented"), "not implemented"),
+    ("a proxy's page", answered("POST", DUMPED, 502, "<html>Bad Gateway</html>", html=True), "Bad Gateway"),
+    ("lost quorum", answered("POST", DUMPED, 500, "cluster not ready - no quorum?"), "no quorum?"),
+]
+
+
+def leaving(node: FaultNode, monkeypatch: pytest.MonkeyPatch, play: Callable[[FaultNode], Any]) -> list[str]:
+    """A container meets a fault where it leaves its layer. Returns why it left none.
+
+    It is completed, with its layer or without; the next one starts from a whole layer or from none.
+    """
+    node.fresh()
+    first, second = layered(wanted()), layered(wanted(), ctid=951)
+    real = node.leave
+
+    def leave(*args: Any, **options: Any) -> Any:
+        play(node)
+        return real(*args, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(node, "leave", leave)
+        assert node.attempt(first) is None
+    said = [text for text in node.warnings if "leaves no layer" in text]
+    assert len(node.shelf.all()) == (not said)
+    node.calm()
+    assert node.attempt(first) is None
+    assert 950 in node.backend.running
+    node.settled(first)
+    assert node.made(CREATE) == 1
+    node.warnings.clear()
+    assert node.attempt(second) is None
+    node.settled(second)
+    assert [text for text in node.warnings if "removed" not in text] == []
+    assert (len(node.archives()), len(node.shelf.all())) == (1, 1)
+    assert list(node.cache.glob(".phoenix-layer-*")) == []
+    assert node.identities == ([] if said else [951])
+    return said
+
+
+@pytest.mark.parametrize(("play", "told"), [row[1:] for row in LEAVING], ids=[row[0] for row in LEAVING])
+def test_a_fault_while_a_layer_is_left_is_a_warning(
+    faults: FaultNode, monkeypatch: pytest.MonkeyPatch, play: Callable[[FaultNode], Any], told: str
+) -> None:
+    COUNTS["faults with layers on"] += 1
+    assert [told in text for text in leaving(faults, monkeypatch, play)] == ([True] if told else [])
 
 
 def test_an_expired_ticket_is_renewed_in_the_middle_of_a_run(faults: FaultNode) -> None:
@@ -519,6 +615,21 @@ def test_warnings_of_a_task_are_a_success_that_is_shown(faults: FaultNode) -> No
 
 
 # ------------------------------------------------------------------------------ all errors that PVE is known to answer
+def of_archives() -> list[str]:
+    """The names of the errors for an archive."""
+    from fakepve import errors
+
+    return [entry["name"] for entry in errors.listing("POST", DUMPED)]
+
+
+@pytest.mark.parametrize("name", of_archives()[:: 1 if LONG else 16])
+def test_each_error_of_an_archive_costs_the_layer_alone(
+    faults: FaultNode, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    COUNTS["errors of PVE's catalogue"] += 1
+    assert leaving(faults, monkeypatch, lambda node: node.pve.fail("POST", DUMPED, error=name))
+
+
 def catalogue() -> list[tuple[str, str, str]]:
     """(method, path, name) of each error in fakepve's catalogue for the calls of a container's provisioning."""
     from fakepve import errors

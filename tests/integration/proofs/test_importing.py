@@ -7,15 +7,9 @@ from __future__ import annotations
 
 from hypothesis import HealthCheck, given, settings
 from proof_states import confs
+from pure_parts import Observation, Record, conffile, planner, read_container
 
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.importing import read_container
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.model import (
-    Observation,
-    Record,
-    Wanted,
-)
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.plan import planner
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.pve.conffile import parse_conf
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.model import Wanted
 
 
 @settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
@@ -23,7 +17,7 @@ from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.pve.conff
 def test_an_imported_container_is_never_configured(state: tuple[str, bool]) -> None:
     text, running = state
     inside = {"boot": "b1", "ledger": {"version": 1, "features": {}}} if running else {}
-    seen = Observation(950, True, running, parse_conf(text), **inside)
+    seen = Observation(950, True, running, conffile.parse_conf(text), **inside)
     found = read_container.read_container(seen, "pve")
     target = str(found.config.get("target_state") or "completed")
     plan = planner.plan(Wanted(950, "pve", found.config, adopt="record", target=target), seen, Record())

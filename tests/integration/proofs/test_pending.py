@@ -7,6 +7,7 @@
 A running container is configured three times, and somebody deletes or moves options by hand between the
 runs, so that live values, pending values and pending deletions stand side by side. After the last run and a restart
 the container has what its file says and nothing else, and each volume is the one that its name had from the first.
+In some histories the container leaves a layer or was created from one.
 """
 
 from __future__ import annotations
@@ -15,10 +16,11 @@ import re
 from typing import Any
 
 import pytest
-from fake_node import TEMPLATE, FakeNode, normal, predicted, pve_calls
+from fake_node import LAYERS, TEMPLATE, FakeNode, normal, predicted, pve_calls
 from hypothesis import HealthCheck, Phase, event, given, settings
 from hypothesis import strategies as st
 from proof_counts import COUNTS, LONG, number, rounds
+from proof_states import FEATURES
 
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.model import Wanted
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.pve.conffile import parse_conf
@@ -29,6 +31,7 @@ ROUNDS, EACH = rounds(HISTORIES // 2)  # for each version of PVE
 CONFIG = f"/nodes/pve/lxc/{CTID}/config"
 _PATHS = ("/data", "/data/", "/more", "/srv/vol")
 _BASE = {"name": "web", "template": TEMPLATE, "storage_pool": "local", "restart_policy": "never"}
+RUN = "run-1"
 
 volumes = st.lists(
     st.fixed_dictionaries(
@@ -69,6 +72,12 @@ _KEYS = st.sampled_from(["features", "nameserver", "mp0", "mp1", "mp2"])
 acts = st.lists(st.tuples(st.sampled_from(["delete", "move"]), _KEYS), max_size=2)
 
 
+def want(config: dict[str, Any], layered: str, ctid: int = CTID) -> Wanted:
+    """A container as a run asks for it; one with layers has features, which a layer is made of."""
+    features, layers = ((), None) if layered == "no" else (FEATURES[1:], LAYERS)
+    return Wanted(ctid, "pve", {**_BASE, **config}, features, run=RUN, layers=layers)
+
+
 def meddle(node: FakeNode, doings: list[tuple[str, str]]) -> None:
     """Somebody's changes by hand."""
     for act, key in doings:
@@ -101,13 +110,28 @@ def mounted(head: Any) -> dict[str, str]:
     report_multiple_bugs=False,
     suppress_health_check=list(HealthCheck),
 )
-@given(first=configs, second=configs, by_hand=acts, last=configs, stopped=st.booleans())
-def test_the_last_configuration_alone_decides(node, _round, first, second, by_hand, last, stopped):
+@given(
+    first=configs,
+    second=configs,
+    by_hand=acts,
+    last=configs,
+    stopped=st.booleans(),
+    layered=st.sampled_from(["no", "no", "leaves", "uses"]),
+)
+def test_the_last_configuration_alone_decides(node, _round, first, second, by_hand, last, stopped, layered):
     node.wipe()
     COUNTS["histories without a restart"] += 1
+    if layered != "no":  # a container with places for more takes no part in layers
+        first = {key: value for key, value in first.items() if key not in ("volumes", "mount_points")}
+    if layered == "uses":
+        node.drive(want(first, layered, CTID + 1))
     known: dict[str, str] = {}
     for config in (first, second):
-        _journal, outcome = node.drive(Wanted(CTID, "pve", {**_BASE, **config}))
+        _journal, outcome = node.drive(want(config, layered))
+        if config is first:
+            if layered != "no":
+                COUNTS[f"histories of a container that {layered} a layer"] += 1
+            assert (len(node.archives()), node.identities) == (layered != "no", [CTID] if layered == "uses" else [])
         COUNTS["changes that wait for a restart"] += len(outcome.last.waiting)
         now = tied(node)
         # Another name at the same path renames the volume: the earlier name is free again.
@@ -118,7 +142,7 @@ def test_the_last_configuration_alone_decides(node, _round, first, second, by_ha
         node.call("POST", f"/nodes/pve/lxc/{CTID}/status/stop")
     volumes_before = set(node.backend.volumes)
 
-    wanted = Wanted(CTID, "pve", {**_BASE, **last})
+    wanted = want(last, layered)
     check = node.check(wanted)
     node.pve.asked.clear()
     journal, outcome = node.drive(wanted)
