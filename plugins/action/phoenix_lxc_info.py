@@ -36,6 +36,7 @@ class ActionModule(ActionBase):
     """
 
     TRANSFERS_FILES = False
+    _acts = False  # whether changes follow this observation
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """Run the module once for the node."""
@@ -60,6 +61,7 @@ class ActionModule(ActionBase):
             self._templar.template(task_vars.get(name, False)) for name in ("phoenix_acts", "phoenix_explain")
         )
         options.update(brief=acts, explain=explain)
+        self._acts = bool(acts)
         if acts:
             given = self._templar.template(task_vars.get("phoenix_credential"))
             options["preflight"] = {"credential": runvariables.value_of("phoenix_credential", given, "root@pam")}
@@ -160,8 +162,7 @@ class ActionModule(ActionBase):
                     module_name=NAME, module_args=options, task_vars=task_vars
                 )
             return answer
-        # The play that goes on with the result asks for little of what has no work.
-        acts = self._task.args.get("brief") is True and not self._task.check_mode
+        acts = self._acts and not self._task.check_mode
         return by_token.survey(options, acts=acts, dry=bool(self._task.check_mode))
 
     def _host_is_left(self, result: dict[str, Any], task_vars: dict[str, Any]) -> None:
