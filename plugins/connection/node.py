@@ -63,11 +63,13 @@ import time
 from ansible import constants
 from ansible.plugins.connection.ssh import Connection as SSHConnection
 
+from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.kept import valid
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.on_node.node_relay import warm_command
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.pct.pct_warm import warm
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.run.run_identity import run_identity
 
-# The first module of a run goes alone: one would not be worth a start. Of those that come at once afterwards, one
+# The first module of a run goes alone: one would not be worth a start. Where the configuration is none that an earlier
+# run has judged, more will come, and one that starts with the first serves all that come at once after it. Of those that come at once afterwards, one
 # starts the interpreter, and no other for so many seconds.
 AGAIN = 10
 
@@ -77,13 +79,17 @@ class Connection(SSHConnection):
 
     def exec_command(self, cmd: str, in_data: bytes | None = None, sudoable: bool = True) -> tuple[int, bytes, bytes]:
         """Run a command on the node. Returns its exit code, its output and its error output."""
-        if in_data and self._is_wanted() and warm(cmd, in_data) is not None and not self._is_turn("first"):
+        if in_data and self._is_wanted() and warm(cmd, in_data) is not None and self._is_worth_it():
             start = self._is_turn("start", again=AGAIN)
             cmd = warm_command(cmd, in_data, run_identity()["id"], start) or cmd
         return super().exec_command(cmd, in_data=in_data, sudoable=sudoable)
 
     def _is_wanted(self) -> bool:
         return self.get_option("warm_interpreter") and not self.get_option("check_mode")
+
+    def _is_worth_it(self) -> bool:
+        """Return whether further modules come: this is not the first one, or the configuration has changed."""
+        return not self._is_turn("first") or valid.are_new()
 
     def _is_turn(self, what: str, again: float = float("inf")) -> bool:
         """Return whether no process of this run has asked this for the node, or none for so many seconds."""

@@ -193,8 +193,26 @@ def work(module: AnsibleModule) -> dict[str, Any]:
     found = survey(module)
     asked = module.params.get("preflight")
     if asked is not None:
+        if not module.check_mode and any(map(calls, found["containers"].values())):
+            prepare_ticket()
         found["preflight"] = checked(module, asked, found["containers"])
     return found
+
+
+def calls(described: dict[str, Any]) -> bool:
+    """Whether the plan of a container has a call to PVE, which the run that asks is about to make."""
+    steps = (described.get("plan") or {}).get("steps") or ()
+    return any(entry["op"] == "pve" for step in steps for entry in step["entries"])
+
+
+def prepare_ticket() -> None:
+    """Begin what the run's first call to PVE needs. Only a run that acts loads the code for it."""
+    from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.pve import tickets
+
+    if tickets.is_shared():
+        from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.pve.local_client import mint_ticket
+
+        tickets.prepare(mint_ticket)
 
 
 def checked(module: AnsibleModule, asked: dict[str, Any], observed: dict[str, Any]) -> dict[str, Any]:

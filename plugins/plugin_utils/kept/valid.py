@@ -21,6 +21,7 @@ from ..config.schema.known import Known
 from . import files
 
 KIND = "valid"
+_news: list[str] = []
 _HOME = os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
 _CODE = ("plugins/plugin_utils/config/schema", "plugins/plugin_utils/features/manifests.py")
 _RELEASE = ("MANIFEST.json", "galaxy.yml")
@@ -35,12 +36,18 @@ class KeptKnown(Known):
 
     def add(self, key: str) -> None:
         """Remember that it was."""
+        _news.append(key)
         if stamp():
             files.write(KIND, self._name(key), b"")
 
     @staticmethod
     def _name(key: str) -> str:
         return hashlib.sha256(f"{stamp()} {key}".encode()).hexdigest() if stamp() else ""
+
+
+def are_new() -> bool:
+    """Return whether a document of this run is one that no earlier run has judged, so that there will be work."""
+    return bool(_news)
 
 
 @functools.cache

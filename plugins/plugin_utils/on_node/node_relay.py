@@ -22,7 +22,9 @@ FOLDER = "/run/phoenix_hypervisor_warm"
 # command's words.
 #
 # Who does not take the request in time must not take it later: its descriptor is closed first, and what was said
-# before that counts. The interpreter has pipes, as the modules will, so that its streams behave the same.
+# before that counts. Who must not start an interpreter waits five seconds for the one that another module of the run
+# begins to start: of those that come at once, each would load what that loads once. The interpreter has pipes, as the
+# modules will, so that its streams behave the same.
 _RELAY = r"""use strict;
 my ($path, $start, $size, $python, $program, @words) = @ARGV;
 my ($answers, $to, $started, $buffer) = (undef, undef, 0, '');
@@ -68,8 +70,12 @@ sub taken {
 plain() if $>;
 $SIG{PIPE} = 'IGNORE';
 my $line = request();
-if (sysopen my $pipe, $path, 2049) {
-    if (-p $pipe && (syswrite($pipe, $line) // 0) == length $line) { taken(5); $line = request() }
+for my $left (reverse 0 .. $start ? 0 : 250) {
+    if (sysopen my $pipe, $path, 2049) {
+        if (-p $pipe && (syswrite($pipe, $line) // 0) == length $line) { taken(10); $line = request() }
+        last;
+    }
+    select undef, undef, undef, 0.02 if $left;
 }
 plain() if !$start;
 $started = fork;

@@ -25,6 +25,7 @@ from urllib.parse import urlencode
 
 from ..failure import NodeError
 from ..waiting import Deadline, retry
+from . import tickets
 from .client import LostAnswerError, NoAnswerError, PveError, call_text, form_value, refused
 
 PORT = 8006
@@ -108,7 +109,7 @@ class LocalClient:
         self._port = port
         self._connection: http.client.HTTPSConnection | None = None
         self._used = 0.0  # when it last gave an answer
-        self._ticket, self._csrf = mint_ticket()
+        self._ticket, self._csrf = tickets.shared(mint_ticket)
         self._fingerprint = pinned_fingerprint()
 
     def request(self, method: str, path: str, params: Mapping[str, Any] | None = None) -> Any:
@@ -126,7 +127,7 @@ class LocalClient:
             except PveError as error:
                 if error.status == 401 and not renewed:
                     renewed = True
-                    self._ticket, self._csrf = mint_ticket()  # it lives two hours
+                    self._ticket, self._csrf = tickets.shared(mint_ticket, self._ticket)  # it lives two hours
                     return attempt()
                 if _is_lost(error) and method != "GET":
                     raise LostAnswerError(error.call, error.status, error.reason, error.errors) from None

@@ -21,6 +21,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 
 from warm_node import gone
 
+from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.kept import valid
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.on_node import node_relay
 
 PYTHON = "/usr/bin/python3"
@@ -174,12 +175,27 @@ def test_without_an_interpreter_the_command_runs_as_it_is(node: Node, python: st
 
 def test_only_who_may_starts_one(node: Node) -> None:
     node.starts = False
+    node.changes["250"] = "1"
     assert node.run(PARENT)[0] == 0
     assert not node.folder.exists()
     node.starts = True
     first = node.helper()
     node.starts = False
     assert node.helper() == first
+
+
+def test_who_must_not_start_one_waits_for_it(node: Node) -> None:
+    """Modules that come at once: one of them starts the interpreter, perhaps not the first to arrive."""
+    node.starts = False
+    early = node.start(PARENT)
+    assert early.stdin
+    assert early.stdout
+    early.stdin.write((MARK + PARENT).encode())
+    early.stdin.close()
+    node.starts = True
+    first = node.helper()
+    with early:
+        assert int(early.stdout.read()) == first
 
 
 def test_streams_that_nobody_else_can_open_are_left_alone(node: Node, tmp_path: pathlib.Path) -> None:
@@ -280,6 +296,15 @@ def test_the_first_module_of_a_run_goes_by_plain_ssh(sent: c.Callable[..., str])
     assert sent(host="other") == COMMAND
     assert sent().startswith("PERL_BADLANG=0 exec perl")
     assert sent(host="other").startswith("PERL_BADLANG=0 exec perl")
+
+
+def test_with_a_configuration_that_no_run_has_judged_the_first_module_starts_it(
+    sent: c.Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(valid, "_news", ["a document"])
+    assert shlex.split(sent())[7] == "1"
+    assert shlex.split(sent())[7] == "0"
+    assert sent(check_mode=True) == COMMAND
 
 
 @pytest.mark.parametrize("options", [{"warm_interpreter": False}, {"check_mode": True}, {"data": None}])

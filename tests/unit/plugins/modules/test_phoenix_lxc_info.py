@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from ansible_collections.phoenix.hypervisor.plugins.modules.phoenix_lxc_info import briefly
+from ansible_collections.phoenix.hypervisor.plugins.modules.phoenix_lxc_info import briefly, calls
 
 SEEN = {
     "hostname": "web",
@@ -24,3 +24,13 @@ def test_little_is_returned_of_a_container_without_work():
 def test_all_is_returned_of_a_container_with_work_or_without_a_plan():
     assert briefly({**SEEN, "due": True}) == {**SEEN, "due": True}
     assert briefly(SEEN) == SEEN
+
+
+def test_a_plan_calls_pve_when_one_of_its_entries_does():
+    ledger, call = ({"op": op, "what": "", "params": {}} for op in ("ledger", "pve"))
+
+    def planned(*entries):
+        return {"plan": {"steps": [{"kind": "x", "entries": [entry]} for entry in entries]}}
+
+    assert calls(planned(ledger, call))
+    assert not any(map(calls, (planned(ledger), planned(), {"plan": None}, {})))

@@ -27,6 +27,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("ANSIBLE_HOME", str(tmp_path))
     files.folder.cache_clear()
     valid.stamp.cache_clear()
+    monkeypatch.setattr(valid, "_news", [])
     return tmp_path / "phoenix_hypervisor" / "valid"
 
 
@@ -44,6 +45,14 @@ def test_a_valid_file_is_judged_once(monkeypatch: pytest.MonkeyPatch) -> None:
     assert judged(GOOD, valid.KeptKnown()) == 0
     no_judge(monkeypatch)
     assert judged(GOOD, valid.KeptKnown()) == 0
+
+
+def test_only_a_run_that_judges_a_file_has_news(monkeypatch: pytest.MonkeyPatch) -> None:
+    judged(GOOD, valid.KeptKnown())
+    assert valid.are_new()
+    monkeypatch.setattr(valid, "_news", [])  # the next run
+    judged(GOOD, valid.KeptKnown())
+    assert not valid.are_new()
 
 
 def test_a_changed_file_is_judged(monkeypatch: pytest.MonkeyPatch) -> None:
