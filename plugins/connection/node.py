@@ -12,9 +12,9 @@ version_added: 0.1.0
 author: Phoenix Hypervisor contributors (@phoenix-hypervisor)
 description:
   - Is P(ansible.builtin.ssh#connection) with all its options, and pipelining by default.
-  - From the second module of a run on, one Python on the node imports Ansible's library once and forks for each
-    module. All else goes the way of P(ansible.builtin.ssh#connection), such as files, and modules with C(become),
-    C(async) or C(environment).
+  - From the second module of a run on, or from the first one where the configuration is new, one Python on the node
+    imports Ansible's library once and forks for each module. All else goes the way of
+    P(ansible.builtin.ssh#connection), such as files, and modules with C(become), C(async) or C(environment).
   - The inventory plugin sets it for nodes that have no connection of their own.
 options:
   warm_interpreter:
@@ -68,9 +68,9 @@ from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.on_node.node_re
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.pct.pct_warm import warm
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.run.run_identity import run_identity
 
-# The first module of a run goes alone: one would not be worth a start. Where the configuration is none that an earlier
-# run has judged, more will come, and one that starts with the first serves all that come at once after it. Of those that come at once afterwards, one
-# starts the interpreter, and no other for so many seconds.
+# The first module of a run goes alone: one would not be worth a start. Where no earlier run has judged the
+# configuration, more will come, and what starts with the first serves all that come at once after it. Of modules that
+# come at once, one starts the interpreter, and no other for so many seconds.
 AGAIN = 10
 
 

@@ -70,7 +70,7 @@ sub taken {
 plain() if $>;
 $SIG{PIPE} = 'IGNORE';
 my $line = request();
-for my $left (reverse 0 .. $start ? 0 : 250) {
+for my $left (reverse 0 .. ($start ? 0 : 250)) {
     if (sysopen my $pipe, $path, 2049) {
         if (-p $pipe && (syswrite($pipe, $line) // 0) == length $line) { taken(10); $line = request() }
         last;

@@ -187,6 +187,7 @@ def test_only_who_may_starts_one(node: Node) -> None:
 def test_who_must_not_start_one_waits_for_it(node: Node) -> None:
     """Modules that come at once: one of them starts the interpreter, perhaps not the first to arrive."""
     node.starts = False
+    node.changes |= {"250": "5000", "taken(10); $line": "taken(100); $line"}  # on a busy machine, too
     early = node.start(PARENT)
     assert early.stdin
     assert early.stdout
