@@ -56,6 +56,7 @@ EXAMPLES = r"""
         containers: []
 """
 
+import contextlib
 import hashlib
 import os
 import time
@@ -64,7 +65,7 @@ from ansible import constants
 from ansible.plugins.connection.ssh import Connection as SSHConnection
 
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.kept import valid
-from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.on_node.node_relay import warm_command
+from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.on_node.node_relay import START, WAIT, warm_command
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.pct.pct_warm import warm
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.run.run_identity import run_identity
 
@@ -79,10 +80,16 @@ class Connection(SSHConnection):
 
     def exec_command(self, cmd: str, in_data: bytes | None = None, sudoable: bool = True) -> tuple[int, bytes, bytes]:
         """Run a command on the node. Returns its exit code, its output and its error output."""
-        if in_data and self._is_wanted() and warm(cmd, in_data) is not None and self._is_worth_it():
-            start = self._is_turn("start", again=AGAIN)
-            cmd = warm_command(cmd, in_data, run_identity()["id"], start) or cmd
-        return super().exec_command(cmd, in_data=in_data, sudoable=sudoable)
+        with contextlib.ExitStack() as starting:
+            if in_data and self._is_wanted() and warm(cmd, in_data) is not None and self._is_worth_it():
+                note, otherwise = self._note("starting"), ""
+                if self._is_turn("start", again=AGAIN):
+                    otherwise = START
+                    starting.callback(_removed, _written(note))
+                elif os.path.exists(note):
+                    otherwise = WAIT
+                cmd = warm_command(cmd, in_data, run_identity()["id"], otherwise) or cmd
+            return super().exec_command(cmd, in_data=in_data, sudoable=sudoable)
 
     def _is_wanted(self) -> bool:
         return self.get_option("warm_interpreter") and not self.get_option("check_mode")
@@ -93,9 +100,7 @@ class Connection(SSHConnection):
 
     def _is_turn(self, what: str, again: float = float("inf")) -> bool:
         """Return whether no process of this run has asked this for the node, or none for so many seconds."""
-        address = "\0".join(str(self.get_option(name)) for name in ("host", "port", "remote_user"))
-        name = f"phoenix-{what}-{hashlib.sha256(address.encode()).hexdigest()[:16]}"
-        path = os.path.join(constants.DEFAULT_LOCAL_TMP, name)
+        path = self._note(what)
         try:
             os.close(os.open(path, os.O_CREAT | os.O_EXCL, 0o600))
         except FileExistsError:
@@ -105,3 +110,20 @@ class Connection(SSHConnection):
         except OSError:  # no place to note it: as Ansible would go
             return True
         return True
+
+    def _note(self, what: str) -> str:
+        """Return the path of a file by which the processes of this run agree on the node."""
+        address = "\0".join(str(self.get_option(name)) for name in ("host", "port", "remote_user"))
+        name = f"phoenix-{what}-{hashlib.sha256(address.encode()).hexdigest()[:16]}"
+        return os.path.join(constants.DEFAULT_LOCAL_TMP, name)
+
+
+def _written(path: str) -> str:
+    with contextlib.suppress(OSError):
+        os.close(os.open(path, os.O_CREAT | os.O_WRONLY, 0o600))
+    return path
+
+
+def _removed(path: str) -> None:
+    with contextlib.suppress(OSError):
+        os.unlink(path)

@@ -17,14 +17,17 @@ import shlex
 from ..pct.pct_warm import joined, warm
 
 FOLDER = "/run/phoenix_hypervisor_warm"
+START = "start"
+WAIT = "wait"
+"""For the interpreter that another module of the run starts."""
 
-# Arguments: the interpreter's named pipe, whether to start one, the module's size, the Python, its program, and the
-# command's words.
+# Arguments: the interpreter's named pipe, what to do where none waits, the module's size, the Python, its program, and
+# the command's words.
 #
 # Who does not take the request in time must not take it later: its descriptor is closed first, and what was said
-# before that counts. Who must not start an interpreter waits five seconds for the one that another module of the run
-# begins to start: of those that come at once, each would load what that loads once. The interpreter has pipes, as the
-# modules will, so that its streams behave the same.
+# before that counts. Of those that come at once, one starts the interpreter, and the others wait five seconds for it:
+# each would load what that loads once. The interpreter has pipes, as the modules will, so that its streams behave the
+# same.
 _RELAY = r"""use strict;
 my ($path, $start, $size, $python, $program, @words) = @ARGV;
 my ($answers, $to, $started, $buffer) = (undef, undef, 0, '');
@@ -70,14 +73,14 @@ sub taken {
 plain() if $>;
 $SIG{PIPE} = 'IGNORE';
 my $line = request();
-for my $left (reverse 0 .. ($start ? 0 : 250)) {
+for my $left (reverse 0 .. ($start eq 'wait' ? 250 : 0)) {
     if (sysopen my $pipe, $path, 2049) {
         if (-p $pipe && (syswrite($pipe, $line) // 0) == length $line) { taken(10); $line = request() }
         last;
     }
     select undef, undef, undef, 0.02 if $left;
 }
-plain() if !$start;
+plain() if $start ne 'start';
 $started = fork;
 if (defined $started && !$started) {
     $SIG{PIPE} = 'DEFAULT';
@@ -99,16 +102,16 @@ plain();
 _PROGRAM = joined(pathlib.Path(__file__).with_name("node_helper.py"))
 
 
-def warm_command(command: str, data: bytes, run: str, start: bool, folder: str = FOLDER) -> str | None:
+def warm_command(command: str, data: bytes, run: str, otherwise: str, folder: str = FOLDER) -> str | None:
     """Return a command for the node that runs a module in the warm interpreter of this run, None for another command.
 
-    It does what the command would have done: the same output, exit code, environment and directory. ``start``: whether
-    to start an interpreter where none waits.
+    It does what the command would have done: the same output, exit code, environment and directory. ``otherwise``: what
+    to do where no interpreter waits, START or WAIT, or run the command as it is.
     """
     found = warm(command, data)
     if found is None:
         return None
     key = hashlib.sha256("\0".join((run, found.python, _PROGRAM)).encode()).hexdigest()[:16]
-    words = ["perl", "-e", _RELAY, "--", f"{folder}/{key}", str(int(start)), str(found.size), found.python, _PROGRAM]
+    words = ["perl", "-e", _RELAY, "--", f"{folder}/{key}", otherwise, str(found.size), found.python, _PROGRAM]
     # Perl complains of a locale that the node does not have.
     return f"PERL_BADLANG=0 exec {shlex.join([*words, *shlex.split(command)])}"

@@ -38,10 +38,10 @@ class Node:
         self.folder = root / "warm"
         self.changes: dict[str, str] = {"plain() if $>;": ""}
         self.seen: set[int] = set()
-        self.starts = True
+        self.otherwise = node_relay.START
 
     def start(self, program: str, **environment: str) -> subprocess.Popen[bytes]:
-        command = node_relay.warm_command(COMMAND, (MARK + program).encode(), "run", self.starts, str(self.folder))
+        command = node_relay.warm_command(COMMAND, (MARK + program).encode(), "run", self.otherwise, str(self.folder))
         assert command is not None
         for old, new in self.changes.items():
             assert old in command, old
@@ -174,26 +174,25 @@ def test_without_an_interpreter_the_command_runs_as_it_is(node: Node, python: st
 
 
 def test_only_who_may_starts_one(node: Node) -> None:
-    node.starts = False
-    node.changes["250"] = "1"
+    node.otherwise = ""
     assert node.run(PARENT)[0] == 0
     assert not node.folder.exists()
-    node.starts = True
+    node.otherwise = node_relay.START
     first = node.helper()
-    node.starts = False
+    node.otherwise = ""
     assert node.helper() == first
 
 
 def test_who_must_not_start_one_waits_for_it(node: Node) -> None:
     """Modules that come at once: one of them starts the interpreter, perhaps not the first to arrive."""
-    node.starts = False
+    node.otherwise = node_relay.WAIT
     node.changes |= {"250": "5000", "taken(10); $line": "taken(100); $line"}  # on a busy machine, too
     early = node.start(PARENT)
     assert early.stdin
     assert early.stdout
     early.stdin.write((MARK + PARENT).encode())
     early.stdin.close()
-    node.starts = True
+    node.otherwise = node_relay.START
     first = node.helper()
     with early:
         assert int(early.stdout.read()) == first
@@ -203,7 +202,7 @@ def test_streams_that_nobody_else_can_open_are_left_alone(node: Node, tmp_path: 
     node.helper()
     program = MARK + "print(1)\n"
     (tmp_path / "program").write_text(program)
-    command = node_relay.warm_command(COMMAND, program.encode(), "run", True, str(node.folder)) or ""
+    command = node_relay.warm_command(COMMAND, program.encode(), "run", node_relay.START, str(node.folder)) or ""
     command = command.replace(*next(iter(node.changes.items())))
     variables = {"HOME": str(node.root), "PATH": os.environ["PATH"]}
     with open(tmp_path / "program", "rb") as file:
@@ -251,7 +250,7 @@ def test_a_replaced_library_has_an_interpreter_of_its_own(node: Node) -> None:
     ],
 )
 def test_other_commands_are_not_touched(command: str, data: str) -> None:
-    assert node_relay.warm_command(command, data.encode(), "run", True) is None
+    assert node_relay.warm_command(command, data.encode(), "run", node_relay.START) is None
 
 
 # -- The connection plugin -------------------------------------------------------------------------------------------
@@ -289,7 +288,28 @@ def test_of_modules_at_once_one_starts_it(sent: c.Callable[..., str], monkeypatc
     sent()
     starts = [shlex.split(sent())[7] for _time in range(3)]
     monkeypatch.setattr("ansible_collections.phoenix.hypervisor.plugins.connection.node.AGAIN", 0)
-    assert [*starts, shlex.split(sent())[7]] == ["1", "0", "0", "1"]
+    assert [*starts, shlex.split(sent())[7]] == ["start", "", "", "start"]
+
+
+def test_others_wait_for_it_only_while_one_starts_it(
+    sent: c.Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from ansible_collections.phoenix.hypervisor.plugins.connection import node as plugin
+
+    sent()
+    meanwhile: list[str] = []
+    plain = plugin.SSHConnection.exec_command
+
+    def exec_command(self: object, cmd: str, **rest: t.Any) -> tuple[int, bytes, bytes]:
+        if not meanwhile:
+            meanwhile.append("")
+            meanwhile[:] = [shlex.split(sent())[7], shlex.split(sent(host="other"))[0]]
+        return plain(t.cast(t.Any, self), cmd, **rest)
+
+    monkeypatch.setattr(plugin.SSHConnection, "exec_command", exec_command)
+    assert shlex.split(sent())[7] == "start"
+    assert meanwhile == ["wait", "/bin/sh"]
+    assert shlex.split(sent())[7] == ""
 
 
 def test_the_first_module_of_a_run_goes_by_plain_ssh(sent: c.Callable[..., str]) -> None:
@@ -303,8 +323,7 @@ def test_with_a_configuration_that_no_run_has_judged_the_first_module_starts_it(
     sent: c.Callable[..., str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(valid, "_news", ["a document"])
-    assert shlex.split(sent())[7] == "1"
-    assert shlex.split(sent())[7] == "0"
+    assert [shlex.split(sent())[7] for _time in range(2)] == ["start", ""]
     assert sent(check_mode=True) == COMMAND
 
 
