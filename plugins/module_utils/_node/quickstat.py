@@ -10,11 +10,9 @@ for ever, and not even SIGKILL ends it. What the kernel has in its memory is eno
 
 from __future__ import annotations
 
-import ctypes
-import functools
 import os
 import struct
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 _HERE = -100  # AT_FDCWD of fcntl.h
 _DONT_SYNC = 0x4000  # AT_STATX_DONT_SYNC
@@ -31,16 +29,12 @@ class Known(NamedTuple):
     stands_for: tuple[int, int]
 
 
-@functools.lru_cache(maxsize=1)
-def _statx() -> Any:
-    """The system's function, which Python has not. Not loaded before it is needed."""
-    return ctypes.CDLL(None, use_errno=True).statx
-
-
 def look(path: str) -> Known:
     """What a path leads to, as the kernel knows it now. Raises OSError."""
+    import ctypes  # for the function that Python has not; most modules load this file and never look
+
     found = ctypes.create_string_buffer(_FIELDS.size)
-    if _statx()(_HERE, os.fsencode(path), _DONT_SYNC, _TYPE_AND_INODE, found):
+    if ctypes.CDLL(None, use_errno=True).statx(_HERE, os.fsencode(path), _DONT_SYNC, _TYPE_AND_INODE, found):
         number = ctypes.get_errno()
         raise OSError(number, os.strerror(number), path)
     mode, inode, its_major, its_minor, major, minor = _FIELDS.unpack(found)
