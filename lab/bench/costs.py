@@ -5,12 +5,15 @@
 
 from __future__ import annotations
 
+import datetime
+import itertools
 import os
 import resource
 import statistics
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 Act = Callable[[], object]
 NodeSeconds = Callable[[], float]
@@ -70,3 +73,12 @@ def median(costs: list[Cost]) -> Cost:
         statistics.median(cost.controller for cost in costs),
         statistics.median(cost.node for cost in costs),
     )
+
+
+def task_seconds(trail: Path) -> list[float]:
+    """The seconds from the end of each task to the end of the next one, for all runs of a trail."""
+    lines = [line for file in sorted(trail.glob('*.log')) for line in file.read_text(encoding='utf-8').splitlines()]
+    ends: dict[str, list[datetime.datetime]] = {}
+    for words in [line.split() for line in lines if 'event="Task ' in line]:
+        ends.setdefault(words[2], []).append(datetime.datetime.fromisoformat(words[0]))
+    return [(later - sooner).total_seconds() for run in ends.values() for sooner, later in itertools.pairwise(run)]
