@@ -64,6 +64,7 @@ from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.audit.audit_res
     task_entry,
 )
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.pct.pct_warm import program
+from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.run import polling
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.run.preloading import (
     CONTAINERS,
     preload,
@@ -155,6 +156,7 @@ class CallbackModule(CallbackBase):
         if not self._reaches_containers and not task.delegate_to and is_container(host.get_vars()):
             # Workers are forked for every task, and each would read the plugin's long option table again (60 ms).
             self._reaches_containers = True
+            polling.relax()
             with contextlib.suppress(Exception):
                 preload(CONTAINERS)
                 program()

@@ -35,17 +35,36 @@ def test_an_ansible_without_these_parts_is_no_error(monkeypatch: pytest.MonkeyPa
     preloading.preload_for_tasks()
 
 
+class Named:
+    """A host, and a task on it."""
+
+    name = _uuid = "x"
+    delegate_to = None
+
+    def __init__(self, **variables: object) -> None:
+        self.variables = variables
+
+    def get_vars(self) -> dict[str, object]:
+        return self.variables
+
+
 def test_it_is_done_once_before_the_second_task(monkeypatch: pytest.MonkeyPatch) -> None:
-    class Named:
-        name = _uuid = "x"
-        delegate_to = None
-
-        def get_vars(self) -> dict[str, object]:
-            return {}
-
     done: list[int] = []
     callback = phoenix_log.CallbackModule()
     monkeypatch.setattr(phoenix_log, "preload_for_tasks", lambda: done.append(callback._tasks))
     for _number in range(4):
         callback.v2_runner_on_start(Named(), Named())
     assert done == [2]
+
+
+def test_the_first_task_in_a_container_prepares_the_run_for_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    done: list[str] = []
+    callback = phoenix_log.CallbackModule()
+    monkeypatch.setattr(phoenix_log.polling, "relax", lambda: done.append("relax"))
+    monkeypatch.setattr(phoenix_log, "preload", done.append)
+    monkeypatch.setattr(phoenix_log, "program", lambda: done.append("program"))
+    callback.v2_runner_on_start(Named(), Named())
+    assert done == []
+    for _number in range(3):
+        callback.v2_runner_on_start(Named(phoenix_ctid=950, ansible_connection=preloading.CONTAINERS), Named())
+    assert done == ["relax", preloading.CONTAINERS, "program"]
