@@ -56,6 +56,20 @@ def is_the_end(args: Mapping[str, Any], result: Mapping[str, Any]) -> bool:
     return bool(args.get("release") or (args.get("enter") and not (result.get("running") and inside)))
 
 
+def postponed(options: dict[str, Any]) -> dict[str, Any] | None:
+    """Take out of the options what comes before the call, and return the result that stands for it; None for nothing.
+
+    C(fault) is why this run can't work on the container. C(first) are files of tasks to include first, the last one with
+    this call. A task that only decides that would have a process of its own for each container.
+    """
+    fault, first = str(options.pop("fault", None) or ""), list(options.pop("first", None) or ())
+    if fault:
+        return {"changed": False, "failed": True, "msg": fault}
+    if first:
+        return {"changed": False, "skipped": True, "skip_reason": f"first come {', '.join(first)}", "first": first}
+    return None
+
+
 class ActionModule(NodeAction):
     """For a host of the inventory plugin every option may be left out; what the task says wins."""
 
@@ -66,6 +80,10 @@ class ActionModule(NodeAction):
         task_vars = task_vars or {}
         result = super().run(tmp, task_vars)
         options = dict(self._task.args)
+        other = postponed(options)
+        if other is not None:
+            result.update(other)
+            return result
         if options.get("enter") or options.get("begin") or options.get("update"):
             wrong = misled(options.get("ctid") or task_vars.get("inventory_hostname"), self._connection_of(task_vars))
             if wrong:

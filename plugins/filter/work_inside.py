@@ -24,6 +24,7 @@ description:
   - In check mode without Python inside, no role can predict anything, so the features are left out. So is everything of
     a container that does not run.
   - The last of them records the end, unless the last feature does.
+  - A call that has only named the files to include first, as C(first), has these.
 positional: _input
 options:
   _input:
@@ -59,6 +60,8 @@ _value:
 
 def work_inside(step: Mapping[str, Any], check_mode: bool = False) -> list[dict[str, Any]]:
     """Return the parts of what is due, in order."""
+    if step.get("first"):
+        return in_turn([{"file": file, "label": file} for file in step["first"]])
     parts: list[dict[str, Any]] = [{"file": "notes.yml", "label": "notes"}] if status_rows.notes(step) else []
     if step.get("running"):
         parts += _inside(step, check_mode)

@@ -14,6 +14,7 @@ import pytest
 from ansible import constants
 
 from ansible_collections.phoenix.hypervisor.plugins.action import phoenix_lxc_state
+from ansible_collections.phoenix.hypervisor.plugins.filter.work_inside import work_inside
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.run import lineage
 
 STOPPED = {"running": False, "due_features": [], "application_due": "", "health_due": ""}
@@ -61,9 +62,31 @@ def test_the_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, args: dict[str
         ({"release": True}, {"failed": True}, False),
         ({"enter": True}, {**STOPPED, "failed": True}, False),
         ({"release": True}, {}, True),  # nobody waits in a dry run
+        ({"enter": True, "first": ["guarded.yml"]}, STOPPED, False),
+        ({"enter": True, "fault": "node lost"}, STOPPED, False),
     ],
 )
 def test_not_the_end(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, args: dict[str, Any], result: dict[str, Any], check: bool
 ) -> None:
     assert told(tmp_path, monkeypatch, args, result, check) == "waiting"
+
+
+def test_what_comes_first_is_named_and_nothing_is_done() -> None:
+    options: dict[str, Any] = {"enter": True, "fault": "", "first": ["recreation.yml", "change.yml"]}
+    result = phoenix_lxc_state.postponed(options)
+    assert result is not None
+    assert (result["skipped"], result["changed"]) == (True, False)
+    assert [part["file"] for part in work_inside(result)] == ["recreation.yml", "change.yml"]
+
+
+@pytest.mark.parametrize("first", [[], ["change.yml", "change.yml"]])
+def test_a_fault_is_the_whole_message(first: list[str]) -> None:
+    result = phoenix_lxc_state.postponed({"fault": "Container 950 is not touched: x", "first": first})
+    assert result == {"changed": False, "failed": True, "msg": "Container 950 is not touched: x"}
+
+
+def test_a_call_that_nothing_precedes_gets_its_own_options_alone() -> None:
+    options: dict[str, Any] = {"enter": True, "fault": "", "first": []}
+    assert phoenix_lxc_state.postponed(options) is None
+    assert options == {"enter": True}
