@@ -59,7 +59,7 @@ def is_the_end(args: Mapping[str, Any], result: Mapping[str, Any]) -> bool:
 def postponed(options: dict[str, Any]) -> dict[str, Any] | None:
     """Take out of the options what comes before the call, and return the result that stands for it; None for nothing.
 
-    C(fault) is why this run can't work on the container. C(first) are files of tasks to include first, the last one with
+    C(fault) is why this run can't work on the container. C(first) are files of tasks to include first, the last with
     this call. A task that only decides that would have a process of its own for each container.
     """
     fault, first = str(options.pop("fault", None) or ""), list(options.pop("first", None) or ())

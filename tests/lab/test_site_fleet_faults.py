@@ -33,7 +33,10 @@ def test_each_fault_stays_with_its_container(lab: Lab, project: Project) -> None
     for words in (('--check',), ()):
         run = project.play(*words, playbook='playbooks/containers.yml')
         assert run.rc == 2, run.output
-        told = {host: run.of('ansible.builtin.fail', host)[0]['msg'] for host in ('951', '952', '953', '954')}
+        told = {
+            host: run.of('phoenix.hypervisor.phoenix_lxc_state', host)[0]['msg']
+            for host in ('951', '952', '953', '954')
+        }
         assert '/lxc_configs/951/storage_size_gb' in told['951']
         assert 'phoenix_adopt' in told['952']
         assert 'node away is unreachable' in told['953']

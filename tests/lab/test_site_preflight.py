@@ -35,7 +35,9 @@ def test_each_faulty_container_fails_with_all_of_its_faults_and_is_not_touched(
     lab.forget_requests()
     run = project.play(*words)
     assert run.rc != 0, run.output
-    told = {host: run.of('ansible.builtin.fail', host)[0]['msg'] for host in ('950', '951', '952', '953')}
+    told = {
+        host: run.of('phoenix.hypervisor.phoenix_lxc_state', host)[0]['msg'] for host in ('950', '951', '952', '953')
+    }
     for host, pointers in {
         '950': ('/lxc_configs/950/storage_pool',),
         '951': ('/lxc_configs/951/network_config/bridge', '/lxc_configs/951/mount_points/0/host_path'),
@@ -48,7 +50,7 @@ def test_each_faulty_container_fails_with_all_of_its_faults_and_is_not_touched(
     for words_of_it in ('locla', 'vmbr7', 'debian-12-standard_12.7-1_amd64.tar.zst', 'theirs', 'phoenix_adopt'):
         assert words_of_it in text
     if not words:
-        assert 'its clone source 950 has a fault' in run.of('ansible.builtin.fail', '955')[0]['msg']
+        assert 'its clone source 950 has a fault' in run.of('phoenix.hypervisor.phoenix_lxc_state', '955')[0]['msg']
     # The sound one is made, where the run is one that makes anything and has it.
     assert lab.word(954) == ('' if words else 'created')
     made = {request['path'] for request in lab.mutations()}
