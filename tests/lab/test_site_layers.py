@@ -95,7 +95,7 @@ def test_a_wrong_storage_is_a_fault_of_the_inventory_source(fleet: Project) -> N
     fleet.lab.forget_requests()
     run = fleet.play('--limit', '950', playbook='playbooks/containers.yml')
     fleet.inventory.write_text(source, encoding='utf-8')
-    text = run.of('ansible.builtin.fail', '950')[0]['msg']
+    text = run.of('phoenix.hypervisor.phoenix_lxc_state', '950')[0]['msg']
     place = f'{fleet.inventory.name}:1:1  /layers/storage  storage "lcoal" does not exist on node pve'
     assert f'{place} (did you mean local?)' in text
     assert fleet.lab.mutations() == []
