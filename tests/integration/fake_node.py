@@ -44,6 +44,7 @@ from fakepve.certs import make_cert
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.applied import ledger as ledgers
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.applied.work import Feature
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.model import Wanted
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.pve.conffile import parse_conf
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.audit import Audit
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.container.conf.observe import Observer
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.container.executor import Executor
@@ -279,6 +280,18 @@ class FakeNode:
         path = self.conf_dir / f"{ctid}.conf"
         return path.read_text(encoding="utf-8") if path.exists() else None
 
+    def able(self, config: dict[str, Any]) -> dict[str, Any]:
+        """The part of a config that runs can apply."""
+        return config
+
+    def retold(self, _ctid: int, text: str) -> str:
+        """The description of a container whose text somebody replaces."""
+        return text
+
+    def ident(self, ctid: int) -> str | None:
+        """The instance id that a container carries."""
+        return parse_conf(self.conf(ctid) or "").instance
+
     def mutations(self) -> list[tuple[str, str, dict[str, str]]]:
         """What the control plane was asked to change: (method, path, params without digest)."""
         return [(method, path, params) for method, path, params, _status in self.pve.asked if method in MUTATING]
@@ -374,7 +387,14 @@ class FakeNode:
         What leaving a layer warns of is kept.
         """
         executor = self.executor(client=client, **options)
-        outcome = executor.run(wanted)
+        return self.driven(wanted, lambda _left: executor.run(wanted), executor)
+
+    def driven(self, wanted: Wanted, act: Any, executor: Any = None) -> tuple[list[dict[str, Any]], Any]:
+        """The turns of a run: the module's (``act``), and the play's.
+
+        ``act`` gets the steps of the play that are left after its turn, None for those that it finds itself.
+        """
+        outcome = act(None)
         journal = list(outcome.journal)
         for _turn in range(20):
             step = outcome.last.steps[0] if outcome.last.steps else None
@@ -386,7 +406,7 @@ class FakeNode:
                 left, warnings = self.leave(wanted, executor)
                 journal += left
                 self.warnings += warnings
-            outcome = executor.run(wanted)
+            outcome = act([after for after in outcome.last.steps[1:] if after.by_play])
             journal += outcome.journal
         return journal, outcome
 
@@ -438,7 +458,7 @@ def edges(node: FakeNode, patch: pytest.MonkeyPatch) -> None:
     patch.setattr(local_client, "mint_ticket", lambda: node.pve.mint_ticket("root@pam"))
     patch.setattr(local_client, "pinned_fingerprint", lambda: node.fingerprint)
 
-    def look(ctid: int, _node_boot: str) -> guest.GuestView:
+    def look(ctid: int, _node_boot: str = "", way: Any = None) -> guest.GuestView:
         if ctid not in node.backend.running:
             return guest.GuestView(error="not running")
         book = node.books.get(ctid)
@@ -446,8 +466,8 @@ def edges(node: FakeNode, patch: pytest.MonkeyPatch) -> None:
         return guest.GuestView(boot=f"b{node.backend.running[ctid]}", address="10.0.0.9", ledger_text=text)
 
     patch.setattr(guest, "look", look)
-    patch.setattr(guest, "renew_identity", node.identities.append)
-    patch.setattr(guest, "write_ledger", lambda ctid, text: node.books.update({ctid: ledgers.parse(text)}))
+    patch.setattr(guest, "renew_identity", lambda ctid, way=None: node.identities.append(ctid))
+    patch.setattr(guest, "write_ledger", lambda ctid, text, way=None: node.books.update({ctid: ledgers.parse(text)}))
 
 
 def pve_calls(entries: Any) -> list[tuple[str, str, dict[str, str]]]:

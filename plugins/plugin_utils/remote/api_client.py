@@ -109,12 +109,12 @@ class ApiClient:
     def request(self, method: str, path: str, params: Mapping[str, Any] | None = None) -> Any:
         """One call below /api2/json. Returns ``data``. Raises PveError, and NodeError for a certificate.
 
-        A read without an answer is repeated until the control plane is back, a write never. A node that has not
-        answered at all yet is given up soon.
+        A read without an answer is repeated until the control plane is back, and so is a write that nobody got. A node
+        that has not answered at all yet is given up soon.
         """
 
         def again(error: Exception) -> bool:
-            return method == "GET" and isinstance(error, NoAnswerError)
+            return isinstance(error, NoAnswerError) and not isinstance(error, LostAnswerError)
 
         pauses = RETRIES if self._answered else RETRIES[:BRIEF]
         found = retry(lambda: self._once(method, path, params), again, Deadline(OUTAGE), pauses)
@@ -218,7 +218,7 @@ def _message(answer: Any) -> str:
     except (AttributeError, ValueError, RecursionError):
         return ""
     found = body.get("message") if isinstance(body, Mapping) else None
-    return found if isinstance(found, str) else ""
+    return found.strip() if isinstance(found, str) else ""
 
 
 def _words(error: BaseException) -> str:

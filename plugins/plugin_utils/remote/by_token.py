@@ -103,7 +103,7 @@ class TokenNode:
 
     def _driven(self, given: Mapping[str, Any], run: dict[str, Any], dead: list[str], password: str) -> dict[str, Any]:
         result, warnings = api_survey.drive(
-            self.client, self.name, given, run, dead, folder(TURNS), password, self._way
+            self.client, self.name, given, run, dead, folder(TURNS), password, self._way, _is_dead
         )
         for warning in warnings:
             Display().warning(warning)
@@ -121,7 +121,7 @@ class TokenNode:
         run = dict(run_identity())
         result = _result(lambda: work(run, []))
         holder = result.get("holder")
-        if isinstance(holder, Mapping) and run_is_alive(holder) is False:
+        if isinstance(holder, Mapping) and _is_dead(holder):
             result = _result(lambda: work(run, [str(holder.get("id"))]))
         error = result.pop("error", None)
         return {**result, "failed": True, "msg": error} if error else result
@@ -158,6 +158,11 @@ def _result(work: Any) -> dict[str, Any]:
     except KnownError as error:
         return {"changed": False, **error.fields, "failed": True, "msg": str(error)}
     return found
+
+
+def _is_dead(holder: Mapping[str, Any]) -> bool:
+    """Whether a run of this controller is known to be gone."""
+    return run_is_alive(holder) is False
 
 
 def _guest_ssh(entry: Mapping[str, Any]) -> GuestSsh:

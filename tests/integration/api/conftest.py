@@ -6,8 +6,6 @@
 
 from __future__ import annotations
 
-import re
-
 import pytest
 import transports
 
@@ -19,39 +17,6 @@ import transports
 def version(request):
     """The PVE version."""
     return request.param
-
-
-@pytest.fixture(scope="module")
-def transport():
-    """How the product reaches the node. The modules of transports.BOTH have both ways."""
-    return transports.SSH
-
-
-def pytest_generate_tests(metafunc):
-    """Give the tests of the state machine both transports."""
-    if "node" in metafunc.fixturenames and metafunc.module.__name__.rpartition(".")[2] in transports.BOTH:
-        metafunc.parametrize("transport", [transports.SSH, transports.TOKEN], scope="module")
-
-
-def pytest_collection_modifyitems(config, items):
-    """Leave out what is not a matter of the transport, and what the short form leaves to the long one."""
-    left = transports.left_out(items)
-    config.hook.pytest_deselected(items=left)
-    gone = set(map(id, left))
-    items[:] = [item for item in items if id(item) not in gone]
-
-
-@pytest.hookimpl(wrapper=True)
-def pytest_pyfunc_call(pyfuncitem):
-    """Have a case that a token can't do refused, before anything is touched."""
-    refused = transports.refusal(pyfuncitem)
-    if refused is None:
-        return (yield)
-    from token_node import RefusedError
-
-    with pytest.raises(RefusedError, match=re.escape(refused.words)):
-        yield
-    return True
 
 
 @pytest.fixture(scope="module")

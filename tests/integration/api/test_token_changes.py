@@ -279,9 +279,9 @@ def test_the_workers_of_a_dead_run_are_awaited(node, token, drive, monkeypatch):
 def test_a_lease_that_can_not_be_given_back_is_a_warning(node, token, tmp_path, monkeypatch):
     release = NotesStore.release
 
-    def locked(self, ctid):
+    def locked(self, ctid, *rest):
         node.call("PUT", f"/nodes/pve/lxc/{ctid}/config", {"lock": "backup"})
-        release(self, ctid)
+        release(self, ctid, *rest)
 
     monkeypatch.setattr(NotesStore, "release", locked)
     options = item(plain(), lock_wait=0.1, ready_timeout=0.2)

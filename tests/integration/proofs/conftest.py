@@ -8,12 +8,17 @@ from __future__ import annotations
 
 import pure_parts  # noqa: F401  # pylint: disable=unused-import  # imported early, see there
 import pytest
+import transports
 from fake_node import FakeNode, edges
-from fault_node import FaultNode
+from fault_node import FaultNode, FaultTokenNode
 from proof_counts import COUNTS, LONG
+from token_node import TokenNode
 
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.container import executor
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.pve import local_client
+from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.remote import api_client
+
+RETRIES = (0.02, 0.05, 0.1, 0.2)
 
 
 @pytest.fixture(scope="module", params=[9, 8] if LONG else [9], ids=lambda number: f"pve{number}")
@@ -29,9 +34,11 @@ def version(request: pytest.FixtureRequest) -> int:
 
 
 @pytest.fixture(scope="module")
-def node(tmp_path_factory: pytest.TempPathFactory, version: int):
+def node(tmp_path_factory: pytest.TempPathFactory, version: int, transport: str):
     """A node that the tests of a file use one after the other; each wipes it first."""
-    made = FakeNode(tmp_path_factory.mktemp("node"), version)
+    folder = tmp_path_factory.mktemp("node")
+    by_token = transport == transports.TOKEN
+    made = TokenNode(folder, version, 0.0, enters=True) if by_token else FakeNode(folder, version)
     with pytest.MonkeyPatch.context() as patch:
         edges(made, patch)
         yield made
@@ -39,13 +46,16 @@ def node(tmp_path_factory: pytest.TempPathFactory, version: int):
 
 
 @pytest.fixture(scope="module")
-def fault_node(tmp_path_factory: pytest.TempPathFactory, fault_version: int):
+def fault_node(tmp_path_factory: pytest.TempPathFactory, fault_version: int, transport: str):
     """A node that plays faults."""
-    made = FaultNode(tmp_path_factory.mktemp("faults"), fault_version)
+    folder = tmp_path_factory.mktemp("faults")
+    by_token = transport == transports.TOKEN
+    made = FaultTokenNode(folder, fault_version, enters=True) if by_token else FaultNode(folder, fault_version)
     with pytest.MonkeyPatch.context() as patch:
         edges(made, patch)
         patch.setattr(local_client, "mint_ticket", made.mint)
-        patch.setattr(local_client, "RETRIES", (0.02, 0.05, 0.1, 0.2))
+        patch.setattr(local_client, "RETRIES", RETRIES)
+        patch.setattr(api_client, "RETRIES", RETRIES)
         patch.setattr(executor, "AGAIN", (0.02, 0.05, 0.1))
         yield made
     made.calm()

@@ -13,14 +13,17 @@ from pathlib import Path
 from typing import Any
 
 from aiohttp import web
-from fake_node import LAYERS, TEMPLATE, FakeNode
+from fake_node import LAYERS, MUTATING, TEMPLATE, FakeNode
+from token_node import TokenNode, without_notes
 
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.applied.work import Feature
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.model import Wanted
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.container.executor import Executor
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.container.outcome import StepError, on_container
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.pve import local_client
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.pve.client import PveError
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.store import StoreError
+from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.remote import api_client
 
 DISK = "local:950/vm-950-disk-0.raw"
 FEATURES = (Feature("one", "d1"),)
@@ -41,10 +44,12 @@ def layered(want: Wanted, ctid: int = 0) -> Wanted:
 
 
 class FaultNode(FakeNode):
-    """The node, its faults and their end."""
+    """The node, its faults and their end. ``wire``: the module of the product that speaks to the control plane."""
 
-    def __init__(self, directory: Path, version: int) -> None:
-        super().__init__(directory, version, time_scale=0.005)
+    wire: Any = local_client
+
+    def __init__(self, directory: Path, version: int, time_scale: float = 0.005) -> None:
+        super().__init__(directory, version, time_scale)
         self._who = "root@pam"
         self.minted = 0
         self.warnings: list[str] = []
@@ -156,7 +161,7 @@ class FaultNode(FakeNode):
         try:
             with on_container(want.ctid):
                 if resumes:
-                    self.executor(**options).run(want, resumes=True)
+                    self.resume(want, **options)
                 _journal, outcome = self.drive(want, **options)
         except (StepError, PveError, StoreError) as error:
             text = str(error)
@@ -165,6 +170,10 @@ class FaultNode(FakeNode):
             return text
         refused: str | None = outcome.last.error
         return refused
+
+    def resume(self, want: Wanted, **options: Any) -> None:
+        """What a run begins with that knows of one that was killed."""
+        self.executor(**options).run(want, resumes=True)
 
     def executor(self, check: bool = False, client: Any = None, run: str = "run-1", **options: Any) -> Executor:
         """The product's, with its warnings kept."""
@@ -193,12 +202,32 @@ class FaultNode(FakeNode):
 
     def mutations_done(self) -> list[tuple[str, str]]:
         """The calls that changed something and were answered with 200."""
-        return [
-            (method, path)
-            for method, path, _params, status in self.pve.asked
-            if status == 200 and method in ("POST", "PUT", "DELETE")
-        ]
+        calls = [tuple(call[:3]) for call in self.pve.asked if call[0] in MUTATING and call[3] == 200]
+        return [(method, path) for method, path, _params in self.changing(calls)]
+
+    def changing(self, calls: list[Any]) -> list[Any]:
+        """The calls that change something else than what runs keep of a container."""
+        return calls
 
     def made(self, call: str) -> int:
         """How often a call was carried out."""
         return [f"{method} {path}" for method, path in self.mutations_done()].count(call)
+
+
+class FaultTokenNode(TokenNode, FaultNode):
+    """The same, asked by a token."""
+
+    wire = api_client
+
+    def drive(self, wanted: Wanted, client: Any = None, **options: Any) -> tuple[list[dict[str, Any]], Any]:
+        """A whole run, each with an id of its own."""
+        self._number = getattr(self, "_number", 0) + 1
+        options = {"task_timeout": 20.0, "run": f"run-{self._number}", **options}
+        return super().drive(wanted, client, **options)
+
+    def resume(self, want: Wanted, **options: Any) -> None:
+        """A run knows a killed one by its lease."""
+
+    def changing(self, calls: list[Any]) -> list[Any]:
+        """Those that write more than the record and the lease."""
+        return without_notes(calls)

@@ -37,6 +37,8 @@ from ansible_collections.phoenix.hypervisor.plugins.modules import (
     phoenix_feature,
     phoenix_lxc_state,
 )
+from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.remote.access import ApiAccess
+from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.remote.by_token import TokenNode
 
 WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT
 CHANGES = ("os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.chmod", "os.truncate", "os.symlink", "os.link")
@@ -111,7 +113,8 @@ def settle_edges(task: dict[str, Any]) -> None:
         data = None if text is None else text.encode()
         return bounded.run(["/bin/sh", "-c", script], timeout, data=data or b"", limit=limit)
 
-    guest.attach = attach
+    if task["transport"] == "ssh":
+        guest.attach = attach
     phoenix_application.PATHS = application_run.Paths(
         str(inside / "application"), str(inside / "application.log"), str(inside / "lock")
     )
@@ -131,16 +134,52 @@ def module(which: Any, **options: Any) -> dict[str, Any]:
     return result
 
 
+class OnNode:
+    """The modules that a play runs on the node."""
+
+    def state(self, **options: Any) -> dict[str, Any]:
+        """The one that brings a container to its state."""
+        return module(phoenix_lxc_state, **options)
+
+    def feature(self, **options: Any) -> dict[str, Any]:
+        """The one that keeps the ledger."""
+        return module(phoenix_feature, **options)
+
+
+class ByToken(OnNode):
+    """What their action plugins do on the controller instead, which finds out who the run is, and which are dead."""
+
+    def __init__(self, task: dict[str, Any]) -> None:
+        at = ApiAccess("pve", "127.0.0.1", port=task["port"], fingerprint=task["fingerprint"], **task["api"])
+        self._made = lambda: TokenNode(at, {"ident": "pve-1", "port": 22})
+        os.environ["ANSIBLE_HOME"] = f"{task['folder']}/home"
+
+    def state(self, **options: Any) -> dict[str, Any]:
+        """Each task has a connection of its own."""
+        return self._answer(self._made().drive(options))
+
+    def feature(self, **options: Any) -> dict[str, Any]:
+        """The same."""
+        return self._answer(self._made().operate(options, False))
+
+    @staticmethod
+    def _answer(result: dict[str, Any]) -> dict[str, Any]:
+        if result.get("failed"):
+            raise RuntimeError(result["msg"])
+        return result
+
+
 def play(task: dict[str, Any], count: Callable[[], int]) -> dict[str, Any]:
     """One container, in the order of playbooks/tasks/container.yml and change.yml.
 
     ``count``: how many changes of files there were; the result has it for the beginning and the end of leaving a layer.
     """
+    way = ByToken(task) if task["transport"] == "token" else OnNode()
     who = {"run": {"id": task["run"], "user": "u", "controller": "c", "pid": 1}, "dead_runs": task["dead"]}
     ctid = task["ctid"]
     wanted: dict[str, Any] = {key: task[key] for key in ("config", "features", "application", "layers") if key in task}
     wanted = {"ctid": ctid, "lock_wait": 10, "ready_timeout": 1, **wanted, **who}
-    step = module(phoenix_lxc_state, enter=True, **wanted)
+    step = way.state(enter=True, **wanted)
     journal = list(step["journal"])
     left = list(step["due_features"])
     while left:
@@ -149,19 +188,19 @@ def play(task: dict[str, Any], count: Callable[[], int]) -> dict[str, Any]:
             file.write(f"{due['name']}\n")
         then = {"begin": left[0]} if left else {"release": not step["application_due"]}
         if due["name"] == step["leaves_layer_after"]:
-            journal += module(phoenix_lxc_state, record=due, **wanted)["journal"]
+            journal += way.state(record=due, **wanted)["journal"]
             began = count()
-            journal += module(phoenix_lxc_state, leave_layer=True, **wanted)["journal"]
+            journal += way.state(leave_layer=True, **wanted)["journal"]
             step["leaving"] = [began, count()]
-            end = module(phoenix_lxc_state, **then, **wanted)
+            end = way.state(**then, **wanted)
         else:
-            end = module(phoenix_lxc_state, record=due, **then, **wanted)
+            end = way.state(record=due, **then, **wanted)
         journal += end["journal"]
         step["state"] = end.get("state", step["state"])
     if step["application_due"]:
         work = step["application"]
         this = {"ctid": ctid, "kind": "application", "name": work["name"], "digest": work["digest"], **who}
-        begun = module(phoenix_feature, operation="begin", **this)
+        begun = way.feature(operation="begin", **this)
         journal += begun["journal"]
         own = {
             "script": task["script"],
@@ -170,9 +209,9 @@ def play(task: dict[str, Any], count: Callable[[], int]) -> dict[str, Any]:
             "attempt": begun["attempt"],
         }
         result = module(phoenix_application, ctid=ctid, environment=task["environment"], **own)
-        journal += module(phoenix_feature, operation="record", **this)["journal"]
+        journal += way.feature(operation="record", **this)["journal"]
         step["adopted"] = result["script"]["adopted"]
-        end = module(phoenix_lxc_state, release=True, **wanted)
+        end = way.state(release=True, **wanted)
         journal += end["journal"]
         step["state"] = end["state"]
     kept = {"adopted": step.get("adopted"), "leaving": step.get("leaving")}

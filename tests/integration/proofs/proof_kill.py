@@ -18,6 +18,11 @@ from pathlib import Path
 from typing import Any
 
 from fake_node import TEMPLATE, FakeNode, book_in
+from token_node import KEPT, SECRET, USER, grant, without_notes
+from transports import SSH, TOKEN
+
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.remote import notes
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.pve.conffile import parse_conf
 
 CHILD = Path(__file__).with_name("proof_child.py")
 SOURCE, CTID = 900, 950
@@ -32,10 +37,34 @@ CONFIG = {
     "network_config": {"name": "eth0", "bridge": "vmbr0", "ip": "manual"},
 }
 # Of a record, what differs from run to run.
-OF_A_RUN = ("ledger", "raw_boot", "instance", "set_by")
+OF_A_RUN = ("ledger", "raw_boot", "instance", "set_by", "host_key")
 SCRIPT = """#!/bin/sh
 echo run >> "$COUNT"
 [ ! -e "$HOLD" ] || { : > "$STARTED"; while [ -e "$HOLD" ]; do sleep 0.05; done; }
+"""
+# Stands for ssh and for the servers of all guests: an address names its guest, whose folder stands for what is inside.
+SSH_PROGRAM = """#!/bin/sh
+while [ $# -gt 2 ]; do
+  case "$1" in
+    UserKnownHostsFile=*) known="${{1#*=}}" ;;
+    HostKeyAlias=*) name="${{1#*=}}" ;;
+    StrictHostKeyChecking=*) strict="${{1#*=}}" ;;
+  esac
+  shift
+done
+ctid="{hundreds}${{1##*.}}"
+home="{folder}/guests/$ctid"
+fail() {{ echo "ssh: $1" >&2; exit 255; }}
+draw() {{ echo "ssh-ed25519 $(od -An -N16 -tx1 /dev/urandom | tr -d ' \\n')" > "$home/host-key"; }}
+grep -q "/$ctid/command" "{folder}/sockets" || fail "Connection refused"
+[ -e "$home/host-key" ] || draw
+line="$name $(cat "$home/host-key")"
+if ! grep -qxF "$line" "$known"; then
+  [ "$strict" = accept-new ] && ! grep -q "^$name " "$known" || fail "Host key verification failed."
+  echo "$line" >> "$known"
+fi
+case "$2" in *systemd-machine-id-setup*) draw; exit 0 ;; esac
+exec sh -c "$(printf %s "$2" | sed "s#/var/lib/phoenix_hypervisor#$home#g; s#/etc/#$home/etc/#g")"
 """
 SOURCE_CONF = "hostname: base\nmemory: 512\nswap: 512\nrootfs: local:900/vm-900-disk-0.raw,size=4G\nunprivileged: 1\n"
 
@@ -48,9 +77,12 @@ def drawn_by_chance(text: str) -> str:
 class KillNode(FakeNode):
     """The node, its guests as folders, and the processes of the product."""
 
+    transport = SSH
+    base = CONFIG
+
     def __init__(self, directory: Path, version: int) -> None:
         super().__init__(directory, version, time_scale=0.005)
-        self.at_call: tuple[int, bool] | None = None
+        self.at_call: tuple[int | str, bool] | None = None
         self.calls = 0
         self.victim: int | None = None
         self.dead: list[str] = []
@@ -125,10 +157,15 @@ class KillNode(FakeNode):
         path.with_suffix(".new").rename(path)
 
     def _around(self, after: bool) -> None:
-        """Called before and after each request is answered: the place to kill who sent it."""
+        """Called before and after each request is answered: the place to kill who sent it.
+
+        ``at_call``: its number, or method and end of the path.
+        """
         if not after:
             self.calls += 1
-        if self.at_call == (self.calls, after) and self.victim is not None:
+        method, path = self.pve.doing
+        names = (self.calls, f"{method} {path.rpartition('/')[2]}")
+        if self.at_call in [(name, after) for name in names] and self.victim is not None:
             os.kill(self.victim, signal.SIGKILL)
 
     def start(self, kill: int | None = None, **changes: Any) -> Callable[[], dict[str, Any]]:
@@ -142,15 +179,17 @@ class KillNode(FakeNode):
             "folder": str(self.directory),
             "result": str(result),
             "port": self.pve.port,
+            "api": {"user": USER, "token_id": "phoenix", "token_secret": SECRET},
             "ticket": self.pve.mint_ticket("root@pam"),
             "fingerprint": self.fingerprint,
             "run": run,
             "dead": list(self.dead),
             "kill": kill,
             "ctid": CTID,
-            "config": CONFIG,
+            "config": self.base,
             "features": FEATURES,
             "application": {"name": "serve", "digest": "a1"},
+            "transport": self.transport,
             "script": str(self.directory / "script.sh"),
             "environment": {name.upper(): str(inside / name) for name in ("count", "hold", "started")},
             **changes,
@@ -202,22 +241,33 @@ class KillNode(FakeNode):
         entries = {**book["features"], "application": book["application"]}
         return {name: f"{entry['status']} {entry['digest']}" for name, entry in entries.items() if entry}
 
+    def kept(self) -> dict[str, Any]:
+        """What runs keep of the container: its record, its word, whether a run has it, and whether it is recognized."""
+        state = self.directory / "state"
+        record = json.loads((state / "records" / f"{CTID}.json").read_text())
+        return {
+            "record": record,
+            "word": (state / "state" / f"{CTID}.state").read_text(),
+            "leases": sorted(path.name for path in (state / "leases").glob("*.json")),
+            "recognized": record["instance"]["id"] in (self.conf(CTID) or ""),
+        }
+
     def end_state(self) -> dict[str, Any]:
         """What two runs that came to the same end have in common."""
         conf = {ctid: drawn_by_chance(self.conf(ctid) or "") for ctid in self.ctids()}
-        record = json.loads((self.directory / "state" / "records" / f"{CTID}.json").read_text())
+        kept = self.kept()
+        record = kept["record"]
         return {
+            **kept,
             "configs": conf,
             "running": sorted(self.backend.running),
             "volumes": sorted(self.backend.volumes),
             "snapshots": sorted(self.backend.snapshots),
-            "word": (self.directory / "state" / "state" / f"{CTID}.state").read_text(),
             "record": {key: value for key, value in record.items() if key not in OF_A_RUN},
             "set_by": sorted(record.get("set_by") or ()),  # which run, and when, is another with each run
-            "recognized": record["instance"]["id"] in (self.conf(CTID) or "") and bool(record["instance"]["rootfs"]),
+            "recognized": kept["recognized"] and bool(record["instance"]["rootfs"]),
             "ledger": self.ledger(),
             "left": sorted(path.name for path in (self.directory / "state").rglob("*") if path.is_file()),
-            "leases": sorted(path.name for path in (self.directory / "state" / "leases").glob("*.json")),
         }
 
     def ctids(self) -> list[int]:
@@ -225,4 +275,41 @@ class KillNode(FakeNode):
         return sorted(int(path.stem) for path in self.conf_dir.glob("*.conf"))
 
 
-__all__ = ["CONFIG", "CTID", "FEATURES", "SOURCE", "SOURCE_CONF", "TEMPLATE", "KillNode"]
+class KillTokenNode(KillNode):
+    """The same, whose runs have a token, and enter its containers by what stands for ssh."""
+
+    transport = TOKEN
+    base = {key: value for key, value in CONFIG.items() if key != "lxc_options"} | {
+        "network_config": {"name": "eth0", "bridge": "vmbr0", "ip": f"10.0.0.{CTID % 100}/24"}
+    }
+
+    def __init__(self, directory: Path, version: int) -> None:
+        super().__init__(directory, version)
+        ssh = directory / "bin" / "ssh"
+        ssh.write_text(SSH_PROGRAM.format(folder=directory, hundreds=CTID // 100))
+        ssh.chmod(0o755)
+
+    def wipe(self) -> None:
+        """A new node, and a controller that has seen nothing of it."""
+        super().wipe()
+        shutil.rmtree(self.directory / "home", ignore_errors=True)  # not there the first time
+        grant(self.pve)
+
+    def conf(self, ctid: int) -> str | None:
+        """The text of a container's config without what runs keep in it."""
+        text = super().conf(ctid)
+        return None if text is None else KEPT.sub("", text)
+
+    def mutations(self) -> list[tuple[str, str, dict[str, str]]]:
+        """What the control plane was asked to change, without what runs keep in descriptions."""
+        return without_notes(super().mutations())
+
+    def kept(self) -> dict[str, Any]:
+        """What the description has."""
+        data = notes.split(parse_conf(super().conf(CTID) or "").head.get("description"))[1]
+        leases = [data["lease"]["id"]] if "lease" in data else []
+        is_ours = data["ctid"] == CTID and bool(data["record"]["instance"]["id"])
+        return {"record": data["record"], "word": data["word"], "leases": leases, "recognized": is_ours}
+
+
+__all__ = ["CONFIG", "CTID", "FEATURES", "SOURCE", "SOURCE_CONF", "TEMPLATE", "KillNode", "KillTokenNode"]

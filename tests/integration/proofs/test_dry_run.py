@@ -17,7 +17,7 @@ from typing import Any
 from fake_node import LAYERS, TEMPLATE, FakeNode, normal, predicted, pve_calls
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
-from proof_counts import COUNTS, LONG, number
+from proof_counts import COUNTS, LONG, is_tried, number
 
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.applied.work import (
     Application,
@@ -165,10 +165,12 @@ def meddle(node: FakeNode, member: Member) -> None:
     if member.drift == "stopped" and member.ctid in node.backend.running:
         node.call("POST", f"{path}/status/stop")
     elif member.drift == "edited":
-        node.call("PUT", f"{path}/config", {"cores": 7, "description": "by hand", "nameserver": "1.1.1.1"})
+        told = node.retold(member.ctid, "by hand")
+        node.call("PUT", f"{path}/config", {"cores": 7, "description": told, "nameserver": "1.1.1.1"})
     elif member.drift == "raw":
-        head, mark, rest = conf.partition("\n[")
-        (node.conf_dir / f"{member.ctid}.conf").write_text(f"{head.rstrip()}\nlxc.signal.halt: SIGTERM\n{mark}{rest}")
+        file = node.conf_dir / f"{member.ctid}.conf"
+        head, mark, rest = file.read_text().partition("\n[")
+        file.write_text(f"{head.rstrip()}\nlxc.signal.halt: SIGTERM\n{mark}{rest}")
     elif member.drift == "upgraded":
         member.digests["base"] = "d2"
 
@@ -202,8 +204,9 @@ BOUNDS: dict[str, Any] = {
 
 @settings(max_examples=FLEETS // 2, **BOUNDS)
 @given(members=fleets())
-def test_the_predicted_journal_is_the_real_one(node, members):
-    equal(node, members)
+def test_the_predicted_journal_is_the_real_one(node, transport, members):
+    if is_tried(transport, members):
+        equal(node, members)
 
 
 @settings(max_examples=LAYERED // 2, **BOUNDS)
@@ -214,14 +217,21 @@ def test_the_predicted_journal_is_the_real_one_with_layers(node, members):
 
 def equal(node: FakeNode, members: list[Member]) -> None:
     """A dry run and a real run of a fleet, compared."""
-    members = copy.deepcopy(members)
+    members = [
+        dataclasses.replace(
+            copy.deepcopy(member),
+            config=node.able(member.config),
+            earlier=None if member.earlier is None else node.able(member.earlier),
+        )
+        for member in members
+    ]
     settle(node, members)
     COUNTS["fleets whose dry run equals the real one"] += 1
 
     before = node.files()
     everyone = {member.ctid for member in members}
     due = {m.ctid for m in members if plan(node, m, members, everyone).steps}
-    awaited = await_layers(node, members, due)
+    awaited = await_layers(node, members, due) if any(member.layered for member in members) else {}
     plans = {member.ctid: plan(node, member, members, due, awaited.get(member.ctid)) for member in members}
     assert node.mutations() == []
     assert node.files() == before

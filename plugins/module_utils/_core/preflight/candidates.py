@@ -62,6 +62,15 @@ class Mutation:
             raise KnownError(f"call to Proxmox VE without a known kind and a CTID: {error}", where=where) from error
 
 
+_LISTS = ("delete", "revert")
+
+
+def changed(params: Mapping[str, Any]) -> list[str]:
+    """Return the options that a change of a config sets, deletes or leaves as they are."""
+    names = [name for key in _LISTS for name in str(params.get(key, "")).split(",")]
+    return [name for name in [*params, *names] if name and name not in (*_LISTS, "digest")]
+
+
 def chosen(
     observed: Mapping[str, Mapping[str, Any]],
     configs: Mapping[str, Mapping[str, Any]],

@@ -24,7 +24,7 @@ from ..container.wanted_places import DEFAULT_POOL, SHARED, VOLUMES
 from ..pve import forms, properties
 from ..pve.apicalls import Kind
 from . import optionneeds
-from .candidates import Candidate, Path
+from .candidates import Candidate, Path, changed
 
 DISK = "disk"
 FREED = "freed"
@@ -91,11 +91,12 @@ def template_of(volume: Any) -> tuple[str, str] | None:
 
 
 def heads_needed(candidates: Iterable[Candidate]) -> frozenset[int]:
-    """The containers whose configs tell how large something is: clone sources, and what is to be resized."""
+    """The containers whose configs tell how large something is, or who may change it: clone sources among them."""
     needed = set()
     for candidate in candidates:
-        for kind, ctid, _params in candidate.calls():
-            if kind in (Kind.CLONE, Kind.RESIZE, Kind.DESTROY):
+        for kind, ctid, params in candidate.calls():
+            by_root = kind is Kind.CONFIG and any(table.row(name).root_privileged for name in changed(params))
+            if by_root or kind in (Kind.CLONE, Kind.RESIZE, Kind.DESTROY):
                 needed.add(ctid)
     return frozenset(needed)
 

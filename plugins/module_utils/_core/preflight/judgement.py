@@ -365,7 +365,7 @@ class _Judgement:
                     ctids=tuple(dict.fromkeys(ctids)),
                 )
             )
-        for path, what in privileges.only_root(candidates):
+        for path, what in privileges.only_root(candidates, facts.heads):
             self._findings.append(
                 Finding(
                     path,

@@ -20,7 +20,7 @@ from ..container.registry import table
 from ..container.registry.option import has_reached
 from ..pve import properties
 from ..pve.apicalls import FIREWALL, Kind
-from .candidates import Candidate, Path
+from .candidates import Candidate, Path, changed
 from .demands import BACKUP, BRIDGE, DISK, TEMPLATE, Demand
 
 ROOT = "root@pam"
@@ -126,11 +126,8 @@ def _of_calls(candidate: Candidate, version: str) -> Iterator[Need]:
         if kind is Kind.CLONE:
             yield Need(own, "VM.Allocate", candidate.place())
         if kind is Kind.CONFIG:
-            deleted = str(params.get("delete", "")).split(",")
-            for key in [*params, *deleted]:
-                name = key.rstrip("0123456789")
-                if name and key not in ("delete", "digest"):
-                    yield Need(own, table.row(key).privilege, candidate.place())
+            for key in changed(params):
+                yield Need(own, table.row(key).privilege, candidate.place())
 
 
 def _of_demand(item: Demand, vnets: Mapping[str, str]) -> Iterator[Need]:
@@ -195,9 +192,17 @@ def grant(credential: str, where: str, privileges: Collection[str]) -> str:
     return " && ".join([*made, " ".join(shlex.quote(word) for word in words)])
 
 
-def only_root(candidates: Iterable[Candidate]) -> Iterator[tuple[Path, str]]:
-    """(key, what) of all that PVE lets only root@pam itself do, whatever is granted (PVE facts, 'Identity')."""
+def only_root(
+    candidates: Iterable[Candidate], heads: Mapping[int, Mapping[str, str]] | None = None
+) -> Iterator[tuple[Path, str]]:
+    """(key, what) of all that PVE lets only root@pam itself do, whatever is granted (PVE facts, 'Identity').
+
+    ``heads``: the configs of containers that exist.
+    """
     for candidate in candidates:
+        if _is_privileged(candidate, heads or {}):
+            for key, what in _of_privileged(candidate):
+                yield candidate.place(*_source(candidate, key, "")), what
         if any(edit.get("add") is not None for edit in candidate.edits()):
             # Not the instance id, which the node itself writes.
             yield candidate.place("lxc_options"), "raw lines"
@@ -208,6 +213,25 @@ def only_root(candidates: Iterable[Candidate]) -> Iterator[tuple[Path, str]]:
                 what_of_root = table.row(key).root_only(str(value))
                 if what_of_root:
                     yield candidate.place(*_source(candidate, key, str(value))), what_of_root
+
+
+def _is_privileged(candidate: Candidate, heads: Mapping[int, Mapping[str, str]]) -> bool:
+    """Whether the container is, or becomes by this plan, a privileged one."""
+    ctid = candidate.ctid
+    for kind, other, params in candidate.calls():
+        if kind is Kind.CREATE:
+            return str(params.get("unprivileged")) == "0"
+        if kind is Kind.CLONE:
+            ctid = other
+    return ctid in heads and heads[ctid].get("unprivileged") != "1"
+
+
+def _of_privileged(candidate: Candidate) -> Iterator[tuple[str, str]]:
+    for kind, _ctid, params in candidate.calls():
+        if kind in (Kind.CREATE, Kind.CONFIG):
+            keys = changed(params) if kind is Kind.CONFIG else list(params)
+            found = [(key, table.row(key).root_privileged) for key in keys]
+            yield from ((key, what) for key, what in found if what)
 
 
 def _source(candidate: Candidate, option: str, value: str) -> tuple[str | int, ...]:

@@ -44,6 +44,10 @@ class ApiExecutor(Executor):
             raise guest.GuestError(str(seen.ledger_error or "it does not answer"))
         return seen, record
 
+    def await_creation(self, wanted: Wanted) -> None:
+        """Wait for a creation that a killed run has left running: it would look like one that was interrupted."""
+        self._recall.creation(wanted, check=True, waits=True)
+
     def _entry(self, wanted: Wanted, step: Step, entry: Entry, seen: Observation, outcome: Outcome) -> None:
         super()._entry(wanted, step, entry, seen, outcome)
         if entry.call is not None and entry.call.kind not in _OWN:

@@ -118,6 +118,12 @@ class ApiObserver(Observer):
         """Whether a container whose config has been read has a record that is not sealed with the key of this run."""
         return self._unsealed.get(ctid, False)
 
+    def lease_of(self, ctid: int) -> Mapping[str, Any]:
+        """The lease of a container whose config has been read; empty for none."""
+        data = self._kept.get(ctid, {})
+        lease: Mapping[str, Any] = data.get("lease") or {} if data.get("ctid") == ctid else {}
+        return lease
+
     def read_firewall(self, ctid: int) -> Firewall:
         """The firewall of a container of this node."""
         base = f"/nodes/{self.node}/lxc/{ctid}/firewall"

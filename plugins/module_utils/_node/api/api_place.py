@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from typing import Any, Callable
 
 from ..._core.container.applied import ledger as ledgers
 from ..._core.pve.conffile import ConfFile
@@ -19,6 +19,11 @@ from ..pve.client import Client
 from .api_observer import ApiObserver
 from .guest_ssh import SshWay
 from .notes_store import NotesStore
+
+
+def nobody(_lease: Mapping[str, Any]) -> bool:
+    """No run is known to be gone."""
+    return False
 
 
 class NoWay(guest.Way):
@@ -48,12 +53,14 @@ class ApiPlace(Place):
         dead: Iterable[str] = (),
         way: SshWay | None = None,
         lock_wait: float = 120.0,
+        is_dead: Callable[[Mapping[str, Any]], bool] = nobody,
     ) -> None:  # opens no file, as its base does
         self.store = NotesStore(client, node, run, lock_wait)
         self.observer = ApiObserver(client, node, way)
         self.way = way or NoWay()
         self.run = dict(run)
         self.dead = list(dead)
+        self._is_dead = is_dead
 
     @contextlib.contextmanager
     def working(self, params: Params) -> Iterator[None]:
@@ -63,8 +70,15 @@ class ApiPlace(Place):
         yield
 
     def release(self, params: Params) -> None:
-        """Give the container back."""
-        self.store.release(params["ctid"])
+        """Give the container back, also where a run that is gone has left its lease."""
+        self.store.release(params["ctid"], self._is_over)
+
+    def is_left(self, ctid: int) -> bool:
+        """Whether a container whose config has been read has a lease that nobody works under any more."""
+        return self._is_over(self.observer.lease_of(ctid))
+
+    def _is_over(self, lease: Mapping[str, Any]) -> bool:
+        return bool(lease) and (lease["id"] in (self.run.get("id"), *self.dead) or self._is_dead(lease))
 
     def look(self, ctid: int) -> guest.GuestView:
         """A look inside a running container."""

@@ -10,7 +10,7 @@ import contextlib
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from typing import Any
+from typing import Any, Callable
 
 from ..._core.container.model import Observation, Plan, Record, Wanted
 from ..._core.container.remote import assumed
@@ -20,13 +20,13 @@ from ..container import applying
 from ..container.conf import backups
 from ..container.conf.observe import WORKERS, failure, inside
 from ..container.described import Planned, briefly, describe, unobserved, wanted_from
-from ..container.outcome import Outcome, on_container, report
+from ..container.outcome import Outcome, StepError, on_container, report
 from ..failure import NodeError, about
 from ..guest import guest
 from ..pve.client import Client, PveError
 from .api_executor import ApiExecutor
 from .api_observer import ApiObserver
-from .api_place import ApiPlace
+from .api_place import ApiPlace, nobody
 from .guest_ssh import SshWay
 from .notes_store import NotesClient
 
@@ -239,16 +239,18 @@ def drive(
     folder: str,
     password: str = "",
     way: SshWay | None = None,
+    is_dead: Callable[[Mapping[str, Any]], bool] = nobody,
 ) -> tuple[dict[str, Any], list[str]]:
     """Bring a container to its target state: the answer of phoenix_lxc_state, with ``error``, and warnings.
 
     Nothing is changed where a part of it can't be done by a token. Raises NodeError and PveError. ``folder`` is where
-    processes of this controller take turns, ``way`` leads into its containers.
+    processes of this controller take turns, ``way`` leads into its containers. ``is_dead``: whether the run
+    that holds a container is known to be gone.
     """
     ctid = int(options["ctid"])
     warnings: list[str] = []
     with on_container(ctid):
-        place = ApiPlace(client, node, run, dead, way, float(options.get("lock_wait") or 120.0))
+        place = ApiPlace(client, node, run, dead, way, float(options.get("lock_wait") or 120.0), is_dead)
         params = {**_NOTHING, **options, "run": dict(run), "dead_runs": list(dead)}
 
         def act() -> tuple[dict[str, Any], str | None]:
@@ -303,14 +305,20 @@ def carry_out(place: ApiPlace, looks: Looks, ctid: int, folder: str, release: bo
         turns=folder,
         **settings,
     )
+    displaced = None
+    record = place.observer.record_of(ctid)
+    if record is not None and record.creating is not None and looks.seen[ctid].conf.head.get("lock") == "create":
+        displaced = store.acquire(ctid, place.dead)  # noted here alone: nobody can write under this lock
+        executor.await_creation(wanted)
     outcome = executor.run(wanted, check=True)
     why = refusal(ctid, assumed.unreachable(outcome.first, place.observer.way is not None))
     if why:
         raise BeyondTokenError(why)
     key = place.observer.new_host_key(ctid)
     if not (outcome.first.steps or key) or outcome.first.error:
+        outcome.warnings += _given_back(place, ctid) if place.is_left(ctid) and not outcome.first.error else []
         return outcome
-    displaced = store.acquire(ctid, place.dead)
+    displaced = _acquired(place, ctid, outcome.first) or displaced
     try:
         if key:
             executor.note_host_key(ctid)
@@ -326,10 +334,20 @@ def carry_out(place: ApiPlace, looks: Looks, ctid: int, folder: str, release: bo
     return outcome
 
 
+def _acquired(place: ApiPlace, ctid: int, plan: Plan) -> str | None:
+    """Take a container for this run: the run that was displaced, if any. Where it fails, the first step has failed."""
+    try:
+        return place.store.acquire(ctid, place.dead)
+    except PveError as error:
+        if not plan.steps:
+            raise
+        raise StepError(ctid, plan.steps[0], plan.state, error, []) from error
+
+
 def _given_back(place: ApiPlace, ctid: int) -> list[str]:
     """Give the lease of a container back. Returns a warning where that failed: it does no harm to this run."""
     try:
-        place.store.release(ctid)
+        place.release({"ctid": ctid})
     except PveError as error:
         return [f"container {ctid}: its lease stays in the description until the next run ({error})"]
     return []

@@ -76,6 +76,7 @@ class Option:
         privilege: the privilege that PVE asks for, on the container.
         root_only: what of a value only root@pam itself may set, in words; None for nothing.
         root_words: the same for the documentation.
+        root_privileged: what of it only root@pam itself may change in a privileged container; empty for nothing.
         since: the first Proxmox VE that has it.
         parts_since: the same for sub-options that came later.
         same: whether two plain values mean the same.
@@ -98,6 +99,7 @@ class Option:
     privilege: str = "VM.Config.Options"
     root_only: Callable[[str], str | None] = lambda _value: None
     root_words: str = ""
+    root_privileged: str = ""
     since: Version = FIRST
     parts_since: Mapping[str, Version] = field(default_factory=dict)
     same: Callable[[str, str], bool] = same_text

@@ -47,7 +47,8 @@ ROWS = (
         ),
         codecs.FEATURES,
         root_only=_flags_of_root,
-        root_words="flags other than `nesting`",
+        root_words="flags other than `nesting`, and any flag of a privileged container",
+        root_privileged="a feature flag of a privileged container",
         structured=True,
     ),
     Option(

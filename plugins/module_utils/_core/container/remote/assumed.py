@@ -81,7 +81,7 @@ def assume(
     wanted = replace(wanted, devices=None, device_error=None)
     if LEDGER in names and states.rank(wanted.target) > states.rank(states.RUNNING):
         wanted = replace(wanted, target=states.RUNNING)
-    if not seen.exists or record is not None:
+    if not seen.exists or record is not None or wanted.adopt != "no":
         return Assumed(wanted, seen, record or Record(), unknown)
     ident = seen.conf.instance or "unknown"
     conf = replace(seen.conf, markers=(marker.line(ident),))

@@ -45,10 +45,10 @@ class Recall:
         self.later: dict[int, str] = {}
         self.rolled_back: set[int] = set()
 
-    def creation(self, wanted: Wanted, check: bool) -> None:
+    def creation(self, wanted: Wanted, check: bool, waits: bool = False) -> None:
         """When an earlier, killed run began to create this container, find its worker and wait for it.
 
-        It is adopted, not repeated. Check mode finds it too, and doesn't wait.
+        It is adopted, not repeated. Check mode finds it too; it records nothing, and doesn't wait unless it ``waits``.
         """
         record = self._store.load(wanted.ctid)
         if record.creating is None:
@@ -57,17 +57,16 @@ class Recall:
         if not upid:
             return
         self.found[wanted.ctid] = str(upid)
-        if check:
-            self.later.update(creations.later(self._client(), self._node, wanted.ctid, str(upid)))
-            return
-        self._store.update_record(wanted.ctid, creating={**record.creating, "upid": str(upid)})
-        try:
-            what = "the creation of an earlier run"
-            wait_task(self._client(), self._node, str(upid), what, self._task_timeout, self._guard)
-        except PveError as error:
-            # Failed or vanished with the node's reboot: the observation decides what is left to do.
-            extras = {"error": error.reason}
-            self._audit.write(wanted.ctid, "creation of an earlier run", "failed", level="WARNING", extras=extras)
+        if not check:
+            self._store.update_record(wanted.ctid, creating={**record.creating, "upid": str(upid)})
+        if waits or not check:
+            try:
+                what = "the creation of an earlier run"
+                wait_task(self._client(), self._node, str(upid), what, self._task_timeout, self._guard)
+            except PveError as error:
+                # Failed or vanished with the node's reboot: the observation decides what is left to do.
+                extras = {"error": error.reason}
+                self._audit.write(wanted.ctid, "creation of an earlier run", "failed", level="WARNING", extras=extras)
         self.later.update(creations.later(self._client(), self._node, wanted.ctid, str(upid)))
 
     def rollback(self, wanted: Wanted, check: bool) -> None:

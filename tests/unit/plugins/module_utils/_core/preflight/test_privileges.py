@@ -118,6 +118,21 @@ def test_what_only_root_may_set_is_told(made, what):
 def test_nesting_alone_needs_no_root():
     nesting = plan(call(Kind.CONFIG, {"features": "nesting=1"}))
     assert list(privileges.only_root([nesting])) == []
+    assert list(privileges.only_root([nesting], {950: {"unprivileged": "1"}})) == []
+
+
+@pytest.mark.parametrize(
+    ("calls", "heads"),
+    [
+        ([call(Kind.CONFIG, {"features": "nesting=1"})], {950: {"unprivileged": "0"}}),
+        ([call(Kind.CONFIG, {"delete": "cores,features"})], {950: {}}),
+        ([call(Kind.CONFIG, {"revert": "features"})], {950: {}}),
+        ([call(Kind.CREATE, {"unprivileged": 0}), call(Kind.CONFIG, {"features": "nesting=1"})], {}),
+    ],
+)
+def test_flags_of_a_privileged_container_need_root(calls, heads):
+    ((_place, what),) = privileges.only_root([plan(*calls)], heads)
+    assert what == "a feature flag of a privileged container"
 
 
 @pytest.mark.parametrize(
