@@ -108,7 +108,13 @@ ONLY_SSH: dict[str, str] = {
 }
 
 # By token in the long form alone, since they take long.
-ONLY_LONG = frozenset({"test_a_success_that_was_reported_and_not_recorded_is_adopted"})
+ONLY_LONG = frozenset(
+    {
+        "test_a_success_that_was_reported_and_not_recorded_is_adopted",
+        "test_a_ledger_unreadable_or_forged_costs_its_guest_the_features_again",
+        "test_a_running_application_is_adopted",
+    }
+)
 
 # Where a run by a token once failed.
 FAULTS = frozenset(

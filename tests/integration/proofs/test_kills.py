@@ -76,7 +76,7 @@ def resume(kills: KillNode, calm: dict, what: str) -> None:
 
 def some(calls: int) -> range:
     """Of the calls of a run those at which it is killed: over the API, a look has many."""
-    return range(1, calls + 1) if LONG else range(1 + calls % 5, calls + 1, max(1, calls // 6))
+    return range(1, calls + 1) if LONG or calls < 50 else range(calls // 9, calls + 1, calls // 3)
 
 
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
