@@ -251,6 +251,9 @@ def test_a_read_outlasts_a_control_plane_that_restarts(node, audit, monkeypatch)
     with pytest.raises(LostAnswerError, match=r"no answer from https://127\.0\.0\.1"):
         audit.request("PUT", "/nodes/pve/lxc/950/config", {"cores": 1})
     assert node.mutations() == []
+    left[:] = [ConnectionError("NewConnectionError: refused")]  # nobody got it
+    with pytest.raises(PveError, match="403"):
+        audit.request("PUT", "/nodes/pve/lxc/950/config", {"cores": 1})
 
 
 def test_a_fingerprint_counts_behind_a_proxy_too():

@@ -263,6 +263,22 @@ def test_a_dead_run_of_this_controller_is_displaced_at_once(node, token, drive):
     assert drive(plain(cores=2), dead=["run-0"])["error"] is None
 
 
+def test_the_lease_of_an_interrupted_run_goes_although_nothing_is_left_to_do(node, token, drive):
+    drive(plain())
+    NotesStore(token, "pve", {**RUN, "id": "run-0"}).acquire(950, ())
+    assert drive(plain())["journal"] == []
+    assert kept(node)[1]["lease"]["id"] == "run-0"
+    assert drive(plain(), dead=["run-0"])["journal"] == []
+    assert "lease" not in kept(node)[1]
+
+
+def test_an_adoption_is_predicted(node, token, drive):
+    node.call("POST", "/nodes/pve/lxc", {"vmid": 950, "ostemplate": plain().config["template"], "hostname": "theirs"})
+    predicted = api_survey.preview(token, "pve", item(plain(), adopt="record"))["journal"]
+    made = drive(plain(), adopt="record")["journal"]
+    assert [(entry["op"], entry["what"]) for entry in made] == [(entry["op"], entry["what"]) for entry in predicted]
+
+
 def test_the_workers_of_a_dead_run_are_awaited(node, token, drive, monkeypatch):
     """What it left running on the container ends before the next run looks and writes."""
     drive(plain())

@@ -15,6 +15,7 @@ from typing import Any
 from aiohttp import web
 from fake_node import LAYERS, MUTATING, TEMPLATE, FakeNode
 from token_node import TokenNode, without_notes
+from transports import SSH, TOKEN
 
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.applied.work import Feature
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.model import Wanted
@@ -47,6 +48,7 @@ class FaultNode(FakeNode):
     """The node, its faults and their end. ``wire``: the module of the product that speaks to the control plane."""
 
     wire: Any = local_client
+    transport = SSH
 
     def __init__(self, directory: Path, version: int, time_scale: float = 0.005) -> None:
         super().__init__(directory, version, time_scale)
@@ -218,6 +220,7 @@ class FaultTokenNode(TokenNode, FaultNode):
     """The same, asked by a token."""
 
     wire = api_client
+    transport = TOKEN
 
     def drive(self, wanted: Wanted, client: Any = None, **options: Any) -> tuple[list[dict[str, Any]], Any]:
         """A whole run, each with an id of its own."""

@@ -312,7 +312,7 @@ OF_LAYERS = ROWS if LONG else ROWS[::5]
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
-def test_a_fault(faults: FaultNode, transport: str, row: Row) -> None:
+def test_a_fault(faults: FaultNode, row: Row) -> None:
     COUNTS["faults of the control plane"] += 1
     faults.fresh()
     meets(faults, row)
@@ -342,7 +342,7 @@ def meets(node: FaultNode, row: Row, kind: Callable[[Any], Any] = lambda want: w
     begun = time.monotonic()
     text = node.attempt(row.change, **row.options)
     took = time.monotonic() - begun
-    told = (row.by_token if transport == TOKEN else ()) or row.told
+    told = (row.by_token if node.transport == TOKEN else ()) or row.told
     if told:
         assert text is not None, "it did not fail"
         assert [word for word in told if word not in text] == [], text
@@ -511,7 +511,7 @@ def test_what_only_root_may_is_told(faults: FaultNode, key: dict[str, Any]) -> N
     assert faults.attempt(wanted(**key)) is None
 
 
-def test_a_connection_that_hangs_ends(faults: FaultNode, transport: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_connection_that_hangs_ends(faults: FaultNode, monkeypatch: pytest.MonkeyPatch) -> None:
     COUNTS["faults of the control plane"] += 1
     faults.fresh()
     faults.drive(wanted())
@@ -520,7 +520,7 @@ def test_a_connection_that_hangs_ends(faults: FaultNode, transport: str, monkeyp
     faults.pve.flaky_network(hang_rate=1.0, hang_secs=200, seed=1)  # one second
     text = faults.attempt(wanted(**MORE))
     assert "timed out" in text
-    assert (CONFIG if transport == SSH else "GET /nodes") in text
+    assert (CONFIG if faults.transport == SSH else "GET /nodes") in text
     assert "systemctl status pveproxy" in text
     faults.calm()
     faults.forget_clients()
