@@ -151,7 +151,7 @@ class ByToken(OnNode):
 
     def __init__(self, task: dict[str, Any]) -> None:
         at = ApiAccess("pve", "127.0.0.1", port=task["port"], fingerprint=task["fingerprint"], **task["api"])
-        self._made = lambda: TokenNode(at, {"ident": "pve-1", "port": 22})
+        self._made: Callable[[], Any] = functools.partial(TokenNode, at, {"ident": "pve-1", "port": 22})
         os.environ["ANSIBLE_HOME"] = f"{task['folder']}/home"
 
     def state(self, **options: Any) -> dict[str, Any]:
