@@ -12,8 +12,8 @@ short_description: Select the hosts of a play by what the tasks before it have f
 version_added: 0.1.0
 author: Phoenix Hypervisor contributors (@phoenix-hypervisor)
 description:
-  - The playbooks of this collection use it as the pattern of their plays, with P(ansible.builtin.lookup#lookup) or
-    C(query). It reads the facts that the first tasks of a run set on the controller and on the nodes.
+  - The playbooks of this collection use it as the pattern of their plays, with C(query). It reads the facts that the
+    first tasks of a run set on the controller and on the nodes.
   - A filter in a pattern would load all of Ansible's filters in a run that has nothing to do.
 options:
   _terms:
