@@ -167,3 +167,12 @@ def test_a_tool_that_examines_a_module_gets_its_own_error(monkeypatch):
         with pytest.raises(StoppedError):
             entry.run_module(SPEC, dict)
     assert not entry._is_examined()
+
+
+@pytest.mark.parametrize(("number", "expected"), [(1, ["delivered", (0, True)]), ("no number", [])])
+def test_a_module_says_how_its_process_ends_once_its_answer_is_out(number, expected, monkeypatch, capsys):
+    said = []
+    monkeypatch.setattr(entry.ending, "say", lambda left: said.append((left, bool(capsys.readouterr().out))))
+    with patch_module_args({"number": number}), pytest.raises(SystemExit):
+        entry.run_module(SPEC, lambda _module: {"changed": False}, delivered=lambda: said.append("delivered"))
+    assert said == expected

@@ -101,6 +101,7 @@ def test_what_is_kept_lets_the_node_keep_its_bytecode() -> None:
         first = new.read("ansible/__init__.py").decode()
     assert first.startswith("__version__ = '1'\n")
     assert 'bytecode.use("phoenix_lxc_info")' in first
+    assert "ending.prepare()" in first
     compile(first, "ansible/__init__.py", "exec")
     assert payloads._with_bytecode(b"in a form of its own", "phoenix_lxc_info") == b"in a form of its own"
 
