@@ -93,6 +93,7 @@ class Library:
         """Use the archive of this digest. Returns the archive as programs bring it, '' when it is not kept."""
         files = self._archives.get(digest, {})
         self._current = files if self._fits(files) else {}
+        self._listing = None
         return self._texts.get(digest, "")
 
     def without_archive(self, payload: bytes, hole: t.Callable[[bytes], str]) -> tuple[bytes, bytes]:
@@ -123,7 +124,7 @@ class Library:
             with open(self._home, "wb") as file:
                 file.write(data)
             sys.path.insert(0, self._home)
-            self._current = files
+            self._current, self._listing = files, None
             for name in filter(None, map(_module, files)):
                 with contextlib.suppress(Exception):  # of another system, say: the task that wants it gets the error
                     importlib.import_module(name)
@@ -179,8 +180,10 @@ class Library:
         )
 
     def _importer(self, archive: str, entry: str) -> t.Any:
-        found = sys.path_importer_cache.get(entry)
-        if found is None:
+        found: t.Any = sys.path_importer_cache.get(entry)
+        if found is None and _read is None:
+            found = sys.path_importer_cache[entry] = zipimport.zipimporter(entry)
+        elif found is None:
             if self._listing is None or self._listing[0] != archive:
                 self._listing = archive, _Listing(archive, self._current)
             prefix = entry[len(archive) + 1 :]
@@ -196,18 +199,22 @@ class Library:
                 setattr(module, key, type(value)(str(value).replace(self._home, archive)))
 
 
+# Python's own, for as long as it has one.
+_read: t.Any = getattr(zipimport, "_read_directory", None)
+
+
 class _Listing(dict):  # type: ignore[type-arg]  # of Python's own private form
     """The files of an archive as zipimport lists them, which are read only when it asks for more than names."""
 
     def __init__(self, archive: str, names: t.Iterable[str]) -> None:
         super().__init__(dict.fromkeys((*names, "sitecustomize.py")))
-        if sys.version_info >= (3, 13):  # which lists the folders, too
+        if sys.version_info >= (3, 12):  # whose later releases list the folders, too
             self.update({name[: at + 1]: None for name in names for at, sign in enumerate(name) if sign == "/"})
         self._archive = archive
 
     def __getitem__(self, name: str) -> t.Any:
         if super().__getitem__(name) is None:
-            self.update(vars(zipimport.zipimporter(self._archive))["_files"])
+            self.update(_read(self._archive))
         return super().__getitem__(name)
 
 
