@@ -104,7 +104,7 @@ def test_killed_there_both_end_alike_with_one_whole_layer(fleet: Project, point:
         run.kill()
     else:
         victims.kill(lab, victim)
-        assert run.wait().rc != 0
+        run.wait()  # a module that began before there was an interpreter is not killed, and its run may end well
 
     fleet.play().good()
     assert [lab.word(ctid) for ctid in (960, 961)] == ['completed', 'completed']
