@@ -179,6 +179,15 @@ sub begin {
     note('used');
     return 1;
 }
+sub waits_for_another {
+    my ($file) = @_;
+    sysread $file, my $text, 200;
+    my ($state, $whose) = split ' ', $text // '';
+    return 0 if ($state // '') ne 'idle' || ($whose // '') !~ /^[0-9]+\z/;
+    open my $arguments, '<', "/proc/$whose/cmdline" or return 1;
+    my $words = do { local $/; <$arguments> } // '';
+    return index("\0$words", "\0$run\0") < 0;
+}
 sub guard {
     my ($in, $out) = @_;
     setpgrp 0, 0;
@@ -189,10 +198,14 @@ sub guard {
     open my $held, '<', $busy;
     (my $folder = $warm) =~ s{/[^/]*\z}{};
     opendir my $all, $folder;
-    for my $old (map { "$folder/$_" } grep { /\.warm\z/ } readdir $all) {
-        next if time - ((stat $old)[9] // time) < 600;
+    my ($ctid) = $warm =~ m{([^/.]*)\.[^/]*\z};
+    for my $name (grep { /\.warm\z/ } readdir $all) {
+        my $old = "$folder/$name";
+        my $is_old = time - ((stat $old)[9] // time) >= 600;
+        next if !$is_old && ($old eq $warm || index($name, "$ctid.") != 0);
         sysopen(my $file, $old, 0) or next;
-        unlink $old if flock $file, 6;
+        flock $file, 6 or next;
+        unlink $old if $is_old || waits_for_another($file);
     }
     $SIG{CHLD} = sub { };
     my $child = fork;

@@ -24,6 +24,8 @@ from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.pct import pct_
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.pct import pct_wrapper as wrapper
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.pct.pct_verdict import Ending
 
+NEXT_RUN = "20260101T000001-0c0c0c0c"
+
 
 @pytest.fixture
 def node(tmp_path: pathlib.Path) -> c.Iterator[Node]:
@@ -317,6 +319,32 @@ def test_it_ends_by_itself(node: Node) -> None:
     assert gone(helper)
     assert all(gone(pid) for pid in guards)
     assert node.states() == []
+
+
+def test_the_next_run_ends_what_waits_for_an_earlier_one(node: Node) -> None:
+    """Each has 20 MB of a small container, for half a minute."""
+    node.changes |= {"undef, 5;": "undef, 0.05;", "looks < 7": "looks < 7000"}
+    first = node.helper()
+    second = node.helper(run=NEXT_RUN)
+    assert gone(first, 5)
+    assert node.helper(run=NEXT_RUN) == second != first
+
+
+def test_a_run_keeps_what_works_for_another_one_and_what_is_its_own(node: Node) -> None:
+    mine = node.helper()
+    other = f"{node.root}/python"
+    os.symlink(PYTHON, other)
+    assert node.helper(other) != mine
+    assert node.helper() == mine
+    with node.start(program := b"print(1, flush=True)\nimport time; time.sleep(600)\n") as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write(program)
+        process.stdin.close()
+        assert process.stdout.readline() == b"1\n"
+        assert node.run("print(2)", run=NEXT_RUN).stdout == b"2\n"
+        assert "used" in node.states()
+        process.kill()
 
 
 @pytest.mark.parametrize("python", ["/no/such/python", "/bin/false"])

@@ -61,9 +61,8 @@ class Node:
             command=f"/bin/sh -c {python}",
             busy_dir=str(self.root / "run"),
             busy_timeout=5,
-            run=RUN,
             warm=pct_warm.Warm(python, len(payload)),
-            **options,
+            **{"run": RUN, **options},
         )
         argv = call.argv()
         argv[2] = argv[2].replace(f"PATH={wrapper.NODE_PATH}", f"PATH={self.root}/bin:/usr/bin:/bin")
@@ -88,9 +87,9 @@ class Node:
         assert answer is not None, stderr
         return Done(answer.rc, stdout, answer.stderr, answer.verdict.ending)
 
-    def helper(self) -> int:
+    def helper(self, python: str = PYTHON, **options: t.Any) -> int:
         """The process that the tasks are forked from."""
-        return int(self.run(PARENT).stdout)
+        return int(self.run(PARENT, python, **options).stdout)
 
     def guards(self) -> list[int]:
         """The processes on the node that stand behind a helper."""
