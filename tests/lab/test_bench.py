@@ -85,9 +85,11 @@ def test_an_interrupted_bench_destroys_what_it_created_and_nothing_else(
     before = left(lab)
     bench = start(lab, tmp_path, environment, 'provision')
     until(lambda: lab.sh('ls /etc/pve/lxc').split() == ['961.conf'])
-    # Somebody takes a CTID that the bench has found free.
+    # Somebody takes a CTID that the bench has found free, before it gets there.
+    bench.send_signal(signal.SIGSTOP)
     lab.sh(f'pct create 960 {TEMPLATE} --rootfs local:1 --hostname theirs')
     bench.send_signal(signal.SIGINT)
+    bench.send_signal(signal.SIGCONT)
     output, _none = bench.communicate(timeout=200)
     assert bench.returncode == 130, output
     assert 'removing what the bench created\nCTID 960 on pve is not of the bench and is left alone' in output
