@@ -62,7 +62,7 @@ options:
         type: int
         required: true
       mode:
-        description: Its mode, as an octal number.
+        description: The mode of a folder that it makes or finds empty, as an octal number.
         type: str
         required: true
   absent:

@@ -47,16 +47,16 @@ def test_each_row_with_a_refusal_has_a_case():
     assert {work for work in limited() if not any(work.startswith(row) for row in refused)} == set()
 
 
-def tests_of(name):
+def names_in(name):
     """The names of the tests of a module, here or among the proofs."""
     (path,) = Path(transports.__file__).parent.glob(f"*/{name}.py")
     return re.findall(r"^def (test_\w+)", path.read_text(encoding="utf-8"), re.MULTILINE)
 
 
 def test_each_name_is_that_of_a_test():
-    known = {test for name in transports.BOTH for test in tests_of(name)}
+    known = {test for name in transports.BOTH for test in names_in(name)}
     named = {key.partition(" ")[0] for key in transports.REFUSED}
     named |= set(transports.ONLY_SSH) | transports.FAULTS | transports.ONLY_LONG
     assert named - known == set()
     for module, name in ELSEWHERE.values():
-        assert name in tests_of(module)
+        assert name in names_in(module)
