@@ -68,6 +68,7 @@ from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.run import poll
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.run.preloading import (
     CONTAINERS,
     preload,
+    preload_filters,
     preload_for_tasks,
 )
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.run.run_identity import run_identity
@@ -81,8 +82,9 @@ if t.TYPE_CHECKING:
     from ansible.playbook.play import Play
     from ansible.playbook.task import Task
 
-# From this task of a run on, what all have in common is worth being loaded for all of them.
+# From these tasks of a run on, what all have in common is worth being loaded for all of them. A settled fleet has two.
 SECOND = 2
+THIRD = 3
 
 
 class CallbackModule(CallbackBase):
@@ -103,7 +105,7 @@ class CallbackModule(CallbackBase):
         self._directory: str | None = None
         self._gave_up = False
         self._reaches_containers = False
-        self._tasks = 0
+        self._tasks: set[str] = set()
 
     # -- Runs and plays ----------------------------------------------------------------------------------------------
 
@@ -160,9 +162,12 @@ class CallbackModule(CallbackBase):
             with contextlib.suppress(Exception):
                 preload(CONTAINERS)
                 program()
-        self._tasks += 1
-        if self._tasks == SECOND:
-            preload_for_tasks()
+        if task._uuid not in self._tasks:
+            self._tasks.add(task._uuid)
+            if len(self._tasks) == SECOND:
+                preload_for_tasks()
+            elif len(self._tasks) == THIRD:
+                preload_filters()
 
     def v2_runner_on_ok(self, result: CallbackTaskResult) -> None:
         """A task succeeded."""

@@ -59,5 +59,11 @@ def preload_for_tasks() -> None:
 def preload_work() -> None:
     """Load what the tasks of a container need and a run with nothing to do does not."""
     preload(CONTAINERS)
-    filter_loader.get("default")
-    test_loader.get("defined")
+    preload_filters()
+
+
+def preload_filters() -> None:
+    """Load Ansible's own filters and tests, all of which a task loads for the first one that it uses."""
+    with contextlib.suppress(Exception):
+        filter_loader.get("default")
+        test_loader.get("defined")

@@ -48,13 +48,16 @@ class Named:
         return self.variables
 
 
-def test_it_is_done_once_before_the_second_task(monkeypatch: pytest.MonkeyPatch) -> None:
-    done: list[int] = []
+def test_each_is_done_once_before_a_task_whatever_the_number_of_hosts(monkeypatch: pytest.MonkeyPatch) -> None:
+    done: list[tuple[str, int]] = []
     callback = phoenix_log.CallbackModule()
-    monkeypatch.setattr(phoenix_log, "preload_for_tasks", lambda: done.append(callback._tasks))
-    for _number in range(4):
-        callback.v2_runner_on_start(Named(), Named())
-    assert done == [2]
+    for name in ("preload_for_tasks", "preload_filters"):
+        monkeypatch.setattr(phoenix_log, name, lambda name=name: done.append((name, len(callback._tasks))))
+    for number in (1, 1, 1, 2, 1, 2, 3, 2, 4, 3):
+        task = Named()
+        task._uuid = str(number)
+        callback.v2_runner_on_start(Named(), task)
+    assert done == [("preload_for_tasks", 2), ("preload_filters", 3)]
 
 
 def test_the_first_task_in_a_container_prepares_the_run_for_more(monkeypatch: pytest.MonkeyPatch) -> None:
