@@ -119,8 +119,10 @@ def main() -> int:
     except report.ReportError as problem:
         sys.exit(str(problem))
     names = [name for name in ('paper', *PARTS) if not asked.parts or name in asked.parts]
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, interrupt)
+    # A shell's background job ignores Ctrl-C and still wants to be ended by it; what nohup ignores stays ignored.
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, interrupt)
     node = BenchNode()
     if asked.real:
         node = RealNode(asked.real, sorted({ctid for name in names if name in PARTS for ctid in PARTS[name].ctids}))
