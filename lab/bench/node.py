@@ -25,7 +25,7 @@ PERL_START = 0.41
 MARK = 'phoenix-bench-'
 # A name that nobody else uses: the file is removed at the end.
 TINY = 'phoenix-bench-1_amd64.tar.gz'
-# The smallest system that boots, because many containers run on one small machine. Nothing is installed on the node:
+# A minimal root file system, because the bench runs many containers on one machine. It installs no package on the node:
 # busybox comes from its package, by the node's lists of packages or by lists that are thrown away.
 MAKE_TINY = """set -e
 work=$(mktemp -d); trap 'rm -rf "$work"' EXIT; cd "$work"; mkdir -p own/lists/partial own/cache/archives/partial tiny
@@ -78,7 +78,7 @@ class BenchNode(Lab):
         self.sh(f'rm -f {warm.SITE}/{warm.ON_NODE}.*')
 
     def tiny(self) -> str:
-        """Make the template of the smallest system, and return its volume."""
+        """Create a template with a minimal root file system. Return its volume."""
         self.sh(MAKE_TINY.format(path=f'{self.templates}/{TINY}'))
         return f'local:vztmpl/{TINY}'
 
