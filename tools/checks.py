@@ -11,7 +11,7 @@ import re
 import shutil
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -45,6 +45,9 @@ MODULES_AS_RUN = f'{PROOFS}/test_guard_kills.py'
 # How pytest's summary says what the proofs tried.
 COUNTS = re.compile(r'^=+ proofs =+$(.*?)^=', re.MULTILINE | re.DOTALL)
 LAB = 'tests/lab'
+# Of what pytest says about a failed test, so many first and last lines stand in the sum at the end: what was compared,
+# and the end of a run's output.
+FIRST_LINES, LAST_LINES = 8, 25
 # A folder in memory, and the bytes that must be free there for the temporary files of tests without a lab.
 MEMORY = Path('/dev/shm')
 ENOUGH = 4 * 2**30
@@ -90,11 +93,24 @@ class Check:
     """Seconds, after which the check has failed."""
     junit: Path | None = None
     """Where pytest writes its results; then every test counts, not the command."""
+    again: Callable[[list[str]], Check] | None = None
+    """Makes the same check of a few of its files. None: a second try would only hide a fault."""
 
     @property
     def log(self) -> Path:
         """The file with the complete output."""
         return LOGS / (re.sub(r'[^a-z0-9.]+', '-', self.name.lower()) + '.log')
+
+
+@dataclasses.dataclass(frozen=True)
+class Failure:
+    """A test that failed."""
+
+    name: str
+    file: str
+    """From the folder where pytest ran."""
+    why: str
+    """The first and the last lines of what pytest says."""
 
 
 @dataclasses.dataclass
@@ -107,6 +123,8 @@ class Outcome:
     skipped: list[str]
     seconds: float
     code: int
+    failures: list[Failure] = dataclasses.field(default_factory=list)
+    """As far as pytest got to name them."""
 
     @property
     def counts(self) -> list[str]:
@@ -145,29 +163,35 @@ def execute(check: Check, strict: bool) -> Outcome:
     seconds = time.monotonic() - started
     if not check.junit:
         return Outcome(check, int(not code), int(bool(code)), [], seconds, code)
-    passed, failed, skipped = read_junit(check.junit)
+    passed, failures, skipped = read_junit(check.junit)
+    failed = len(failures)
     if strict:
         failed += len(skipped)
     if not failed and (code or not (passed or skipped)):
         failed = 1  # a collection error, a crash, a time-out, or no tests at all
-    return Outcome(check, passed, failed, skipped, seconds, code)
+    return Outcome(check, passed, failed, skipped, seconds, code, failures)
 
 
-def read_junit(path: Path) -> tuple[int, int, list[str]]:
-    """Passed, failed and the reasons of skipped tests; zeros when pytest did not get as far as writing the file."""
+def read_junit(path: Path) -> tuple[int, list[Failure], list[str]]:
+    """Passed, failed and the reasons of skipped tests; nothing when pytest did not get as far as writing the file."""
     if not path.is_file():
-        return 0, 0, []
-    passed = failed = 0
-    skipped = []
+        return 0, [], []
+    passed = 0
+    failures, skipped = [], []
     for case in ElementTree.parse(path).iter('testcase'):
         skip = case.find('skipped')
         if skip is not None:
             skipped.append(f'{case.get("classname")}::{case.get("name")}: {skip.get("message")}')
-        elif case.find('failure') is not None or case.find('error') is not None:
-            failed += 1
+            continue
+        found = [one for one in (case.find('failure'), case.find('error')) if one is not None]
+        if found:
+            name, said = f'{case.get("classname")}::{case.get("name")}', (found[0].get('message') or '').splitlines()
+            if len(said) > FIRST_LINES + LAST_LINES:
+                said[FIRST_LINES:-LAST_LINES] = ['…']
+            failures.append(Failure(name, case.get('file') or '', '\n'.join(said)))
         else:
             passed += 1
-    return passed, failed, skipped
+    return passed, failures, skipped
 
 
 def lint(toolchain: Toolchain) -> list[Check]:
@@ -378,8 +402,10 @@ def lab(toolchain: Toolchain) -> list[Check]:
     connection.env['PHOENIX_LAB_FILES'] = str(ROOT / '.lab')
     ignored = [f'--ignore={LAB}/{name}' for name in (*LONG_LAB, *LIFECYCLE, AWX, VLLM, LAYER_KILLS)]
     ignored += [f'--ignore-glob={LAB}/{pattern}' for pattern in HOSTS]
+    own = pytest('lab', toolchain, ROOT, LAB, '-p', 'no:pytest-ansible', *ignored, timeout=3600.0)
+    own.again = lambda files: lab_part('lab', toolchain, files, ' again')
     return [
-        pytest('lab', toolchain, ROOT, LAB, '-p', 'no:pytest-ansible', *ignored, timeout=3600.0),
+        own,
         command('up'),
         connection,
         command('down'),
@@ -414,10 +440,13 @@ def hosts(toolchain: Toolchain) -> list[Check]:
     return [lab_part('hosts', toolchain, [str(path.relative_to(ROOT)) for path in paths])]
 
 
-def lab_part(name: str, toolchain: Toolchain, files: list[str]) -> Check:
+def lab_part(name: str, toolchain: Toolchain, files: list[str], turn: str = '') -> Check:
     """Some files of the lab's tests, on a lab that is called by this name's first letter."""
-    check = pytest(name, toolchain, ROOT, files[0], '-p', 'no:pytest-ansible', *files[1:], timeout=3600.0)
+    title = (name + turn).replace(' ', '-')
+    check = pytest(title, toolchain, ROOT, files[0], '-p', 'no:pytest-ansible', *files[1:], timeout=3600.0)
     check.env['PHOENIX_LAB_TESTS'] = name
+    if not turn:
+        check.again = lambda some: lab_part(name, toolchain, some, ' again')
     return check
 
 

@@ -5,8 +5,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -16,29 +18,93 @@ sys.path.insert(0, str(ROOT / 'tools'))
 
 import check_build
 import checks
+import run_tests
 
 WAIT = 'import threading; threading.Event().wait()'
 # A test that skips, on purpose: the runner must count it.
+# A test that passes from the second time on, one that never does, and one that always does.
+RACE = """import pathlib
+def test_race():
+    ran = pathlib.Path("ran")
+    once = ran.exists()
+    ran.touch()
+    assert once
+"""
+NEVER = 'def test_never(): assert 0, "what is wrong"\n'
+EVER = 'def test_ever(): pass\n'
 SKIP = 'import pytest\ndef test_a(): pytest.skip("needs root")\ndef test_b(): pass\n'
 
 
 @pytest.fixture
-def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    """Runs pytest on a file with this text, or on nothing, as a check; returns the outcome."""
+def planted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., checks.Check]:
+    """Makes a check that runs pytest on files with these texts."""
     monkeypatch.setattr(checks, 'LOGS', tmp_path / 'logs')
+    folder = tmp_path / 'tests'
+    folder.mkdir()
 
-    def run_text(text: str | None, strict: bool) -> checks.Outcome:
-        folder = tmp_path / 'tests'
-        folder.mkdir()
-        if text is not None:
-            (folder / 'test_planted.py').write_text(text, encoding='utf-8')
+    def make(**texts: str) -> checks.Check:
+        for name, text in texts.items():
+            (folder / f'test_{name}.py').write_text(text, encoding='utf-8')
         junit = tmp_path / 'results.xml'
         command = [sys.executable, '-m', 'pytest', '-c', os.devnull, '--rootdir', str(folder), f'--junitxml={junit}']
+        command += ['-o', 'junit_family=xunit1']
         env = {name: value for name, value in os.environ.items() if not name.startswith('PYTEST_')}
         env['PYTEST_DISABLE_PLUGIN_AUTOLOAD'] = '1'  # pytest alone is tried; plugins take a second
-        return checks.execute(checks.Check('planted', command, folder, env, junit=junit), strict)
+        return checks.Check('planted', command, folder, env, junit=junit)
+
+    return make
+
+
+@pytest.fixture
+def run(planted: Callable[..., checks.Check]) -> Callable[[str | None, bool], checks.Outcome]:
+    """Runs pytest on a file with this text, or on nothing, as a check; returns the outcome."""
+
+    def run_text(text: str | None, strict: bool) -> checks.Outcome:
+        return checks.execute(planted(**({} if text is None else {'planted': text})), strict)
 
     return run_text
+
+
+def twice(planted: Callable[..., checks.Check], **texts: str) -> tuple[checks.Outcome, list[str], list[str]]:
+    """The outcome after a second try; the tests that passed and failed then, with the first line of their reasons."""
+    check = planted(**texts)
+    check.again = lambda files: dataclasses.replace(check, command=[*check.command, *files], again=None)
+    outcome = checks.execute(check, strict=True)
+    sides = run_tests.try_again([outcome], strict=True)
+    passed, failed = ([f'{one.name}: {one.why.splitlines()[0]}' for one in side] for side in sides)
+    return outcome, passed, failed
+
+
+def test_an_accident_passes_at_the_second_try_and_is_named(planted: Callable[..., checks.Check]) -> None:
+    outcome, passed, failed = twice(planted, race=RACE, ever=EVER)
+    assert (outcome.passed, outcome.failed, outcome.good, failed) == (2, 0, True, [])
+    assert passed == ['test_race::test_race: assert False']
+
+
+def test_what_fails_twice_is_failed(planted: Callable[..., checks.Check]) -> None:
+    outcome, passed, failed = twice(planted, never=NEVER, ever=EVER)
+    assert (outcome.passed, outcome.failed, outcome.good, passed) == (1, 1, False, [])
+    assert failed == ['test_never::test_never: AssertionError: what is wrong']
+
+
+@pytest.mark.parametrize(
+    'texts',
+    [
+        {f'race{n}': RACE.replace('ran', f'ran{n}') for n in range(run_tests.SECOND_TRIES + 1)},
+        {'race': RACE, 'broken': 'import no_such_module\n'},
+        {'race': RACE, 'skip': SKIP},
+    ],
+    ids=['too many', 'one is not importable', 'one was skipped'],
+)
+def test_nothing_runs_twice_where_more_is_wrong(planted: Callable[..., checks.Check], texts: dict[str, str]) -> None:
+    outcome, passed, _failed = twice(planted, **texts)
+    assert (outcome.good, passed) == (False, [])
+
+
+def test_no_second_try_without_the_checks_consent(planted: Callable[..., checks.Check]) -> None:
+    outcome = checks.execute(planted(race=RACE), strict=True)
+    passed, failed = run_tests.try_again([outcome], strict=True)
+    assert (outcome.good, passed, len(failed)) == (False, [], 1)
 
 
 def test_skipped_is_told(run) -> None:
