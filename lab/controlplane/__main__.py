@@ -65,6 +65,7 @@ async def serve() -> None:
         request_log=LOGS / 'requests.jsonl',
     )
     pve.load_access(PVE)
+    pve.signed.keep(PVE)
     pve.network_file = Path('/etc/network/interfaces')
     pve.load_storages(PVE / 'storage.cfg')
     await pve.start(str(certificate), str(key))

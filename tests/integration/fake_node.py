@@ -455,7 +455,7 @@ def wanted(ctid: int = 950, target: str = "completed", features: Any = FEATURES,
 
 def edges(node: FakeNode, patch: pytest.MonkeyPatch) -> None:
     """Perl's ticket and lxc-attach are what this machine may lack; all else is the product's own."""
-    patch.setattr(local_client, "mint_ticket", lambda: node.pve.mint_ticket("root@pam"))
+    patch.setattr(local_client, "mint_ticket", lambda **_how: node.pve.mint_ticket("root@pam"))
     patch.setattr(local_client, "pinned_fingerprint", lambda: node.fingerprint)
 
     def look(ctid: int, _node_boot: str = "", way: Any = None) -> guest.GuestView:

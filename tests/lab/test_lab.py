@@ -119,12 +119,20 @@ def test_node_is_shaped_like_one(clean: None) -> None:
     assert good('ssh', 'systemctl is-system-running --wait').strip() == 'running'
 
 
+WHOLE = 'print PVE::AccessControl::assemble_ticket("root\\@pam")'
+SIGNED = (
+    'open(my $f, "<", "/etc/pve/priv/authkey.key"); my $key = Crypt::OpenSSL::RSA->new_private_key(join("", <$f>)); '
+    'print PVE::Ticket::assemble_rsa_ticket($key, "PVE", "root\\@pam")'
+)
+
+
 def test_ticket_is_minted_as_on_a_node(clean: None) -> None:
     """PVE_FACTS, 'Cost of a call': one Perl start, then HTTPS on the loopback with the certificate's own CA."""
-    done = node(r'''set -e
-t=$(perl -MPVE::AccessControl -e 'print PVE::AccessControl::assemble_ticket("root\@pam")')
+    for modules, program in (('-MPVE::AccessControl', WHOLE), ('-MPVE::Ticket -MCrypt::OpenSSL::RSA', SIGNED)):
+        done = node(f'''set -e
+t=$(perl {modules} -e '{program}')
 curl -sS --cacert /etc/pve/pve-root-ca.pem -b "PVEAuthCookie=$t" https://127.0.0.1:8006/api2/json/version''')
-    assert json.loads(done.stdout)['data']['version'].startswith('9.'), done.stderr
+        assert json.loads(done.stdout)['data']['version'].startswith('9.'), done.stderr
 
 
 @pytest.mark.parametrize('unprivileged', [1, 0])

@@ -13,6 +13,8 @@ from fakepve.generic import GenericApi
 from fakepve.model import PveError
 from fakepve.server import FORMATS, FakePve
 
+from .signed import SignedTickets
+
 # The roles that the tests and the documentation of a service account name, as PVE 8.4 and 9 define them.
 ROLES = {
     'PVEAuditor': ('Datastore.Audit', 'Mapping.Audit', 'Pool.Audit', 'SDN.Audit', 'Sys.Audit', 'VM.Audit'),
@@ -50,6 +52,7 @@ class Access(FakePve):
         self.acl: dict[str, Any] = {}
         # Tokens that have only what was granted to them; the others have what their user has.
         self.separated: set[str] = set()
+        self.signed = SignedTickets()
 
     def add_token(self, tokenid: str, secret: str, privsep: bool = True) -> None:
         """Make an API token, user@realm!name; privsep is PVE's default."""
@@ -108,9 +111,15 @@ class Access(FakePve):
         ticket = request.cookies.get('PVEAuthCookie')
         if not ticket:
             raise PveError(401, 'No ticket')
+        token = request.headers.get('CSRFPreventionToken', '')
         session = self.tickets.get(ticket)
-        if session is None or session['expires'] < time.time():
-            raise PveError(401, 'permission denied - invalid PVE ticket')
-        if request.method not in ('GET', 'HEAD') and request.headers.get('CSRFPreventionToken') != session['csrf']:
+        if session is not None and session['expires'] >= time.time():
+            user, is_right = session['user'], token == session['csrf']
+        else:
+            user = self.signed.user(ticket)
+            if user is None:
+                raise PveError(401, 'permission denied - invalid PVE ticket')
+            is_right = self.signed.is_token_of(user, token)
+        if request.method not in ('GET', 'HEAD') and not is_right:
             raise PveError(401, 'Permission denied - invalid csrf token')
-        return session['user']
+        return user

@@ -35,6 +35,7 @@ FAULTS = {
     'network': 'latency, jitter, drop_rate, hang_rate, seed',
     'quorum': 'lost: true or false',
     'stale': 'secs: rows of /cluster/resources are up to this old',
+    'tickets': 'prefix: tickets that PVE::Ticket signs must begin with another one than PVE',
 }
 
 
@@ -146,7 +147,7 @@ class RootSocket:
         pve = self.pve
         pve.failures.clear()
         await pve.clear_delays()
-        pve.stale_secs, pve.quorate = 0.0, True
+        pve.stale_secs, pve.quorate, pve.signed.prefix = 0.0, True, 'PVE'
         pve.network.update(latency=0.0, jitter=0.0, drop_rate=0.0, hang_rate=0.0)
         for ct in pve.cts:
             ct.start_error, ct.start_secs, ct.stop_secs, ct.shutdown_secs = None, 0, 0, 0
@@ -176,3 +177,6 @@ class RootSocket:
 
     async def _fault_stale(self, secs: float) -> None:
         self.pve.stale_secs = secs
+
+    async def _fault_tickets(self, prefix: str) -> None:
+        self.pve.signed.prefix = prefix

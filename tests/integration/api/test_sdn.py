@@ -71,7 +71,7 @@ def test_the_zone_of_a_virtual_network_is_what_needs_the_privilege(office, monke
         params for _method, path, params in pve_calls(predicted(office.apply(asked, check=True).first)) if path == LXC
     ]
     with monkeypatch.context() as patch:
-        patch.setattr(local_client, "mint_ticket", lambda: office.pve.mint_ticket(USER))
+        patch.setattr(local_client, "mint_ticket", lambda **_how: office.pve.mint_ticket(USER))
         for where in places:
             with pytest.raises(PveError, match=rf"Permission check failed \({where}, SDN.Use\)"):
                 office.call("POST", LXC, {**made, "net0": card(vlans)})

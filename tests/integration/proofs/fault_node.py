@@ -64,7 +64,7 @@ class FaultNode(FakeNode):
     async def _started(self, vmid: int, config: Any) -> Any:
         return await self._start(vmid, config) or list(self.start_warnings)
 
-    def mint(self) -> tuple[str, str]:
+    def mint(self, **_how: bool) -> tuple[str, str]:
         """A ticket of whoever the product runs as."""
         self.minted += 1
         return self.pve.mint_ticket(self._who)

@@ -91,7 +91,7 @@ def settle_edges(task: dict[str, Any]) -> None:
     audit.Audit.__init__.__defaults__ = (False, str(root / "log"))
     shelf.Shelf.__init__.__defaults__ = (state, f"{run}/layers")
     leaving.Leaving.__init__.__defaults__ = (str(root / "vzdump.conf"),)
-    local_client.mint_ticket = lambda: tuple(task["ticket"])
+    local_client.mint_ticket = lambda **_how: tuple(task["ticket"])
     local_client.pinned_fingerprint = lambda: task["fingerprint"]
     phoenix_lxc_state.open_client = lambda: local_client.LocalClient(port=task["port"])
     edges: dict[str, Any] = {"locks": str(root / "lock"), "turns": run}

@@ -326,7 +326,7 @@ def test_a_backup_that_another_user_restored_has_no_raw_lines(node, monkeypatch)
         node.pve.grant_role("backup@pve", path, role)
     values = {"vmid": CTID, "ostemplate": archive, "restore": 1, "storage": "tank"}
     with monkeypatch.context() as patch:
-        patch.setattr(local_client, "mint_ticket", lambda: node.pve.mint_ticket("backup@pve"))
+        patch.setattr(local_client, "mint_ticket", lambda **_how: node.pve.mint_ticket("backup@pve"))
         node.call("POST", LXC, values)
     assert marker(node) is None
     node.books[CTID] = book

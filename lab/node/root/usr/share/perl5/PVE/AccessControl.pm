@@ -11,12 +11,9 @@ use warnings;
 
 use IO::Socket::UNIX;
 use JSON::PP;
+use PhoenixLab;
 
-# What loading the real module costs, as phoenix_node/perl.py has it for pct: only where a measurement asks for it.
-if (open(my $file, '<', '/etc/phoenix-lab/perl-start-seconds')) {
-    my $end = <$file> + (times)[0] + (times)[1];
-    1 while (times)[0] + (times)[1] < $end;
-}
+PhoenixLab::work('perl-start-seconds');
 
 # A token belongs to the ticket of the same user made in the same process, as on a real node.
 my %made;
