@@ -48,7 +48,7 @@ def attach(lab: Instance) -> bool:
 
 def down(lab: Instance) -> None:
     """Unmount it. The file stays."""
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 120
     while os.path.ismount(lab.disk):
         done = run(['umount', str(lab.disk)], check=False)
         if done.returncode and time.monotonic() > deadline:

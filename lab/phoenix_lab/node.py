@@ -214,7 +214,7 @@ def start(lab: Instance) -> None:
             raise LabError(f'the node did not start; the end of {log}:\n{log.read_text()[-2000:]}')
 
 
-def wait(lab: Instance, seconds: float = 60) -> None:
+def wait(lab: Instance, seconds: float = 180) -> None:
     """Until sshd and the control plane answer."""
     deadline = time.monotonic() + seconds
     for port in (22, 8006):
@@ -232,12 +232,12 @@ def wait(lab: Instance, seconds: float = 60) -> None:
 
 def stop(lab: Instance) -> None:
     """Kill the node with everything in it: guests, mounts and interfaces go with its namespaces."""
-    deadline = time.monotonic() + 15
+    deadline = time.monotonic() + 60
     while _starters(lab) and time.monotonic() < deadline:
         time.sleep(0.05)  # the lxc-start of a killed `up`: what it starts can only be stopped once it is there
     if is_running(lab):
         run(['lxc-stop', '-P', str(lab.lxcpath), '-n', lab.container, '--kill'], check=False)
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 120
         while is_running(lab):
             if time.monotonic() > deadline:
                 raise LabError(f'the node container {lab.container} does not stop')

@@ -130,7 +130,7 @@ def test_guest_is_unprivileged_and_docker_has_overlay2(docker: Dockered) -> None
 
 
 def test_container_serves_http_to_the_node(docker: Dockered) -> None:
-    assert docker.page() == 'served from docker'
+    until(lambda: docker.page() == 'served from docker')
     log = docker.guest('docker inspect --format "{{.HostConfig.LogConfig.Config}}" web').strip()
     assert log == 'map[max-file:3 max-size:10m]'
 

@@ -278,7 +278,7 @@ def test_a_pool_with_another_layout_is_told_and_left(project: Project) -> None:
 def test_a_quota_below_what_is_used_is_refused(project: Project) -> None:
     lab = project.lab
     lab.sh('dd if=/dev/urandom of=/mnt/pve/quick/models/weights bs=1M count=3 2>/dev/null; sync; zfs list >/dev/null')
-    until(lambda: int(lab.sh('zfs get -H -p -o value used quick/models')) > 2 << 20, 30)
+    until(lambda: int(lab.sh('zfs get -H -p -o value used quick/models')) > 2 << 20)
     config = field_host.config()
     config['zfs']['datasets'][1]['properties']['quota'] = '1M'
     run = play(project, config, *STORAGE)

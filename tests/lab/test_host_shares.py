@@ -127,7 +127,7 @@ def test_shares_are_made_and_answer(host: Project) -> None:
     ]  # fmt: skip  # laid out to be read
     lab.sh(f'cp /tmp/file {DATA}/models/')
     url = f'nfs://127.0.0.1{DATA}/models/file?version=4'
-    assert until(lambda: lab.sh(f"nfs-cat '{url}' 2>/dev/null || true"), 20) == 'weights'
+    assert until(lambda: lab.sh(f"nfs-cat '{url}' 2>/dev/null || true")) == 'weights'
     listed = lab.sh(
         "printf 'username = alice\\npassword = %s\\n' '" + SECRET + "' > /root/alice; "
         'smbclient -A /root/alice -g -L localhost 2>/dev/null'

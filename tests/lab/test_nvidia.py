@@ -85,6 +85,7 @@ def fleet(site_lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Fleet:
         f'rm -rf {CACHE}; systemctl stop {SERVER} 2>/dev/null; systemd-run --quiet --collect --unit={SERVER} '
         f'sh -c "exec python3 -u -m http.server --directory {FILES} {PORT} 2>{LOG}"'
     )
+    site_lab.await_port(PORT)
     project = Project(site_lab, tmp_path_factory.mktemp('nvidia'))
     found = Fleet(site_lab, project, Run(0, '', project.results), Run(0, '', project.results))
     found.write(OLD)

@@ -63,6 +63,7 @@ def pair(site_lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Pair:
         f'systemctl stop {SERVER} 2>/dev/null; systemd-run --quiet --collect --unit={SERVER} '
         f'python3 -m http.server --directory {FILES} {PORT}'
     )
+    site_lab.await_port(PORT)
     address = f'http://{site_lab.variables["PHOENIX_LAB_NODE_IP"]}:{PORT}'
     everyone = {
         'nvidia_toolkit_repo_url': address,
@@ -83,7 +84,7 @@ def pair(site_lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Pair:
     file = project.folder / 'phoenix_lxc_configs.json'
     file.write_text(json.dumps({**json.loads(file.read_text()), 'nvidia_repo_url': address}), encoding='utf-8')
     dry = project.play('--check').good()
-    return Pair(site_lab, project, dry, project.play(timeout=900).good())
+    return Pair(site_lab, project, dry, project.play().good())
 
 
 def push(lab: Lab, folder: object) -> None:

@@ -125,6 +125,7 @@ def guest(site_lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Guest:
         'systemctl stop lab-features 2>/dev/null || true; systemd-run --quiet --collect --unit=lab-features '
         f'python3 /srv/features/serve.py /srv/features/site {PORT}'
     )
+    site_lab.await_port(PORT)
     project.write('files/lab-authority.pem', authority.text)
     found.variables['checksums'] = checksums
     found.set(

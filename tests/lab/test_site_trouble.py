@@ -53,7 +53,7 @@ def test_guest_killed_while_apt_unpacks_and_run_killed_in_the_feature_the_next_r
 def test_killed_in_the_creation_ends_with_one_container(lab: Lab, project: Project) -> None:
     project.containers(_950={})
     run = project.start()
-    until(lambda: lab.config(950).get('lock') == 'create')
+    lab.sh(CREATING)
     run.kill()
     project.play().good()
     assert lab.word(950) == 'completed'
@@ -67,7 +67,7 @@ def test_a_creation_that_died_with_its_worker_is_cleaned_up(lab: Lab, project: P
     project.containers(_950={})
     run = project.start()
     lab.sh(f'{CREATING}; systemctl kill --signal=KILL pveproxy.service')
-    run.kill()
+    run.kill(ended=True)
     lab.sh('systemctl reset-failed pveproxy.service; systemctl start pveproxy.service')
     assert lab.config(950).get('lock') == 'create'
     project.play().good()

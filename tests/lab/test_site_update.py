@@ -41,7 +41,9 @@ def published(folder: Path, version: str, works: bool) -> str:
     packages = gzip.compress((CONTROL.format(version=version) + about).encode())
     return (
         f'mkdir -p /srv/repo && cd /srv/repo && echo {base64.b64encode(content).decode()} | base64 -d > {file.name} && '
-        f'echo {base64.b64encode(packages).decode()} | base64 -d > Packages.gz && rm -rf /etc/apt/sources.list.d/* && '
+        f'echo {base64.b64encode(packages).decode()} | base64 -d > Packages.gz && '
+        # apt takes a list of the same second for the same list.
+        f'touch -d "2026-01-01 00:{version.rpartition(".")[2]}:00" Packages.gz && rm -rf /etc/apt/sources.list.d/* && '
         'echo "deb [trusted=yes] file:/srv/repo ./" > /etc/apt/sources.list'
     )
 

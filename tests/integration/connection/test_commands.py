@@ -263,7 +263,7 @@ def test_a_node_that_is_not_there(connect: Connect, target: Target) -> None:
     guest = connect(target.running, ansible_host="127.0.0.1", ansible_port=9, ansible_ssh_timeout=5)
     with pytest.raises(AnsibleConnectionFailure, match=r"Failed to connect to the host via ssh.*refused"):
         guest.exec_command("true")
-    assert time.monotonic() - started < 10
+    assert time.monotonic() - started < 60
 
 
 # -- Bounds ----------------------------------------------------------------------------------------------------------
@@ -301,7 +301,7 @@ def test_a_command_past_its_time_is_ended_with_all_it_started(connect: Connect, 
     started = time.monotonic()
     with pytest.raises(AnsibleError, match=r"did not end within 2 s and was ended .* phoenix_command_timeout"):
         connect(target.running, phoenix_command_timeout=2).exec_command(deaf)
-    assert time.monotonic() - started < 15
+    assert time.monotonic() - started < 120
     assert living(guest, "phx-late") == b""
     assert (
         target.on_node("flock", "-n", "-x", f"/run/phoenix_hypervisor/{target.running}.busy", "echo", "free")
@@ -311,6 +311,6 @@ def test_a_command_past_its_time_is_ended_with_all_it_started(connect: Connect, 
 
 def test_what_a_task_leaves_behind_keeps_its_output(guest: t.Any) -> None:
     """It outlives the command, and what it still writes arrives after it."""
-    writes = "sleep 0.4; echo late; sleep 0.4; echo later >&2; sleep 0.4; echo last"
+    writes = "while kill -0 $$; do :; done 2>/dev/null; echo late; sleep 0.4; echo later >&2; sleep 0.4; echo last"
     rc, stdout, stderr = guest.exec_command(f"(trap '' HUP; {writes}) & echo first; exit 5")
     assert (rc, stdout, stderr) == (5, b"first\nlate\nlast\n", b"later\n")

@@ -13,6 +13,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -85,6 +86,7 @@ class KillNode(FakeNode):
         self.at_call: tuple[int | str, bool] | None = None
         self.calls = 0
         self.victim: int | None = None
+        self._begun = threading.Event()
         self.dead: list[str] = []
         self._runs = 0
         bin_folder = directory / "bin"
@@ -165,7 +167,10 @@ class KillNode(FakeNode):
             self.calls += 1
         method, path = self.pve.doing
         names = (self.calls, f"{method} {path.rpartition('/')[2]}")
-        if self.at_call in [(name, after) for name in names] and self.victim is not None:
+        if self.at_call in [(name, after) for name in names]:
+            # The run's first call may come before this process has read its number.
+            assert self._begun.wait(60)
+            assert self.victim is not None
             os.kill(self.victim, signal.SIGKILL)
 
     def start(self, kill: int | None = None, **changes: Any) -> Callable[[], dict[str, Any]]:
@@ -195,9 +200,11 @@ class KillNode(FakeNode):
             **changes,
         }
         self.calls = 0
+        self._begun.clear()
         self._to_zygote.write(json.dumps(task) + "\n")
         self._to_zygote.flush()
         self.victim = int(self._from_zygote.readline())
+        self._begun.set()
 
         def finish() -> dict[str, Any]:
             code = int(self._from_zygote.readline())

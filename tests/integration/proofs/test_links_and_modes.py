@@ -259,5 +259,5 @@ def test_a_clock_that_is_set_back_makes_nothing_wait(faults: FaultNode, monkeypa
     with pytest.raises(lease.LeaseHeldError):
         leases.acquire(950, {**RUN, "id": "run-2"}, [])
     assert leases.acquire(950, {**RUN, "id": "run-2"}, ["run-1"]) == "run-1"
-    assert time.monotonic() - begun < 10
+    assert time.monotonic() - begun < 60
     faults.settled(wanted())

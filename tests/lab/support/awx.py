@@ -24,7 +24,7 @@ from typing import Any
 
 import yaml
 
-from .site import CHECKOUT, Project, shared_collections
+from .site import CHECKOUT, HANGS, Project, shared_collections
 
 USER = 65534
 # What a clone has for AWX beside the files of its owner, and where those are.
@@ -117,13 +117,13 @@ class Job:
 
     def wait(self) -> Job:
         """Itself at its end."""
-        self.process.wait(timeout=500)
+        self.process.wait(timeout=HANGS)
         return self
 
     def cancel(self) -> None:
         """End it as AWX does: by a signal to ansible-runner, which ends the run."""
         self.process.terminate()
-        self.process.wait(timeout=60)
+        self.process.wait(timeout=HANGS)
 
     @property
     def ended(self) -> bool:
@@ -215,7 +215,7 @@ class Awx:
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=HANGS,
             check=False,
         )
         shutil.rmtree(checkout)

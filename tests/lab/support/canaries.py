@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import threading
 from collections.abc import Iterator
@@ -20,13 +21,16 @@ VAULT = 'canary-c0ffee-vault'
 def processes() -> Iterator[set[str]]:
     """The arguments of every process that is seen while the block runs."""
     seen: set[str] = set()
+    raw: set[bytes] = set()
     over = threading.Event()
 
     def watch() -> None:
         while not over.wait(0.004):
-            for path in Path('/proc').glob('[0-9]*/cmdline'):
+            # A pass takes as long as some programs last: nothing here makes objects of paths.
+            for name in filter(str.isdigit, os.listdir('/proc')):
                 try:
-                    seen.add(path.read_bytes().replace(b'\0', b' ').decode(errors='replace'))
+                    with open(f'/proc/{name}/cmdline', 'rb', buffering=0) as arguments:
+                        raw.add(arguments.read())
                 except OSError:
                     continue  # it has ended
 
@@ -37,6 +41,7 @@ def processes() -> Iterator[set[str]]:
     finally:
         over.set()
         thread.join()
+        seen.update(text.replace(b'\0', b' ').decode(errors='replace') for text in raw)
 
 
 def encrypt(project: Project, path: Path) -> Path:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -37,6 +38,8 @@ STATE = '/var/lib/phoenix_hypervisor'
 # A storage of a type that takes snapshots of containers' volumes and links clones to a template's.
 TANK = 'pvesh create /storage --storage tank --type zfspool --pool rpool/tank --content rootdir,images'
 TRAIL = '/var/log/phoenix_hypervisor'
+# Seconds after which a command hangs, and is not just one of many on a busy machine.
+HANGS = 900.0
 
 
 def until(what: Callable[[], Any], seconds: float = 60) -> Any:
@@ -61,7 +64,7 @@ class Lab:
         """lab.py with these words; its output."""
         env = dict(os.environ, PHOENIX_LAB_INSTANCE=self.instance)
         done = subprocess.run(
-            [sys.executable, LAB, *words], capture_output=True, text=True, env=env, timeout=400, check=False
+            [sys.executable, LAB, *words], capture_output=True, text=True, env=env, timeout=HANGS, check=False
         )
         assert done.returncode == 0, f'lab.py {words}: {done.stdout}{done.stderr}'
         return done.stdout
@@ -125,13 +128,18 @@ pct destroy 999
     def sh(self, script: str, check: bool = True) -> str:
         """A shell script on the node; its standard output."""
         command = ['ssh', '-F', self.variables['PHOENIX_LAB_SSH_CONFIG'], self.variables['PHOENIX_LAB_NODE'], 'sh -s']
-        done = subprocess.run(command, input=script, capture_output=True, text=True, timeout=300, check=False)
+        done = subprocess.run(command, input=script, capture_output=True, text=True, timeout=HANGS, check=False)
         assert done.returncode == 0 or not check, f'{script!r} gave {done.returncode}: {done.stdout}{done.stderr}'
         return done.stdout
 
     def guest(self, ctid: int, script: str) -> str:
         """A shell script in a guest."""
         return self.sh(f"pct exec {ctid} -- sh -c '{script}'")
+
+    def await_port(self, port: int) -> None:
+        """Wait until a program that has been started on the node listens there."""
+        connect = f"import socket; socket.create_connection(('127.0.0.1', {port}))"
+        until(lambda: self.sh(f'python3 -c "{connect}" 2>/dev/null && echo up || true'))
 
     def sha256(self, path: str) -> str:
         """The SHA-256 of a file of the node."""
@@ -318,7 +326,7 @@ class Project:
         playbook: str = CONTAINERS,
         cwd: Path = CHECKOUT,
         env: Mapping[str, str] | None = None,
-        timeout: float = 500,
+        timeout: float = HANGS,
         alone: bool = False,
     ) -> Run:
         """Run a playbook to its end, which must come within so many seconds. ``alone``: in its own process."""
@@ -361,15 +369,17 @@ class Started:
                 start_new_session=True,
             )
 
-    def kill(self) -> None:
-        """SIGKILL to the whole group, as a closed lid or the out-of-memory killer would."""
-        assert self.process.poll() is None, self.log.read_text(encoding='utf-8')
-        os.killpg(self.process.pid, signal.SIGKILL)
+    def kill(self, ended: bool = False) -> None:
+        """SIGKILL to the whole group, as a closed lid or the out-of-memory killer would. ``ended``: also where what
+        the test did before has made it fail already."""
+        assert ended or self.process.poll() is None, self.log.read_text(encoding='utf-8')
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
 
     def wait(self) -> Run:
         """Its end."""
-        rc = self.process.wait(timeout=300)
+        rc = self.process.wait(timeout=HANGS)
         return Run(rc, self.log.read_text(encoding='utf-8'), self.results)
 
 

@@ -222,7 +222,7 @@ time.sleep(600)
 """
     done = node.run(program, seconds=2)
     assert (done.rc, done.ending) == (137, Ending.LATE)
-    assert all(gone(int(pid), 1) for pid in done.stdout.split())
+    assert all(gone(int(pid)) for pid in done.stdout.split())
     assert node.run("print(1)").stdout == b"1\n"
 
 
@@ -335,7 +335,7 @@ def test_the_next_run_ends_what_waits_for_an_earlier_one(node: Node) -> None:
     node.changes |= {"undef, 5;": "undef, 0.05;", "looks < 7": "looks < 7000"}
     first = node.helper()
     second = node.helper(run=NEXT_RUN)
-    assert gone(first, 5)
+    assert gone(first)
     assert node.helper(run=NEXT_RUN) == second != first
 
 

@@ -182,20 +182,23 @@ def test_binary_output(container):
 
 def test_time_out_ends_the_whole_group(container):
     script = container.script("#!/bin/sh\ntrap '' TERM\nsh -c 'echo $$; exec sleep 600' &\nwhile :; do wait; done\n")
-    result = container.run(script=script, timeout=1)
-    assert result["failed"] is True
-    assert result["script"]["timed_out"] is True
-    assert "within 1 s" in result["msg"]
+    for seconds in (1, 10, 60):  # on a busy machine one is too short to say its number
+        result = container.run(script=script, timeout=seconds)
+        assert result["failed"] is True
+        assert result["script"]["timed_out"] is True
+        assert f"within {seconds} s" in result["msg"]
+        if result["script"]["stdout_tail"]:
+            break
     assert node.start_time(int(result["script"]["stdout_tail"])) is None
 
 
 def test_what_stays_in_the_background_neither_delays_nor_locks(container):
     script = container.script("#!/bin/sh\nsleep 600 &\necho $!\n")
     first = container.run(script=script, timeout=30)
-    second = container.run(script=script, timeout=5)
+    second = container.run(script=script, timeout=30)
     for result in (first, second):
         os.kill(int(result["script"]["stdout_tail"]), signal.SIGKILL)
-        assert result["script"]["seconds"] < 5
+        assert result["script"]["seconds"] < 30
     assert second["script"]["adopted"] is False
 
 

@@ -215,7 +215,7 @@ def test_what_a_dead_run_left_inside_the_container_is_ended(root, tmp_path, insi
     child = inside("sleep 600", "run-1")
     started = time.monotonic()
     assert mine.acquire(950, OTHER, ["run-1"], busy_timeout=20) == "run-1"
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 60
     assert processes.read(child) is None
 
 
