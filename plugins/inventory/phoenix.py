@@ -213,6 +213,8 @@ compose:
 #     ansible_connection: local
 """
 
+import atexit
+import gc
 import os
 import re
 import traceback
@@ -272,6 +274,8 @@ class InventoryModule(BaseInventoryPlugin, Composing):
     def parse(self, inventory: Any, loader: Any, path: str, cache: bool = True) -> None:
         """Fill the inventory. Raises AnsibleParserError for what the files hold only where that ends the command."""
         super().parse(inventory, loader, path, cache)
+        # Before Python ends it looks through all objects of the run for what nobody uses: a sixth of an empty play.
+        atexit.register(gc.freeze)
         try:
             configuration = ConfigurationReader(loader, path, self._take_options).read()
         except Exception as error:  # noqa: BLE001 - whatever is raised here, Ansible would go on without hosts
