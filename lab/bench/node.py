@@ -153,7 +153,7 @@ class BenchProject(Project):
         super().containers(
             **{key: {**common, 'name': MARK + key.lstrip('_'), **values} for key, values in by_ctid.items()}
         )
-        # As new as a user's: where an earlier run, such as one of a bench before, has judged a file, no work is expected.
+        # As new as a user's: where an earlier run, such as that of a bench, has judged a file, no work is expected.
         file = self.folder / 'phoenix_lxc_configs.json'
         self.write(file.name, json.dumps({'author': str(uuid.uuid4()), **json.loads(file.read_text(encoding='utf-8'))}))
 
