@@ -12,7 +12,7 @@ import json
 import os
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from .run import LabError, run
@@ -64,8 +64,9 @@ class Instance:
     def network(self) -> ipaddress.IPv4Network:
         """The /23 of this lab: its first half joins host and node, the second is the guests'."""
         if not self._facts.exists():
-            chosen = _free_network(self.ident)
-            write_atomically(self._facts, json.dumps({'network': str(chosen), 'checkout': str(CHECKOUT)}) + '\n')
+            with shared():
+                chosen = _free_network(self.ident)
+                write_atomically(self._facts, json.dumps({'network': str(chosen), 'checkout': str(CHECKOUT)}) + '\n')
         return ipaddress.IPv4Network(json.loads(self._facts.read_text())['network'])
 
     @property
@@ -90,6 +91,19 @@ class Instance:
         """One `up`, `down` or `reset` of this instance at a time; the next one waits."""
         with locked(RUN_ROOT / (self.ident + '.lock'), remove=True):
             yield
+
+
+@contextmanager
+def shared() -> Iterator[None]:
+    """One lab at a time: for folders that labs share, which the last one removes, and for the choice of a network."""
+    with locked(RUN_ROOT / 'shared.lock'):
+        yield
+
+
+def remove_empty(folder: Path) -> None:
+    """Remove a folder unless another lab has something in it. Within shared()."""
+    if folder.is_dir() and not any(folder.iterdir()):
+        folder.rmdir()
 
 
 @contextmanager
@@ -119,9 +133,9 @@ def _free_network(ident: str) -> ipaddress.IPv4Network:
         for route in json.loads(run(['ip', '-j', '-4', 'route', 'show', 'table', 'all']).stdout or '[]')
         if re.match(r'\d', route.get('dst', ''))
     ]
-    used += [
-        ipaddress.ip_network(json.loads(facts.read_text())['network']) for facts in STATE_ROOT.glob('*/instance.json')
-    ]
+    for facts in STATE_ROOT.glob('*/instance.json'):
+        with suppress(FileNotFoundError):  # that lab is being removed
+            used.append(ipaddress.ip_network(json.loads(facts.read_text())['network']))
     resolvers = re.findall(r'^nameserver\s+(\d+\.\d+\.\d+\.\d+)', Path('/etc/resolv.conf').read_text(), re.MULTILINE)
     used += [ipaddress.ip_network(address) for address in resolvers]
     start = int.from_bytes(hashlib.sha256(ident.encode()).digest()[:4], 'big')

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import json
 import shutil
+from contextlib import suppress
 from pathlib import Path
 
 from . import disk, host, images, network, node, outputs, payload
-from .instance import STATE_ROOT, Instance, write_atomically
+from .instance import STATE_ROOT, Instance, remove_empty, shared, write_atomically
 from .run import LabError, run, say
 
 READY = 'ready.json'
@@ -80,11 +81,12 @@ def down(lab: Instance, purge: bool = False) -> None:
     if purge:
         keep = set()
         for facts in STATE_ROOT.glob('*/' + READY):
-            seen = json.loads(facts.read_text())
-            keep |= {seen['image'], seen['template']}
+            with suppress(FileNotFoundError):  # that lab is being removed
+                seen = json.loads(facts.read_text())
+                keep |= {seen['image'], seen['template']}
         images.purge(keep)
-    if STATE_ROOT.is_dir() and not any(STATE_ROOT.iterdir()):
-        STATE_ROOT.rmdir()
+    with shared():
+        remove_empty(STATE_ROOT)
     say('the lab is gone')
 
 
@@ -106,14 +108,8 @@ def leftovers(lab: Instance) -> list[str]:
     if lab.state.exists():
         found.append(f'directory {lab.state}')
     mounts = Path('/proc/self/mountinfo').read_text()
-    found += ['mount ' + line.split()[4] for line in mounts.splitlines() if str(lab.state) in line]
-    for process in Path('/proc').glob('[0-9]*'):
-        try:
-            if str(lab.lxcpath).encode() in (process / 'cmdline').read_bytes():
-                found.append('process ' + process.name)
-        except OSError:
-            continue
-    return found
+    found += ['mount ' + line.split()[4] for line in mounts.splitlines() if f'{lab.state}/' in line]
+    return found + [f'process {pid}' for pid in node.processes(lab)]
 
 
 def _has_guests(lab: Instance) -> bool:

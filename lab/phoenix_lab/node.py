@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import shutil
@@ -233,26 +234,24 @@ def wait(lab: Instance, seconds: float = 180) -> None:
 def stop(lab: Instance) -> None:
     """Kill the node with everything in it: guests, mounts and interfaces go with its namespaces."""
     deadline = time.monotonic() + 60
-    while _starters(lab) and time.monotonic() < deadline:
+    while processes(lab, 'lxc-start') and time.monotonic() < deadline:
         time.sleep(0.05)  # the lxc-start of a killed `up`: what it starts can only be stopped once it is there
     if is_running(lab):
         run(['lxc-stop', '-P', str(lab.lxcpath), '-n', lab.container, '--kill'], check=False)
-        deadline = time.monotonic() + 120
-        while is_running(lab):
-            if time.monotonic() > deadline:
-                raise LabError(f'the node container {lab.container} does not stop')
-            time.sleep(0.05)
+    deadline = time.monotonic() + 120
+    while is_running(lab) or processes(lab):  # the monitor ends after its socket
+        if time.monotonic() > deadline:
+            raise LabError(f'the node container {lab.container} does not stop')
+        time.sleep(0.05)
     say('node stopped')
 
 
-def _starters(lab: Instance) -> list[int]:
-    """Processes that are just starting this node's container."""
+def processes(lab: Instance, program: str = '') -> list[int]:
+    """Processes of LXC for this node's container, or those of one program."""
     found = []
     for process in Path('/proc').glob('[0-9]*'):
-        try:
-            words = (process / 'cmdline').read_bytes().split(b'\0')
-        except OSError:
-            continue
-        if words[0].endswith(b'lxc-start') and str(lab.lxcpath).encode() in words:
-            found.append(int(process.name))
+        with contextlib.suppress(OSError):  # it has ended
+            words = (process / 'cmdline').read_bytes()
+            if words.partition(b'\0')[0].endswith(program.encode()) and str(lab.lxcpath).encode() in words:
+                found.append(int(process.name))
     return found

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import shlex
 
-from .instance import CHECKOUT, NODE, Instance, write_atomically
+from .instance import CHECKOUT, NODE, Instance, remove_empty, shared, write_atomically
 
 INVENTORY = '''---
 # Written by lab.py up for this lab; an inventory source as docs describe it.
@@ -67,20 +67,22 @@ def write(lab: Instance) -> None:
         'known_hosts': lab.state / 'known_hosts',
         'demo': os.path.relpath(CHECKOUT / 'lab' / 'demo', lab.output / 'inventory'),
     }
-    # The folder keeps itself out of git, so no checkout needs to know of it.
-    write_atomically(CHECKOUT / '.lab' / '.gitignore', '*\n')
-    write_atomically(lab.output / 'env', env_text(lab))
-    write_atomically(lab.output / 'ssh_config', SSH_CONFIG.format(**names))
-    write_atomically(lab.output / 'inventory' / 'phoenix.yml', INVENTORY.format(**names))
+    variables_text = env_text(lab)
+    with shared():
+        # The folder keeps itself out of git, so no checkout needs to know of it.
+        write_atomically(CHECKOUT / '.lab' / '.gitignore', '*\n')
+        write_atomically(lab.output / 'env', variables_text)
+        write_atomically(lab.output / 'ssh_config', SSH_CONFIG.format(**names))
+        write_atomically(lab.output / 'inventory' / 'phoenix.yml', INVENTORY.format(**names))
 
 
 def remove(lab: Instance) -> None:
     """Take back what write() made; files of others in there stay."""
     top = CHECKOUT / '.lab'
-    for name in ('env', 'ssh_config', 'inventory/phoenix.yml'):
-        (lab.output / name).unlink(missing_ok=True)
-    for folder in (lab.output / 'inventory', lab.output, top):
-        if folder == top and folder.is_dir() and [path.name for path in folder.iterdir()] == ['.gitignore']:
-            (top / '.gitignore').unlink()
-        if folder.is_dir() and not any(folder.iterdir()):
-            folder.rmdir()
+    with shared():
+        for name in ('env', 'ssh_config', 'inventory/phoenix.yml'):
+            (lab.output / name).unlink(missing_ok=True)
+        for folder in (lab.output / 'inventory', lab.output, top):
+            if folder == top and folder.is_dir() and [path.name for path in folder.iterdir()] == ['.gitignore']:
+                (top / '.gitignore').unlink()
+            remove_empty(folder)

@@ -12,6 +12,7 @@ import hashlib
 import json
 import os
 import re
+import resource
 import shlex
 import shutil
 import signal
@@ -29,7 +30,9 @@ CHECKOUT = Path(__file__).resolve().parents[2]
 LAB = CHECKOUT / 'lab' / 'lab.py'
 TEMPLATE = 'local:vztmpl/debian-12-standard_12.7-1_amd64.tar.zst'
 # Seconds. The first up may have to build both images.
-COLD, WARM, AGAIN = 400.0, 15.0, 3.0
+COLD = 400.0
+# Seconds of a processor, so that they are the same on a busy machine: an `up` of a lab that is up.
+AGAIN = 1.5
 INSTANCE = 't' + hashlib.sha256(bytes(CHECKOUT)).hexdigest()[:7]
 
 pytestmark = [
@@ -69,8 +72,14 @@ def state() -> dict[str, Any]:
     return json.loads(lab('status', '--json').stdout)
 
 
-def until(what: Any, seconds: float = 30) -> Any:
-    """The first true answer of what()."""
+def processor_seconds() -> float:
+    """What the processes took that this one has started and that have ended."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def until(what: Any, seconds: float = 120) -> Any:
+    """The first true answer of what(); what it answers after so many seconds."""
     deadline = time.monotonic() + seconds
     while True:
         answer = what()
@@ -244,10 +253,16 @@ def test_destroy_leaves_nothing_on_the_node(clean: None) -> None:
 
 def test_second_up_is_quick_and_keeps_guests(clean: None) -> None:
     create(950, 1)
-    start = time.monotonic()
-    good('up')
-    assert time.monotonic() - start < AGAIN
+    before = processor_seconds()
+    done = lab('up')
+    assert (done.returncode, len(done.stderr.splitlines())) == (0, 1), done.stderr  # it is up, and nothing else
+    assert processor_seconds() - before < AGAIN
     assert 'running' in good('ssh', 'pct status 950')
+
+
+def test_a_node_is_reset_as_often_as_tests_want_it(clean: None) -> None:
+    """By default systemd starts a unit five times within ten seconds and then no more: what reset-guests starts."""
+    good('ssh', 'for turn in 1 2 3 4 5 6; do systemctl restart phoenix-lab-dhcp pveproxy || exit 1; done')
 
 
 def test_reset_forgets_guests_and_product(clean: None) -> None:
@@ -288,9 +303,9 @@ def test_killed_up_is_taken_over_and_down_leaves_nothing(running_lab: None) -> N
         except subprocess.TimeoutExpired:
             victim.send_signal(signal.SIGKILL)
             victim.wait()
-        start = time.monotonic()
-        good('up')
-        assert time.monotonic() - start < WARM
+        done = lab('up')
+        assert done.returncode == 0, done.stderr
+        assert 'building' not in done.stderr
         assert good('ssh', 'systemctl is-active pveproxy').strip() == 'active'
     create(950, 1)
     good('down')
