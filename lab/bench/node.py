@@ -142,6 +142,8 @@ class BenchProject(Project):
     def __init__(self, node: BenchNode, folder: Path) -> None:
         super().__init__(node, folder)
         self.node = node
+        # As new as a user's: where an earlier run, such as that of a bench, has judged a file, no work is expected.
+        self._author = str(uuid.uuid4())
 
     def containers(self, **by_ctid: Mapping[str, Any]) -> None:
         """Write the containers, from the node's own Debian template on its own storage unless they say otherwise."""
@@ -153,9 +155,8 @@ class BenchProject(Project):
         super().containers(
             **{key: {**common, 'name': MARK + key.lstrip('_'), **values} for key, values in by_ctid.items()}
         )
-        # As new as a user's: where an earlier run, such as that of a bench, has judged a file, no work is expected.
         file = self.folder / 'phoenix_lxc_configs.json'
-        self.write(file.name, json.dumps({'author': str(uuid.uuid4()), **json.loads(file.read_text(encoding='utf-8'))}))
+        self.write(file.name, json.dumps({'author': self._author, **json.loads(file.read_text(encoding='utf-8'))}))
 
     def play(
         self,
