@@ -54,90 +54,27 @@ generated:
   elements: str
 """
 
-import os
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.system import locales
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.entry import run_module
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.failure import NodeError, failing
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.system import root_files
-
-LIST = "/etc/locale.gen"
-SUPPORTED = "/usr/share/i18n/SUPPORTED"
-MODE = 0o644
-
-
-def present(module: AnsibleModule) -> str:
-    """Return what `locale -a` prints. Raises NodeError where it fails."""
-    code, text, error = module.run_command(["locale", "-a"])
-    if code:
-        raise NodeError(f"locale -a failed: {error.strip()[-500:] or f'exit code {code}'}")
-    return str(text)
-
-
-def generate(module: AnsibleModule, diff: list[dict[str, str]]) -> list[str]:
-    """Generate the locales that are missing. Returns their names. Raises NodeError for one that is unknown."""
-    wanted = module.params["locales"]
-    if not wanted:
-        return []
-    before = root_files.read(LIST)
-    if before.content is None:
-        if not module.check_mode:
-            raise NodeError(f"{LIST} is missing", remedy="install the package locales")
-        return list(wanted)
-    missing = locales.missing(wanted, present(module))
-    content, unknown = locales.enabled(before.content, missing, root_files.read(SUPPORTED).content or "")
-    if unknown:
-        raise NodeError(
-            f"locale {', '.join(unknown)} is unknown here, expected one of {SUPPORTED}, such as en_US.UTF-8"
-        )
-    if not missing or module.check_mode:
-        return missing
-    if content != before.content:
-        diff.append(root_files.diff(LIST, before, content, MODE))
-        root_files.replace(module, LIST, content, MODE)
-    code, out, error = module.run_command(["locale-gen"])
-    left = [] if code else locales.missing(missing, present(module))
-    if code or left:
-        words = (error.strip() or out.strip())[-1000:]
-        raise NodeError(f"locale-gen has not generated {', '.join(left or missing)}: {words or f'exit code {code}'}")
-    return missing
-
-
-def choose(module: AnsibleModule, diff: list[dict[str, str]]) -> None:
-    """Set the line of the system's locale."""
-    path, locale = module.params["path"], module.params["locale"]
-    if not locale:
-        return
-    before = root_files.read(path)
-    content = locales.with_line(before.content or "", module.params["key"], locale)
-    if before.content == content and before.is_of_root(MODE):
-        return
-    diff.append(root_files.diff(path, before, content, MODE))
-    if not module.check_mode:
-        root_files.replace(module, path, content, MODE)
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.failure import failing
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.system import locale_setting
 
 
 @failing(where="a file", remedy="expected a file that root can replace")
 def work(module: AnsibleModule) -> dict[str, Any]:
     """Compare, and change unless in check mode."""
-    diff: list[dict[str, str]] = []
-    generated = generate(module, diff)
-    choose(module, diff)
-    result: dict[str, Any] = {"changed": bool(generated or diff), "generated": generated, "diff": diff}
-    if generated and module.check_mode and not os.path.exists(LIST):
-        result["msg"] = f"Would be generated, once the package locales is there: {' '.join(generated)}"
-    return result
+    return locale_setting.ensure(module, module.params)
 
 
 def main() -> None:
     """Module entry point."""
     run_module(
         {
-            "locales": {"type": "list", "elements": "str", "default": []},
-            "locale": {"type": "str", "default": ""},
+            **locales.OPTIONS,
             "path": {"type": "path", "default": "/etc/default/locale"},
             "key": {"type": "str", "default": "LANG", "no_log": False},  # the name of a setting
         },

@@ -14,9 +14,9 @@ description:
   - Reads the installed packages, and calls the family's own module only for missing ones. So a settled machine takes
     one short call, and check mode reports the missing packages also where no source of them is known yet.
   - Fails on a machine of another family than O(families), before it changes anything.
-  - Configures apt in the same call, since each call into a container has a cost.
+  - Configures apt and sets the locale in the same call, since each call into a container has a cost.
   - An action plugin of the same name runs M(ansible.builtin.apt), M(ansible.builtin.dnf), M(community.general.apk) or
-    M(community.general.zypper) for the missing packages, with its retries.
+    M(community.general.zypper) for the missing packages, with its retries, and sets the locale after them.
 author: Phoenix Hypervisor contributors (@phoenix-hypervisor)
 extends_documentation_fragment:
   - phoenix.hypervisor.attributes
@@ -92,6 +92,17 @@ options:
         apt is the package manager.
     type: dict
     default: {}
+  locales:
+    description:
+      - The locales to generate once no package is missing, as M(phoenix.hypervisor.phoenix_locale) does. Only V(Debian)
+        generates them; with the others they come in packages.
+    type: list
+    elements: str
+    default: []
+  locale:
+    description: The locale of the system, in the file that the family has for it. An empty text leaves it as it is.
+    type: str
+    default: ""
   fetch_lists:
     description:
       - Whether the package lists are fetched where nothing is missing too. This is no change.
@@ -173,6 +184,11 @@ paths:
   returned: success
   type: list
   elements: str
+generated:
+  description: The locales that were generated, or would be in check mode.
+  returned: where O(locales) or O(locale) is given
+  type: list
+  elements: str
 attempts:
   description: How often the family's module was run.
   returned: success, when it was run
@@ -185,10 +201,14 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.system import apt_packages, package_families
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.system import (
+    apt_packages,
+    locales,
+    package_families,
+)
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.entry import run_module
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.failure import NodeError, failing
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.system import root_files
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.system import locale_setting, root_files
 
 LISTS = "/var/lib/apt/lists/*_Packages*"
 APT_CONFIG = "/etc/apt/apt.conf.d"
@@ -235,7 +255,13 @@ def work(module: AnsibleModule) -> dict[str, Any]:
     has_lists = not is_apt or bool(glob.glob(LISTS))
     paths = sorted({path for pattern in module.params["look_for"] for path in glob.glob(pattern)})
     found = {"family": name, "missing": lacking, "has_lists": has_lists, "paths": paths, "configured": written}
-    return {"changed": bool(written), "diff": diff, **found}
+    result = {"changed": bool(written), "diff": diff, **found}
+    asked = locales.asked(module.params, name)
+    # What generates them may be among the packages that are missing: then it is done after those.
+    if asked and (module.check_mode or not lacking):
+        done = locale_setting.ensure(module, asked)
+        result = {**result, **done, "changed": bool(written) or done["changed"], "diff": diff + done["diff"]}
+    return result
 
 
 def main() -> None:

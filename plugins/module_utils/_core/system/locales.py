@@ -7,8 +7,23 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
+# The file in which a machine of a family has its locale, and what stands before the equals sign of its line. musl has
+# every locale that it knows built in, and reads its name from the environment of a shell.
+FILES: Mapping[str, tuple[str, str]] = {
+    "Debian": ("/etc/default/locale", "LANG"),
+    "Alpine": ("/etc/profile.d/phoenix-locale.sh", "export LANG"),
+    "RedHat": ("/etc/locale.conf", "LANG"),
+    "Suse": ("/etc/locale.conf", "LANG"),
+}
+GENERATING = ("Debian",)
+"""The families that generate locales. With the others they come in packages."""
+OPTIONS: dict[str, Any] = {
+    "locales": {"type": "list", "elements": "str", "default": []},
+    "locale": {"type": "str", "default": ""},
+}
 _ENTRY = re.compile(r"#?\s*(?P<name>[A-Za-z]\S*)\s+(?P<charset>[A-Za-z0-9][A-Za-z0-9_-]*)\s*\Z")
 
 
@@ -17,6 +32,15 @@ def _plain(name: str) -> str:
     language, dot, rest = name.strip().partition(".")
     charset, at, modifier = rest.partition("@")
     return language + dot + re.sub("[^a-z0-9]", "", charset.lower()) + at + modifier
+
+
+def asked(options: Mapping[str, Any], family: str) -> dict[str, Any]:
+    """Return what a task asks of a machine of a family, as options of phoenix_locale; {} where it asks nothing."""
+    names = list(options["locales"]) if family in GENERATING else []
+    if family not in FILES or not (names or options["locale"]):
+        return {}
+    path, key = FILES[family]
+    return {"locales": names, "locale": options["locale"], "path": path, "key": key}
 
 
 def missing(wanted: Iterable[str], present: str) -> list[str]:

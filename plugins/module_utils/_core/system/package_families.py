@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from . import apt_packages
+from . import apt_packages, locales
 from .apt_packages import Package
 
 # One line of rpm for each package: its name, version, architecture and what it provides besides.
@@ -110,6 +110,7 @@ OPTIONS: dict[str, Any] = {
         "options": {name: {"type": "list", "elements": "str", "default": []} for name in FAMILIES},
     },
     "apt_config": {"type": "dict", "default": {}},
+    **locales.OPTIONS,
 }
 
 

@@ -12,7 +12,7 @@ from ansible.parsing.dataloader import DataLoader
 from ansible.playbook.play_context import PlayContext
 from ansible.playbook.task import Task
 
-from ansible_collections.phoenix.hypervisor.plugins.action.phoenix_packages import MODULE, ActionModule
+from ansible_collections.phoenix.hypervisor.plugins.action.phoenix_packages import LOCALE, MODULE, ActionModule
 
 APT = "ansible.builtin.apt"
 Calls = list[tuple[str, dict[str, Any]]]
@@ -165,3 +165,60 @@ def test_only_the_paths_that_the_task_asks_for_come_back() -> None:
     assert result["paths"] == ["/etc/locale.gen", "/etc/ssl/phoenix-a.pem"]
     assert calls[0][1]["look_for"] == patterns
     assert play(looked(), look_for=patterns)[0]["paths"] == []
+
+
+SETTING = {"path": "/etc/default/locale", "before": "", "after": "LANG=en_US.UTF-8\n"}
+IN_ENGLISH = {"locales": ["en_US.UTF-8"], "locale": "en_US.UTF-8"}
+
+
+def test_the_locale_comes_with_the_look_where_nothing_is_missing() -> None:
+    answers = looked(changed=True, generated=["en_US.UTF-8", "xx_XX.UTF-8"], diff=[SETTING])
+    result, calls = play(answers, name=["locales"], **IN_ENGLISH)
+    assert (result["changed"], result["generated"], result["diff"]) == (True, ["en_US.UTF-8"], [SETTING])
+    assert [name for name, _options in calls] == [MODULE]
+    assert {key: calls[0][1][key] for key in IN_ENGLISH} == IN_ENGLISH
+    result, calls = play(looked(generated=[]), name=["locales"], **IN_ENGLISH)
+    assert (result["changed"], result["generated"], len(calls)) == (False, [], 1)
+
+
+def test_the_locale_comes_after_the_packages_that_are_missing() -> None:
+    answers = {
+        **looked("locales"),
+        APT: [{"changed": True}],
+        LOCALE: [{"changed": True, "generated": ["en_US.UTF-8"], "diff": [SETTING]}],
+    }
+    result, calls = play(answers, name=["locales"], **IN_ENGLISH)
+    assert [name for name, _options in calls] == [MODULE, APT, LOCALE]
+    assert calls[2][1] == {**IN_ENGLISH, "path": "/etc/default/locale", "key": "LANG"}
+    assert (result["changed"], result["generated"]) == (True, ["en_US.UTF-8"])
+    assert result["diff"] == [{"prepared": "install locales\n"}, SETTING]
+
+
+def test_check_mode_tells_both_of_one_look() -> None:
+    answers = looked("locales", changed=True, generated=["en_US.UTF-8"], diff=[SETTING])
+    result, calls = play(answers, check=True, name=["locales"], **IN_ENGLISH)
+    assert result["msg"] == "Would be installed: locales. Would be generated: en_US.UTF-8"
+    assert (result["changed"], result["generated"], len(calls)) == (True, ["en_US.UTF-8"], 1)
+    assert result["diff"] == [SETTING, {"prepared": "install locales\n"}]
+
+
+def test_a_locale_that_fails_after_the_packages_fails_the_task_and_none_follows_a_failed_installation() -> None:
+    failed = {"failed": True, "msg": "locale xx_XX is unknown here"}
+    answers = {**looked("locales"), APT: [{"changed": True}], LOCALE: [failed]}
+    result, _calls = play(answers, name=["locales"], **IN_ENGLISH)
+    assert (result["failed"], result["msg"], result["changed"]) == (True, failed["msg"], True)
+    answers = {**looked("locales"), APT: [{"failed": True, "msg": "busy"}], LOCALE: []}
+    result, calls = play(answers, name=["locales"], retries=0, **IN_ENGLISH)
+    assert (result["failed"], result["msg"], len(calls)) == (True, "busy", 2)
+
+
+@pytest.mark.parametrize(
+    ("family", "path", "key"),
+    [("Suse", "/etc/locale.conf", "LANG"), ("Alpine", "/etc/profile.d/phoenix-locale.sh", "export LANG")],
+)
+def test_other_families_have_their_file_and_generate_nothing(family: str, path: str, key: str) -> None:
+    module = {"Suse": "community.general.zypper", "Alpine": "community.general.apk"}[family]
+    answers = {**looked("jq", family=family), module: [{"changed": True}], LOCALE: [{"changed": False}]}
+    result, calls = play(answers, name=["jq"], families=EVERY, **IN_ENGLISH)
+    assert calls[2] == (LOCALE, {"locales": [], "locale": "en_US.UTF-8", "path": path, "key": key})
+    assert (result["changed"], result["generated"]) == (True, [])

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.failure import NodeError
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.system import root_files
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.system import locale_setting, root_files
 from ansible_collections.phoenix.hypervisor.plugins.modules import phoenix_locale
 
 
@@ -47,8 +47,8 @@ class Machine:
 @pytest.fixture
 def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
     """One with a list of two locales, neither of which is on."""
-    monkeypatch.setattr(phoenix_locale, "LIST", str(tmp_path / "locale.gen"))
-    monkeypatch.setattr(phoenix_locale, "SUPPORTED", str(tmp_path / "SUPPORTED"))
+    monkeypatch.setattr(locale_setting, "LIST", str(tmp_path / "locale.gen"))
+    monkeypatch.setattr(locale_setting, "SUPPORTED", str(tmp_path / "SUPPORTED"))
     monkeypatch.setattr(root_files.os, "fchown", lambda *_ids: None)
     monkeypatch.setattr(root_files.Seen, "is_of_root", lambda seen, mode: seen.mode == mode)
     (tmp_path / "locale.gen").write_text("# de_AT.UTF-8 UTF-8\n# en_US.UTF-8 UTF-8\n", encoding="utf-8")

@@ -13,6 +13,8 @@ from typing import Any
 import pytest
 from ansible.module_utils.testing import patch_module_args
 
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.system import locales
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.system import locale_setting
 from ansible_collections.phoenix.hypervisor.plugins.modules import phoenix_packages
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="the files belong to root")
@@ -71,6 +73,26 @@ def test_a_refused_family_is_left_as_it_is(run: Any, tmp_path: Path) -> None:
     assert "Not this" not in answer["msg"]
     assert written(tmp_path) == {}
     assert run(name=["dpkg"], refuse={"Alpine": ["Not this."], "Debian": []})["family"] == "Debian"
+
+
+@pytest.mark.parametrize("check", [True, False])
+def test_the_same_call_sets_the_locale_where_nothing_is_missing(
+    run: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, check: bool
+) -> None:
+    (tmp_path / "locale.gen").write_text("# en_US.UTF-8 UTF-8\n", encoding="utf-8")
+    monkeypatch.setattr(locale_setting, "LIST", str(tmp_path / "locale.gen"))
+    monkeypatch.setattr(locale_setting, "present", lambda _module: "C\nen_US.utf8\n")
+    monkeypatch.setitem(locales.FILES, "Debian", (str(tmp_path / "locale"), "LANG"))
+    asked = {"locales": ["en_US.UTF-8"], "locale": "en_US.UTF-8", "apt_config": CONFIG, "_ansible_check_mode": check}
+    later = run(name=["no-such-package"], **asked)
+    assert ("generated" in later, (tmp_path / "locale").exists()) == (check, False)
+    answer = run(name=["dpkg"], **asked)
+    assert (answer["changed"], answer["generated"]) == (True, [])
+    shown = [one["after"] for one in answer["diff"]]
+    assert shown[-1] == "LANG=en_US.UTF-8\n"
+    assert shown[:-1] == (list(CONFIG.values()) if check else [])
+    assert (tmp_path / "locale").exists() is not check
+    assert run(name=["dpkg"], **asked)["changed"] is check
 
 
 @pytest.mark.parametrize("name", ["../sources.list", "a/b", ""])
