@@ -48,6 +48,7 @@ class Play:
             **{key: value for key, value in os.environ.items() if not key.startswith("ANSIBLE_")},
             "ANSIBLE_COLLECTIONS_PATH": COLLECTIONS,
             "ANSIBLE_SSH_CONTROL_PATH_DIR": str(self.control_dir),
+            "ANSIBLE_TIMEOUT": "60",  # ten seconds for the prompt of a password are few on a busy machine
         }
         playbook = pathlib.Path(sys.executable).parent / "ansible-playbook"
         command = [str(playbook), "-i", str(self.root / "inventory.json"), str(self.root / "play.yml")]

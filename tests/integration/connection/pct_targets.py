@@ -105,12 +105,18 @@ def lab_target() -> Target:
         target.on_node("pct", "start", str(target.running))
         inside = ["lxc-attach", "-n", str(target.running), "--", "/bin/sh", "-ec"]
         install = "apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install -y python3 sudo passwd acl"
-        wait = "for n in 1 2 3 4 5 6 7 8 9 10; do systemctl is-system-running --wait >/dev/null && break; done; true"
-        target.on_node(*inside, f"{wait}; {install} >/dev/null; {_READY}usermod -aG sudo {USER}")
+        target.on_node("sh", "-c", booted(target.running))
+        target.on_node(*inside, f"{install} >/dev/null; {_READY}usermod -aG sudo {USER}")
     except BaseException:
         target.remove()
         raise
     return target
+
+
+def booted(ctid: int) -> str:
+    """A line for the node that waits until a container has booted. Without its bus, systemd is 'offline'."""
+    state = f"lxc-attach -n {ctid} -- systemctl is-system-running --wait 2>/dev/null"
+    return f"timeout 120 sh -c 'until {state} | grep -q -v -e offline -e starting -e unknown; do sleep 0.1; done'"
 
 
 def _guest_address(env: dict[str, str]) -> str:

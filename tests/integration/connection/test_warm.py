@@ -11,7 +11,7 @@ import shlex
 
 import pytest
 from pct_play import Play
-from pct_targets import USER, LabTarget, Target
+from pct_targets import USER, LabTarget, Target, booted
 
 # The process that the module's own descends from, which is the shell's parent.
 HELPER = "cut -d ' ' -f 4 /proc/$PPID/stat"
@@ -34,9 +34,7 @@ def restarts(target: Target) -> tuple[str, str]:
     """The lines that stop and start the running container."""
     if isinstance(target, LabTarget):
         # A boot clears /tmp, where every module puts its archive.
-        booted = f"lxc-attach -n {target.running} -- systemctl is-system-running --wait"
-        wait = f"for n in 1 2 3 4 5 6 7 8 9 10; do {booted} && break; done; true"
-        return f"pct stop {target.running}", f"pct start {target.running}; {wait}"
+        return f"pct stop {target.running}", f"pct start {target.running}; {booted(target.running)}"
     return f"lxc-stop -k -n {target.running}", f"lxc-start -n {target.running}"
 
 

@@ -308,6 +308,7 @@ class Project:
             ANSIBLE_COLLECTIONS_PATH=os.pathsep.join([str(CHECKOUT / 'collections'), *shared_collections()]),
             ANSIBLE_NOCOLOR='1',
             ANSIBLE_STDOUT_CALLBACK='default',  # the tests read what Ansible itself shows
+            ANSIBLE_TIMEOUT='60',  # for a connection or the prompt of a password: ten seconds are few on a busy machine
             LAB_RESULTS=str(self.results),
             PHOENIX_LOG_DIR=str(self.logs),
             **warm.controller(),

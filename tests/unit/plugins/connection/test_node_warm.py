@@ -147,7 +147,8 @@ def test_modules_run_at_once(node: Node) -> None:
 
 def test_what_a_module_leaves_running_has_its_streams(node: Node) -> None:
     node.helper()
-    program = "import subprocess\nsubprocess.Popen(['sh', '-c', 'sleep 0.3; echo late'])\nprint('soon', flush=True)\n"
+    late = "while kill -0 $PPID; do :; done 2>/dev/null; echo late"  # after the module's end
+    program = f"import subprocess\nsubprocess.Popen(['sh', '-c', {late!r}])\nprint('soon', flush=True)\n"
     assert node.run(program) == (0, b"soon\nlate\n", b"")
 
 
