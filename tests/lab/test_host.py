@@ -30,6 +30,8 @@ PLACES = (
 MOST_COMMANDS = 34
 # What is printed of pools and datasets; that nothing else happens on a settled node is the second run's to show.
 STORAGE = ('--tags', 'hypervisor_storage')
+# Where the servers have a file for each of their processes and clients, which ends a moment after a client.
+OF_SERVERS = '\\( -name msg.sock -o -path /var/lib/nfs/ganesha \\)'
 ZFS_CALLS = '/run/phoenix-lab/zfs-calls'
 API = ('/storage', '/access/users?full=1', '/access/groups', '/access/roles', '/access/acl', '/nodes/pve/network')
 
@@ -63,8 +65,9 @@ def changed_tasks(run: Run) -> list[str]:
 def state(lab: Lab) -> str:
     """The file system where the roles could touch it, packages, pools, and what the control plane answers."""
     files = lab.sh(
-        f"for place in {PLACES}; do [ -e $place ] || continue; find $place -xdev -printf '%p %y %m %U %G %s %C@ %l\\n' "
-        "| sort; find $place -xdev -type f ! -name '*.tdb' -exec sha256sum {} + | sort; done; "
+        f"for place in {PLACES}; do [ -e $place ] || continue; "
+        f"find $place -xdev {OF_SERVERS} -prune -o -printf '%p %y %m %U %G %s %C@ %l\\n' | sort; "
+        "find $place -xdev -type f ! -name '*.tdb' -exec sha256sum {} + | sort; done; "
         "dpkg-query -W | sha256sum; getent passwd group; zpool list -H -o name,size,health; "
         # Not what is used: ZFS counts its own records, some of them seconds later.
         'zfs list -H -o name | xargs -r zfs get -H -o name,property,value quota,compression,mountpoint,recordsize'
