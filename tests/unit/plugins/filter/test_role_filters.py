@@ -18,6 +18,7 @@ from ansible_collections.phoenix.hypervisor.plugins.filter.host_sections import 
 from ansible_collections.phoenix.hypervisor.plugins.filter.option_names import option_names
 from ansible_collections.phoenix.hypervisor.plugins.filter.unverifiable_sources import unverifiable_sources
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.system.apt_packages import of_version
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.system.locales import asked
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.system.package_families import wanted
 
 ROLES = Path(__file__).resolve().parents[4] / "roles"
@@ -199,7 +200,7 @@ def test_the_places_of_each_family(family: str, folder: str, locale: str) -> Non
     certificates = {"base_setup_ca_certificates": [{"name": "home"}]}
     paths = values("base_setup", "__base_setup_certificate_paths", family, **certificates)
     assert paths == [f"{folder}/phoenix-home.crt"]
-    assert values("base_setup", "__base_setup_own.locale_file", family) == locale
+    assert asked({"locales": ["de_AT.UTF-8"], "locale": "de_AT.UTF-8"}, family)["path"] == locale
 
 
 @pytest.mark.parametrize(
@@ -222,7 +223,7 @@ def test_what_the_base_refuses(family: str, variables: dict[str, t.Any], words: 
 @pytest.mark.parametrize(
     ("variables", "paths", "parts"),
     [
-        ({}, ["/etc/locale.gen"], []),
+        ({}, [], []),
         ({"base_setup_timezone": "UTC"}, [], ["timezone.yml"]),
         ({"base_setup_ca_certificates": [{"name": "a", "src": "y"}]}, [], ["certificates.yml"]),
         ({}, ["/usr/local/share/ca-certificates/phoenix-old.crt"], ["certificates.yml"]),
