@@ -23,7 +23,6 @@ __all__ = ["Device", "Gpu", "GpuError", "Gpus", "chosen", "devices", "devices_of
 _MAJOR = re.compile(r"^\s*(\d+)\s+(\S+)\s*$", re.MULTILINE)
 _PCI = re.compile(r"(?:([0-9a-f]{4,8}):)?([0-9a-f]{2}):([0-9a-f]{2})\.([0-7])\Z", re.IGNORECASE)
 _INDEX = re.compile(r"(?:0|[1-9][0-9]?)\Z")
-_INSTALL = "install it on the node, or take the features that need GPUs off the container's list"
 
 
 class GpuError(KnownError):
@@ -51,6 +50,18 @@ class Gpus:
     instances: Mapping[str, int] = field(default_factory=dict)
     modules: Mapping[str, str] = field(default_factory=dict)
     vendor: Vendor = vendors.VENDORS[0]
+
+
+def _install(*looked_for: Vendor) -> str:
+    """Say how the driver of one of these vendors gets onto the node: by its role, where one installs it."""
+    roles = [
+        f"set {vendor.keys.section} in hypervisor_config.json and run hypervisor.yml "
+        f"(--tags hypervisor_{vendor.keys.section}), which installs the {vendor.name} driver"
+        for vendor in looked_for
+        if vendor.keys.section
+    ]
+    ways = [*roles, "install it on the node yourself", "remove the features that need GPUs from the container's list"]
+    return f"{', '.join(ways[:-1])}, or {ways[-1]}"
 
 
 def parse(
@@ -91,7 +102,7 @@ def chosen(node: Gpus, assignment: str | None) -> list[Gpu]:
     vendor = node.vendor
     if not node.version:
         why = vendor.missing or f"/{vendor.files.version} is missing"
-        raise GpuError(f"the node has no {vendor.name} driver loaded: {why}", _INSTALL)
+        raise GpuError(f"the node has no {vendor.name} driver loaded: {why}", _install(vendor))
     if not node.gpus:
         folder = vendor.files.cards.partition("/*")[0]
         raise GpuError(
@@ -147,7 +158,8 @@ def devices_of_vendors(nodes: Sequence[Gpus], assignment: str | None, classes: C
         devices(others[0], assignment)  # says what its driver lacks
     elif not found:
         names = ", ".join(node.vendor.name for node in nodes)
-        raise GpuError(f"the node has no driver of a GPU loaded, looked for: {names}", _INSTALL)
+        remedy = _install(*(node.vendor for node in nodes))
+        raise GpuError(f"the node has no driver of a GPU loaded, looked for: {names}", remedy)
     return found
 
 

@@ -11,14 +11,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from difflib import get_close_matches
 
-from ..container.config import hostneeds
 from ..container.model import Plan, Step, entry_of
 from ..container.registry.option import has_reached
 from ..gpu import memory_budget
 from ..pve.apicalls import Call, Kind
-from ..pve.passthrough import DENY_WRITE_SINCE
 from ..pve.storagecfg import BACKUPS, ROOTDIR, TEMPLATES, Storage
 from . import layerstorage, optionneeds, privileges, storageuse, subids
 from .candidates import Candidate, Path
@@ -152,9 +149,12 @@ class _Judgement:
             if refused is None or candidate.ctid in self._facts.ours_to_be:
                 continue
             keys = refused.key.split("/")
-            path = candidate.place(*keys) if keys[0] in candidate.desired.keys else candidate.place()
+            written = keys[0] in candidate.desired.keys
+            path = candidate.place(*keys) if written else candidate.place()
             remedy = refused.remedy[:1].upper() + refused.remedy[1:]
-            self._findings.append(Finding(path, replace(refused, remedy="").text(), "", remedy))
+            # A path that ends with the key says it already.
+            got = refused.got if written and not refused.name else replace(refused, remedy="").text()
+            self._findings.append(Finding(path, got, "", remedy))
 
     def subids(self, candidates: Iterable[Candidate]) -> None:
         """The host IDs of `lxc.idmap` lines: without them the container is made, and never starts."""
@@ -180,55 +180,40 @@ class _Judgement:
 
     def demand(self, item: Demand) -> None:
         """One thing that a plan asks for."""
+        facts = self._facts
         if item.kind == DISK:
             self._storage(item, ROOTDIR)
         elif item.kind == BACKUP:
             self._storage(item, BACKUPS)
         elif item.kind == TEMPLATE and self._storage(item, TEMPLATES):
             self._template(item)
-        elif item.kind == BRIDGE and item.name not in self._facts.bridges and not self._to_come(item, "bridge"):
-            known = sorted(self._facts.bridges)
+        elif item.kind == BRIDGE and item.name not in facts.bridges and not self._to_come(item, "bridge"):
+            known = sorted(facts.bridges)
             self._fault(
                 item,
-                f'bridge "{item.name}" does not exist on node {self._facts.node}',
+                f'bridge "{item.name}" does not exist on node {facts.node}',
                 f"one of {', '.join(known)}" if known else "a bridge",
                 "Write an existing bridge, or make it on the node (network.interfaces of hypervisor_config.json, "
                 "or Node > Network in the web interface).",
-                _nearest(item.name, known),
+                storageuse.nearest(item.name, known),
             )
-        elif item.kind == FOLDER and item.name not in self._facts.folders and not self._to_come(item, "folder"):
+        elif item.kind == FOLDER and item.name not in facts.folders and not self._to_come(item, "folder"):
             by_hand = f"Correct the path, or make it on the node: mkdir -p '{item.name}'"
             self._fault(
                 item,
-                f'got "{item.name}", which is not on node {self._facts.node}',
+                f'got "{item.name}", which is not on node {facts.node}',
                 "a file or folder of the node",
-                _PLAYBOOK if item.name in self._facts.coming else by_hand,
+                _PLAYBOOK if item.name in facts.coming else by_hand,
             )
-        elif item.kind == DEVICE and not has_reached(self._facts.version, item.since):
-            self._device(item)
+        elif item.kind == DEVICE and not has_reached(facts.version, item.since):
+            self._fault(item, *optionneeds.device_fault(item.path, item.detail, item.since, facts.node, facts.version))
         elif item.kind in optionneeds.KINDS:
-            facts = self._facts
             there = optionneeds.Known(
                 facts.version, facts.scripts, facts.zones, facts.pools, facts.mtus, facts.ha_groups, facts.ha_rules
             )
             found = optionneeds.fault(item.kind, item.name, item.detail, facts.node, there)
             if found is not None:
                 self._fault(item, *found)
-
-    def _device(self, item: Demand) -> None:
-        """An option that the node's Proxmox VE does not have, where raw lines can't do the same."""
-        what = (
-            f"deny {item.detail} writes (deny-write)" if item.since == DENY_WRITE_SINCE else "pass devices on as devN"
-        )
-        key, way = str(item.path[-1]), hostneeds.way_of(str(item.path[2]))
-        lost = f", and raw lines can't set {key}" if key in hostneeds.ACCESS else ""
-        other = f"remove {key}: raw" if lost else f'write "{way}": "raw". Raw'
-        self._fault(
-            item,
-            f"node {self._facts.node} has Proxmox VE {self._facts.version}, which can't {what}{lost}",
-            f"Proxmox VE {item.since[0]}.{item.since[1]} or later",
-            f"Upgrade the node, or {other} lines leave mode and owner as the node has them.",
-        )
 
     def _to_come(self, item: Demand, what: str) -> bool:
         """In check mode, report what the hypervisor play would have made by then, as a note and not as a fault."""
@@ -256,7 +241,7 @@ class _Judgement:
                     f'storage "{name}" does not exist on node {facts.node}{_default(item)}',
                     f"a storage for {storageuse.holds(content)}" + (f": {', '.join(known)}" if known else ""),
                     f"Write an existing storage (pvesm status), or add it: pvesm add TYPE {name} --content {content} …",
-                    _nearest(name, known),
+                    storageuse.nearest(name, known),
                 )
             return False
         problem = storageuse.problem(storage, content, facts.node, facts.rooms.get(name, Room()).problem)
@@ -273,24 +258,8 @@ class _Judgement:
         if facts.appliances is not None and item.detail in facts.appliances:
             self._downloads.setdefault((item.name, item.detail), []).append(item)
             return
-        known = sorted({*there, *(facts.appliances or ())})
-        nearest = _nearest(item.detail, known)
-        holds = f"it has {', '.join(sorted(there))}" if there else "it has no template"
-        if facts.appliances is None:
-            remedy = f"The appliance index can't be read ({facts.appliances_problem or 'no answer'}): run pveam update"
-        else:
-            remedy = "Run pveam update for a newer index (pveam available lists it)"
-        remedy += f", write an existing template, or put the file there: {item.name}:vztmpl/{item.detail}."
-        if nearest:
-            remedy = f'Write "{item.name}:vztmpl/{nearest}". Or: {remedy[:1].lower()}{remedy[1:]}'
-        self._fault(
-            item,
-            f'got "{item.name}:vztmpl/{item.detail}", which is neither on storage {item.name} ({holds}) nor in PVE\'s '
-            "appliance index",
-            "a template of the storage, or one that PVE can download",
-            remedy,
-            nearest,
-        )
+        indexed, why = facts.appliances, facts.appliances_problem
+        self._fault(item, *storageuse.missing_template(item.name, item.detail, there, indexed, why))
 
     def layers(self, items: list[Demand]) -> None:
         """The storage of layers, which is the same for all containers."""
@@ -389,11 +358,6 @@ def download(node: str, storage: str, template: str) -> Step:
 def _default(item: Demand) -> str:
     """Where the file names no storage, the one that PVE takes by itself."""
     return " (PVE's default, since storage_pool is not set)" if item.implied else ""
-
-
-def _nearest(word: str, known: Iterable[str]) -> str | None:
-    matches = get_close_matches(word, list(known), 1, 0.6)
-    return matches[0] if matches else None
 
 
 def _gib(size: int) -> str:

@@ -10,7 +10,6 @@ One that is full or offline just now is no fault: containers are created without
 from __future__ import annotations
 
 from collections.abc import Mapping
-from difflib import get_close_matches
 
 from ..pve.storagecfg import TEMPLATES, Storage
 from . import storageuse
@@ -27,7 +26,7 @@ def finding(demands: list[Demand], storages: Mapping[str, Storage], node: str) -
     known = sorted(each.name for each in storages.values() if not _problem(each, node))
     storage = storages.get(name)
     if storage is None:
-        nearest = next(iter(get_close_matches(name, known, 1, 0.6)), None)
+        nearest = storageuse.nearest(name, known)
         got = f'storage "{name}" does not exist on node {node}'
         return Finding(path, got, _expected(known), f"Write an existing storage in {_KEY}.", nearest, ctids)
     problem = _problem(storage, node)

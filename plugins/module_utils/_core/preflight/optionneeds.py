@@ -6,13 +6,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from ..container.cluster import availability
+from ..container.config import hostneeds
 from ..container.registry import table
 from ..container.registry.option import FIRST, has_reached
+from ..pve.passthrough import DENY_WRITE_SINCE
 
 OPTION = "option"
 SCRIPT = "script"
@@ -105,6 +107,24 @@ def fault(kind: str, name: str, detail: str, node: str, known: Known) -> tuple[s
         f'time zone "{name}" is not one that node {node} knows',
         "a zone of /usr/share/zoneinfo/zone.tab, UTC or host",
         "Write a name such as Europe/Berlin.",
+    )
+
+
+def device_fault(
+    path: Sequence[str | int], device: str, since: tuple[int, int], node: str, version: str
+) -> tuple[str, str, str]:
+    """As ``fault``, of a device option that this Proxmox VE does not have, where raw lines can't do the same.
+
+    ``path``: the key in the file that asks for it.
+    """
+    what = f"deny {device} writes (deny-write)" if since == DENY_WRITE_SINCE else "pass devices on as devN"
+    key, way = str(path[-1]), hostneeds.way_of(str(path[2]))
+    lost = f", and raw lines can't set {key}" if key in hostneeds.ACCESS else ""
+    other = f"remove {key}: raw" if lost else f'write "{way}": "raw". Raw'
+    return (
+        f"node {node} has Proxmox VE {version}, which can't {what}{lost}",
+        f"Proxmox VE {since[0]}.{since[1]} or later",
+        f"Upgrade the node, or {other} lines leave mode and owner as the node has them.",
     )
 
 

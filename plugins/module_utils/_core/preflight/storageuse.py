@@ -2,9 +2,12 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Whether a storage that exists can be used for a content, and what helps when it can't."""
+"""Whether a storage can be used for a content, whether it has a template, and what helps when it can't."""
 
 from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from difflib import get_close_matches
 
 from ..pve.storagecfg import BACKUPS, ROOTDIR, TEMPLATES, Storage
 
@@ -50,3 +53,31 @@ def holds(content: str) -> str:
     """Return what a storage with this content is for."""
     words = {ROOTDIR: "containers (rootdir)", TEMPLATES: "container templates (vztmpl)", BACKUPS: "backups (backup)"}
     return words.get(content, content)
+
+
+def missing_template(
+    storage: str, template: str, stored: Collection[str], indexed: Collection[str] | None, why: str
+) -> tuple[str, str, str, str | None]:
+    """Return the fault of a template that can't be had: (what is wrong, what is expected, remedy, nearest name).
+
+    ``stored``: the templates of the storage. ``indexed``: those of PVE's appliance index, None where it can't be read,
+    for the reason ``why``.
+    """
+    near = nearest(template, sorted({*stored, *(indexed or ())}))
+    holding = f"it has {', '.join(sorted(stored))}" if stored else "it has no template"
+    if indexed is None:
+        remedy = f"The appliance index can't be read ({why or 'no answer'}): run pveam update"
+    else:
+        remedy = "Run pveam update for a newer index (pveam available lists it)"
+    remedy += f", write an existing template, or put the file there: {storage}:vztmpl/{template}."
+    if near:
+        remedy = f'Write "{storage}:vztmpl/{near}". Or: {remedy[:1].lower()}{remedy[1:]}'
+    place = f"neither on storage {storage} ({holding}) nor in PVE's appliance index"
+    got = f'got "{storage}:vztmpl/{template}", which is {place}'
+    return got, "a template of the storage, or one that PVE can download", remedy, near
+
+
+def nearest(word: str, known: Iterable[str]) -> str | None:
+    """Return the known name that a word is most like, None where none is."""
+    matches = get_close_matches(word, list(known), 1, 0.6)
+    return matches[0] if matches else None

@@ -148,7 +148,7 @@ def test_capabilities_without_nodes_of_their_own() -> None:
 @pytest.mark.parametrize(
     ("found", "assignment", "words"),
     [
-        (node(1, version=""), None, "no NVIDIA driver loaded.*; install it"),
+        (node(1, version=""), None, r"no NVIDIA driver loaded.*; set nvidia in .*\(--tags hypervisor_nvidia\)"),
         (node(0), "0", "570.124.06 has found no GPU.*; see"),
         (node(1), "1", "GPU 1 is assigned, but the node has GPU 0 only"),
         (node(2), "5", "GPU 5 is assigned, but the node has GPUs 0 to 1 only"),

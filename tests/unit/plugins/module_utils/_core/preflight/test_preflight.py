@@ -315,6 +315,7 @@ class TestRefusals:
         finding = only(judge(item(conf=conf)))
         assert finding.pointer == "/lxc_configs/950/storage_size_gb"
         assert finding.remedy.startswith("Set it to 80")
+        assert "storage_size_gb" not in finding.got  # the pointer before it says that
 
 
 def test_control_characters_of_a_value_do_not_reach_the_terminal():

@@ -176,7 +176,11 @@ def test_its_driver_counts_in_the_digest(root: Path) -> None:
 @pytest.mark.parametrize(
     ("missing", "assignment", "words"),
     [
-        ("sys/module/acme/version", "0", "no Acme driver loaded: /sys/module/acme/version is missing"),
+        (
+            "sys/module/acme/version",
+            "0",
+            "no Acme driver loaded: /sys/module/acme/version is missing; set acme in hypervisor_config.json and run",
+        ),
         ("dev/acme/render128", "0", "device /dev/acme/render128 is missing; run acme-setup /dev/acme/render128"),
         ("proc/devices", "0", "kernel module acme-control is not loaded; run acme-setup /dev/acme/control"),
         ("", "7", "the node has GPUs 0 to 1 only; assign what acme-top lists there"),
