@@ -265,5 +265,11 @@ def test_a_running_source_is_cloned_from_a_snapshot(lab: Lab, project: Project) 
     run = project.play()
     assert cloning(run, lab, 951) == [('POST', '900/clone', 'ready')]
     assert lab.guest(951, 'cat /etc/marker; ls /root/later 2>/dev/null || echo without') == 'markerwithout\n'
+    # A server knows each by a name of its own, and no copy has a lease or an address of another one.
+    stored = {ctid: lab.guest(ctid, 'cat /var/lib/dhcp/dhclient.eth0.leases') for ctid in (900, 951, 960)}
+    assert len({line for text in stored.values() for line in text.splitlines() if 'default-duid' in line}) == 3
+    for ctid in (951, 960):
+        leased = re.findall(r'fixed-address (\S+);', stored[ctid])
+        assert leased == re.findall(r'inet (\S+)/', lab.guest(ctid, 'ip -4 addr show dev eth0'))
     lab.forget_requests()
     assert (project.play().good().changed, lab.mutations()) == (0, [])

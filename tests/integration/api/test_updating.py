@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import io
+import tarfile
 
 import pytest
 from fake_node import TEMPLATE, Cut, FakeNode, predicted
@@ -16,6 +18,7 @@ from test_executor import Cutting
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.applied.work import Feature
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.model import Wanted
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.system.package_updates import Listed, Update
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.container import saving
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.failure import NodeError
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.guest import featurecheck, guest, updates
 
@@ -323,6 +326,74 @@ def test_nothing_is_destroyed_when_the_backup_is_gone(mounted):
     before = node.conf(950)
     assert node.executor(run="run-2").undo(asked["begin"]) == ("", [])
     assert node.conf(950) == before
+
+
+def forge(node, config):
+    """Write a config into the backup, as whoever can write its storage does."""
+    (item,) = backups(node)
+    archive = node.pve.file_of(item["volid"])
+    data = config.encode()
+    with tarfile.open(archive, "w") as file:
+        entry = tarfile.TarInfo("./etc/vzdump/pct.conf")
+        entry.size = len(data)
+        file.addfile(entry, io.BytesIO(data))
+
+
+FORGED = {
+    "mp0": ("mp0: /srv/models", "mp0: /etc"),
+    "mp1": ("rootfs:", "mp1: /,mp=/node\nrootfs:"),
+    "dev0": ("rootfs:", "dev0: /dev/sda\nrootfs:"),
+    "unprivileged": ("unprivileged: 1\n", ""),
+    "hookscript": ("rootfs:", "hookscript: local:snippets/x.sh\nrootfs:"),
+    "lxc.mount.entry": ("rootfs:", "lxc.mount.entry: / node none bind 0 0\nrootfs:"),
+    "lxc.hook.pre-start": ("rootfs:", "lxc.hook.pre-start: /root/x\nrootfs:"),
+}
+
+
+@pytest.mark.parametrize("key", FORGED)
+def test_a_backup_with_another_config_than_the_container_had_is_not_restored(mounted, key):
+    node, asked = mounted
+    run(node, asked["begin"])
+    before = node.conf(950)
+    changed = before.replace(*FORGED[key])
+    assert changed != before
+    forge(node, changed)
+    node.forget_requests()
+    with pytest.raises(NodeError, match=f"is not the one from before the change, it differs in {key};"):
+        node.executor(run="run-2").undo(asked["begin"])
+    assert (node.mutations(), node.conf(950), 950 in node.backend.running) == ([], before, True)
+    forge(node, before)
+    assert "by its backup" in node.executor(run="run-2").undo(asked["begin"])[0]
+    assert without_root(node.conf(950)) == without_root(before)
+    run(node, asked["end"])
+    assert backups(node) == []
+
+
+def test_a_backup_that_is_exchanged_during_the_restore_is_not_started(mounted, monkeypatch):
+    node, asked = mounted
+    run(node, asked["begin"])
+    before = node.conf(950)
+    call = saving.Saving._call
+
+    def exchange(self, method, path, params):
+        if params.get("restore"):
+            forge(node, before.replace(*FORGED["lxc.mount.entry"]))
+        return call(self, method, path, params)
+
+    monkeypatch.setattr(saving.Saving, "_call", exchange)
+    with pytest.raises(NodeError, match=r"the restored config is not the one .*it is not started"):
+        node.executor(run="run-2").undo(asked["begin"])
+    assert 950 not in node.backend.running
+    # The next run restores again, and starts nothing else.
+    monkeypatch.setattr(saving.Saving, "_call", call)
+    with pytest.raises(NodeError, match=r"the config in the backup .* is not the one from before the change"):
+        run(node, asked["end"])
+    assert 950 not in node.backend.running
+    forge(node, before)
+    run(node, asked["end"])
+    assert without_root(node.conf(950)) == without_root(before)
+    run(node, asked["end"])
+    assert (backups(node), 950 in node.backend.running) == ([], True)
 
 
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])

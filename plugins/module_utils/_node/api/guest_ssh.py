@@ -63,6 +63,8 @@ class UnreachableError(guest.GuestError):
 class SshWay(guest.Way):
     """Each command is one connection, ended after its time with all that it has started here."""
 
+    survives_network = False
+
     def __init__(self, ssh: GuestSsh) -> None:
         self._ssh = ssh
         self._known: dict[int, _Known] = {}

@@ -107,7 +107,9 @@ class Executor:
         self._turns = turns
         self._dry = False
         self._listed: dict[int, Listed | None] = {}
-        self._saving = saving.Saving(observer.node, lambda: self.client, store, lock_wait, task_timeout, guard)
+        self._saving = saving.Saving(
+            observer.node, lambda: self.client, store, lock_wait, task_timeout, guard, observer.read_conf
+        )
         self._calls = Calls(observer, lambda: self.client, store, lock_wait, task_timeout, guard, turns, password)
 
     @property
@@ -166,7 +168,7 @@ class Executor:
         if resumes:
             self._recall.await_workers(wanted.ctid)
         self._recall.creation(wanted, check)
-        self._recall.rollback(wanted, check)
+        self._recall.rollback(wanted, check, self._saving.is_back)
         seen, record = self.look(wanted)
         plan = planner.plan(wanted, seen, record)
         outcome = Outcome(first=plan, last=plan, seen=seen)
@@ -257,6 +259,8 @@ class Executor:
         self._calls.rules = seen.firewall.rules
         starts = step.kind in ("start", "restart", wayback.KIND) or any(saved.restarts(entry) for entry in step.entries)
         try:
+            if step.kind == wayback.KIND:
+                self._saving.prove(wanted)
             with contextlib.ExitStack() as slot:
                 if starts:
                     slot.enter_context(start_slot(self._turns, self._guard))

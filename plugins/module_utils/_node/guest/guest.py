@@ -17,7 +17,7 @@ from ..._core import guesttext
 from ..._core.container.applied import ledger
 from ..._core.container.registry import addresses
 from ..failure import NodeError
-from . import bounded
+from . import bounded, copied_identity
 
 ENVIRONMENT = ("PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root", "LC_ALL=C")
 TIMEOUT = 15.0
@@ -39,31 +39,6 @@ _WRITE = (
     f'umask 077; f={ledger.PATH}; d="${{f%/*}}"; mkdir -p "$d" && cat > "$f.new" && '
     '{ sync "$f.new" 2>/dev/null || sync; } && mv -f "$f.new" "$f"'
 )
-# A clone's host keys and machine-id are its source's. The services that use them are restarted where they run.
-_IDENTITY = """set -e
-: > /etc/machine-id
-rm -f /var/lib/dbus/machine-id
-if command -v systemd-machine-id-setup >/dev/null; then systemd-machine-id-setup >/dev/null 2>&1
-elif command -v dbus-uuidgen >/dev/null; then dbus-uuidgen > /etc/machine-id
-else head -c 16 /dev/urandom | od -An -tx1 | tr -d ' \\n' > /etc/machine-id; fi
-if [ -d /var/lib/dbus ]; then ln -sf /etc/machine-id /var/lib/dbus/machine-id; fi
-if command -v systemctl >/dev/null; then
-  systemctl try-restart systemd-journald systemd-networkd >/dev/null 2>&1 || :
-fi
-if [ -e /etc/vzdump/pct.conf ]; then
-  rm -rf /etc/vzdump
-  for journal in /var/log/journal/*; do
-    [ "$journal" = "/var/log/journal/$(cat /etc/machine-id)" ] || rm -rf "$journal"
-  done
-fi
-for key in /etc/ssh/ssh_host_*_key; do
-  [ -e "$key" ] || continue
-  rm -f /etc/ssh/ssh_host_*_key /etc/ssh/ssh_host_*_key.pub
-  ssh-keygen -A >/dev/null
-  if command -v systemctl >/dev/null; then systemctl try-restart ssh sshd >/dev/null 2>&1 || :; fi
-  break
-done
-"""
 
 
 class GuestError(NodeError):
@@ -82,7 +57,12 @@ class GuestView:
 
 
 class Way:
-    """How a shell inside a container is started: by lxc-attach on its node."""
+    """How a shell inside a container is started: by lxc-attach on its node.
+
+    ``survives_network``: whether a command goes on while the container has no network.
+    """
+
+    survives_network = True
 
     def run(
         self, ctid: int, script: str, timeout: float, data: bytes = b"", limit: int = bounded.LIMIT, tail: int = 0
@@ -209,12 +189,12 @@ def has_address(view: GuestView, awaits: str) -> bool:
 
 
 def renew_identity(ctid: int, way: Way = ON_NODE) -> None:
-    """Give a running copy host keys and a machine-id of its own. Repeating it does no harm.
+    """Give a running copy host keys, a machine-id and a DHCP identity of its own. Repeating it does no harm.
 
     One that was created from the archive of another container has the config of that one at ``/etc/vzdump``, as vzdump
     writes it and only a restore removes it, and its journals. Both go.
     """
-    done = attach(ctid, _IDENTITY, timeout=120.0, way=way)
+    done = attach(ctid, copied_identity.script(way.survives_network), timeout=120.0, way=way)
     if done.code:
         words = guesttext.line(done.stderr, 300)
         raise GuestError(f"its identity can't be renewed: {words or done.code}", where=f"container {ctid}")

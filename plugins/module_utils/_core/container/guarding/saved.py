@@ -10,6 +10,7 @@ volume is in no backup, and the backup stays until the container works again.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -26,6 +27,10 @@ SNAPSHOT_MEANS = "snapshot"
 NOTES = "phoenix-guard"
 """By these notes the backup is found in its storage."""
 REMOVE = Entry("backup", "remove")
+# What PVE keeps in no backup, or writes again at a restore, and what means nothing outside of the container.
+_UNCOMPARED = frozenset(
+    {"lock", "parent", "digest", "arch", "ostype", "hostname", "description", "searchdomain", "nameserver", "tags"}
+)
 
 
 def means_of(record: Record) -> str:
@@ -83,6 +88,60 @@ def restore_params(ctid: int, volume: str, backup: ConfFile) -> dict[str, Any]:
         text = f"{size / growth.GIB:.9f}".rstrip("0").rstrip(".")
         params[key] = properties.compose({"volume": f"{place.partition(':')[0]}:{text}", **parts}, "volume")
     return params
+
+
+def evidence(conf: ConfFile) -> dict[str, str]:
+    """Return a digest of each option and of each key of raw lines, by which a restored config is compared.
+
+    Of a volume without its name and size: it is another one after the restore. Digests, because values can be secrets.
+    """
+    found = {}
+    for key, value in conf.head.items():
+        if key in _UNCOMPARED or key.startswith("unused") or (key == "unprivileged" and value == "0"):
+            continue
+        found[key] = _digest(_without_volume(value) if key in growth.disks(conf.head) else value)
+    raw: dict[str, list[str]] = {}
+    for key, value in (*conf.raw, *conf.markers):
+        raw.setdefault(key, []).append(value)
+    return {**found, **{key: _digest("\n".join(values)) for key, values in raw.items()}}
+
+
+def _without_volume(value: str) -> str:
+    """Return a mount without what a restore changes; one of a folder or a device of the node as it is."""
+    parts = dict(properties.parse(value, "volume"))
+    place = parts.get("volume", "")
+    if place.startswith("/"):
+        return value
+    parts.pop("size", None)
+    parts["volume"] = place.partition(":")[0]
+    return "\n".join(f"{name}={parts[name]}" for name in sorted(parts))
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
+
+
+def differences(record: Record, conf: ConfFile) -> list[str]:
+    """Return the keys in which a config is not the one on record from before the change."""
+    known, found = described(record).get("config"), evidence(conf)
+    known = known if isinstance(known, Mapping) else {}
+    return sorted(key for key in {*known, *found} if known.get(key) != found.get(key))
+
+
+def foreign(ctid: int, volume: str, keys: list[str], restored: bool) -> dict[str, str]:
+    """Return what the error says of a backup with another config than the container had, as fields of NodeError."""
+    names = ", ".join(keys)
+    if restored:
+        why = f"the restored config is not the one from before the change, it differs in {names}; it is not started"
+        remedy = (
+            f"correct these keys before you start it (pct config {ctid}): whoever can write the backup has set them"
+        )
+    else:
+        why = f"the config in the backup {volume} is not the one from before the change, it differs in {names}"
+        remedy = (
+            f"the container is left as it is: look who can write the backup, then correct or destroy {ctid} by hand"
+        )
+    return {"why": why, "remedy": remedy}
 
 
 def refusal(wanted: Wanted, seen: Observation, no_snapshot: Refusal) -> Refusal | None:

@@ -11,7 +11,7 @@ from typing import Any, Callable
 
 from ...._core.container import states
 from ...._core.container.guarding import guard, saved, wayback
-from ...._core.container.model import Wanted
+from ...._core.container.model import Record, Wanted
 from ...audit import Audit
 from ...pve.client import Client, PveError
 from ...pve.tasks import wait_task
@@ -69,10 +69,11 @@ class Recall:
                 self._audit.write(wanted.ctid, "creation of an earlier run", "failed", level="WARNING", extras=extras)
         self.later.update(creations.later(self._client(), self._node, wanted.ctid, str(upid)))
 
-    def rollback(self, wanted: Wanted, check: bool) -> None:
+    def rollback(self, wanted: Wanted, check: bool, is_back: Callable[[int, Record], bool]) -> None:
         """When the container was rolled back under an open change, by a run that was cut off or by hand, remember it.
 
-        Check mode finds it too, and doesn't wait for a rollback that still runs.
+        Check mode finds it too, and doesn't wait for a rollback that still runs. ``is_back``: whether the container has
+        its config of before the change; the rollback of one with another is made again.
         """
         record = self._store.load(wanted.ctid)
         if guard.stage(record) not in (guard.OPEN, guard.BACK):
@@ -88,6 +89,8 @@ class Recall:
                 extras = {"error": error.reason}
                 self._audit.write(wanted.ctid, what, "failed", level="WARNING", extras=extras)
                 return
+        if not is_back(wanted.ctid, record):
+            return
         if check:
             self.rolled_back.add(wanted.ctid)
             return
