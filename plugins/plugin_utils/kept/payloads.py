@@ -46,7 +46,7 @@ _HOOK = """
 try:
     from {package} import bytecode, ending
     ending.prepare()
-    bytecode.use("{name}")
+    bytecode.use("{name}", "{archive}")
 except Exception:
     pass
 """
@@ -132,11 +132,13 @@ def _with_bytecode(packed: bytes, name: str) -> bytes:
     try:
         module = pickle.loads(packed)  # noqa: S301 - Ansible itself has written it, for this run
         archive = io.BytesIO()
-        with ZipFile(io.BytesIO(base64.b64decode(module.zip_data))) as old, ZipFile(archive, "w") as new:
+        given = base64.b64decode(module.zip_data)
+        with ZipFile(io.BytesIO(given)) as old, ZipFile(archive, "w") as new:
             for item in old.infolist():
                 data = old.read(item)
                 if item.filename == _FIRST:
-                    data += _HOOK.format(package=_NODE, name=name).encode()
+                    digest = hashlib.sha256(given).hexdigest()
+                    data += _HOOK.format(package=_NODE, name=name, archive=digest).encode()
                 new.writestr(item, data, item.compress_type)
         return pickle.dumps(dataclasses.replace(module, zip_data=base64.b64encode(archive.getvalue())))
     except Exception:  # noqa: BLE001 - it is Ansible's own form, which another release may change: then without

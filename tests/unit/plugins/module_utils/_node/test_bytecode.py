@@ -6,8 +6,11 @@
 
 from __future__ import annotations
 
+import importlib
 import marshal
 import os
+import sys
+import zipfile
 
 import pytest
 
@@ -17,10 +20,17 @@ ONE = "/tmp/a.zip/ansible/one.py"
 AGAIN = "/tmp/b.zip/ansible/one.py"
 # What a damaged file may hold for a source, from its hash.
 FORMS = {
-    "other form": lambda own: (own, compile("x = 0", ONE, "exec")),
-    "no code": lambda own: (own, marshal.dumps(1)),
-    "cut code": lambda own: (own, marshal.dumps(compile("x = 0", ONE, "exec"))[:-5]),
-    "no pair": lambda own: (own,),
+    "other form": lambda own: (own, compile("x = 0", ONE, "exec"), ""),
+    "no code": lambda own: (own, marshal.dumps(1), ""),
+    "cut code": lambda own: (own, marshal.dumps(compile("x = 0", ONE, "exec"))[:-5], ""),
+    "no entry": lambda own: (own,),
+    "without archive": lambda own: (own, marshal.dumps(compile("x = 0", ONE, "exec"))),
+}
+# A module and a package that only this archive has; the node's own Ansible would come before it in this process.
+FILES = {
+    "ansible_one.py": b"x = 1",
+    "ansible_two/__init__.py": b"from .three import x",
+    "ansible_two/three.py": b"x = 3",
 }
 
 
@@ -121,3 +131,73 @@ def test_only_the_codes_that_are_asked_for_are_read_and_each_once(calls, monkeyp
     # The file, then one of its codes.
     assert calls((ONE, b"x = 1"), (ONE, b"x = 1")) == ([], [1, 1])
     assert len(read) == 2
+
+
+@pytest.fixture
+def archive(monkeypatch, tmp_path):
+    """A way to import from an archive of this digest: the modules, and the paths that were compiled."""
+    home = tmp_path / "module.zip"
+    monkeypatch.setattr(bytecode, "FOLDER", str(tmp_path / "cache" / "kept"))
+    monkeypatch.setattr(bytecode.os, "geteuid", lambda: 0)
+    monkeypatch.setattr(bytecode, "_is_own", lambda _found: True)
+    monkeypatch.setattr(bytecode, "__file__", f"{home}/ansible_collections/bytecode.py")
+    make = bytecode.zipimport._compile_source
+    compiled = []
+    monkeypatch.setattr(
+        bytecode.zipimport, "_compile_source", lambda path, source: compiled.append(path) or make(path, source)
+    )
+
+    def call(digest: str, **changed: bytes) -> tuple[dict[str, object], list[str]]:
+        with zipfile.ZipFile(home, "w") as file:
+            for name, source in FILES.items():
+                file.writestr(name, changed.get(name[:-3], source))
+        compiled.clear()
+        with monkeypatch.context() as patch:
+            patch.syspath_prepend(str(home))
+            bytecode.use("module", digest)
+            try:
+                found = {name: importlib.import_module(name) for name in ("ansible_one", "ansible_two")}
+                for module in found.values():
+                    assert str(module.__file__).startswith(f"{home}/")
+                return {**found, "importer": found["ansible_one"].__loader__}, [
+                    path[len(str(home)) + 1 :] for path in compiled
+                ]
+            finally:
+                bytecode.leave()
+                for name in [name for name in sys.modules if name.startswith(("ansible_one", "ansible_two"))]:
+                    del sys.modules[name]
+                importlib.invalidate_caches()
+                sys.path_importer_cache.pop(str(home), None)
+
+    return call
+
+
+def test_an_archive_that_was_here_is_not_read(archive):
+    first, compiled = archive("a")
+    assert sorted(compiled) == sorted(FILES)
+    assert not isinstance(first["importer"], bytecode.Importer)
+    # Another source under the same digest can't be: it shows that nothing was read.
+    second, compiled = archive("a", ansible_one=b"x = 2")
+    assert (second["ansible_one"].x, second["ansible_two"].x, compiled) == (1, 3, [])
+    assert isinstance(second["importer"], bytecode.Importer)
+    assert list(second["ansible_two"].__path__) == [os.path.dirname(second["ansible_two"].__file__)]
+
+
+def test_another_archive_is_read_and_only_what_differs_is_compiled(archive):
+    archive("a")
+    found, compiled = archive("b", ansible_one=b"x = 2")
+    assert (found["ansible_one"].x, found["ansible_two"].x, compiled) == (2, 3, ["ansible_one.py"])
+    found, compiled = archive("b", ansible_one=b"x = 4")
+    assert (found["ansible_one"].x, compiled) == (2, [])
+    # What belongs to the first one is not taken for the second one, nor the other way round.
+    found, compiled = archive("a")
+    assert (found["ansible_one"].x, compiled) == (1, ["ansible_one.py"])
+
+
+def test_a_module_from_the_codes_shows_its_source(archive):
+    archive("a")
+    found, _compiled = archive("a")
+    importer = found["importer"]
+    assert importer.get_source("ansible_one") == "x = 1"
+    assert importer not in sys.meta_path
+    assert importer.find_spec("json") is None

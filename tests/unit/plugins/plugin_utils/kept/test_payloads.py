@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ast
 import base64
+import hashlib
 import io
 import pickle
 import zipfile
@@ -100,7 +101,8 @@ def test_what_is_kept_lets_the_node_keep_its_bytecode() -> None:
         assert new.read("ansible/module_utils/basic.py") == b"x = 1\n"
         first = new.read("ansible/__init__.py").decode()
     assert first.startswith("__version__ = '1'\n")
-    assert 'bytecode.use("phoenix_lxc_info")' in first
+    digest = hashlib.sha256(base64.b64decode(packed.zip_data)).hexdigest()
+    assert f'bytecode.use("phoenix_lxc_info", "{digest}")' in first
     assert "ending.prepare()" in first
     compile(first, "ansible/__init__.py", "exec")
     assert payloads._with_bytecode(b"in a form of its own", "phoenix_lxc_info") == b"in a form of its own"
