@@ -32,7 +32,7 @@ from ansible import constants
 from ansible.plugins.loader import module_utils_loader
 from ansible.release import __version__ as core_version
 
-from . import files
+from . import changes, files
 
 KIND = "modules"
 OWN = "-phoenix-own"
@@ -161,7 +161,7 @@ def _key(name: str, shared: str) -> str:
 
 
 def sources_of_run() -> str:
-    """Return `sources` as they were when this run asked first: reading all of them takes as long as a small task."""
+    """Return `sources` as they were when this run asked first: looking at all of them takes a part of a small task."""
     place = os.path.join(run_folder(), "phoenix-sources")
     with contextlib.suppress(OSError), open(place, encoding="ascii") as file:
         return file.read()
@@ -175,17 +175,11 @@ def sources() -> str:
     own = os.path.join(_CORE, "module_utils")
     if any(path != own and os.path.isdir(path) for path in module_utils_loader.print_paths().split(os.pathsep)):
         return ""
-    found = hashlib.sha256(f"{core_version} {sys.version} {_CORE} {_HOME} {_HOOK} ".encode())
     try:
-        for path in [os.path.join(_CORE, "executor", "module_common.py"), *_sources(own), *_sources(_OURS)]:
-            with open(path, "rb") as file:
-                found.update(path.encode() + hashlib.sha256(file.read()).digest())
+        with open(os.path.join(_CORE, "executor", "module_common.py"), "rb") as file:
+            packer = hashlib.sha256(file.read()).hexdigest()
+        code = changes.seen([own, _OURS])
     except OSError:
         return ""
-    return found.hexdigest()
-
-
-def _sources(folder: str) -> Iterator[str]:
-    for place, folders, names in os.walk(folder):
-        folders[:] = sorted(item for item in folders if item != "__pycache__")
-        yield from (os.path.join(place, name) for name in sorted(names) if name.endswith(".py"))
+    text = f"{core_version} {sys.version} {_CORE} {_HOME} {_HOOK} {packer} {code}"
+    return hashlib.sha256(text.encode()).hexdigest() if code else ""

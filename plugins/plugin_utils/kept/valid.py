@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Documents that an earlier run found to be valid under their schema, so that jsonschema need not be loaded for them.
+"""Documents that an earlier run found to be valid, so that neither jsonschema nor the checks need be loaded for them.
 
 Only the fact is kept, under a hash of all that decided it: the document, the schema, the code that judges, the release
 of this collection, of jsonschema and of Python.
@@ -15,15 +15,14 @@ import hashlib
 import importlib.metadata
 import os
 import sys
-from collections.abc import Iterator
 
 from ..config.schema.known import Known
-from . import files
+from . import changes, files
 
 KIND = "valid"
 _news: list[str] = []
 _HOME = os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
-_CODE = ("plugins/plugin_utils/config/schema", "plugins/plugin_utils/features/manifests.py")
+_CODE = ("plugins/plugin_utils/config", "plugins/plugin_utils/features", "plugins/module_utils/_core")
 _RELEASE = ("MANIFEST.json", "galaxy.yml")
 
 
@@ -54,21 +53,11 @@ def are_new() -> bool:
 def stamp() -> str:
     """Return a hash of what judges; an empty text when that is not known, and then nothing is kept."""
     try:
-        release = importlib.metadata.version("jsonschema")
-        found = hashlib.sha256(f"{release} {sys.version}".encode())
-        for path in _sources():
+        code = changes.seen(os.path.join(_HOME, folder) for folder in _CODE)
+        found = hashlib.sha256(f"{importlib.metadata.version('jsonschema')} {sys.version} {code}".encode())
+        for path in filter(os.path.exists, (os.path.join(_HOME, name) for name in _RELEASE)):
             with open(path, "rb") as file:
                 found.update(hashlib.sha256(file.read()).digest())
     except (importlib.metadata.PackageNotFoundError, OSError):
         return ""
-    return found.hexdigest()
-
-
-def _sources() -> Iterator[str]:
-    yield from (path for name in _RELEASE if os.path.exists(path := os.path.join(_HOME, name)))
-    for name in _CODE:
-        path = os.path.join(_HOME, name)
-        if os.path.isdir(path):
-            yield from (os.path.join(path, entry) for entry in sorted(os.listdir(path)) if entry.endswith(".py"))
-        else:
-            yield path
+    return found.hexdigest() if code else ""

@@ -12,20 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.checks import (
-    clone_checks,
-    device_checks,
-    download_checks,
-    gpu_checks,
-    mount_checks,
-    storage_checks,
-)
-from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.checks.network import (
-    firewall_checks,
-    interface_checks,
-    network_checks,
-)
-from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.checks.subject import CHECKS, Check, Subject
+from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.checks.subject import Check, Subject
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.documents import contradictions
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.documents.container_document import (
     ServersOf,
@@ -46,42 +33,13 @@ from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.fleet im
     load_hypervisor,
 )
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.host import model_keys, notices, sharedmounts
-from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.host.checks import (
-    model_checks,
-    node_checks,
-    pve_storage_checks,
-    share_checks,
-)
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.json.jsonscan import Place
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.json.jsontext import JsonText
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.old_files import misplaced
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.old_files.field_keys import Conflict
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.old_files.lenient import settled
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.old_files.spellings import old_spellings
-from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.schema.explain import Explainer
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.schema.known import NOTHING, Known, key_of
-from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.schema.schemajudge import (
-    MISSING_LIBRARY,
-    SchemaJudge,
-    library_present,
-)
-
-ALL_CHECKS = (
-    *CHECKS,
-    *clone_checks.CHECKS,
-    *device_checks.CHECKS,
-    *download_checks.CHECKS,
-    *firewall_checks.CHECKS,
-    *gpu_checks.CHECKS,
-    *node_checks.CHECKS,
-    *pve_storage_checks.CHECKS,
-    *model_checks.CHECKS,
-    *mount_checks.CHECKS,
-    *network_checks.CHECKS,
-    *interface_checks.CHECKS,
-    *share_checks.CHECKS,
-    *storage_checks.CHECKS,
-)
 
 
 @dataclass(frozen=True)
@@ -155,9 +113,12 @@ def validate(
     host_document = settled(lifted, hypervisor.schema) if hypervisor is not None else None
     moves = {lxc.file: read.reading.moves, **({hypervisor.file: host_moves} if hypervisor is not None else {})}
     found: list[Finding] = []
+    keys = []
     for source, value in zip(sources, (read.document, host_document), strict=False):  # one or both
+        # A hash of what is encrypted would let a reader of the hash guess at it.
+        keys.append("" if source.hidden else key_of(value, source.schema))
         found += _text_findings(source)
-        found += _schema_findings(source, value, source is lxc, known)
+        found += _schema_findings(source, value, source is lxc, known, keys[-1])
     found += _conflicts(lxc, read.reading.conflicts)
     host_spellings = old_spellings(hypervisor.schema) if hypervisor is not None else {}
     host, host_deprecations = load_hypervisor(host_document, host_spellings)
@@ -176,7 +137,10 @@ def validate(
         subject = Subject(
             fleet, host, nodes, lxc.file, hypervisor.file if hypervisor is not None else "", hidden, read.servers
         )
-        for check in (*ALL_CHECKS, *further_checks):
+        texts = [source.text.text for source in sources]
+        key = key_of("checks", texts, keys, nodes, repr(read.servers)) if all(keys) else ""
+        found += _faults(subject, known, key)
+        for check in further_checks:
             found += check(subject)
     found = [
         dataclasses.replace(finding, path=misplaced.as_written(finding.path, moves.get(finding.file, {})))
@@ -210,13 +174,30 @@ def _text_findings(source: Source) -> Iterator[Finding]:
         yield Finding(source.file, error.path, error.got, error.expected, error.remedy, None, error.line, error.column)
 
 
-def _schema_findings(source: Source, value: Any, first: bool, known: Known) -> Iterator[Finding]:
-    if not source.text.readable:
-        return
-    # A hash of what is encrypted would let a reader of the hash guess at it.
-    key = "" if source.hidden else key_of(value, source.schema)
+def _faults(subject: Subject, known: Known, key: str) -> list[Finding]:
+    """Return what the checks find, which look at nothing but the subject. ``key``: of all that it is made of."""
     if key and known.has(key):
+        return []
+    # Only here: they load a fifth of what reading the files does.
+    from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.documents.all_checks import ALL_CHECKS
+
+    found = [finding for check in ALL_CHECKS for finding in check(subject)]
+    if key and not found:
+        known.add(key)
+    return found
+
+
+def _schema_findings(source: Source, value: Any, first: bool, known: Known, key: str) -> Iterator[Finding]:
+    if not source.text.readable or (key and known.has(key)):
         return
+    # Only here, for the same reason.
+    from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.schema.explain import Explainer
+    from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.schema.schemajudge import (
+        MISSING_LIBRARY,
+        SchemaJudge,
+        library_present,
+    )
+
     if not library_present():
         if not first:
             return

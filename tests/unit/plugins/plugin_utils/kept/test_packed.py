@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from ansible import constants
 
-from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.kept import files, packed, packing, payloads
+from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.kept import changes, files, packed, packing, payloads
 
 OURS = "ansible_collections.phoenix.hypervisor.plugins.modules."
 ENDING = "-ZIP_DEFLATED-none"
@@ -52,6 +52,7 @@ class Controller:
 def _controller(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Controller:
     monkeypatch.setenv("ANSIBLE_HOME", str(tmp_path / "home"))
     files.folder.cache_clear()
+    monkeypatch.setattr(changes, "MOMENT", 0)  # the sources of a test are new
     return Controller(tmp_path, monkeypatch)
 
 
@@ -86,13 +87,13 @@ def test_a_changed_source_is_packed_again(source: str, controller: Controller) -
         "core": controller.core / "module_utils/basic.py",
         "packer": controller.core / "executor/module_common.py",
     }[source]
-    controller.write(path, "y = 2\n")
+    controller.write(path, "y = 22\n")
     assert laid(controller.run("2")) == {}
 
 
 def test_a_source_that_changes_during_the_run_keeps_nothing(controller: Controller) -> None:
     (controller.run("1") / FILES).write_bytes(b"of which source?")
-    controller.write(controller.collection / "plugins/module_utils/one.py", "y = 2\n")
+    controller.write(controller.collection / "plugins/module_utils/one.py", "y = 22\n")
     packed.keep()
     assert files.names(packed.KIND) == []
 

@@ -17,7 +17,7 @@ import pytest
 from ansible import constants
 from ansible.executor import module_common
 
-from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.kept import files, payloads
+from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.kept import changes, files, payloads
 
 MODULE = "phoenix.hypervisor.phoenix_lxc_info"
 NAME = "ansible_collections.phoenix.hypervisor.plugins.modules.phoenix_lxc_info-ZIP_DEFLATED-none"
@@ -28,6 +28,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("ANSIBLE_HOME", str(tmp_path / "home"))
     monkeypatch.setattr(payloads.module_utils_loader, "print_paths", lambda: str(Path(payloads._CORE, "module_utils")))
     files.folder.cache_clear()
+    monkeypatch.setattr(changes, "MOMENT", 0)  # the sources of a test are new
     return tmp_path
 
 
@@ -63,11 +64,11 @@ def test_a_change_packs_it_again(what: str, home: Path, monkeypatch: pytest.Monk
     monkeypatch.setattr(payloads.module_utils_loader, "print_paths", lambda: str(core / "module_utils"))
     a_run(home / "1", monkeypatch)
     if what == "module":
-        (modules / "phoenix_lxc_info.py").write_text("y = 2\n", encoding="utf-8")
+        (modules / "phoenix_lxc_info.py").write_text("y = 22\n", encoding="utf-8")
     elif what == "own":
-        (own / "one.py").write_text("y = 2\n", encoding="utf-8")
+        (own / "one.py").write_text("y = 22\n", encoding="utf-8")
     elif what == "core":
-        (core / "module_utils" / "one.py").write_text("y = 2\n", encoding="utf-8")
+        (core / "module_utils" / "one.py").write_text("y = 22\n", encoding="utf-8")
     elif what == "release":
         monkeypatch.setattr(payloads, "core_version", "99.0")
     elif what == "folder":

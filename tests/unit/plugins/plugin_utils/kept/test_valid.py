@@ -5,17 +5,21 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.gpu import vendors
+from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.documents import all_checks
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.documents.validation import Source, validate
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.files.schema_files import load_schema
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.json.jsontext import parse
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.schema import schemajudge
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.schema.known import Known, key_of
+from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.features import manifests
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.kept import files, valid
 
 KIND = "phoenix_lxc_configs"
@@ -28,13 +32,16 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     files.folder.cache_clear()
     valid.stamp.cache_clear()
     monkeypatch.setattr(valid, "_news", [])
+    monkeypatch.setattr(valid.changes, "MOMENT", 0)  # the copy that this runs in is new
     return tmp_path / "phoenix_hypervisor" / "valid"
 
 
-def judged(document: Any, known: Known, hidden: bool = False, schema: Any = None) -> int:
+def judged(
+    document: Any, known: Known, hidden: bool = False, schema: Any = None, nodes: tuple[str, ...] | None = None
+) -> int:
     text = parse(json.dumps(document).encode())
     source = Source("lxc.json", text, schema or load_schema(KIND), hidden)
-    return len(validate(source, None, known=known).findings)
+    return len(validate(source, None, nodes, known=known).findings)
 
 
 def no_judge(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -80,14 +87,38 @@ def test_another_release_knows_nothing(what: str, monkeypatch: pytest.MonkeyPatc
     else:
         changed = tmp_path / "galaxy.yml"
         changed.write_text("version: 99.0.0", encoding="utf-8")
-        own = list(valid._sources())
-        monkeypatch.setattr(valid, "_sources", lambda: [*own, str(changed)])
+        monkeypatch.setattr(valid, "_RELEASE", (*valid._RELEASE, str(changed)))
     assert not valid.KeptKnown().has("key")
 
 
-def test_the_release_and_the_code_that_judges_are_in_the_hash() -> None:
-    names = {Path(path).name for path in valid._sources()}
-    assert {"galaxy.yml", "schemajudge.py", "manifests.py"} <= names or {"MANIFEST.json", "schemajudge.py"} <= names
+def test_the_code_that_judges_is_in_the_hash(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr(valid.changes, "seen", lambda folders: asked.extend(folders) or "code")
+    assert valid.stamp()
+    folders = tuple(f"{Path(folder)}/" for folder in asked)
+    modules = (validate, all_checks.ALL_CHECKS[0], schemajudge.SchemaJudge, manifests.find_feature, vendors.classes)
+    assert all(str(inspect.getsourcefile(module)).startswith(folders) for module in modules)
+    monkeypatch.setattr(valid.changes, "seen", lambda _folders: "")
+    valid.stamp.cache_clear()
+    assert valid.stamp() == ""  # it has just changed
+
+
+def test_what_the_checks_found_nothing_in_is_checked_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[int] = []
+    monkeypatch.setattr(all_checks, "ALL_CHECKS", (*all_checks.ALL_CHECKS, lambda _subject: made.append(1) or ()))
+    assert judged(GOOD, valid.KeptKnown()) == 0
+    assert judged(GOOD, valid.KeptKnown()) == 0
+    assert len(made) == 1
+    judged({"lxc_configs": {**GOOD["lxc_configs"], "951": GOOD["lxc_configs"]["950"]}}, valid.KeptKnown())
+    assert len(made) == 2
+    judged(GOOD, valid.KeptKnown(), nodes=("pve", "pve2"))
+    assert len(made) == 3
+
+
+def test_what_the_checks_refuse_is_refused_again() -> None:
+    twice = {"lxc_configs": {**GOOD["lxc_configs"], "951": GOOD["lxc_configs"]["950"]}}
+    for _turn in range(2):
+        assert judged(twice, valid.KeptKnown()) == 1  # the name
 
 
 def test_nothing_of_an_encrypted_file_is_kept(home: Path) -> None:
