@@ -14,9 +14,7 @@ from ansible.parsing.dataloader import DataLoader
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.applied import (
     features as core_features,
 )
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.gpu import vendors
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.gpu.servers import Server
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.preflight import subids
 
 from ..config.files.places import located
 from ..config.host import hoststorage
@@ -63,7 +61,10 @@ def coming(config: Mapping[str, Any]) -> Iterator[str]:
     for item in [interfaces] if isinstance(interfaces, Mapping) else interfaces:
         if item.get("name"):
             yield str(item["name"])
-    yield from subids.coming(config.get("subids") or ())
+    if config.get("subids"):
+        from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.preflight import subids
+
+        yield from subids.coming(config["subids"])
     if (config.get("model_store") or {}).get("path"):
         yield str(config["model_store"]["path"])
     for volume in (config.get("shared_volumes") or {}).values():
@@ -136,6 +137,9 @@ def _gpu(variables: Mapping[str, Any], hostvars: Mapping[str, Any]) -> dict[str,
     speaking = [server for server in _servers(variables) if server.speaks_of_gpus(config)]
     if not speaking:
         return {}
+    # Only here, as above: most runs need neither, and both take as long to load as all else of this.
+    from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.gpu import vendors
+
     names = [str(name) for name in config.get("features") or ()]
     needs = container_needs(names, search_of(variables), inherited(variables, hostvars))
     assigned = assignment(variables, hostvars)

@@ -12,9 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.applied import features as core
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.gpu import vendors
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.gpu.servers import Server
-from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.checks.gpu_checks import gpus
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.checks.subject import Check, Subject
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.finding import Finding
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.fleet import Container, Fleet
@@ -73,22 +71,36 @@ def feature_checks(search: manifests.Search) -> tuple[Check, ...]:
                 yield subject.at(path, fault.got, fault.expected, fault.remedy, fault.nearest)
 
     def gpus_for_features(subject: Subject) -> Iterator[Finding]:
-        for ctid, container in subject.fleet.containers.items():
-            if container.absent or gpus(subject.fleet, ctid) != ():
-                continue
-            for name in _own(container):
-                if not vendors.classes().intersection(manifests.container_needs([name], search)["devices"]):
-                    continue
-                shown = "a feature that needs GPUs" if subject.lxc_file in subject.hidden else f"the feature {name}"
-                own = "gpu_assignment" in container.config
-                yield subject.at(
-                    container.place("gpu_assignment") if own else container.place("features"),
-                    "gpu_assignment none" + ("" if own else " of its clone source") + f" beside {shown}",
-                    f"GPUs for {shown}",
-                    f'Assign GPUs, such as "0", or remove {shown} from features.',
-                )
+        yield from _without_gpus(subject, search)
 
     return provided_and_ordered, gpus_for_features
+
+
+def _without_gpus(subject: Subject, search: manifests.Search) -> Iterator[Finding]:
+    """Features that need GPUs, in containers without."""
+    names = {name for container in subject.fleet.containers.values() for name in _own(container)}
+    needing = {name for name in names if manifests.container_needs([name], search)["devices"]}
+    if not needing:
+        return
+    # Only here: in most fleets nothing needs a device, and the vendors' table takes long to load.
+    from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.gpu import vendors
+    from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.checks.gpu_checks import gpus
+
+    for ctid, container in subject.fleet.containers.items():
+        if container.absent or gpus(subject.fleet, ctid) != ():
+            continue
+        for name in _own(container):
+            needed = manifests.container_needs([name], search)["devices"] if name in needing else ()
+            if not vendors.classes().intersection(needed):
+                continue
+            shown = "a feature that needs GPUs" if subject.lxc_file in subject.hidden else f"the feature {name}"
+            own = "gpu_assignment" in container.config
+            yield subject.at(
+                container.place("gpu_assignment") if own else container.place("features"),
+                "gpu_assignment none" + ("" if own else " of its clone source") + f" beside {shown}",
+                f"GPUs for {shown}",
+                f'Assign GPUs, such as "0", or remove {shown} from features.',
+            )
 
 
 def _own(container: Container) -> tuple[str, ...]:

@@ -23,7 +23,6 @@ from ansible.parsing.dataloader import DataLoader
 
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.applied import digest as core_digest
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.container.applied import features as core
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.gpu import vendors
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.gpu.servers import Server
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.schema.known import key_of
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.features import arguments, role_digests
@@ -301,23 +300,24 @@ def _manifest(loader: DataLoader, name: str, path: str, required: bool) -> dict[
     manifest = role_digests.load_yaml(loader, file)
     manifest = {} if manifest is None else manifest
     known, key = KeptKnown(), key_of("manifest", name, manifest, _schema())
-    is_known = bool(key) and known.has(key)
-    if not is_known:
-        errors = _validator().iter_errors(manifest)
-        if errors := sorted(errors, key=lambda error: [str(part) for part in error.absolute_path]):
-            raise FeatureError([f"feature {name}: {file}: {_schema_text(error)}" for error in errors])
-    faults = [*_unknown_words(manifest.get("container") or {})]
-    if not is_known:
-        faults += _faulty_keys(name, manifest.get("keys") or {})
+    if key and known.has(key):
+        return manifest
+    errors = _validator().iter_errors(manifest)
+    if errors := sorted(errors, key=lambda error: [str(part) for part in error.absolute_path]):
+        raise FeatureError([f"feature {name}: {file}: {_schema_text(error)}" for error in errors])
+    faults = [*_unknown_words(manifest.get("container") or {}), *_faulty_keys(name, manifest.get("keys") or {})]
     if faults:
         raise FeatureError([f"feature {name}: {file}: {text}" for text in faults])
-    if key and not is_known:
+    if key:
         known.add(key)
     return manifest
 
 
 def _unknown_words(container: Mapping[str, Any]) -> Iterator[str]:
     """Yield what is wrong with the words that stand for something of a GPU vendor."""
+    # Only here: a manifest that is known needs no vendors.
+    from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.gpu import vendors
+
     for place, words, known in (
         ("/container/devices", container.get("devices") or (), vendors.classes()),
         ("/container/optional_devices", container.get("optional_devices") or (), vendors.classes()),

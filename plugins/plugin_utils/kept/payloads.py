@@ -32,7 +32,7 @@ from ansible import constants
 from ansible.plugins.loader import module_utils_loader
 from ansible.release import __version__ as core_version
 
-from . import changes, files
+from . import files, unchanged
 
 KIND = "modules"
 OWN = "-phoenix-own"
@@ -178,7 +178,7 @@ def sources() -> str:
     try:
         with open(os.path.join(_CORE, "executor", "module_common.py"), "rb") as file:
             packer = hashlib.sha256(file.read()).hexdigest()
-        code = changes.seen([own, _OURS])
+        code = unchanged.seen([own, _OURS])
     except OSError:
         return ""
     text = f"{core_version} {sys.version} {_CORE} {_HOME} {_HOOK} {packer} {code}"

@@ -17,7 +17,7 @@ import os
 import sys
 
 from ..config.schema.known import Known
-from . import changes, files
+from . import files, unchanged
 
 KIND = "valid"
 _news: list[str] = []
@@ -53,7 +53,7 @@ def are_new() -> bool:
 def stamp() -> str:
     """Return a hash of what judges; an empty text when that is not known, and then nothing is kept."""
     try:
-        code = changes.seen(os.path.join(_HOME, folder) for folder in _CODE)
+        code = unchanged.seen(os.path.join(_HOME, folder) for folder in _CODE)
         found = hashlib.sha256(f"{importlib.metadata.version('jsonschema')} {sys.version} {code}".encode())
         for path in filter(os.path.exists, (os.path.join(_HOME, name) for name in _RELEASE)):
             with open(path, "rb") as file:

@@ -6,11 +6,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ..run.run_identity import run_identity
-from . import plan_document
-from .gathered import Gathered
+if TYPE_CHECKING:
+    from .gathered import Gathered
 
 DEFAULT_MODE = 0o600
 
@@ -19,6 +18,8 @@ _GATHERED: list[Gathered] = []
 
 def begin(dry: bool) -> Gathered:
     """Start to gather; the callback does, once a run."""
+    from .gathered import Gathered
+
     _GATHERED[:] = [Gathered(dry)]
     return _GATHERED[0]
 
@@ -30,6 +31,10 @@ def gathered() -> Gathered | None:
 
 def document(failed: Collection[str] | None = None) -> dict[str, Any]:
     """Return it as a document."""
+    # Only here: a run that nobody asked for its plan has none.
+    from ..run.run_identity import run_identity
+    from . import plan_document
+
     return plan_document.document(_GATHERED[0], run_identity(), failed)
 
 

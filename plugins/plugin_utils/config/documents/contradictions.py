@@ -13,7 +13,6 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.gpu.servers import Server
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.pve.fwfile import repeated
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.checks.storage_checks import first_clones
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.finding import Notice, Pointer
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.fleet import Container, Fleet
@@ -75,13 +74,20 @@ def settled_rules(fleet: Fleet) -> tuple[Fleet, list[Notice]]:
         rules = section.get("rules") if isinstance(section, dict) else None
         if not isinstance(section, dict) or not isinstance(rules, list):
             continue
-        seconds = repeated(rules)
+        seconds = _repeated(rules)
         if seconds:
             notices += [_notice(container.place("firewall", "rules", index), seconds[index]) for index in seconds]
             once = [rule for index, rule in enumerate(rules) if index not in seconds]
             config = {**container.config, "firewall": {**section, "rules": once}}
             containers[ctid] = dataclasses.replace(container, config=config)
     return dataclasses.replace(fleet, containers=containers), notices
+
+
+def _repeated(rules: list[Any]) -> dict[int, int]:
+    # Only here: most files have no rules.
+    from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.pve.fwfile import repeated
+
+    return repeated(rules)
 
 
 def settled_host_rules(hypervisor: Mapping[str, Any]) -> tuple[dict[str, Any], list[Notice]]:
@@ -92,7 +98,7 @@ def settled_host_rules(hypervisor: Mapping[str, Any]) -> tuple[dict[str, Any], l
     notices: list[Notice] = []
 
     def once(rules: Any, *path: str) -> Any:
-        seconds = repeated(rules) if isinstance(rules, list) else {}
+        seconds = _repeated(rules) if isinstance(rules, list) else {}
         notices.extend(_notice(("firewall", *path, index), first) for index, first in seconds.items())
         return [rule for index, rule in enumerate(rules) if index not in seconds] if seconds else rules
 

@@ -49,7 +49,6 @@ from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.features.featur
     key_check,
     schema_with_keys,
 )
-from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.features.feature_policy import feature_policy
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.features.manifests import search_places
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.kept.valid import KeptKnown
 
@@ -184,6 +183,9 @@ class ConfigurationReader:
             # Only here: most sources have none, and these checks load a tenth of the collection.
             from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.checks.policy_checks import (
                 policy_checks,
+            )
+            from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.features.feature_policy import (
+                feature_policy,
             )
 
             further += [*policy_checks(policy), *feature_policy(policy, search)]

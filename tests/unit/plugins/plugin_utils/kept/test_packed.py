@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from ansible import constants
 
-from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.kept import changes, files, packed, packing, payloads
+from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.kept import files, packed, packing, payloads, unchanged
 
 OURS = "ansible_collections.phoenix.hypervisor.plugins.modules."
 ENDING = "-ZIP_DEFLATED-none"
@@ -52,7 +52,7 @@ class Controller:
 def _controller(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Controller:
     monkeypatch.setenv("ANSIBLE_HOME", str(tmp_path / "home"))
     files.folder.cache_clear()
-    monkeypatch.setattr(changes, "MOMENT", 0)  # the sources of a test are new
+    monkeypatch.setattr(unchanged, "MOMENT", 0)  # the sources of a test are new
     return Controller(tmp_path, monkeypatch)
 
 

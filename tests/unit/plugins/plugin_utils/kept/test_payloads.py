@@ -17,7 +17,7 @@ import pytest
 from ansible import constants
 from ansible.executor import module_common
 
-from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.kept import changes, files, payloads
+from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.kept import files, payloads, unchanged
 
 MODULE = "phoenix.hypervisor.phoenix_lxc_info"
 NAME = "ansible_collections.phoenix.hypervisor.plugins.modules.phoenix_lxc_info-ZIP_DEFLATED-none"
@@ -28,7 +28,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("ANSIBLE_HOME", str(tmp_path / "home"))
     monkeypatch.setattr(payloads.module_utils_loader, "print_paths", lambda: str(Path(payloads._CORE, "module_utils")))
     files.folder.cache_clear()
-    monkeypatch.setattr(changes, "MOMENT", 0)  # the sources of a test are new
+    monkeypatch.setattr(unchanged, "MOMENT", 0)  # the sources of a test are new
     return tmp_path
 
 

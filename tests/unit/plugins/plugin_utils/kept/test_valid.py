@@ -32,7 +32,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     files.folder.cache_clear()
     valid.stamp.cache_clear()
     monkeypatch.setattr(valid, "_news", [])
-    monkeypatch.setattr(valid.changes, "MOMENT", 0)  # the copy that this runs in is new
+    monkeypatch.setattr(valid.unchanged, "MOMENT", 0)  # the copy that this runs in is new
     return tmp_path / "phoenix_hypervisor" / "valid"
 
 
@@ -93,12 +93,12 @@ def test_another_release_knows_nothing(what: str, monkeypatch: pytest.MonkeyPatc
 
 def test_the_code_that_judges_is_in_the_hash(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[str] = []
-    monkeypatch.setattr(valid.changes, "seen", lambda folders: asked.extend(folders) or "code")
+    monkeypatch.setattr(valid.unchanged, "seen", lambda folders: asked.extend(folders) or "code")
     assert valid.stamp()
     folders = tuple(f"{Path(folder)}/" for folder in asked)
     modules = (validate, all_checks.ALL_CHECKS[0], schemajudge.SchemaJudge, manifests.find_feature, vendors.classes)
     assert all(str(inspect.getsourcefile(module)).startswith(folders) for module in modules)
-    monkeypatch.setattr(valid.changes, "seen", lambda _folders: "")
+    monkeypatch.setattr(valid.unchanged, "seen", lambda _folders: "")
     valid.stamp.cache_clear()
     assert valid.stamp() == ""  # it has just changed
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.kept import changes
+from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.kept import unchanged
 
 
 @pytest.fixture
@@ -19,7 +19,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "part" / "__pycache__").mkdir(parents=True)
     (tmp_path / "one.py").write_text("x = 1")
     (tmp_path / "part" / "two.py").write_text("x = 2")
-    monkeypatch.setattr(changes.time, "time", lambda: 1e12)  # long after
+    monkeypatch.setattr(unchanged.time, "time", lambda: 1e12)  # long after
     return tmp_path
 
 
@@ -42,28 +42,28 @@ CHANGES: dict[str, Callable[[Path], object]] = {
 
 @pytest.mark.parametrize("what", CHANGES)
 def test_a_change_is_seen(folder: Path, what: str) -> None:
-    before = changes.seen([str(folder)])
-    assert before == changes.seen([str(folder)])
+    before = unchanged.seen([str(folder)])
+    assert before == unchanged.seen([str(folder)])
     CHANGES[what](folder)
-    assert changes.seen([str(folder)]) not in ("", before)
+    assert unchanged.seen([str(folder)]) not in ("", before)
 
 
 def test_what_is_no_source_does_not_count(folder: Path) -> None:
-    before = changes.seen([str(folder)])
+    before = unchanged.seen([str(folder)])
     (folder / "__pycache__").mkdir()
     (folder / "part" / "__pycache__" / "two.py").write_text("")
     (folder / "notes.txt").write_text("")
-    assert changes.seen([str(folder)]) == before
+    assert unchanged.seen([str(folder)]) == before
 
 
 def test_a_file_that_has_just_changed_tells_nothing(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     now = max(path.stat().st_ctime for path in folder.rglob("*.py"))
-    monkeypatch.setattr(changes.time, "time", lambda: now + changes.MOMENT / 2)
-    assert changes.seen([str(folder)]) == ""
-    monkeypatch.setattr(changes.time, "time", lambda: now + changes.MOMENT * 2)
-    assert changes.seen([str(folder)]) != ""
+    monkeypatch.setattr(unchanged.time, "time", lambda: now + unchanged.MOMENT / 2)
+    assert unchanged.seen([str(folder)]) == ""
+    monkeypatch.setattr(unchanged.time, "time", lambda: now + unchanged.MOMENT * 2)
+    assert unchanged.seen([str(folder)]) != ""
 
 
 def test_a_folder_that_is_gone_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="gone"):
-        changes.seen([str(tmp_path / "gone")])
+        unchanged.seen([str(tmp_path / "gone")])
