@@ -9,6 +9,7 @@ the parent class asks for every one of them.
 
 from __future__ import annotations
 
+import functools
 import json
 import typing as t
 
@@ -37,6 +38,7 @@ def _options_of(documentation: str) -> dict[str, t.Any]:
     return options
 
 
+@functools.cache
 def _ssh_options() -> dict[str, t.Any]:
     """Return the options of ansible.builtin.ssh, with pipelining on."""
     options = _options_of(SSH_DOCUMENTATION)
@@ -46,19 +48,28 @@ def _ssh_options() -> dict[str, t.Any]:
 
 
 def _options() -> dict[str, t.Any]:
+    own = {
+        # Files go through the same command as everything else, and a terminal would merge the two streams.
+        "ssh_transfer_method": {
+            "description": "Not used: files are always piped through a command in the container.",
+        },
+        "use_tty": {"description": "Not used: a terminal is never allocated.", "default": False},
+    }
     options = _ssh_options()
-    # Files go through the same command as everything else, and a terminal would merge the two streams.
-    options["ssh_transfer_method"]["description"] = (
-        "Not used: files are always piped through a command in the container."
-    )
-    options["use_tty"]["description"] = "Not used: a terminal is never allocated."
-    options["use_tty"]["default"] = False
-    return options
+    return {**options, **{name: {**options[name], **keys} for name, keys in own.items()}}
+
+
+_MADE = {"DOCUMENTATION": _options, "NODE": _ssh_options}
 
 
 class ModuleDocFragment:
-    """Doc fragments C(phoenix.hypervisor.pct_ssh), and C(phoenix.hypervisor.pct_ssh.node) for the node itself."""
+    """Doc fragments C(phoenix.hypervisor.pct_ssh), and C(phoenix.hypervisor.pct_ssh.node) for the node itself.
 
-    # JSON is YAML, and quicker to write and to read.
-    DOCUMENTATION: str = json.dumps({"options": _options()})
-    NODE: str = json.dumps({"options": _ssh_options()})
+    Each is made when Ansible reads it: a run without work reads that of the nodes alone.
+    """
+
+    def __getattr__(self, name: str) -> str:
+        if name not in _MADE:
+            raise AttributeError(name)
+        # JSON is YAML, and quicker to write and to read.
+        return json.dumps({"options": _MADE[name]()})
