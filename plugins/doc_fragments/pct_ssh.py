@@ -48,7 +48,7 @@ def _ssh_options() -> dict[str, t.Any]:
 
 
 def _options() -> dict[str, t.Any]:
-    own = {
+    own: dict[str, dict[str, t.Any]] = {
         # Files go through the same command as everything else, and a terminal would merge the two streams.
         "ssh_transfer_method": {
             "description": "Not used: files are always piped through a command in the container.",
@@ -59,7 +59,7 @@ def _options() -> dict[str, t.Any]:
     return {**options, **{name: {**options[name], **keys} for name, keys in own.items()}}
 
 
-_MADE = {"DOCUMENTATION": _options, "NODE": _ssh_options}
+_MADE: dict[str, t.Callable[[], dict[str, t.Any]]] = {"DOCUMENTATION": _options, "NODE": _ssh_options}
 
 
 class ModuleDocFragment:

@@ -196,7 +196,7 @@ def leave() -> None:
         zipimport._compile_source = kept.make  # type: ignore[attr-defined]  # where use() has put another
 
 
-def _code_of(known: object, own: bytes) -> CodeType | None:
+def _code_of(known: Any, own: bytes) -> CodeType | None:
     """Return a kept code, if it is that of the source with this hash."""
     if not _is_entry(known) or known[0] != own:
         return None

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Phoenix Hypervisor contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Folders whose Python files have changed are told from those that have not, by the times that the kernel notes."""
+"""Changed Python files are recognized by the times that the kernel notes."""
 
 from __future__ import annotations
 
