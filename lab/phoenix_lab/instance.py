@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from .run import LabError, run
+from .run import LOCKS, LabError, run
 
 STATE_ROOT = Path('/var/lib/phoenix-lab')
 CACHE_ROOT = Path('/var/cache/phoenix-lab')
@@ -118,9 +118,11 @@ def locked(path: Path, remove: bool = False) -> Iterator[None]:
         if path.exists() and os.fstat(handle.fileno()).st_ino == path.stat().st_ino:
             break
         handle.close()
+    LOCKS.add(handle.fileno())
     try:
         yield
     finally:
+        LOCKS.discard(handle.fileno())
         if remove:
             path.unlink(missing_ok=True)
         handle.close()

@@ -209,7 +209,9 @@ def start(lab: Instance) -> None:
     if not is_running(lab):
         log = lab.state / 'lxc.log'
         done = run(
-            ['lxc-start', '-P', str(lab.lxcpath), '-n', lab.container, '-o', str(log), '-l', 'WARN'], check=False
+            ['lxc-start', '-P', str(lab.lxcpath), '-n', lab.container, '-o', str(log), '-l', 'WARN'],
+            check=False,
+            stays=True,
         )
         if done.returncode:
             raise LabError(f'the node did not start; the end of {log}:\n{log.read_text()[-2000:]}')

@@ -13,6 +13,9 @@ from collections.abc import Sequence
 from typing import Any
 
 _STARTED = time.monotonic()
+# Descriptors of the locks that are held. Commands hold them as well: those of a killed lab.py go on for a moment, and
+# the next lab.py waits for their end.
+LOCKS: set[int] = set()
 
 
 class LabError(Exception):
@@ -32,9 +35,17 @@ def clean_env(**extra: str) -> dict[str, str]:
 
 
 def run(
-    argv: Sequence[str], *, check: bool = True, stdin: str | bytes | None = None, timeout: float | None = None
+    argv: Sequence[str],
+    *,
+    check: bool = True,
+    stdin: str | bytes | None = None,
+    timeout: float | None = None,
+    stays: bool = False,
 ) -> subprocess.CompletedProcess[Any]:
-    """Run argv with its output captured as text; a failure is a LabError with the output's tail."""
+    """Run argv with its output captured as text; a failure is a LabError with the output's tail.
+
+    stays: it leaves a process, which must hold no lock.
+    """
     text = not isinstance(stdin, bytes)
     try:
         done: subprocess.CompletedProcess[Any] = subprocess.run(
@@ -44,6 +55,7 @@ def run(
             text=text,
             timeout=timeout,
             env=clean_env(),
+            pass_fds=() if stays else tuple(LOCKS),
             stdin=subprocess.DEVNULL if stdin is None else None,
             check=False,
         )

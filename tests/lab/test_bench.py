@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
-from support.site import CHECKOUT, STATE, TEMPLATE, Lab, until
+from support.site import CHECKOUT, HANGS, STATE, TEMPLATE, Lab, until
 
 pytestmark = [pytest.mark.lxc]
 
@@ -62,7 +62,7 @@ def left(lab: Lab) -> str:
 
 def test_a_settled_fleet_is_measured_and_nothing_stays(lab: Lab, tmp_path: Path, environment: dict[str, str]) -> None:
     before = left(lab)
-    output, _none = start(lab, tmp_path, environment, 'fleet', 'host').communicate(timeout=300)
+    output, _none = start(lab, tmp_path, environment, 'fleet', 'host').communicate(timeout=HANGS)
     assert 'left out: host: it would create pools and shares on the node' in output
     part = json.loads((tmp_path / 'bench.json').read_text(encoding='utf-8'))['parts']['fleet']
     figures = {row['what']: row['value'] for row in part['figures']}
@@ -78,7 +78,7 @@ def test_an_interrupted_bench_destroys_what_it_created_and_nothing_else(
     # A file of one of its CTIDs stops it before it creates anything; one of another CTID stays.
     lab.sh(f'mkdir -p {STATE}/state && echo completed > {STATE}/state/961.state')
     refused = start(lab, tmp_path, environment, 'provision')
-    output, _none = refused.communicate(timeout=100)
+    output, _none = refused.communicate(timeout=HANGS)
     assert refused.returncode == 1
     assert f'nothing is created.\n{STATE}/state/961.state would be replaced' in output
     lab.sh(f'mv {STATE}/state/961.state {STATE}/state/970.state')
@@ -90,7 +90,7 @@ def test_an_interrupted_bench_destroys_what_it_created_and_nothing_else(
     lab.sh(f'pct create 960 {TEMPLATE} --rootfs local:1 --hostname theirs')
     bench.send_signal(signal.SIGINT)
     bench.send_signal(signal.SIGCONT)
-    output, _none = bench.communicate(timeout=200)
+    output, _none = bench.communicate(timeout=HANGS)
     assert bench.returncode == 130, output
     assert 'removing what the bench created\nCTID 960 on pve is not of the bench and is left alone' in output
     assert lab.config(960)['hostname'] == 'theirs'

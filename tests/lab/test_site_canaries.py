@@ -14,7 +14,7 @@ import subprocess
 from pathlib import Path
 
 from support.canaries import VAULT, encrypt, processes
-from support.site import CHECKOUT, SITE, Lab, Project, ansible
+from support.site import CHECKOUT, HANGS, SITE, Lab, Project, ansible
 
 WORD = 'canary-c0ffee'
 APPLICATION, FEATURE, DIGEST, USER, STORAGE, UNUSED = (
@@ -68,7 +68,7 @@ def inventory(project: Project, *words: str) -> str:
     """What ansible-inventory prints, which AWX stores."""
     command = [ansible('ansible-inventory'), '-i', str(project.inventory), *words]
     done = subprocess.run(
-        command, cwd=CHECKOUT, env=project.environment(), capture_output=True, text=True, timeout=120, check=False
+        command, cwd=CHECKOUT, env=project.environment(), capture_output=True, text=True, timeout=HANGS, check=False
     )
     assert done.returncode == 0, done.stderr
     return done.stdout + done.stderr

@@ -79,7 +79,7 @@ def test_a_displaced_run_that_is_continued_changes_nothing(
     project.containers(_950={'name': 'web', 'features': ['one']})
     first = project.start('--limit', '950', under=ELSEWHERE)
     stopped.append(first)
-    until(held.exists, 200)
+    until(held.exists)
     signal_all(first, signal.SIGSTOP)
 
     other = {'ANSIBLE_SSH_CONTROL_PATH_DIR': str(project.folder / 'cp')}  # the stopped run's connection is stopped too
@@ -90,6 +90,7 @@ def test_a_displaced_run_that_is_continued_changes_nothing(
     go.touch()
     project.play('--limit', '950', env=other).good()
     assert lab.word(950) == 'completed'
+    lab.await_boot(950)
     before = trace(lab)
     lab.forget_requests()
 

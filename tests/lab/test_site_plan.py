@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.site import CHECKOUT, SITE, WITH_PYTHON, Lab, Project, Run, ansible
+from support.site import CHECKOUT, HANGS, SITE, WITH_PYTHON, Lab, Project, Run, ansible
 
 CANARY = 'canary-77aa-plan'
 
@@ -69,7 +69,7 @@ def compare(project: Project, plan: str, journal: str) -> subprocess.CompletedPr
     extra = json.dumps({name: str(project.folder / f'{file}.json') for name, file in files.items()})
     command = [ansible('ansible-playbook'), 'playbooks/compare.yml', '-e', extra]
     return subprocess.run(
-        command, cwd=CHECKOUT, env=project.environment(), capture_output=True, text=True, timeout=60, check=False
+        command, cwd=CHECKOUT, env=project.environment(), capture_output=True, text=True, timeout=HANGS, check=False
     )
 
 

@@ -5,9 +5,7 @@
 
 from __future__ import annotations
 
-import functools
-
-from support.site import Lab, Project, Run, until
+from support.site import Lab, Project, Run
 
 POWER = 'playbooks/power.yml'
 
@@ -23,16 +21,10 @@ def power(project: Project, what: str, *words: str) -> Run:
     return project.play('-e', f'phoenix_power={what}', *(words or ('--limit', '950,951')), playbook=POWER)
 
 
-def booted(lab: Lab, ctid: int) -> bool:
-    """Whether the guest's systemd has started all that it starts."""
-    return lab.sh(f'pct exec {ctid} -- systemctl is-system-running || true').strip() in ('running', 'degraded')
-
-
 def test_a_container_that_was_stopped_stays_stopped(lab: Lab, project: Project) -> None:
     project.containers(_950={'name': 'web', 'dependencies': ['951']}, _951={'name': 'db'})
     project.play().good()
-    for ctid in (950, 951):  # a system that has not booted yet loses the request to shut down
-        until(functools.partial(booted, lab, ctid))
+    lab.await_boot(950, 951)  # a system that has not booted yet loses the request to shut down
     refused = power(project, 'stop', '-e', 'x=1')
     assert refused.rc != 0
     assert 'name the containers with --limit' in refused.output

@@ -90,6 +90,7 @@ def test_what_runs_on_a_gpu_counts_whoever_started_it(lab: Lab, project: Project
             _952={'name': 'third', 'gpu_assignment': uuid, **share, 'vllm_tensor_parallel_size': 1},
         )
         project.play('--limit', '950,951').good()
+        lab.await_boot(777, 950, 951)
         before = lab.node_files()
         run = project.play('--limit', '952')
         assert run.rc != 0

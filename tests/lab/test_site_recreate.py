@@ -31,6 +31,7 @@ def test_killed_twice_it_is_destroyed_and_made_once(lab: Lab, project: Project) 
     assert lab.mutations() == []
 
     # The dry run says all of it, and touches nothing.
+    lab.await_boot(950)
     before = lab.node_files()
     run = project.play('--check', '--diff', *AGAIN).good()
     assert 'vm-950-disk-0' in run.output

@@ -101,6 +101,7 @@ def test_a_feature_over_ssh_into_a_container_of_a_token(lab: Lab, project: Proje
     assert lab.sh('ls /var/lib/phoenix_hypervisor 2>/dev/null || true') == ''
     assert 'host_key' in lab.sh('pvesh get /nodes/pve/lxc/950/config --output-format json')
 
+    lab.await_boot(950)
     lab.forget_requests()
     before = lab.guest_files(950)
     again = project.play(env=env).good()

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import json
 import os
@@ -42,14 +43,14 @@ TRAIL = '/var/log/phoenix_hypervisor'
 HANGS = 900.0
 
 
-def until(what: Callable[[], Any], seconds: float = 60) -> Any:
+def until(what: Callable[[], Any], seconds: float = 300) -> Any:
     """The first true answer of what(); fails after so many seconds."""
     deadline = time.monotonic() + seconds
     while True:
         answer = what()
         if answer:
             return answer
-        assert time.monotonic() < deadline, f'nothing after {seconds} s of waiting for {what.__name__}'
+        assert time.monotonic() < deadline, f'nothing after {seconds} s of waiting for {what}'
         time.sleep(0.05)
 
 
@@ -190,6 +191,15 @@ pct destroy 999
             "find $place -xdev -maxdepth 4 -printf '%p %y %m %u %s %C@ %l\\n' | sort; "
             '[ $place = /var/lib/vz/images ] || find $place -xdev -type f -exec sha256sum {} + | sort; done'
         )
+
+    def await_boot(self, *ctids: int) -> None:
+        """Wait until the systemd of each guest has started all that it starts: until then it still writes files."""
+        for ctid in ctids:
+            until(functools.partial(self.has_booted, ctid))
+
+    def has_booted(self, ctid: int) -> bool:
+        """Whether the systemd of a guest has started all that it starts."""
+        return self.sh(f'pct exec {ctid} -- systemctl is-system-running || true').strip() in ('running', 'degraded')
 
     def guest_files(self, ctid: int) -> dict[str, str]:
         """Every plain file of a running guest with its size and its times of change: reading changes neither."""
