@@ -239,7 +239,7 @@ from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.container
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.entry import run_module
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.failure import NodeError
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.gpu import driver_files
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.guest import guest
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.guest import glance
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.layers import layer_use
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.layers.leaving import Leaving
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.layers.shelf import Shelf
@@ -289,7 +289,7 @@ def leave(module: AnsibleModule, wanted: Wanted, executor: Executor, leases: Lea
         journal, warnings = leaving.leave(wanted, *executor.look(wanted))
         outcome = executor.run(wanted)
         boot, limit = observe.node_boot(), Deadline(module.params["ready_timeout"])
-        if not until(lambda: guest.is_ready(wanted.ctid, wanted.desired.awaits, boot), limit):
+        if not until(lambda: glance.is_ready(wanted.ctid, wanted.desired.awaits, boot), limit):
             warnings.append(
                 f"container {wanted.ctid} is not ready {module.params['ready_timeout']} s after its archiving"
             )

@@ -22,7 +22,7 @@ from ..._core.container.plan import planner, updating
 from ..._core.system.package_updates import Listed
 from .. import madefolders
 from ..audit import Audit
-from ..guest import guest, updates
+from ..guest import glance, guest, updates
 from ..pve.client import Client, PveError, StaleConfigError, refused
 from ..pve.tasks import nothing, with_lock_wait
 from ..store import Store, StoreError
@@ -380,7 +380,7 @@ class Executor:
         deadline = Deadline(self._ready_timeout)
 
         def ready() -> bool:
-            return guest.is_ready(wanted.ctid, awaits, self._observer.boot)
+            return glance.is_ready(wanted.ctid, awaits, self._observer.boot)
 
         if until(ready, Deadline(min(BOOT, self._ready_timeout))):
             return

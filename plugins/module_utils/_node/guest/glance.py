@@ -59,6 +59,18 @@ def look(ctid: int, node_boot: str) -> guest.GuestView:
     return look_all([ctid], node_boot).get(ctid) or guest.look(ctid, node_boot)
 
 
+def is_ready(ctid: int, awaits: str, node_boot: str) -> bool:
+    """What guest.is_ready returns, for whoever asks again and again: a start of lxc-attach comes last.
+
+    Before the kernel has the address, it would say no more.
+    """
+    with ExitStack() as hold, contextlib.suppress(OSError):  # it has stopped meanwhile, or a start is under way
+        for init in _inits(ctid, hold):
+            if not guest.has_address(guest.view(*_kernel(init.proc), None, node_boot), awaits):
+                return False
+    return guest.is_ready(ctid, awaits, node_boot)
+
+
 def look_all(ctids: Iterable[int], node_boot: str) -> dict[int, guest.GuestView]:
     """CTID -> view of running containers, without those that only a process of the guest can look at."""
     views: dict[int, guest.GuestView] = {}

@@ -128,6 +128,39 @@ def test_where_no_container_answers_the_other_look_is_asked(monkeypatch):
     assert glance.look(99999, "boot") == (99999, "boot")
 
 
+FIB = "  +-- 10.0.0.0/24 2 0 2\n     |-- 10.0.0.9\n        /32 host LOCAL\n"
+STAT = "1 (systemd) S 0 " + " ".join(str(number) for number in range(2, 30))
+
+
+@pytest.mark.parametrize(("awaits", "fib", "asked"), [("IPv4", "", 0), ("IPv4", FIB, 1), ("IPv6", FIB, 0), ("", "", 1)])
+def test_who_waits_asks_a_guest_itself_only_when_the_kernel_has_its_address(monkeypatch, awaits, fib, asked):
+    answers = []
+    monkeypatch.setattr(glance, "_inits", lambda ctid, _hold: [glance._Init(ctid, -1, ctid, 0, 0)])
+    monkeypatch.setattr(glance, "_kernel", lambda _proc: (STAT, fib, ""))
+    monkeypatch.setattr(guest, "look", lambda *call: answers.append(call) or guest.view(STAT, fib, "", None, "boot"))
+    assert glance.is_ready(950, awaits, "boot") is bool(asked)
+    assert answers == [(950, "boot")] * asked
+
+
+def test_one_whose_kernel_answers_and_whose_shell_does_not_is_not_ready(monkeypatch):
+    monkeypatch.setattr(glance, "_inits", lambda ctid, _hold: [glance._Init(ctid, -1, ctid, 0, 0)])
+    monkeypatch.setattr(glance, "_kernel", lambda _proc: (STAT, FIB, ""))
+    monkeypatch.setattr(guest, "look", lambda *_call: guest.GuestView(error="no shell"))
+    assert not glance.is_ready(950, "IPv4", "boot")
+
+
+def test_one_that_stops_while_it_is_awaited_is_asked_as_ever(monkeypatch):
+    def ended(_proc):
+        raise ProcessLookupError
+
+    monkeypatch.setattr(glance, "_inits", lambda ctid, _hold: [glance._Init(ctid, -1, ctid, 0, 0)])
+    monkeypatch.setattr(glance, "_kernel", ended)
+    monkeypatch.setattr(guest, "look", lambda *_call: guest.view(STAT, FIB, "", None, "boot"))
+    assert glance.is_ready(950, "IPv4", "boot")
+    monkeypatch.setattr(guest, "look", lambda *_call: guest.GuestView(error="not running"))
+    assert not glance.is_ready(950, "IPv4", "boot")
+
+
 def test_who_listens_for_a_container_is_its_monitor_only_with_the_command_line_of_one():
     name = f"\0/var/lib/lxc/{os.getpid() + 10**8}/command"
     with socket.socket(socket.AF_UNIX) as own:
