@@ -152,6 +152,7 @@ from ansible.plugins.connection.ssh import Connection as SSHConnection
 from ansible.utils.display import Display
 
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.kept.packing import Packing
+from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.pct import open_ssh
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.pct.pct_direct import Direct, UnknownPlaceError, find
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.pct.pct_input import NoInput, write_all
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.pct.pct_warm import warm
@@ -361,6 +362,22 @@ class Connection(Packing, SSHConnection):
         return (super().get_option("remote_user") or "root") != "root"
 
     # -- What the parent does differently ----------------------------------------------------------------------------
+
+    def _bare_run(
+        self, cmd: list[bytes], in_data: bytes | None, sudoable: bool = True, checkrc: bool = True
+    ) -> _Result:
+        """Run a command, over the connection that is open already where there is one that needs no process of ssh."""
+        result = self._run_open(cmd, in_data)
+        return super()._bare_run(cmd, in_data, sudoable, checkrc) if result is None else result
+
+    def _run_open(self, cmd: list[bytes], in_data: bytes | None) -> _Result | None:
+        ssh = to_bytes(self.get_option("ssh_executable"))
+        if ssh != b"ssh" or cmd[0] != ssh or self.become or in_data is None or display.verbosity >= 3:
+            return None
+        if self.get_option("verbosity") or self.get_option("password") or self._play_context.password:
+            return None
+        path = open_ssh.socket_of(cmd)
+        return open_ssh.run(path, cmd[-1], in_data, 2 + self.get_option("timeout")) if path else None
 
     def _send_initial_data(self, fh: t.Any, in_data: bytes, ssh_process: subprocess.Popen[bytes]) -> None:
         """Write standard input in a thread: the parent reads no output until all is written, so that megabytes in
