@@ -152,7 +152,7 @@ from ansible.plugins.connection.ssh import Connection as SSHConnection
 from ansible.utils.display import Display
 
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.kept.packing import Packing
-from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.pct import open_ssh
+from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.open_ssh import sessions
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.pct.pct_direct import Direct, UnknownPlaceError, find
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.pct.pct_input import NoInput, write_all
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.pct.pct_warm import warm
@@ -175,6 +175,7 @@ display = Display()
 
 _Result = tuple[int, bytes, bytes]
 NAMES = 5  # so many refused names are printed
+DEBUGGED = 3  # from this verbosity on Ansible shows the command line of each ssh
 SAID = 4000  # and so many characters of what a container or a node wrote to standard error
 
 
@@ -366,18 +367,16 @@ class Connection(Packing, SSHConnection):
     def _bare_run(
         self, cmd: list[bytes], in_data: bytes | None, sudoable: bool = True, checkrc: bool = True
     ) -> _Result:
-        """Run a command, over the connection that is open already where there is one that needs no process of ssh."""
-        result = self._run_open(cmd, in_data)
+        """Run a command, without a process of ssh where one keeps the connection to the node open."""
+        path = sessions.socket_of(cmd) if in_data is not None and self._is_plain(cmd[0]) else ""
+        result = sessions.run(path, cmd[-1], in_data or b"", self.get_option("timeout")) if path else None
         return super()._bare_run(cmd, in_data, sudoable, checkrc) if result is None else result
 
-    def _run_open(self, cmd: list[bytes], in_data: bytes | None) -> _Result | None:
-        ssh = to_bytes(self.get_option("ssh_executable"))
-        if ssh != b"ssh" or cmd[0] != ssh or self.become or in_data is None or display.verbosity >= 3:
-            return None
-        if self.get_option("verbosity") or self.get_option("password") or self._play_context.password:
-            return None
-        path = open_ssh.socket_of(cmd)
-        return open_ssh.run(path, cmd[-1], in_data, 2 + self.get_option("timeout")) if path else None
+    def _is_plain(self, program: bytes) -> bool:
+        """Return whether ssh would do nothing but hand the command on: ask no password, say no debugging words."""
+        if program != b"ssh" or self.become or display.verbosity >= DEBUGGED or self.get_option("verbosity"):
+            return False
+        return not (self.get_option("password") or self._play_context.password)
 
     def _send_initial_data(self, fh: t.Any, in_data: bytes, ssh_process: subprocess.Popen[bytes]) -> None:
         """Write standard input in a thread: the parent reads no output until all is written, so that megabytes in

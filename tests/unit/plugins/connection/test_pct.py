@@ -6,13 +6,17 @@
 from __future__ import annotations
 
 import pathlib
+import socket
 import typing as t
 
 import pytest
 from ansible.errors import AnsibleConnectionFailure, AnsibleError, AnsibleFileNotFound
 from ansible.parsing.dataloader import DataLoader
 from ansible.playbook.play_context import PlayContext
+from ansible.plugins.connection.ssh import Connection as SSHConnection
 from ansible.plugins.loader import connection_loader
+
+from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.open_ssh import sessions
 
 NAME = "phoenix.hypervisor.pct"
 
@@ -107,6 +111,50 @@ def test_root_on_the_node(monkeypatch: pytest.MonkeyPatch, variables: dict[str, 
     started = Started()
     connection(monkeypatch, started, **variables).exec_command("true")
     assert started.argv[0][-1].startswith(b"sudo -n -- /bin/sh" if sudo else b"/bin/sh")
+
+
+PLAIN: dict[str, t.Any] = {}
+
+
+@pytest.mark.parametrize(
+    ("variables", "data", "ways"),
+    [
+        (PLAIN, b"words", ["open"]),
+        ({"ansible_ssh_executable": "/opt/own-ssh"}, b"words", ["ssh"]),
+        ({"ansible_password": "secret"}, b"words", ["ssh"]),
+        ({"ansible_ssh_args": "-o ControlMaster=no"}, b"words", ["ssh"]),
+        ({"ansible_control_path": "%(directory)s/%%h"}, b"words", ["ssh"]),
+        (PLAIN, None, ["ssh"]),
+        (PLAIN, b"refused", ["open", "ssh"]),
+    ],
+)
+def test_a_connection_that_is_open_is_used_without_ssh(
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: pathlib.Path,
+    variables: dict[str, t.Any],
+    data: bytes | None,
+    ways: list[str],
+) -> None:
+    taken = []
+
+    def run(path: str, command: bytes, given: bytes, patience: float) -> tuple[int, bytes, bytes] | None:
+        taken.append("open")
+        assert (path, command) == (f"{tmp_path}/x", b"true")
+        return None if given == b"refused" else (0, given, b"")
+
+    def start(*_words: t.Any) -> tuple[int, bytes, bytes]:
+        taken.append("ssh")
+        return 0, b"", b""
+
+    plugin = connection(monkeypatch, **{"ansible_control_path": f"{tmp_path}/x", **variables})
+    monkeypatch.setattr(sessions, "run", run)
+    monkeypatch.setattr(SSHConnection, "_bare_run", start)
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(f"{tmp_path}/x")
+        argv = plugin._build_command("ssh", "ssh", "pve", "true")
+        argv[0] = plugin.get_option("ssh_executable").encode()
+        plugin._bare_run(argv, data)
+    assert taken == ways
 
 
 def test_local_transport_starts_no_ssh(monkeypatch: pytest.MonkeyPatch) -> None:
