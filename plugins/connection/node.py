@@ -66,6 +66,7 @@ from ansible.plugins.connection.ssh import Connection as SSHConnection
 
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.kept import valid
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.on_node.node_relay import START, WAIT, warm_command
+from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.open_ssh.sharing import Sharing
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.pct.pct_warm import warm
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.run.run_identity import run_identity
 
@@ -75,7 +76,7 @@ from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.run.run_identit
 AGAIN = 10
 
 
-class Connection(SSHConnection):
+class Connection(Sharing, SSHConnection):
     """The ssh plugin's connection, with modules handed to a Python that waits on the node."""
 
     def exec_command(self, cmd: str, in_data: bytes | None = None, sudoable: bool = True) -> tuple[int, bytes, bytes]:

@@ -152,7 +152,7 @@ from ansible.plugins.connection.ssh import Connection as SSHConnection
 from ansible.utils.display import Display
 
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.kept.packing import Packing
-from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.open_ssh import sessions
+from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.open_ssh.sharing import Sharing
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.pct.pct_direct import Direct, UnknownPlaceError, find
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.pct.pct_input import NoInput, write_all
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.pct.pct_warm import warm
@@ -175,11 +175,10 @@ display = Display()
 
 _Result = tuple[int, bytes, bytes]
 NAMES = 5  # so many refused names are printed
-DEBUGGED = 3  # from this verbosity on Ansible shows the command line of each ssh
 SAID = 4000  # and so many characters of what a container or a node wrote to standard error
 
 
-class Connection(Packing, SSHConnection):
+class Connection(Packing, Sharing, SSHConnection):
     """The ssh plugin's connection to the node, with every command carried on into a container."""
 
     transport = "phoenix.hypervisor.pct"
@@ -270,7 +269,6 @@ class Connection(Packing, SSHConnection):
             busy_dir=self.get_option("busy_dir"),
             busy_timeout=self.get_option("busy_timeout"),
             run=run_identity()["id"],
-            # A file that is fetched goes to the disk, not into memory.
             output_limit=0 if redirect is not None else limit,
             error_limit=limit,
             seconds=self.get_option("command_timeout"),
@@ -363,20 +361,6 @@ class Connection(Packing, SSHConnection):
         return (super().get_option("remote_user") or "root") != "root"
 
     # -- What the parent does differently ----------------------------------------------------------------------------
-
-    def _bare_run(
-        self, cmd: list[bytes], in_data: bytes | None, sudoable: bool = True, checkrc: bool = True
-    ) -> _Result:
-        """Run a command, without a process of ssh where one keeps the connection to the node open."""
-        path = sessions.socket_of(cmd) if in_data is not None and self._is_plain(cmd[0]) else ""
-        result = sessions.run(path, cmd[-1], in_data or b"", self.get_option("timeout")) if path else None
-        return super()._bare_run(cmd, in_data, sudoable, checkrc) if result is None else result
-
-    def _is_plain(self, program: bytes) -> bool:
-        """Return whether ssh would do nothing but hand the command on: ask no password, say no debugging words."""
-        if program != b"ssh" or self.become or display.verbosity >= DEBUGGED or self.get_option("verbosity"):
-            return False
-        return not (self.get_option("password") or self._play_context.password)
 
     def _send_initial_data(self, fh: t.Any, in_data: bytes, ssh_process: subprocess.Popen[bytes]) -> None:
         """Write standard input in a thread: the parent reads no output until all is written, so that megabytes in

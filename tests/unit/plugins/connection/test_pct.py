@@ -125,6 +125,7 @@ PLAIN: dict[str, t.Any] = {}
         ({"ansible_ssh_args": "-o ControlMaster=no"}, b"words", ["ssh"]),
         ({"ansible_control_path": "%(directory)s/%%h"}, b"words", ["ssh"]),
         (PLAIN, None, ["ssh"]),
+        (PLAIN, b"", ["ssh"]),
         (PLAIN, b"refused", ["open", "ssh"]),
     ],
 )
