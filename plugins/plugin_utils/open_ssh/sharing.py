@@ -24,7 +24,7 @@ class Sharing:
 
     if t.TYPE_CHECKING:
         become: object
-        get_option: t.Callable[[str], t.Any]
+        get_option: t.Callable[..., t.Any]
         _play_context: t.Any
 
     def _bare_run(self, cmd: list[bytes], in_data: bytes | None, sudoable: bool = True, checkrc: bool = True) -> Result:
