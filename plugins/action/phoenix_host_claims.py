@@ -6,16 +6,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._core.host.declared_roles import of_sections
-from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.files.role_declarations import host_roles
+from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.files.role_declarations import (
+    host_roles,
+    is_selected,
+)
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.kept import packed
-
-ALL = frozenset(("all", "tagged", "always", "hypervisor"))
 
 
 class ActionModule(ActionBase):
@@ -39,12 +40,7 @@ class ActionModule(ActionBase):
         return {**result, **self._execute_module(module_name=module, module_args=arguments, task_vars=variables)}
 
 
-def selected(sections: Mapping[str, Any], run: Iterable[str], skipped: Iterable[str]) -> dict[str, Any]:
+def selected(sections: Mapping[str, Any], run: Collection[str], skipped: Collection[str]) -> dict[str, Any]:
     """Return the sections that a run with these tags touches. The tag of a role is its name."""
-    wanted, left, tags = set(run), set(skipped), of_sections(host_roles())
-    every = not wanted or bool(wanted & ALL)
-    return {
-        key: value
-        for key, value in sections.items()
-        if (every or tags.get(key) in wanted) and tags.get(key) not in left and "hypervisor" not in left
-    }
+    tags = of_sections(host_roles())
+    return {key: value for key, value in sections.items() if is_selected(tags.get(key), run, skipped)}

@@ -60,6 +60,10 @@ notes:
   returned: success
   type: list
   elements: str
+record_due:
+  description: Whether the node's record of what is set was another one, although nothing else differs.
+  returned: when nothing is changed
+  type: bool
 outcome:
   description: V(confirmed) after a change.
   returned: when something was changed
@@ -78,7 +82,11 @@ from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.container
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.entry import run_module
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.failure import NodeError, failing
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.host import claimed, guarded, session
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.host.revert_timer import Change, write_record
+from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.host.revert_timer import (
+    Change,
+    read_record,
+    write_record,
+)
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.host.section_records import Section
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.preflight import bridges
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.pve.direct import make
@@ -116,9 +124,10 @@ def work(module: AnsibleModule) -> dict[str, Any]:
     }
     record = section.record(plan.applied, verdict)
     if not plan.calls:
+        record_due = record != read_record("network")
         if not module.check_mode:
             write_record("network", record)
-        return {**result, "diff": []}
+        return {**result, "diff": [], "record_due": record_due}
     if os.path.exists(STAGED):
         raise NodeError(
             f"Somebody has staged changes of this node's network ({STAGED}): apply or revert them first, in the "

@@ -52,6 +52,10 @@ notes:
   returned: success
   type: list
   elements: str
+record_due:
+  description: Whether the node's record of whose passwords are set was another one.
+  returned: success
+  type: bool
 """
 
 from typing import Any
@@ -93,10 +97,11 @@ def work(module: AnsibleModule) -> dict[str, Any]:
     ]
     for note in notes:
         module.warn(note)
+    mine = sorted({*gone, *(name for name in users if passwords.get(name))})
+    kept = {one: names for one, names in {**records, UNKNOWN: [], inventory: mine}.items() if names}
     if not module.check_mode:
         # First what is about to be set: a run that is killed in between knows its accounts again.
-        mine = sorted({*gone, *(name for name in users if passwords.get(name))})
-        samba.remember({**records, UNKNOWN: [], inventory: mine})
+        samba.remember(kept)
         for name in wrong:
             samba.set_password(name, passwords[name])
     lines = [f"{'change' if name in known else 'set'} the Samba password of {name}" for name in wrong]
@@ -104,6 +109,7 @@ def work(module: AnsibleModule) -> dict[str, Any]:
         "changed": bool(wrong),
         "set": wrong,
         "notes": notes,
+        "record_due": kept != records,
         "diff": {"prepared": "".join(f"{line}\n" for line in lines)},
     }
 

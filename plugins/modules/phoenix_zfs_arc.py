@@ -54,7 +54,7 @@ from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.entry imp
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.failure import failing
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.system import root_files
 
-FILE = "/etc/modprobe.d/zfs.conf"
+FILE = arc_limit.FILE
 IN_FORCE = f"/sys/module/zfs/parameters/{arc_limit.PARAMETER}"
 
 

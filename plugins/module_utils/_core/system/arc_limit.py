@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 
 PARAMETER = "zfs_arc_max"
+FILE = "/etc/modprobe.d/zfs.conf"
 _LINE = re.compile(rf"\s*options\s+zfs\s(?:.*\s)?{PARAMETER}=")
 _VALUE = re.compile(rf"\b{PARAMETER}=\S*")
 

@@ -14,7 +14,7 @@ import stat
 from ..._core.host.storage import share_plan
 from .. import madefolders
 
-SMB_CONF = "/etc/samba/smb.conf"
+SMB_CONF = share_plan.SMB_CONF
 
 
 def text(path: str) -> str:

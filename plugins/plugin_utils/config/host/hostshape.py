@@ -65,6 +65,7 @@ def host_config(config: Mapping[str, Any]) -> dict[str, Any]:
         "exports_record": share_plan.TOLD,
         "samba_passwords": samba_passwords(config.get("samba", {})),
         "traces": dict(TRACES),
+        "trail_files": trail_files(config),
         "shared_volumes": [volume(name, item) for name, item in config.get("shared_volumes", {}).items()],
     }
 
@@ -98,6 +99,35 @@ def texts(value: Any) -> list[str]:
     """A list of texts: as it is, or text with commas; nothing of what is neither."""
     items = value.split(",") if isinstance(value, str) else value if isinstance(value, list) else ()
     return [str(item).strip() for item in items if str(item).strip()]
+
+
+# Days for which the audit trail is kept.
+KEPT_DAYS = 90
+# The trail has a file a day, so rotation is by name: logrotate only keeps a single day's file within bounds (its maxage
+# never looks at files whose day is over), and systemd-tmpfiles removes what is too old.
+_ROTATION = """\
+# Written by phoenix.hypervisor
+/var/log/phoenix_hypervisor/*.log {
+    size 50M
+    rotate 9
+    compress
+    missingok
+    nocreate
+}
+"""
+_REMOVAL = """\
+# Written by phoenix.hypervisor; by the time of the last change alone, so that reading keeps nothing
+e /var/log/phoenix_hypervisor - - - m:{days}d
+"""
+
+
+def trail_files(config: Mapping[str, Any]) -> list[dict[str, str]]:
+    """The files that keep the audit trail within bounds, for phoenix_files."""
+    days = config.get("log_keep_days", KEPT_DAYS)
+    return [
+        {"path": "/etc/logrotate.d/phoenix_hypervisor", "content": _ROTATION},
+        {"path": "/etc/tmpfiles.d/phoenix_hypervisor.conf", "content": _REMOVAL.format(days=days)},
+    ]
 
 
 # -- base ------------------------------------------------------------------------------------------------------------

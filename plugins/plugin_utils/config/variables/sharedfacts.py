@@ -229,6 +229,7 @@ TABLE: tuple[SharedFact, ...] = (
     _play("phoenix_node_facts", "list of dictionaries", "Facts of each node in play", "status", "why"),
     _play("phoenix_unobserved", "list of text", "Containers whose state is unknown", "status", "why"),
     _play("phoenix_host_roles", "list of text", "Host roles for which the host's file has a key", "hypervisor"),
+    _play("phoenix_host_due", "list of text", "Those of them that have something to do", "hypervisor"),
     _play("phoenix_host_sections", "list of text", "Sections of the host's file that undo what left it", "hypervisor"),
     _play("phoenix_driver_roles", "list of text", "Host roles that install a GPU driver", "hypervisor"),
     _play("phoenix_awx_defaults", "dictionary", "Settings of AWX and their defaults", "awx"),
@@ -300,6 +301,7 @@ TABLE: tuple[SharedFact, ...] = (
     _result("phoenix_application_begun", "the begin of the application, with its attempt", "tasks/application"),
     _result("phoenix_application_result", "`phoenix_application`", "tasks/application"),
     _result("phoenix_host_claims", "`phoenix_host_claims`: what this and other inventories set", "hypervisor"),
+    _result("phoenix_host_looked", "`phoenix_host_look`: the host roles with something to do", "hypervisor"),
     SharedFact(
         "phoenix_plan",
         Kind.RESULT,

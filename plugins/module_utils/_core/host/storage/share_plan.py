@@ -22,7 +22,10 @@ EXPORTS = TRACES["nfs"]
 # The exports that exportfs read last.
 TOLD = "/var/lib/phoenix_hypervisor/host/exports.told"
 SMB = TRACES["samba"]
+SMB_CONF = "/etc/samba/smb.conf"
 INCLUDE = f"include = {SMB}"
+# As the role puts it into smb.conf.
+BLOCK = ("# BEGIN of what phoenix.hypervisor shares", INCLUDE, "# END of what phoenix.hypervisor shares")
 HEAD = "Written by phoenix.hypervisor from hypervisor_config.json; the next run overwrites it."
 _EXPORT = re.compile(r'\s*("(?:[^"\\]|\\.)*"|[^\s#"]\S*)\s*(.*)\Z')
 _OCTAL = re.compile(rb"\\([0-7]{3})")

@@ -59,13 +59,13 @@ def test_the_playbook_has_each_role_under_its_tag_and_condition() -> None:
     step = steps.pop(at)
     del names[at]
     assert drivers == ["hypervisor_nvidia"]
-    assert step["loop"] == "{{ phoenix_driver_roles | intersect(phoenix_host_roles) | phoenix.hypervisor.in_turn }}"
+    assert step["loop"] == "{{ phoenix_driver_roles | intersect(phoenix_host_due) | phoenix.hypervisor.in_turn }}"
     assert step["tags"] == "{{ phoenix_driver_roles }}"
     assert sorted([*names, *drivers]) == [role.name for role in host_roles()]
     for name, step in zip(names, steps, strict=True):
         assert step["tags"] == [name]
         assert step["ansible.builtin.include_role"]["apply"]["tags"] == ["hypervisor", name]
-        assert f"'{name}' in phoenix_host_roles" in step["when"]
+        assert f"'{name}' in phoenix_host_due" in step["when"]
 
 
 def test_the_comparison_with_the_records_runs_under_the_tags_of_its_sections() -> None:
