@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support import field_host
+from support import drifts, field_host
 from support.disks import FOLDER, disks
 from support.figures import FIGURES
 from support.site import APT, Lab, Project, Run, until
@@ -26,8 +26,8 @@ PLACES = (
     '/etc /root/.ssh /root/.phoenix_hypervisor /home /srv /mnt /usr/share/keyrings /var/lib/phoenix_hypervisor '
     '/var/lib/samba /var/lib/nfs'
 )
-# Of a settled run, by SSH: what it takes on a machine of its own goes with their number.
-MOST_COMMANDS = 34
+# Of a settled run, and of what it does by SSH: what it takes on a machine of its own goes with their number.
+MOST_TASKS, MOST_COMMANDS = 6, 12
 # What is printed of pools and datasets; that nothing else happens on a settled node is the second run's to show.
 STORAGE = ('--tags', 'hypervisor_storage')
 # Where the servers have a file for each of their processes and clients, which ends a moment after a client.
@@ -182,6 +182,16 @@ def test_second_run_changes_nothing_and_is_quick(project: Project) -> None:
     # With what support/warm keeps; a run without it takes about twice as long.
     assert seconds * share < 16, f'{seconds:.1f} s, with {share:.2f} of a processor'
     assert commands <= MOST_COMMANDS
+    tasks = [event['task'] for event in run.events if 'task' in event]
+    assert len(tasks) <= MOST_TASKS, tasks
+
+
+def test_each_change_by_hand_is_found_and_undone(project: Project) -> None:
+    project.write('hypervisor_config.json', json.dumps(field_host.config()))
+    assert drifts.missed(project) == []
+    assert play(project, field_host.config()).good().changed > len(drifts.STATES)
+    (looked,) = drifts.found(project)
+    assert (looked['roles'], looked['due']) == ([], {})
 
 
 def shown(lab: Lab, command: str) -> str:
