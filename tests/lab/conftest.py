@@ -27,7 +27,7 @@ def site_lab() -> Iterator[Lab]:
     if not shutil.which('apt-get'):
         pytest.skip('the lab needs Debian: apt-get is not here')  # as above
     lab = Lab()
-    lab.up(keep=KEEP)
+    lab.up(keep=KEEP, share=True)
     lab.add_python_template()
     yield lab
     if not KEEP:
@@ -39,8 +39,8 @@ def host_lab() -> Iterator[Lab]:
     """A node of the module's own, as after its first boot: what is set up on a node stays on it."""
     if os.geteuid() != 0:
         pytest.skip('the lab needs root')  # as above
-    lab = Lab('n' + INSTANCE[1:])  # never the session's own, which `hosts` calls by its h
-    lab.up(keep=KEEP)
+    lab = Lab('n' + INSTANCE[0] + INSTANCE[2:])  # neither the session's own nor that of another one of this checkout
+    lab.up(keep=KEEP, share=True)
     kept_template.add_lists(lab.variables, lab.sh)
     yield lab
     if not KEEP:

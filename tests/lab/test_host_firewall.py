@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pytest
 from support.host import HOST, files, revert_phase, settled
 from support.site import Lab, Project, Run
 
@@ -29,6 +30,13 @@ FIREWALL = {
     'ipsets': {'office': ['10.1.0.0/16', {'cidr': '10.1.9.0/24', 'nomatch': True, 'comment': 'guests'}, 'lan']},
     'aliases': {'lan': '10.2.0.0/16'},
 }
+
+
+@pytest.fixture
+def lab(lab: Lab) -> Lab:
+    """The node, asked over connections of their own: what cuts the way to it would cut a shared one or pass it by."""
+    lab.disconnect()
+    return lab
 
 
 def play(project: Project, firewall: dict[str, Any] | None, *words: str) -> Run:

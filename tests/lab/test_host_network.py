@@ -24,6 +24,13 @@ CONSENT = ('-e', 'phoenix_host_consent=network:vmbr1')
 WATCHED = f'{FILE} {FILE}.new /etc/resolv.conf /etc/systemd/system /var/lib/phoenix_hypervisor'
 
 
+@pytest.fixture
+def lab(lab: Lab) -> Lab:
+    """The node, asked over connections of their own: what cuts the way to it would cut a shared one or pass it by."""
+    lab.disconnect()
+    return lab
+
+
 def wants(project: Project, *interfaces: Mapping[str, Any]) -> None:
     """Write the host's configuration."""
     project.write('hypervisor_config.json', json.dumps({'network': {'interfaces': interfaces}}, indent=1))

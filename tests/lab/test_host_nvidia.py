@@ -48,6 +48,7 @@ def changed_tasks(run: Run) -> list[str]:
 @pytest.fixture(scope='module')
 def node(host_lab: Lab) -> Lab:
     """A node with nouveau in its kernel, which apt can get headers for."""
+    host_lab.disconnect()  # the node is rebooted
     host_lab.sh('/opt/phoenix-lab/bin/proxmox-headers')
     for version in (OLD, NEW):
         host_lab.run('gpu', 'runfile', version, FILES)

@@ -24,7 +24,8 @@ from typing import Any
 
 import yaml
 
-from .site import CHECKOUT, HANGS, Project, shared_collections
+from .node_ssh import HANGS
+from .site import CHECKOUT, Project, shared_collections
 
 USER = 65534
 # What a clone has for AWX beside the files of its owner, and where those are.

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from . import kept_template, warm
+from .node_ssh import HANGS, NodeSsh
 from .warm import imported
 
 CHECKOUT = Path(__file__).resolve().parents[3]
@@ -39,8 +40,6 @@ STATE = '/var/lib/phoenix_hypervisor'
 # A storage of a type that takes snapshots of containers' volumes and links clones to a template's.
 TANK = 'pvesh create /storage --storage tank --type zfspool --pool rpool/tank --content rootdir,images'
 TRAIL = '/var/log/phoenix_hypervisor'
-# Seconds after which a command hangs, and is not just one of many on a busy machine.
-HANGS = 900.0
 
 
 def until(what: Callable[[], Any], seconds: float = 300) -> Any:
@@ -60,24 +59,37 @@ class Lab:
     def __init__(self, instance: str = INSTANCE) -> None:
         self.instance = instance
         self.variables: dict[str, str] = {}
+        self.shares = False
 
     def run(self, *words: str) -> str:
         """lab.py with these words; its output."""
+        if words == ('down',) and self.shares:
+            self.disconnect()
         env = dict(os.environ, PHOENIX_LAB_INSTANCE=self.instance)
         done = subprocess.run(
             [sys.executable, LAB, *words], capture_output=True, text=True, env=env, timeout=HANGS, check=False
         )
         assert done.returncode == 0, f'lab.py {words}: {done.stdout}{done.stderr}'
+        if words == ('reset',) and self.shares:
+            self._node.connect()
         return done.stdout
 
-    def up(self, keep: bool = False) -> None:
-        """Start afresh, or take the existing node."""
+    def up(self, keep: bool = False, share: bool = False) -> None:
+        """Start afresh, or take the existing node. ``share``: the tests' own commands share a connection, which each
+        reset renews where it has ended."""
         if not keep:
             self.run('down')
         self.run('up')
         lines = self.run('env').splitlines()
         self.variables = dict(line.removeprefix('export ').split('=', 1) for line in lines)
+        self._node, self.shares = NodeSsh(self.variables), share
+        if share:
+            self._node.connect()
         warm.node(self.sh)
+
+    def disconnect(self) -> None:
+        """Have a connection for each command of the tests, until the next reset."""
+        self._node.disconnect()
 
     @property
     def login(self) -> dict[str, str]:
@@ -128,10 +140,7 @@ pct destroy 999
 
     def sh(self, script: str, check: bool = True) -> str:
         """A shell script on the node; its standard output."""
-        command = ['ssh', '-F', self.variables['PHOENIX_LAB_SSH_CONFIG'], self.variables['PHOENIX_LAB_NODE'], 'sh -s']
-        done = subprocess.run(command, input=script, capture_output=True, text=True, timeout=HANGS, check=False)
-        assert done.returncode == 0 or not check, f'{script!r} gave {done.returncode}: {done.stdout}{done.stderr}'
-        return done.stdout
+        return self._node.sh(script, check)
 
     def guest(self, ctid: int, script: str) -> str:
         """A shell script in a guest."""
