@@ -20,6 +20,7 @@ options:
     description:
       - The play.
       - V(reach) is one container of all nodes that the inventory of the run lacks, and V(observe) one of each node.
+      - V(show) is one container of each node, and one whose node the run does not have, for what is shown of all.
       - V(stranded) are the containers whose node the run does not have.
       - V(download) is one container of each node that waits for a template, V(notes) those with notes for people, and
         V(work) those with work to do or a fault.
@@ -27,7 +28,7 @@ options:
     required: true
     type: list
     elements: str
-    choices: [reach, observe, stranded, download, notes, work, report]
+    choices: [reach, observe, show, stranded, download, notes, work, report]
 """
 
 EXAMPLES = r"""

@@ -178,8 +178,6 @@ from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.container
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.entry import run_module
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.failure import NodeError
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.gpu import driver_files
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.layers import layer_look
-from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.layers.shelf import Shelf
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.pve.client import PveError
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.pve.pvesh import open_client
 from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.store import Store
@@ -298,6 +296,10 @@ def with_layers(
     observer: observe.Observer, wanted: dict[int, Wanted], seen: dict[int, Observation], records: dict[int, Record]
 ) -> None:
     """Complete the observations with what the layers of the node mean, in the order in which the run works."""
+    if not any(want.layers for want in wanted.values()):
+        return
+    from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.layers import layer_look
+    from ansible_collections.phoenix.hypervisor.plugins.module_utils._node.layers.shelf import Shelf
 
     def is_refused(ctid: int, found: Observation) -> bool:
         try:

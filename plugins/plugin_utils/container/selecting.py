@@ -32,6 +32,11 @@ def _stranded(fleet: Mapping[str, Any], _nodes: Nodes) -> list[str]:
     return list(map(str, fleet.get("stranded") or ()))
 
 
+def _show(fleet: Mapping[str, Any], nodes: Nodes) -> list[str]:
+    # Ansible goes through all hosts of a play for each task, also for one that only the first of them runs.
+    return [*_observe(fleet, nodes), *_stranded(fleet, nodes)[:1]]
+
+
 def _download(_fleet: Mapping[str, Any], nodes: Nodes) -> list[str]:
     waiting = [facts["phoenix_downloads"][0] for facts in nodes if facts.get("phoenix_downloads")]
     return [str(one["ctids"][0]) for one in waiting]
@@ -45,9 +50,12 @@ def _work(fleet: Mapping[str, Any], nodes: Nodes) -> list[str]:
     return status_rows.due(nodes, _stranded(fleet, nodes))
 
 
+FIRST = frozenset(("reach", "observe", "show", "stranded"))
+"""The plays that follow from the containers in play alone."""
 PLAYS: Mapping[str, Callable[[Mapping[str, Any], Nodes], list[str]]] = {
     "reach": _reach,
     "observe": _observe,
+    "show": _show,
     "stranded": _stranded,
     "download": _download,
     "notes": _notes,
@@ -60,7 +68,7 @@ def hosts(play: str, fleet: Mapping[str, Any], nodes: Iterable[Mapping[str, Any]
 
     fleet: the fact C(phoenix_fleet) of the controller, empty where no task has set it. nodes: the facts of the nodes.
     """
-    known = list(nodes)
+    known = [] if play in FIRST else list(nodes)
     if play == "download" and not any(choose(fleet, known) for choose in (_download, _notes, _work)):
         SETTLED.update(("download", "notes", "work"))
     return PLAYS[play](fleet, known) or [NOBODY]

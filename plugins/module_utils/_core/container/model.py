@@ -9,19 +9,21 @@ from __future__ import annotations
 import functools
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..pve.apicalls import Call, Kind, container_call
 from ..pve.conffile import ConfFile
 from ..pve.fwfile import Firewall
 from ..pve.passthrough import Device
-from ..system.package_updates import Listed
 from . import recordvalues, states
 from .applied.work import Application, Feature, features_of
 from .desired import Desired, understand
 from .harules import Rule as HaRule
 from .layering import Layering
 from .refusal import Refusal
+
+if TYPE_CHECKING:
+    from ..system.package_updates import Listed
 
 # What a step disrupts, in rising order. 'impossible' is reported, never tried.
 NOTHING = "nothing"

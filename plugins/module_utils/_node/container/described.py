@@ -13,7 +13,6 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
 from ..._core.container.asked_options import WANTED_OPTIONS
 from ..._core.container.config.growth import unsaved, volumes
-from ..._core.container.explaining.explained import explain
 from ..._core.container.known import instance
 from ..._core.container.model import Observation, Plan, Record, Wanted
 from ..._core.container.plan import planner, recreate
@@ -61,7 +60,7 @@ def describe(
     wanted: Wanted, seen: Observation, record: Record, plan: Plan | None, explains: bool = False
 ) -> dict[str, Any]:
     """One container's part of the result. ``explains``: with why the plan is what it is."""
-    why = explain(wanted, seen, record, plan) if plan is not None and explains else None
+    why = _why(wanted, seen, record, plan) if plan is not None and explains else None
     # A template or a stopped container shows what was cached of its ledger.
     seen, record = instance.settle(seen, record)
     entries = (seen.ledger or record.ledger or {}).get("features", {})
@@ -96,6 +95,13 @@ def describe(
             name=wanted.desired.name, state=plan.state, plan=plan.as_dict(), due=bool(plan.steps or plan.error)
         )
     return result if why is None else {**result, "why": why}
+
+
+def _why(wanted: Wanted, seen: Observation, record: Record, plan: Plan) -> dict[str, Any]:
+    # Only here: a run seldom asks.
+    from ..._core.container.explaining.explained import explain
+
+    return explain(wanted, seen, record, plan)
 
 
 def briefly(described: dict[str, Any]) -> dict[str, Any]:

@@ -71,6 +71,15 @@ def test_a_container_without_its_node_is_work_and_a_listed_playbook_has_all_cont
     assert asked(variables({}, None), "reach", "observe", "work") == [["!all"], ["containers"], ["!all"]]
 
 
+def test_what_is_shown_of_all_containers_is_shown_by_one_of_each_node(loaded: list[str]) -> None:
+    mixed = {"nodes": {"pve": ["950", "951"], "pve2": ["960"]}, "lacking": [], "stranded": ["953", "954"]}
+    known = variables(WAITS, mixed)
+    assert asked(known, "show") == [["950", "960", "953"]]
+    assert known["hostvars"].reads == 0  # their facts are large, and all of them are copied
+    assert asked(variables(WAITS, {"nodes": {}, "lacking": [], "stranded": []}), "show") == [["!all"]]
+    assert asked(variables({}, None), "show") == [["containers"]]
+
+
 @pytest.mark.parametrize(
     ("reports", "part", "hosts"), [(True, False, "all"), (True, True, "!all"), (False, False, "!all")]
 )
