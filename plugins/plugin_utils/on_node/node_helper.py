@@ -230,7 +230,6 @@ class Helper:
         if bytecode is not None:
             t.cast(t.Any, bytecode).leave()
         if new:
-            gc.collect()
             gc.freeze()
 
     def _be(self, request: Request, payload: bytes) -> t.NoReturn:

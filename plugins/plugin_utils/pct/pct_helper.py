@@ -205,7 +205,6 @@ def serve() -> None:
         except (OSError, ValueError, zipfile.BadZipFile):
             new = True  # no space, say: the task runs as it would without
         if new:
-            gc.collect()
             gc.freeze()
             if ahead:
                 ahead.drop()

@@ -11,6 +11,7 @@ from __future__ import annotations
 import _ast
 import base64
 import contextlib
+import gc
 import hashlib
 import importlib
 import importlib.machinery
@@ -81,7 +82,11 @@ class Library:
             with zipfile.ZipFile(io.BytesIO(data)) as archive:
                 files = {one.filename: (one.CRC, one.file_size) for one in archive.infolist()}
                 if self._fits(files):
-                    self._import(data, archive, files)
+                    gc.disable()  # what is loaded stays: to look for garbage in it takes a tenth of the time
+                    try:
+                        self._import(data, archive, files)
+                    finally:
+                        gc.enable()
             self._archives[digest] = files
             self._texts[digest] = found.group(1).decode("ascii")
             if len(self._texts) > TEXTS:

@@ -147,8 +147,10 @@ def test_modules_run_at_once(node: Node) -> None:
 
 def test_what_a_module_leaves_running_has_its_streams(node: Node) -> None:
     node.helper()
-    late = "while kill -0 $PPID; do :; done 2>/dev/null; echo late"  # after the module's end
-    program = f"import subprocess\nsubprocess.Popen(['sh', '-c', {late!r}])\nprint('soon', flush=True)\n"
+    # After the module's end, which may come before the shell's start.
+    late = "while kill -0 $0; do :; done 2>/dev/null; echo late"
+    start = f"import os, subprocess\nsubprocess.Popen(['sh', '-c', {late!r}, str(os.getpid())])\n"
+    program = f"{start}print('soon', flush=True)\n"
     assert node.run(program) == (0, b"soon\nlate\n", b"")
 
 
