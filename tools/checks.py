@@ -48,6 +48,8 @@ LAB = 'tests/lab'
 # Of what pytest says about a failed test, so many first and last lines stand in the sum at the end: what was compared,
 # and the end of a run's output.
 FIRST_LINES, LAST_LINES = 8, 25
+# Seconds after which a check hangs, and is not just one of many on a slow machine: the longest take a third of it.
+HANGS = 3600.0
 # A folder in memory, and the bytes that must be free there for the temporary files of tests without a lab.
 MEMORY = Path('/dev/shm')
 ENOUGH = 4 * 2**30
@@ -89,7 +91,7 @@ class Check:
     command: list[str]
     cwd: Path
     env: dict[str, str]
-    timeout: float = 900.0
+    timeout: float = HANGS
     """Seconds, after which the check has failed."""
     junit: Path | None = None
     """Where pytest writes its results; then every test counts, not the command."""
@@ -282,7 +284,7 @@ def ansible_sanity(toolchain: Toolchain, pythons: Sequence[str], *without: str) 
     return Check(f'ansible-test sanity ({toolchain.label})', command, tree, env)
 
 
-def pytest(name: str, toolchain: Toolchain, tree: Path, folder: str, *options: str, timeout: float = 900.0) -> Check:
+def pytest(name: str, toolchain: Toolchain, tree: Path, folder: str, *options: str, timeout: float = HANGS) -> Check:
     """A pytest run over one folder of a copy of the tree, or of the checkout itself."""
     junit = LOGS / f'junit-{name}-{toolchain.series.name}.xml'
     own = tree.parents[2] if tree != ROOT else ROOT / 'collections'
@@ -354,7 +356,7 @@ def proofs(toolchain: Toolchain) -> list[Check]:
 def kills(toolchain: Toolchain) -> list[Check]:
     """Runs killed at many points, with real containers and with layers: three of them are in `fleets`."""
     files = [f'{LAB}/{name}' for name in (KILLS, LAYER_KILLS)]
-    check = pytest('kills', toolchain, ROOT, files[0], '-p', 'no:pytest-ansible', *files[1:], timeout=3600.0)
+    check = pytest('kills', toolchain, ROOT, files[0], '-p', 'no:pytest-ansible', *files[1:])
     check.env.update(PHOENIX_PROOFS='long', PHOENIX_LAB_TESTS='kills')
     return [check]
 
@@ -402,7 +404,7 @@ def lab(toolchain: Toolchain) -> list[Check]:
     connection.env['PHOENIX_LAB_FILES'] = str(ROOT / '.lab')
     ignored = [f'--ignore={LAB}/{name}' for name in (*LONG_LAB, *LIFECYCLE, AWX, VLLM, LAYER_KILLS)]
     ignored += [f'--ignore-glob={LAB}/{pattern}' for pattern in HOSTS]
-    own = pytest('lab', toolchain, ROOT, LAB, '-p', 'no:pytest-ansible', *ignored, timeout=3600.0)
+    own = pytest('lab', toolchain, ROOT, LAB, '-p', 'no:pytest-ansible', *ignored)
     own.again = lambda files: lab_part('lab', toolchain, files, ' again')
     return [
         own,
@@ -414,7 +416,7 @@ def lab(toolchain: Toolchain) -> list[Check]:
 
 def vllm(toolchain: Toolchain) -> list[Check]:
     """vLLM itself in the lab: 600 MB of wheels, 6 GB of disk, about ten minutes on two idle cores."""
-    check = pytest('vllm', toolchain, ROOT, f'{LAB}/{VLLM}', '-p', 'no:pytest-ansible', timeout=3600.0)
+    check = pytest('vllm', toolchain, ROOT, f'{LAB}/{VLLM}', '-p', 'no:pytest-ansible')
     check.env['PHOENIX_LAB_TESTS'] = 'vllm'
     return [check]
 
@@ -443,7 +445,7 @@ def hosts(toolchain: Toolchain) -> list[Check]:
 def lab_part(name: str, toolchain: Toolchain, files: list[str], turn: str = '') -> Check:
     """Some files of the lab's tests, on a lab that is called by this name's first letter."""
     title = (name + turn).replace(' ', '-')
-    check = pytest(title, toolchain, ROOT, files[0], '-p', 'no:pytest-ansible', *files[1:], timeout=3600.0)
+    check = pytest(title, toolchain, ROOT, files[0], '-p', 'no:pytest-ansible', *files[1:])
     check.env['PHOENIX_LAB_TESTS'] = name
     if not turn:
         check.again = lambda some: lab_part(name, toolchain, some, ' again')
@@ -468,4 +470,4 @@ def molecule_test(name: str, toolchain: Toolchain, *options: str) -> Check:
     env['MOLECULE_EPHEMERAL_DIRECTORY'] = str(CACHE / 'molecule' / name)
     command = ['molecule', 'test', *options]
     title = f'molecule {name} ({toolchain.label})'
-    return Check(title, command, ROOT, {**env, **warm(f'molecule-{name}')}, timeout=1800.0)
+    return Check(title, command, ROOT, {**env, **warm(f'molecule-{name}')})

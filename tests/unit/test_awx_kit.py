@@ -112,7 +112,7 @@ def run(stand_ins: Path, settings: dict[str, Any]) -> tuple[int, str, list[tuple
         env=env,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=600,
         check=False,
     )
     made = [tuple(json.loads(line)) for line in calls.read_text().splitlines()]
@@ -228,6 +228,6 @@ def test_ansible_builder_takes_the_execution_environment(tmp_path: Path) -> None
         '-c',
         tmp_path / 'context',
     ]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False, cwd=tmp_path)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False, cwd=tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
     assert 'ansible.posix' in (tmp_path / 'context/_build/requirements.yml').read_text()

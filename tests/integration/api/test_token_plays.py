@@ -55,7 +55,7 @@ class Site:
         program = pathlib.Path(sys.executable).parent / name
         done = subprocess.run(
             [str(program), "-i", "phoenix.yml", *arguments],
-            cwd=self.folder, env=environment, capture_output=True, text=True, check=False, timeout=180,
+            cwd=self.folder, env=environment, capture_output=True, text=True, check=False, timeout=600,
         )  # fmt: skip
         return done.returncode, done.stdout + done.stderr
 

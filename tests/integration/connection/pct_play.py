@@ -52,5 +52,5 @@ class Play:
         }
         playbook = pathlib.Path(sys.executable).parent / "ansible-playbook"
         command = [str(playbook), "-i", str(self.root / "inventory.json"), str(self.root / "play.yml")]
-        code, self.output = imported.run(command, environment, self.root.parent, timeout=180)
+        code, self.output = imported.run(command, environment, self.root.parent, timeout=600)
         assert code == rc, self.output

@@ -46,7 +46,7 @@ def play(tmp_path: Path, parent: list[dict[str, Any]], seconds: float) -> subpro
         env=environment,
         capture_output=True,
         text=True,
-        timeout=500,
+        timeout=1500,
         check=False,
     )
 
@@ -75,7 +75,7 @@ def test_an_unreachable_source_ends_the_wait_within_seconds(tmp_path: Path):
     begun = time.monotonic()
     done = play(tmp_path, [until_logged(tmp_path, 1), {**lost, "vars": own}], 600)
     assert "UNREACHABLE" in done.stdout, (done.stdout + done.stderr)[-3000:]
-    assert time.monotonic() - begun < 200
+    assert time.monotonic() - begun < 500
     assert "Container 912 (child) is skipped: its clone source 911 failed." in done.stdout
 
 

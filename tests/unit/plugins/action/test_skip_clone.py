@@ -45,7 +45,7 @@ def test_the_reason_is_the_one_that_the_source_told(tmp_path: Path, told: str | 
         env=environment,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=600,
         check=False,
     )
     assert result.returncode == 0, result.stdout + result.stderr

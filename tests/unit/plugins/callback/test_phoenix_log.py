@@ -69,7 +69,7 @@ class Project:
         playbook = pathlib.Path(sys.executable).parent / "ansible-playbook"
         command = [str(playbook), "-i", "hosts", "play.yml", *arguments]
         done = subprocess.run(
-            command, cwd=self.root, env=environment, capture_output=True, text=True, check=False, timeout=120
+            command, cwd=self.root, env=environment, capture_output=True, text=True, check=False, timeout=600
         )
         assert done.returncode == rc, done.stdout + done.stderr
         self.output = done.stdout + done.stderr

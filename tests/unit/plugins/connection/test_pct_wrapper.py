@@ -61,7 +61,7 @@ class FakeNode:
             [self.shell, "-c", script, *argv[3:]],
             capture_output=True,
             check=False,
-            timeout=120,
+            timeout=600,
             stdin=subprocess.DEVNULL,
         )
         return done.returncode, done.stdout, done.stderr

@@ -52,7 +52,7 @@ def play(folder: Path, strategy: str, loop: str) -> dict[str, list[str]]:
     )
     command = [sys.executable, "-m", "ansible", "playbook", "-i", "hosts.yml", "play.yml"]
     done = subprocess.run(
-        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=120, check=False
+        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=600, check=False
     )
     assert done.returncode == 0, done.stdout + done.stderr
     found: dict[str, list[str]] = {name: [] for name in WANTED}

@@ -80,7 +80,7 @@ def listed(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, dict[str
         COLUMNS="400",
     )
     command = [sys.executable, "-m", "ansible", "inventory", "-i", "phoenix.yml", "--list"]
-    result = subprocess.run(command, cwd=folder, env=variables, capture_output=True, text=True, timeout=120, check=True)
+    result = subprocess.run(command, cwd=folder, env=variables, capture_output=True, text=True, timeout=600, check=True)
     # Ansible marks each text as data in which nothing is templated.
     listing = json.loads(result.stdout, object_hook=lambda item: item.get("__ansible_unsafe", item))
     return listing["_meta"]["hostvars"], result.stdout, result.stderr

@@ -53,7 +53,7 @@ def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     )
     command = [sys.executable, "-m", "ansible", "playbook", "-i", "phoenix.yml", "phoenix.hypervisor.containers"]
     return subprocess.run(
-        [*command, *arguments], cwd=folder, env=environment, capture_output=True, text=True, timeout=120, check=False
+        [*command, *arguments], cwd=folder, env=environment, capture_output=True, text=True, timeout=600, check=False
     )
 
 

@@ -92,7 +92,7 @@ def play(folder: Path, playbook: str, *words: str, **environment: str) -> subpro
         **environment,
     )
     command = [sys.executable, "-m", "ansible", "playbook", "-i", "phoenix.yml", playbook, *words]
-    return subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, timeout=120, check=False)
+    return subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, timeout=600, check=False)
 
 
 def hostile(folder: Path, facts: Mapping[str, Any]) -> None:

@@ -55,7 +55,7 @@ def test_the_process_that_waits_does_it_so_unless_a_file_has_an_interval(
     }
     command = [sys.executable, "-m", "ansible", "playbook", "-i", "localhost,", "-c", "local", "play.yml"]
     done = subprocess.run(
-        command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120, check=False
+        command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=600, check=False
     )
     assert f"{shown}\n" in done.stdout, done.stdout + done.stderr
 

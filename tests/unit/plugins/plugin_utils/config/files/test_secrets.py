@@ -257,7 +257,7 @@ def test_the_inventory_command_shows_no_secret(tmp_path: Path, arguments: list[s
     (tmp_path / "password").write_text("opensesame")
     command = ["ansible-inventory", "-i", str(tmp_path / "phoenix.yml"), *arguments]
     environment = {**os.environ, "ANSIBLE_VAULT_PASSWORD_FILE": str(tmp_path / "password")}
-    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment, timeout=120)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment, timeout=600)
     assert done.returncode == 0, done.stderr
     assert "pve" in done.stdout
     assert "phoenix_secret" in done.stdout
