@@ -12,7 +12,6 @@ from __future__ import annotations
 import difflib
 import json
 import re
-import unicodedata
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import Any
@@ -25,7 +24,7 @@ from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.finding 
     to_pointer,
 )
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.fleet import CTID
-from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.schema import suggestions
+from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.config.schema import meantforms, suggestions
 
 _TYPES = {
     "string": "text in double quotes",
@@ -39,9 +38,7 @@ _TYPES = {
 _TO_MIB = {"k": 1 / 1024, "m": 1, "g": 1024, "t": 1024 * 1024}
 _SIZE = re.compile(r"\s*([0-9]+(?:\.[0-9]+)?)\s*([kmgt])?(?:i?b)?\s*\Z", re.IGNORECASE)
 _PERCENT = re.compile(r"\s*([0-9]+(?:\.[0-9]+)?)\s*%\s*\Z")
-_SPELLED = str.maketrans(
-    {"ä": "ae", "ö": "oe", "ü": "ue", "Ä": "Ae", "Ö": "Oe", "Ü": "Ue", "ß": "ss", "æ": "ae", "ø": "oe"}
-)
+_IPV6 = re.compile(r"[0-9A-Fa-f]{0,4}:[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*(?:/[0-9]+)?\Z")
 _SHORT = 120  # characters of a value that a remedy repeats
 _WORDS = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
 
@@ -88,6 +85,8 @@ class Explainer:
                 "Move it into each container.",
                 at_key=True,
             )
+        elif error.validator == "uniqueItems" and error.validator_value:
+            yield self._repeated(error.instance, path)
         elif list(error.absolute_schema_path)[-2:-1] == ["propertyNames"]:
             yield self._bad_key(path, str(error.instance), schema)
         else:
@@ -99,6 +98,13 @@ class Explainer:
         remedy = _ctid_remedy(key, expected) or "Rename the key."
         return Finding(self._file, (*path, key), show((), key) + " as key", expected, remedy, at_key=True)
 
+    def _repeated(self, items: list[Any], path: Pointer) -> Finding:
+        """The first item of a list that an earlier one equals."""
+        texts = [json.dumps(item, sort_keys=True) for item in items]
+        at = next((number for number, text in enumerate(texts) if text in texts[:number]), 0)
+        shown = show((*path, at), items[at], self._hidden)
+        return Finding(self._file, (*path, at), f"{shown} again", "each item once", "Remove the repeated item.")
+
     def _value(self, validator: str, limit: Any, value: Any, path: Pointer, schema: Mapping[str, Any]) -> Finding:
         expected = str(schema.get("x-phoenix-expected") or _expected(validator, limit, schema))
         nearest = None
@@ -107,6 +113,8 @@ class Explainer:
         # What a remedy repeats of a value would show it.
         open_value = not (self._hidden or is_secret(path, value))
         remedy = self._remedy_of_null(path) if value is None and validator == "type" else None
+        if remedy is None and validator == "pattern":
+            remedy = self._remedy_of_address(path, value)
         if remedy is None:
             shown = value if open_value else _HIDDEN
             remedy = _remedy(validator, limit, shown, schema, nearest if open_value else None)
@@ -121,6 +129,14 @@ class Explainer:
             return "Remove the item."
         holder = suggestions.piece_at(self._root, path[:-1]) or {}
         return None if path[-1] in holder.get("required", ()) else "Remove the key: an absent key is not managed."
+
+    def _remedy_of_address(self, path: Pointer, value: str) -> str | None:
+        """What to do about an IPv6 address in the key for IPv4, where the key for it stands beside."""
+        if not path or not _IPV6.match(value):
+            return None
+        other = f"{path[-1]}6"
+        beside = suggestions.piece_at(self._root, path[:-1]) or {}
+        return f"Write it as {other}." if other in beside.get("properties", {}) else None
 
     def _unknown_keys(self, error: Any, path: Pointer, schema: Mapping[str, Any]) -> Iterator[Finding]:
         for key, value in error.instance.items():
@@ -243,8 +259,6 @@ def _expected(validator: str, limit: Any, schema: Mapping[str, Any]) -> str:
         elif high is not None:
             span = f", at most {high}"
         return kinds + span + (" ({})".format(schema["x-phoenix-unit"]) if "x-phoenix-unit" in schema else "")
-    if validator == "uniqueItems":
-        return "each item once"
     if validator == "minItems":
         return f"at least {limit} item" + ("" if limit == 1 else "s")
     if validator == "minLength":
@@ -262,6 +276,8 @@ def _remedy(validator: str, limit: Any, value: Any, schema: Mapping[str, Any], n
         written = _converted(kinds, value, schema)
         if written is not None:
             return f"Write {written}."
+        if isinstance(value, float) and "integer" in kinds:
+            return "Write a whole number."
     meant = None
     if validator == "pattern" and isinstance(value, str):
         meant = _remedy_of_form(limit, value, schema)
@@ -271,8 +287,6 @@ def _remedy(validator: str, limit: Any, value: Any, schema: Mapping[str, Any], n
         return meant
     if validator in _LIMITS:
         return f"Write {_LIMITS[validator]} {limit}."
-    if validator == "uniqueItems":
-        return "Remove the repeated item."
     if "x-phoenix-remedy" in schema:
         return str(schema["x-phoenix-remedy"])
     examples = schema.get("examples")
@@ -284,8 +298,9 @@ def _remedy_of_form(pattern: Any, text: str, schema: Mapping[str, Any]) -> str |
     written = _ctid_remedy(text, str(schema.get("x-phoenix-expected")))
     if written is not None:
         return written
-    forms = (text.lower(), _ascii(text), _ascii(text).lower())
-    fit = next((form for form in forms if form != text and re.search(str(pattern), form)), None)
+    expected = str(schema.get("x-phoenix-expected"))
+    is_path = "x-phoenix-remedy" not in schema and expected.startswith("an absolute path")
+    fit = meantforms.meant(str(pattern), text, is_path, "hyphens" in expected)
     return f"Write {json.dumps(fit)}." if fit else None
 
 
@@ -295,12 +310,6 @@ def _remedy_of_bytes(limit: float, value: Any, schema: Mapping[str, Any]) -> str
         return None
     mib = int(value) >> 20
     return f"Write {mib}, if these are bytes." if mib >= schema.get("minimum", 0) else None
-
-
-def _ascii(text: str) -> str:
-    """A word in letters of ASCII, as it is written where a name takes no others."""
-    plain = unicodedata.normalize("NFKD", unicodedata.normalize("NFC", text).translate(_SPELLED))
-    return "".join(char for char in plain if not unicodedata.combining(char))
 
 
 def _ctid_remedy(text: str, expected: str) -> str | None:

@@ -89,8 +89,15 @@ class _Piece:
                     yield from below.findings(item, (*path, key), explainer)
 
     def _own_findings(self, value: Any, path: Pointer, explainer: Explainer) -> Iterator[Finding]:
-        for error in self._validator.iter_errors(value):
-            yield from explainer.findings(error, path)
+        errors = list(self._validator.iter_errors(value))
+        # Of another type, its bounds say nothing more: 2.5 is no whole number, however many are allowed.
+        mistyped = {tuple(error.absolute_path) for error in errors if error.validator == "type"}
+        for error in errors:
+            if error.validator not in _BOUNDS or tuple(error.absolute_path) not in mistyped:
+                yield from explainer.findings(error, path)
+
+
+_BOUNDS = frozenset({"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"})
 
 
 @cache

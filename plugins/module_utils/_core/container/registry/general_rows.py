@@ -28,8 +28,8 @@ ROWS = (
                     "examples": ["codeServer"],
                     "x-phoenix-expected": "a host name: letters a to z, digits and hyphens, at most 63 a label, "
                     "no hyphen at either end",
-                    "x-phoenix-remedy": "Use letters, digits and hyphens only; put a hyphen where an underscore or "
-                    "blank is.",
+                    "x-phoenix-remedy": "Write letters, digits and hyphens, 1 to 63 a label, with a letter or digit at "
+                    "both ends.",
                 },
                 synonyms=("hostname", "host_name"),
             ),

@@ -14,7 +14,7 @@ _ADDRESS = rf"^(?:dhcp|manual|{_IPV4}/(?:3[0-2]|[12]?[0-9]))$"
 _IPV6 = "[0-9A-Fa-f]{0,4}:[0-9A-Fa-f:.]{1,40}"
 _ADDRESS_6 = rf"^(?:auto|dhcp|manual|{_IPV6}/(?:12[0-8]|1[01][0-9]|[1-9]?[0-9]))$"
 _EXPECTED = "an IPv4 address with prefix length such as 10.0.0.50/24, dhcp or manual"
-_REMEDY = "Add the prefix length, for example 10.0.0.50/24, or write dhcp."
+_REMEDY = "Write an address and its prefix length, for example 10.0.0.50/24, or dhcp."
 _NOT_SET = "not set"
 
 _MAC = "^(?!(?:00:){5}00$)[0-9A-Fa-f][02468ACEace](?::[0-9A-Fa-f]{2}){5}$"
@@ -87,7 +87,7 @@ _SUB_KEYS: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
             "pattern": _ADDRESS_6,
             "examples": ["2001:db8::50/64"],
             "x-phoenix-expected": "an IPv6 address with prefix length such as 2001:db8::50/64, auto, dhcp or manual",
-            "x-phoenix-remedy": "Add the prefix length, for example 2001:db8::50/64, or write auto.",
+            "x-phoenix-remedy": "Write an address and its prefix length, for example 2001:db8::50/64, or auto.",
             "x-phoenix-empty": _NOT_SET,
         },
     ),

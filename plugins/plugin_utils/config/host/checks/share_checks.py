@@ -10,6 +10,7 @@ doesn't know. So both are judged here, before a node is reached.
 from __future__ import annotations
 
 import difflib
+import ipaddress
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -60,6 +61,17 @@ def _rows(part: dict[str, Any], *keys: str) -> Iterator[tuple[Pointer, dict[str,
                 yield (key, index), row
 
 
+def _is_host_or_network(client: str) -> bool:
+    """Whether what begins as an address does is one, or a network; exportfs would leave any other out."""
+    if not re.match(r"[0-9]+\.[0-9.]+(?:/|\Z)|[0-9A-Fa-f]*:[0-9A-Fa-f:]*(?:/|\Z)", client):
+        return True
+    try:
+        ipaddress.ip_network(client, strict=False)
+    except ValueError:
+        return False
+    return True
+
+
 @check
 def known_export_options(subject: Subject) -> Iterator[Finding]:
     """Every option is one of exports(5), and every client can stand in that file."""
@@ -72,7 +84,7 @@ def known_export_options(subject: Subject) -> Iterator[Finding]:
             path = ("nfs", *place, "options")
             yield _finding(subject, path, option, "options of exports(5)", remedy, near)
         for client in hostshape.texts(row.get("clients")):
-            if not _CLIENT.match(client):
+            if not _CLIENT.match(client) or not _is_host_or_network(client):
                 path = ("nfs", *place, "clients")
                 remedy = "Name a host, a network such as 10.0.0.0/24, or *; options go into the key options."
                 yield _finding(subject, path, client, "a client of exports(5)", remedy)

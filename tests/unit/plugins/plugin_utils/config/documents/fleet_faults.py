@@ -258,7 +258,7 @@ STORAGE = [
         "volume of one and a half GiB",
         {"950 volumes": [{**DISK, "size_gb": 1.5}]},
         "/lxc_configs/950/volumes/0/size_gb",
-        "Correct",
+        "Write a whole number",
         "a whole number",
     ),
     several(

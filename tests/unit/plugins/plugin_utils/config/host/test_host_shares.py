@@ -48,6 +48,9 @@ def share(**values: Any) -> dict[str, Any]:
         ),
         ({"nfs": {"exports": [{"path": "/a", "options": "sync=yes"}]}}, "/nfs/exports/0/options"),
         ({"nfs": {"exports": [{"path": "/a", "clients": ["10.0.0.0/8(rw)"]}]}}, "/nfs/exports/0/clients"),
+        ({"nfs": {"exports": [{"path": "/a", "clients": ["10.0.0.0/33"]}]}}, "/nfs/exports/0/clients"),
+        ({"nfs": {"exports": [{"path": "/a", "clients": "10.0.0.256"}]}}, "/nfs/exports/0/clients"),
+        ({"nfs": {"exports": [{"path": "/a", "clients": ["2001:db8::/129"]}]}}, "/nfs/exports/0/clients"),
         ({"nfs": {"exports": [{"path": "/a"}], "shares": [{"path": "/a"}]}}, "Join the two"),
         ({"zfs": ZFS, "nfs": {"exports": [{"path": "fast/date"}]}}, "/nfs/exports/0/path"),
         (
