@@ -205,7 +205,8 @@ class ConfigurationReader:
         label = self._label(self._path)
         try:
             text = self._loader.get_text_file_contents(self._path)
-            data = self._loader.load_from_file(self._path, cache="none", trusted_as_template=True)
+            # Not copied ("unsafe"): nobody else has it.
+            data = self._loader.load_from_file(self._path, cache="none", unsafe=True, trusted_as_template=True)
         except _UNREADABLE as error:
             found = re.search(r"\bline (\d+)", str(error))
             line = int(found.group(1)) if found else 0
