@@ -52,7 +52,9 @@ class ActionModule(ActionBase):
                 due[name] = reasons
                 break
         names = list(found)
-        settled = names[: min((names.index(name) for name in due), default=len(names))]
+        before = names[: min((names.index(name) for name in due), default=len(names))]
+        settled = [name for name in before if not found[name].apart]
+        due = {**{name: found[name].apart for name in before if found[name].apart}, **due}
         return {**result, "changed": False, "due": due, "roles": [name for name in roles if name not in settled]}
 
     def _differences(self, look: RoleLook, variables: dict[str, Any]) -> list[str]:

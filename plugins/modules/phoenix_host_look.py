@@ -16,7 +16,9 @@ description:
   - A role is looked at by the state that it makes, and by its own modules in a dry run. It has nothing to do where none
     of them would change anything or warn of anything.
   - A role with something to do is named with all roles after it, because what it does can change what they find. A role
-    with a variable of its own counts as such. A role that is not looked at here is named, too.
+    with a variable of its own counts as such.
+  - A role that is not looked at is named, too, and C(hypervisor_base) for what its look does not cover, which changes
+    nothing that later roles find. These are a host name, time servers, IDs, kernel parameters and keys of repositories.
   - An action plugin of the same name runs on the controller. It selects the roles of the tags of this run.
 author: Phoenix Hypervisor contributors (@phoenix-hypervisor)
 extends_documentation_fragment:
@@ -59,7 +61,7 @@ roles:
   type: list
   elements: str
 due:
-  description: Why, for each role that was looked at and has something to do.
+  description: Why, for each role that was looked at and is entered.
   returned: success
   type: dict
 """

@@ -24,13 +24,16 @@ OLD_KEYRING = "/etc/apt/trusted.gpg.d/proxmox-release-{}.gpg"
 
 @dataclass
 class RoleLook:
-    """How one role is looked at. ``due`` says why it is entered without a look."""
+    """How one role is looked at."""
 
     state: dict[str, Any] = field(default_factory=dict)
     """As the module phoenix_host_look compares it."""
     modules: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     """Names and options of modules that change nothing in a dry run where nothing is due, and warn of nothing."""
     due: list[str] = field(default_factory=list)
+    """Why it is entered without a look."""
+    apart: list[str] = field(default_factory=list)
+    """Why it is entered although its look may find nothing: for what changes nothing that a later role finds."""
 
 
 def looks(
@@ -44,13 +47,14 @@ def looks(
     shape = hostshape.host_config(config)
     names = set(variables)
     found = {}
-    for name, (keys, make) in _LOOKS.items():
+    for name, (keys, apart, make) in _LOOKS.items():
         if name not in due:
             continue
-        others = sorted(set(due[name].keys).intersection(config) - keys)
+        others = sorted(set(due[name].keys).intersection(config) - keys - apart)
         own = sorted(one for one in names if one.startswith(f"{name}_"))
         reasons = [f"the file has {key}" for key in others] + [f"the variable {one} is set" for one in own]
         found[name] = RoleLook(due=reasons) if reasons else make(config, shape, claims)
+        found[name].apart += [f"the file has {key}" for key in sorted(apart.intersection(config))]
     return found
 
 
@@ -63,7 +67,7 @@ def _base(config: Config, shape: Config, claims: Config) -> RoleLook:
             "timezone": config.get("timezone", ""),
             "files": shape["trail_files"],
         },
-        due=[f"the repository {row['name']} brings a key" for row in rows if row["key"]],
+        apart=[f"the repository {row['name']} brings a key" for row in rows if row["key"]],
     )
 
 
@@ -145,11 +149,16 @@ def _shares(config: Config, shape: Config, claims: Config) -> RoleLook:
     return look
 
 
-# The roles in the order of the playbook, each with the keys of the file that its look covers.
-_LOOKS: dict[str, tuple[set[str], Callable[[Config, Config, Config], RoleLook]]] = {
-    "hypervisor_base": ({"repositories", "packages", "timezone", "log_keep_days"}, _base),
-    "hypervisor_storage": ({"zfs", "storage"}, _storage),
-    "hypervisor_users": ({"users", "pve"}, _users),
-    "hypervisor_network": ({"network"}, _network),
-    "hypervisor_shares": ({"nfs", "samba", "shared_volumes"}, _shares),
+# The roles in the order of the playbook, each with the keys of the file that its look covers, and with those that it
+# does not cover, of which nothing shows in the looks of later roles.
+_LOOKS: dict[str, tuple[set[str], set[str], Callable[[Config, Config, Config], RoleLook]]] = {
+    "hypervisor_base": (
+        {"repositories", "packages", "timezone", "log_keep_days"},
+        {"hostname", "ntp", "subids", "sysctl"},
+        _base,
+    ),
+    "hypervisor_storage": ({"zfs", "storage"}, set(), _storage),
+    "hypervisor_users": ({"users", "pve"}, set(), _users),
+    "hypervisor_network": ({"network"}, set(), _network),
+    "hypervisor_shares": ({"nfs", "samba", "shared_volumes"}, set(), _shares),
 }

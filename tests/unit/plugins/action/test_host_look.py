@@ -106,6 +106,15 @@ def test_a_variable_of_a_role_enters_it() -> None:
     assert look({}, {"hypervisor_storage_config": {}})[0] == [FIREWALL, NETWORK, STORAGE, USERS]
 
 
+def test_what_no_later_role_sees_enters_its_role_alone() -> None:
+    config = {**CONFIG, "hostname": "pve"}
+    roles, node = look({}, config=config)
+    assert roles == [BASE, FIREWALL]
+    assert node.asked[-1] == "phoenix_pve_network"
+    assert look({"phoenix_host_look": {"due": {BASE: ["it differs"]}}}, config=config)[0] == ROLES
+    assert look({"phoenix_pve_access": {"changed": True}}, config=config)[0] == [BASE, FIREWALL, NETWORK, USERS]
+
+
 def test_roles_that_the_tags_leave_out_are_not_looked_at_and_stay_named() -> None:
     roles, node = look({}, {"ansible_run_tags": ["hypervisor_network"]})
     assert node.asked == ["phoenix_pve_network"]

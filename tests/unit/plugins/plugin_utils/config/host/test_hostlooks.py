@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +48,7 @@ COVERED = {
     "hypervisor_base/packages": {"Install packages": STATE},
     "hypervisor_base/repositories": {
         "Look for Proxmox's keyring, and for one-line files of the same sources": NOTHING,
-        "Set the keys that the file names": "a reason to enter the role",
+        "Set the keys that the file names": UNLOOKED,
         "Write the sources, and remove one-line files that say the same": STATE,
         "Update the package lists": NOTHING,
     },
@@ -178,7 +179,19 @@ def test_a_role_without_a_key_is_not_looked_at() -> None:
 @pytest.mark.parametrize("key", ["hostname", "ntp", "subids", "sysctl"])
 def test_a_key_that_no_look_covers_enters_the_role(key: str) -> None:
     value: Any = {"hostname": "pve", "subids": []}.get(key, {})
-    assert look({**CONFIG, key: value})["hypervisor_base"].due == [f"the file has {key}"]
+    found = look({**CONFIG, key: value})["hypervisor_base"]
+    assert found == replace(look(CONFIG)["hypervisor_base"], apart=[f"the file has {key}"])
+
+
+def test_a_key_that_a_role_gets_later_enters_it_and_all_after_it() -> None:
+    later = [replace(role, keys=(*role.keys, "later")) for role in host_roles()]
+    found = looks(later, {**CONFIG, "later": 1}, (), CLAIMS)
+    assert all(one == RoleLook(due=["the file has later"]) for one in found.values())
+
+
+def test_a_repository_with_a_key_of_its_own_enters_the_role() -> None:
+    rows = [{"name": "a", "uri": "https://a", "key": "x"}]
+    assert look({**CONFIG, "repositories": rows})["hypervisor_base"].apart == ["the repository a brings a key"]
 
 
 def test_a_variable_of_a_role_enters_it() -> None:
@@ -191,11 +204,6 @@ def test_a_variable_of_a_role_enters_it() -> None:
 @pytest.mark.parametrize(
     ("role", "part", "reason"),
     [
-        (
-            "hypervisor_base",
-            {"repositories": [{"name": "a", "uri": "https://a", "key": "x"}]},
-            "the repository a brings a key",
-        ),
         ("hypervisor_shares", {"nfs": {}}, "the file has no exports"),
         ("hypervisor_shares", {"samba": {"users": [{"name": "a", "password": "p"}]}}, "the file has no shares"),
     ],
