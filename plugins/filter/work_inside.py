@@ -23,7 +23,7 @@ description:
     costs nearly as much as one that runs.
   - In check mode without Python inside, no role can predict anything, so the features are left out. So is everything of
     a container that does not run.
-  - The last of them records the end, unless the last feature does.
+  - The last of them records the end; after a layer with which everything has ended, a part of its own does.
   - A call that has only named the files to include first, as C(first), has these.
 positional: _input
 options:
@@ -98,7 +98,7 @@ def _inside(step: Mapping[str, Any], check_mode: bool) -> list[dict[str, Any]]:
         parts.append({**part, **more, "file": "feature.yml"})
         if leaves_layer:
             parts.append({**following, "file": "layer.yml", "label": f"layer after {feature['name']}"})
-    ends = (parts and parts[-1]["file"] == "layer.yml") or after
+    ends = parts and parts[-1]["file"] == "layer.yml" and not after
     last = [{"file": "end.yml", "label": "end"}] if ends and not check_mode else []
     return [*parts, *after, *last]
 

@@ -36,7 +36,10 @@ options:
     type: bool
     default: false
   record:
-    description: A feature of RV(due_features) whose role has ended. Its check runs, then with O(release) the end.
+    description:
+      - A feature of RV(due_features) whose role has ended. Its check runs, then with O(release) the end.
+      - With C(kind) V(application) that with its C(name), C(digest), C(components) and C(output), with V(health) the
+        health check that the container has passed.
     type: dict
   begin:
     description: The feature of RV(due_features) that begins next. Then nothing is observed and planned.
@@ -158,7 +161,7 @@ journal:
       type: int
       sample: 950
 recorded:
-  description: The feature that was recorded. A failed call has it when what failed came after that.
+  description: The feature or application that was recorded. A failed call has it when what failed came after that.
   returned: with O(record)
   type: str
 begun:

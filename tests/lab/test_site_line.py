@@ -121,9 +121,8 @@ def test_a_first_provisioning_calls_its_node_as_often_as_it_must(line: Line) -> 
         f'{own}lxc_info',  # observes, plans, and checks what the node lacks
         f'{own}lxc_state',  # creates, configures, starts, and begins the feature
         f'{own}lxc_state',  # records the feature
-        f'{own}feature',
-        f'{own}feature',  # begin and record of the application
-        f'{own}lxc_state',  # the end
+        f'{own}feature',  # begins the application
+        f'{own}lxc_state',  # records it, and the end
     ]
 
 

@@ -209,9 +209,9 @@ def play(task: dict[str, Any], count: Callable[[], int]) -> dict[str, Any]:
             "attempt": begun["attempt"],
         }
         result = module(phoenix_application, ctid=ctid, environment=task["environment"], **own)
-        journal += way.feature(operation="record", **this)["journal"]
         step["adopted"] = result["script"]["adopted"]
-        end = way.state(release=True, **wanted)
+        done = {"kind": "application", "name": work["name"], "digest": work["digest"]}
+        end = way.state(record=done, release=True, **wanted)
         journal += end["journal"]
         step["state"] = end["state"]
     kept = {"adopted": step.get("adopted"), "leaving": step.get("leaving")}

@@ -70,12 +70,15 @@ class Place:
 
 
 def params_of(feature: Mapping[str, Any], operation: str, held: Mapping[str, Any]) -> Params:
-    """The options of phoenix_feature for an operation on a feature. ``held``: the container and who works on it."""
-    given = {name: feature.get(name) for name in ("name", "digest", "components", "network", "error")}
+    """The options of phoenix_feature for an operation on a feature, or on what ``kind`` says in its place.
+
+    ``held``: the container and who works on it.
+    """
+    given = {name: feature.get(name) for name in ("name", "digest", "components", "network", "error", "output")}
     check = feature.get("check") or None
     if check:
         check = {"command": check["command"], "timeout": float(check.get("timeout") or featurecheck.TIMEOUT)}
-    return {**held, **given, "operation": operation, "kind": "feature", "check": check, "output": None}
+    return {**held, **given, "operation": operation, "kind": feature.get("kind") or "feature", "check": check}
 
 
 def read(place: Place, ctid: int) -> tuple[dict[str, Any], str]:
@@ -272,7 +275,7 @@ def in_turn(
     refusal = None
     if params["record"]:
         journal += on_feature(place, held, dry, "record", params["record"])
-        result["recorded"] = params["record"]["name"]
+        result["recorded"] = params["record"].get("name") or params["record"]["kind"]
     ends = params["release"] and not dry
     with about("", **result):
         if params["leave_layer"] or not (params["begin"] or (params["record"] and not ends)):

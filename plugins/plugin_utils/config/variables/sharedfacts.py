@@ -270,7 +270,8 @@ TABLE: tuple[SharedFact, ...] = (
     _play(
         "phoenix_is_recorded",
         "boolean",
-        "Whether the failure came after the feature's record",
+        "Whether the failure came after the record of the feature or application",
+        "tasks/application",
         "tasks/feature",
         "tasks/feature_python",
     ),

@@ -128,19 +128,19 @@ def files_of(check_mode: bool = False, **step: object) -> list[str]:
 def test_only_the_files_of_what_is_due_are_included():
     assert files_of() == []
     assert files_of(notes=["held"]) == ["notes.yml"]
-    assert files_of(application_due="changed") == ["application.yml", "end.yml"]
-    assert files_of(health_due="booted") == ["health.yml", "end.yml"]
-    assert files_of(has_python=False, application_due="changed") == ["python.yml", "application.yml", "end.yml"]
+    assert files_of(application_due="changed") == ["application.yml"]
+    assert files_of(health_due="booted") == ["health.yml"]
+    assert files_of(has_python=False, application_due="changed") == ["python.yml", "application.yml"]
     assert files_of(interrupted=True, due_features=FEATURES[:1]) == ["dpkg.yml", "feature.yml"]
     assert files_of(due_features=FEATURES, application_due="changed") == [
         *("feature.yml", "node_facts.yml", "feature.yml", "feature.yml"),
-        *("application.yml", "end.yml"),
+        "application.yml",
     ]
 
 
 def test_a_layer_is_left_after_the_feature_that_is_named():
     step = {"due_features": FEATURES, "leaves_layer_after": "base", "application_due": "changed"}
-    files = ["feature.yml", "layer.yml", "node_facts.yml", "feature.yml", "feature.yml", "application.yml", "end.yml"]
+    files = ["feature.yml", "layer.yml", "node_facts.yml", "feature.yml", "feature.yml", "application.yml"]
     assert files_of(**step) == files
     assert "layer.yml" not in files_of(True, **step)
     assert "layer.yml" not in files_of(**{**step, "leaves_layer_after": ""})
