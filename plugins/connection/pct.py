@@ -142,8 +142,6 @@ import collections.abc as c
 import contextlib
 import os
 import secrets
-import subprocess
-import threading
 import typing as t
 
 from ansible.errors import AnsibleConnectionFailure, AnsibleError, AnsibleFileNotFound
@@ -152,9 +150,9 @@ from ansible.plugins.connection.ssh import Connection as SSHConnection
 from ansible.utils.display import Display
 
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.kept.packing import Packing
-from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.open_ssh.sharing import Sharing
+from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.open_ssh.guarding import Guarding
+from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.open_ssh.pct_input import NoInput
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.pct.pct_direct import Direct, UnknownPlaceError, find
-from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.pct.pct_input import NoInput, write_all
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.pct.pct_warm import warm
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.pct.pct_wrapper import (
     LOCAL,
@@ -178,7 +176,7 @@ NAMES = 5  # so many refused names are printed
 SAID = 4000  # and so many characters of what a container or a node wrote to standard error
 
 
-class Connection(Packing, Sharing, SSHConnection):
+class Connection(Packing, Guarding, SSHConnection):
     """The ssh plugin's connection to the node, with every command carried on into a container."""
 
     transport = "phoenix.hypervisor.pct"
@@ -276,13 +274,8 @@ class Connection(Packing, Sharing, SSHConnection):
             if self.get_option("warm_interpreter") and redirect is None and not self._direct
             else None,
         )
-        argv = self._node_argv(call)
-        if redirect is not None:
-            argv = self._redirected(argv, *redirect)
-        rc, stdout, stderr = self._run(argv, in_data, sudoable=sudoable, checkrc=False)
-        answer = read_answer(stderr, call.nonce)
-        if answer is None or rc != 0:
-            raise AnsibleConnectionFailure(self._no_answer(rc, stderr if answer is None else answer.stderr))
+        by_guard = self.by_guard(call, in_data, self._way())
+        answer, stdout = by_guard or self.by_command(call, in_data, sudoable, redirect)
         ended = answer.ended(call, self._node())
         if ended is not None:
             raise AnsibleError(ended)
@@ -290,6 +283,23 @@ class Connection(Packing, Sharing, SSHConnection):
         if trouble is not None:
             raise AnsibleConnectionFailure(trouble)
         return answer, stdout
+
+    def by_command(
+        self, call: NodeCall, in_data: bytes, sudoable: bool = False, redirect: tuple[bytes, bytes] | None = None
+    ) -> tuple[NodeAnswer, bytes]:
+        """Run a command on the node. Returns its answer and its output."""
+        argv = self._node_argv(call) if redirect is None else self._redirected(self._node_argv(call), *redirect)
+        rc, stdout, stderr = self._run(argv, in_data, sudoable=sudoable, checkrc=False)
+        answer = read_answer(stderr, call.nonce)
+        if answer is None or rc != 0:
+            raise AnsibleConnectionFailure(self._no_answer(rc, stderr if answer is None else answer.stderr))
+        self.note_guard(call, answer, argv, self._way())
+        return answer, stdout
+
+    def _way(self) -> list[object]:
+        """What tells the connection to this node from others; nothing where no guard of the node can be reached."""
+        is_other = self._is_local() or self._is_guest() or self._node_become()
+        return [] if is_other else [self.host, super().get_option("remote_user")]
 
     def _refuse_foreign_facts(self) -> None:
         """Refuse to work with variables that the container has set, whichever way they came to be facts."""
@@ -362,13 +372,6 @@ class Connection(Packing, Sharing, SSHConnection):
 
     # -- What the parent does differently ----------------------------------------------------------------------------
 
-    def _send_initial_data(self, fh: t.Any, in_data: bytes, ssh_process: subprocess.Popen[bytes]) -> None:
-        """Write standard input in a thread: the parent reads no output until all is written, so that megabytes in
-        both directions at once would block each other."""
-        descriptor = os.dup(fh.fileno())
-        fh.close()
-        threading.Thread(target=write_all, args=(descriptor, bytes(in_data)), daemon=True).start()
-
     def get_option(self, option: str, hostvars: dict[str, t.Any] | None = None) -> t.Any:
         """Return an option; to all but ssh, the remote user is the one who runs the commands: the container's root.
 
@@ -387,9 +390,6 @@ class Connection(Packing, Sharing, SSHConnection):
             return [*command[:first], *map(to_bytes, own), *command[first:]]
         finally:
             self._addressing_node = False
-
-    def _is_tty_requested(self) -> bool:
-        return False
 
     def reset(self) -> None:
         """Close the connection to the node, which all its containers share; the next command opens a new one."""

@@ -15,14 +15,19 @@ import array
 import contextlib
 import fcntl
 import os
+import secrets
 import select
 import socket
 import stat
 import struct
 import typing as t
 
-HELLO, NEW_SESSION, FAILURE = 0x00000001, 0x10000002, (0x80000002, 0x80000003)
-EXIT, OPENED = 0x80000004, 0x80000006
+HELLO, NEW_SESSION, OPEN_FORWARD, CLOSE_FORWARD = 0x00000001, 0x10000002, 0x10000006, 0x10000007
+DONE, FAILURE, EXIT, OPENED = 0x80000001, (0x80000002, 0x80000003), 0x80000004, 0x80000006
+LOCAL = 1
+"""A forward from this machine to the node."""
+TO_SOCKET = 0xFFFFFFFE
+"""The port that stands for the path of a socket (OpenSSH's PORT_STREAMLOCAL)."""
 VERSION = 4
 LOST = 255
 """The exit code of ssh when the connection is lost."""
@@ -96,7 +101,7 @@ class Session:
                     reading, writing = os.pipe()
                     self.streams.append(writing if is_input else reading)
                     theirs.append(reading if is_input else writing)
-                self._greet(path, patience)
+                _greet(self._master, path, patience)
                 self._open(request, theirs)
             except OSError as error:
                 raise UnusableError from error
@@ -117,14 +122,6 @@ class Session:
             os.close(self.streams.pop())
         self._master.close()
 
-    def _greet(self, path: str, patience: float) -> None:
-        self._master.settimeout(patience)
-        self._master.connect(path)
-        self._master.sendall(words(HELLO, VERSION))
-        kind, rest = self._message()
-        if kind != HELLO or rest[:4] != struct.pack(">I", VERSION):
-            raise UnusableError
-
     def _open(self, request: bytes, theirs: list[int]) -> None:
         """Ask for the session. From here on the master may begin it, so only its refusal says that it has not."""
         self._master.settimeout(None)
@@ -132,29 +129,12 @@ class Session:
             self._master.sendall(request)
             for number in theirs:
                 self._master.sendmsg([b"\0"], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [number]))])
-            kind, _rest = self._message()
+            kind, _rest = _message(self._master)
         except (OSError, UnusableError):
             kind = 0
         if kind in FAILURE:
             raise UnusableError
         self.lost = kind != OPENED
-
-    def _message(self) -> tuple[int, bytes]:
-        """Return the kind and the rest of the master's next message."""
-        size = struct.unpack(">I", self._exactly(4))[0]
-        if not 4 <= size <= LONGEST:
-            raise UnusableError
-        body = self._exactly(size)
-        return struct.unpack(">I", body[:4])[0], body[4:]
-
-    def _exactly(self, size: int) -> bytes:
-        found = b""
-        while len(found) < size:
-            more = self._master.recv(size - len(found))
-            if not more:
-                raise UnusableError
-            found += more
-        return found
 
     def carry(self, data: bytes) -> Result:
         """Write the input, read both outputs to their ends, and wait for the end of the session.
@@ -179,7 +159,7 @@ class Session:
         while open_ends:
             for number, _event in poll.poll():
                 if number == to:
-                    left = self._write(left)
+                    left = written(to, left)
                     if not left:
                         poll.unregister(to)
                         self.streams.remove(to)
@@ -197,14 +177,81 @@ class Session:
                     open_ends.discard(number)
         return _code(b"".join(found[self._master.fileno()])), b"".join(found[out]), b"".join(found[err])
 
-    def _write(self, left: memoryview) -> memoryview:
-        """Write as much as goes. Returns the rest, nothing when nobody reads it: that is a command's right."""
+
+@contextlib.contextmanager
+def connected(path: str, target: str, folder: str, patience: float) -> t.Iterator[socket.socket]:
+    """Connect with a socket on the node, through a socket in a folder of this process's user alone.
+
+    The master listens there for this one connection: not every ssh can do what `ssh -W` does for a socket. A node that
+    does not have the socket ends the connection. Raises UnusableError when the master does not do it.
+    """
+    own = os.path.join(folder, f"phoenix-{secrets.token_hex(6)}")
+    forward = LOCAL, os.fsencode(own), TO_SOCKET, os.fsencode(target), TO_SOCKET
+    with socket.socket(socket.AF_UNIX) as master, socket.socket(socket.AF_UNIX) as made:
         try:
-            return left[os.write(self.streams[0], left) :]
-        except BlockingIOError:
-            return left
-        except OSError:
-            return left[:0]
+            _greet(master, path, patience)
+            master.sendall(words(OPEN_FORWARD, 1, *forward))
+            if _message(master)[0] != DONE:
+                raise UnusableError
+            made.connect(own)
+        except OSError as error:
+            raise UnusableError from error
+        try:
+            yield made
+        finally:
+            with contextlib.suppress(OSError, UnusableError):
+                master.sendall(words(CLOSE_FORWARD, 2, *forward))
+                _message(master)
+            with contextlib.suppress(OSError):
+                os.unlink(own)
+
+
+def written(number: int, left: memoryview) -> memoryview:
+    """Write as much as goes. Returns the rest, nothing when nobody reads it: that is a command's right."""
+    try:
+        return left[os.write(number, left) :]
+    except BlockingIOError:
+        return left
+    except OSError:
+        return left[:0]
+
+
+def greets(path: str, patience: float) -> bool:
+    """Return whether the master of this socket lives. While it does, nothing is lost that the node has sent before."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as master:
+        try:
+            _greet(master, path, patience)
+        except (OSError, UnusableError):
+            return False
+    return True
+
+
+def _greet(master: socket.socket, path: str, patience: float) -> None:
+    master.settimeout(patience)
+    master.connect(path)
+    master.sendall(words(HELLO, VERSION))
+    kind, rest = _message(master)
+    if kind != HELLO or rest[:4] != struct.pack(">I", VERSION):
+        raise UnusableError
+
+
+def _message(master: socket.socket) -> tuple[int, bytes]:
+    """Return the kind and the rest of the master's next message."""
+    size = struct.unpack(">I", _exactly(master, 4))[0]
+    if not 4 <= size <= LONGEST:
+        raise UnusableError
+    body = _exactly(master, size)
+    return struct.unpack(">I", body[:4])[0], body[4:]
+
+
+def _exactly(master: socket.socket, size: int) -> bytes:
+    found = b""
+    while len(found) < size:
+        more = master.recv(size - len(found))
+        if not more:
+            raise UnusableError
+        found += more
+    return found
 
 
 def _code(said: bytes) -> int:

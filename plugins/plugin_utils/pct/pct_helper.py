@@ -4,10 +4,12 @@
 """The warm interpreter inside a container: a process that forks for each task, with Ansible's own library imported.
 
 It runs in the container as ``python3 -c``, with the text of pct_library.py, pct_task.py and this file as program.
-Standard input brings a line `TOKEN SIZE` and then SIZE bytes, an AnsiballZ module as Ansible would write it to the
-standard input of a new Python. The answer on standard output is `TOKEN ok`, or `TOKEN no` when the Python of this
-process has been replaced meanwhile; then frames of a letter, four bytes of a number and data: ``o`` and ``e`` with
-output and error output, ``x`` with the exit code, ``z`` when both streams are closed.
+Standard input brings a line `TOKEN SIZE DIGEST` and then SIZE bytes, an AnsiballZ module as Ansible would write it to
+the standard input of a new Python. With a digest, the module has a word in place of the archive that this digest is of;
+a dash says that it is whole. The answer on standard output is `TOKEN ok`, `TOKEN wt` when that archive is not known and
+the whole module is wanted, or `TOKEN no` when the Python of this process has been replaced meanwhile; then frames of a
+letter, four bytes of a number and data: ``o`` and ``e`` with output and error output, ``x`` with the exit code, ``z``
+when both streams are closed.
 
 The module runs in a child that has what a new Python would have. The library is used from memory only where the
 module's archive holds the very same files; all of them look as if imported from that archive.
@@ -191,17 +193,22 @@ def serve() -> None:
     ahead: Task | None = None
     while True:
         words = channel.line().split()
-        if len(words) != 2:
+        if len(words) != 3:
             return
         if identity() != started:
             channel.send(words[0] + b" no\n")
             return
+        digest = b"" if words[2] == b"-" else bytes.fromhex(words[2].decode("ascii"))
+        if digest and not library.has(digest):
+            channel.send(words[0] + b" wt\n")
+            continue
         channel.send(words[0] + b" ok\n")
         payload = channel.take(int(words[1]))
-        new, digest = remember(payload), b""
+        new = remember(payload)
         try:
-            new = library.extend(payload) or new
-            payload, digest = library.without_archive(payload, hole)
+            if not digest:
+                new = library.extend(payload) or new
+                payload, digest = library.without_archive(payload, hole)
         except (OSError, ValueError, zipfile.BadZipFile):
             new = True  # no space, say: the task runs as it would without
         if new:

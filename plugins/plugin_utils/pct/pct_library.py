@@ -94,6 +94,10 @@ class Library:
         self.choose(digest)
         return new
 
+    def has(self, digest: bytes) -> bool:
+        """Return whether a program may come without the archive of this digest."""
+        return digest in self._texts
+
     def choose(self, digest: bytes) -> str:
         """Use the archive of this digest. Returns the archive as programs bring it, '' when it is not kept."""
         files = self._archives.get(digest, {})

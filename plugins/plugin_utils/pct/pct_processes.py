@@ -15,13 +15,13 @@ from __future__ import annotations
 # found. When the helper between the guard and a task was killed, the task's processes have the guard's group and
 # session, and a parent outside: they are younger than the relay, or still have the helper's program. Before any is
 # killed all are stopped: a shell whose command is killed first would start its next one and die, and nobody would know
-# whose child that was.
+# whose child that was. A relay that the guard has forked (pct_listen.py) is none of them.
 BEGINNING = r"""
 use strict;
-my ($most_out, $most_err, $seconds, $warm, $busy, $run, $size, $python, $helper, @words) = @ARGV;
+my ($most_out, $most_err, $seconds, $warm, $busy, $run, $fence, $size, $python, $helper, @words) = @ARGV;
 my $until = time + $seconds;
 my ($EINTR, $EAGAIN) = (4, 11);  # Linux's; Perl's own names take a millisecond to load
-my ($pid, $born, $code, $session, %known, $lock, $to, $from, $ends);
+my ($pid, $born, $code, $session, %known, $lock, $to, $from, $ends, %streams, $client, $hold, $told);
 open my $said, '>&=', 3 or die "descriptor 3: $!\n";
 """
 
@@ -52,7 +52,7 @@ sub living {
     my $is_it = !defined $born || ($now{$pid} // '') eq $born;
     my @open = (keys %known, $is_it ? $pid : ());
     while (defined(my $one = shift @open)) {
-        for my $child (@{ $below{$one} // [] }) {
+        for my $child (grep { $_ != $$ } @{ $below{$one} // [] }) {
             push @open, $child if !exists $known{$child};
             $known{$child} = $now{$child};
         }
@@ -79,8 +79,9 @@ sub sweep {
 }
 sub stop {
     my ($why) = @_;
-    syswrite $said, $why;
+    syswrite $said, $why if !$client;
     sweep(['TERM', 5], ['KILL', 3]);
+    frame($why eq 'late' ? 'l' : 'f', 137) if $client;
     exit 137;
 }
 """

@@ -8,13 +8,14 @@ In Perl without modules: every PVE node has it, and it starts in two millisecond
 
 from __future__ import annotations
 
+from .pct_listen import LISTEN
 from .pct_processes import BEGINNING, PROCESSES
 from .pct_warm import START, WARM
 
 FLOOD = "flood"
 LATE = "late"
 
-# Arguments: bytes that standard output and standard error may each have (0: any number), seconds; six words that
+# Arguments: bytes that standard output and standard error may each have (0: any number), seconds; seven words that
 # pct_warm.py explains, the first one empty for a command that starts in the container as it is; the command's words.
 #
 # It exits as the command did, 128 + n for signal n. Past a bound it writes FLOOD or LATE to descriptor 3 and ends the
@@ -105,7 +106,7 @@ sub AUTOLOAD {
 """
 
 RELAY = f"""{BEGINNING}my $rest = <<'REST';
-{PROCESSES}{START}REST
+{PROCESSES}{START}{LISTEN}REST
 my $cold = <<'COLD';
 {_COLD}COLD
 {_LATER}{WARM}eval $cold;

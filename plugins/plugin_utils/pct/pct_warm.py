@@ -11,7 +11,7 @@ A *guard* on the node is the helper's parent by way of lxc-attach. It holds the 
 has the busy file open and the run's id among its arguments, as leftovers.py looks for them, and ends the helper when
 nobody has used it for half a minute. Its state file in the directory of the busy files says `idle` or `used`, its
 number, the time of its start and its two descriptors. Who has the file locked has the helper. It opens the pipes
-through /proc, which nobody but root can. There is no socket on any machine.
+through /proc, which nobody but root can. The guard itself serves tasks, too (pct_listen.py).
 
 Nothing that comes from the helper is trusted more than a command's output: a task begins when a token of its own
 comes back, a frame has at most 64 KiB, and what breaks the rules ends the helper. A helper that does not take the task
@@ -26,7 +26,8 @@ import hashlib
 import pathlib
 import re
 
-# Arguments: the state file, the busy file, the run's id, the module's size, the Python, and the helper's program.
+# Arguments: the state file, the busy file, the run's id, the file of the displaced runs, the module's size, the Python,
+# and the helper's program.
 #
 # A task found `used` without a lock was left by a relay that died: the guard ends the helper. A helper that could not
 # be started is not tried again for a minute (`off`).
@@ -69,11 +70,11 @@ sub find {
     return 1;
 }
 sub asked {
-    my ($patience) = @_;
+    my ($patience, $digest) = @_;
     open my $random, '<', '/dev/urandom' or return 0;
     sysread $random, my $bytes, 16;
     my $token = unpack 'H*', $bytes;
-    my $line = "$token $size\n";
+    my $line = "$token $size " . ($digest // '-') . "\n";
     return 0 if (syswrite($to, $line) // 0) != length $line;
     my ($got, $over) = ('', time + $patience);
     while (length $got < length "$token ok\n") {
@@ -85,13 +86,15 @@ sub asked {
         my $more = sysread $from, $got, length("$token ok\n") - length $got, length $got;
         return 0 if defined $more ? !$more : $! != $EINTR && $! != $EAGAIN;
     }
-    return $got eq "$token ok\n";
+    return 0 if substr($got, 0, 33, '') ne "$token " || $got !~ /\A(ok|wt)\n\z/;
+    return $1 eq 'ok' ? 1 : 2;
 }
-my %streams = (o => [\*STDOUT, $most_out, 0], e => [\*STDERR, $most_err, 0]);
+%streams = (o => [\*STDOUT, $most_out, 0], e => [\*STDERR, $most_err, 0]);
 sub deliver {
     my ($kind, $data) = @_;
     my $stream = $streams{$kind};
     return 0 if $stream->[1] && ($stream->[2] += length $data) > $stream->[1];
+    $data = pack('aN', $kind, length $data) . $data if $client;
     my $at = 0;
     while ($at < length $data) {
         my $put = syswrite $stream->[0], $data, length($data) - $at, $at;
@@ -100,6 +103,10 @@ sub deliver {
         $at += $put;
     }
     return 1;
+}
+sub serves {
+    (my $path = $warm) =~ s/warm\z/$pid.sock/;
+    syswrite $said, $pid if -S $path;
 }
 sub carry {
     my ($pending, $buffer, $closed, $later) = ('', '', 0, 0);
@@ -142,20 +149,24 @@ sub carry {
         }
         if (defined $code && !$closed && !$later) {
             $later = 1;
+            if ($client) { over(); next }
+            serves();
             my $child = fork;
             exit $code if !defined $child || $child;
             close $said;
         }
     }
     note('idle');
+    finish() if $client;
+    serves() if !$later;
     exit($later ? 0 : $code);
 }
 sub warm_task {
     return if !claim();
     local $SIG{PIPE} = 'IGNORE';
     my $found = find();
-    if ($found > 0) { carry() if asked(5); abandon() }
-    if ($found >= 0 && begin()) { carry() if asked(10); abandon(); ($pid, $born, $ends) = (0, 0, ''); note('off') }
+    if ($found > 0) { carry() if asked(5) == 1; abandon() }
+    if ($found >= 0 && begin()) { carry() if asked(10) == 1; abandon(); ($pid, $born, $ends) = (0, 0, ''); note('off') }
     undef $born;
     %known = ();
     close $lock;
@@ -199,8 +210,10 @@ sub guard {
     (my $folder = $warm) =~ s{/[^/]*\z}{};
     opendir my $all, $folder;
     my ($ctid) = $warm =~ m{([^/.]*)\.[^/]*\z};
-    for my $name (grep { /\.warm\z/ } readdir $all) {
+    for my $name (readdir $all) {
         my $old = "$folder/$name";
+        unlink $old if $name =~ /\.([0-9]+)\.sock\z/ && !look($1);
+        next if $name !~ /\.warm\z/;
         my $is_old = time - ((stat $old)[9] // time) >= 600;
         next if !$is_old && ($old eq $warm || index($name, "$ctid.") != 0);
         sysopen(my $file, $old, 0) or next;
@@ -220,10 +233,15 @@ sub guard {
     }
     close $in;
     close $out;
-    my ($seen, $looks, $ended) = (0, 0, 0);
+    my ($seen, $looks, $ended, $pause) = (0, 0, 0, 5);
+    my $listener = listener();
     while (!$ended) {
-        select undef, undef, undef, 5;
-        $ended = waitpid($child, 1) == $child;
+        my $bits = '';
+        vec($bits, fileno $listener, 1) = 1 if $listener;
+        my $news = select $bits, undef, undef, $pause;
+        receive($listener) if $news > 0;
+        while ((my $done = waitpid -1, 1) > 0) { $ended = 1 if $done == $child }
+        next if $news && !$ended;
         sysopen(my $file, $warm, 2) or last;
         flock $file, 6 or next;
         sysread $file, my $text, 200;
@@ -236,6 +254,7 @@ sub guard {
         unlink $warm;
         last;
     }
+    unlink place() if $listener;
     $pid = $child;
     undef $born;
     sweep(['TERM', 2], ['KILL', 3]);
@@ -248,7 +267,8 @@ sub abandon {
 sub broken {
     sweep(['TERM', 5], ['KILL', 3]);
     unlink $warm;
-    if (!defined $code) { print STDERR "the interpreter in the container ended before its task\n" }
+    if (!defined $code) { deliver('e', "the interpreter in the container ended before its task\n") }
+    over() if $client;
     exit($code // 137);
 }
 """

@@ -50,7 +50,9 @@ FENCE = "/var/lib/phoenix_hypervisor/leases/displaced"
 #
 # A displaced run does not enter. It is looked for under the lock: whoever displaces a run waits for the lock's end.
 #
-# The relay bounds what comes out of the container, and says on descriptor 3 when it has ended the command for that.
+# The relay bounds what comes out of the container, and says on descriptor 3 when it has ended the command for that, or
+# the number of the guard that serves the next ones. The method `look` runs nothing: it judges an exit code that a guard
+# has told.
 #
 # The lock is held by this shell alone: lxc-attach hands every open descriptor on to the command, so 9 is closed for
 # it. Otherwise a service started by a task would keep the container busy for as long as it runs, and the container
@@ -79,21 +81,23 @@ while read -r ctid who by _; do
 done <"$fence"
 fi
 bounded() {{
-LC_ALL=C perl -e "$relay" -- "$out" "$err" "$seconds" "$warm" "$busy" "$run" "$size" "$python" "$helper" "$@" \
+LC_ALL=C perl -e "$relay" -- "$out" "$err" "$seconds" "$warm" "$busy" "$run" "$fence" "$size" "$python" "$helper" "$@" \
 3>&1 1>&4 4>&- 9<&-
 }}
 [ -z "$warm" ] || warm=$dir/$id.$warm.warm
 exec 4>&1
+over= guard=
 case $method in
+look) (exit "$command") ;;
 lxc-attach) over=$(bounded lxc-attach -n "$id" --clear-env {_SET_VARIABLES} -- /bin/sh -c "$command") ;;
 pct) over=$(bounded pct exec "$id" -- /usr/bin/env -i {_ASSIGNMENTS} /bin/sh -c "$command") ;;
 esac
 rc=$?
-[ -z "$over" ] || end "$rc" "$over"
-[ "$rc" = 0 ] && end 0 ran
+case $over in [0-9]*) guard=$over ;; ?*) end "$rc" "$over" ;; esac
+[ "$rc" = 0 ] && end 0 ran "$guard"
 command -v lxc-info >/dev/null || end "$rc" no-lxc
 state=$(lxc-info -n "$id" -sH 2>/dev/null)
-case $state in RUNNING|FREEZING|FROZEN|THAWED) end "$rc" ran ;; esac
+case $state in RUNNING|FREEZING|FROZEN|THAWED) end "$rc" ran "$guard" ;; esac
 if [ -d /etc/pve/lxc ]; then
 [ -e "/etc/pve/lxc/$id.conf" ] && end "$rc" state "${{state:-STOPPED}}"
 for conf in /etc/pve/nodes/*/lxc/"$id".conf; do
@@ -115,6 +119,7 @@ LOCAL = (
     "phoenix-pct-local",
 )
 
+LOOK = "look"
 _GUEST_PREFIX = 'cd "$HOME" 2>/dev/null\n'
 _CTID = re.compile(r"[1-9][0-9]{0,8}\Z")
 _TRAILER = re.compile(rb" (-|[0-9]{1,3}) " + PATTERN.encode() + rb"\n")
@@ -146,10 +151,25 @@ class NodeCall:
         if not _CTID.match(str(self.ctid)):
             raise ValueError(f"not a container id: {self.ctid!r}")
         argv = ["/bin/sh", "-c", NODE_SCRIPT, name, str(self.ctid), self.nonce, self.busy_dir, str(self.busy_timeout)]
-        argv += [self.method, self.fence, self.run, _GUEST_PREFIX + self.command, RELAY]
+        command = self.command if self.method == LOOK else _GUEST_PREFIX + self.command
+        argv += [self.method, self.fence, self.run, command, RELAY]
         argv += [str(self.output_limit), str(self.error_limit), str(self.seconds)]
         argv += self.warm.argv(self.run, self.method) if self.warm else ["", "0", "", ""]
         return ["sudo", "-n", "--", *argv] if become else argv
+
+    def state_file(self) -> str:
+        """Return the state file of the warm interpreter for this call."""
+        key = self.warm.argv(self.run, self.method)[0] if self.warm else ""
+        return f"{self.busy_dir}/{self.ctid}.{key}.warm"
+
+    def guard(self, answer: NodeAnswer) -> str:
+        """Return the socket on the node to which the next module may go, by what this call has told. '' for none."""
+        number = answer.verdict.detail if self.warm and answer.verdict.ending is Ending.RAN else ""
+        return f"{self.state_file().removesuffix('warm')}{number}.sock" if number.isdigit() else ""
+
+    def look(self, rc: int) -> NodeCall:
+        """Return the call that runs nothing and judges an exit code."""
+        return dataclasses.replace(self, method=LOOK, command=str(rc), warm=None)
 
     def command_line(self, become: bool = False) -> str:
         """Return the same as one line for the login shell on the node."""

@@ -25,11 +25,13 @@ def of(pid, what):
     return comm.get(pid) == what
 perls = [pid for pid in parent if of(pid, b'perl') and words[pid][1:2] == [b'-e']]
 attached = [pid for pid in parent if b'lxc-attach' in words[pid][:1] and parent[pid] in perls]
+guards = [parent[pid] for pid in attached]
 helpers = [pid for pid in parent if parent[pid] in attached and b'warm interpreter' in b' '.join(words[pid])]
 warm = [pid for pid in parent if b'warm interpreter on a node' in b' '.join(words[pid][2:3])]
 found = {
     'the interpreter in the container': helpers,
-    'its guard': [parent[pid] for pid in attached],
+    'its guard': guards,
+    'the relay of the guard': [pid for pid in perls if parent[pid] in guards],
     'the relay of a command': [pid for pid in perls if of(parent[pid], b'sh') and b'.warm' in b' '.join(words[pid])],
     'the shell of a command': [parent[pid] for pid in perls if of(parent[pid], b'sh')],
     'the interpreter of the node': [pid for pid in warm if parent[pid] not in warm and of(pid, b'python3')],
@@ -46,6 +48,7 @@ print(*victims)
 IN_CONTAINER = (
     'the interpreter in the container',
     'its guard',
+    'the relay of the guard',
     'the relay of a command',
     'the shell of a command',
 )

@@ -5,18 +5,21 @@
 
 from __future__ import annotations
 
+import collections.abc as c
 import pathlib
+import re
 import socket
 import typing as t
 
 import pytest
+from ansible import constants
 from ansible.errors import AnsibleConnectionFailure, AnsibleError, AnsibleFileNotFound
 from ansible.parsing.dataloader import DataLoader
 from ansible.playbook.play_context import PlayContext
 from ansible.plugins.connection.ssh import Connection as SSHConnection
 from ansible.plugins.loader import connection_loader
 
-from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.open_ssh import sessions
+from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.open_ssh import guards, sessions
 
 NAME = "phoenix.hypervisor.pct"
 
@@ -156,6 +159,116 @@ def test_a_connection_that_is_open_is_used_without_ssh(
         argv[0] = plugin.get_option("ssh_executable").encode()
         plugin._bare_run(argv, data)
     assert taken == ways
+
+
+MODULE = "/bin/sh -c '/usr/bin/python3 && sleep 0'"
+DATA = b"_ANSIBALLZ_WRAPPER = True\nzip_data='QUJD',\n"
+
+
+class Told:
+    """Stands for the guards of a node: answers in turn, the last one again and again."""
+
+    def __init__(self, *answers: guards.Answer | Exception | None) -> None:
+        self.answers = list(answers)
+        self.places: list[guards.Place] = []
+
+    def __call__(self, place: guards.Place, payload: bytes, bounds: guards.Bounds, *_more: t.Any) -> t.Any:
+        assert (payload, bounds) == (DATA, guards.Bounds(64 << 20, 64 << 20, 7200))
+        self.places.append(place)
+        answer = self.answers[0] if len(self.answers) == 1 else self.answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+
+@pytest.fixture
+def guarded(monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path) -> c.Iterator[c.Callable[..., t.Any]]:
+    """Makes the plugin on a node whose guard is number 4711 and answers so."""
+    monkeypatch.setattr(constants, "DEFAULT_LOCAL_TMP", str(tmp_path))
+
+    def make(told: Told, started: Started, **variables: t.Any) -> t.Any:
+        monkeypatch.setattr(guards, "run", told)
+        return connection(monkeypatch, started, **{"ansible_control_path": f"{tmp_path}/x", **variables})
+
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(f"{tmp_path}/x")
+        yield make
+
+
+def test_a_module_goes_to_the_guard_that_a_command_has_told_of(
+    guarded: c.Callable[..., t.Any], tmp_path: pathlib.Path
+) -> None:
+    told, started = Told(guards.Answer(0, [b"by", b"guard"], [b"e"])), Started(verdict="ran 4711")
+    plugin = guarded(told, started)
+    assert plugin.exec_command(MODULE, DATA) == (0, b"out", b"")
+    assert (len(started.argv), told.places) == (1, [])
+    assert plugin.exec_command(MODULE, DATA) == (0, b"byguard", b"e")
+    assert plugin.exec_command("true", b"") == (0, b"out", b"")
+    assert len(started.argv) == 2
+    (place,) = told.places
+    assert place.connection == f"{tmp_path}/x"
+    assert re.fullmatch(r"/run/phoenix_hypervisor/950\.[0-9a-f]{16}\.4711\.sock", place.socket)
+
+
+@pytest.mark.parametrize(
+    "variables",
+    [
+        {"phoenix_pct_node_become": True},
+        {"phoenix_warm_interpreter": False},
+        {"ansible_password": "secret"},
+        {"ansible_user": "other"},
+        {"ansible_host": "192.0.2.2"},
+        {"ansible_port": 2222},
+        {"phoenix_ctid": 951},
+        {"phoenix_busy_dir": "/run/other"},
+    ],
+)
+def test_another_way_to_the_container_has_no_such_guard(
+    guarded: c.Callable[..., t.Any], variables: dict[str, t.Any]
+) -> None:
+    told, started = Told(None), Started(verdict="ran 4711")
+    guarded(told, started).exec_command(MODULE, DATA)
+    guarded(told, started, **variables).exec_command(MODULE, DATA)
+    assert told.places == []
+
+
+def test_what_a_guard_refuses_comes_as_a_command_from_then_on(guarded: c.Callable[..., t.Any]) -> None:
+    told, started = Told(None), Started(verdict="ran 4711")
+    plugin = guarded(told, started)
+    plugin.exec_command(MODULE, DATA)
+    started.verdict = "ran -"
+    for _again in "12":
+        assert plugin.exec_command(MODULE, DATA) == (0, b"out", b"")
+    assert (len(told.places), len(started.argv)) == (1, 3)
+
+
+def test_a_failure_that_a_guard_tells_is_judged_on_the_node(guarded: c.Callable[..., t.Any]) -> None:
+    told, started = Told(guards.Answer(137, [b"half"], [b"gone"])), Started(verdict="ran 4711")
+    plugin = guarded(told, started)
+    plugin.exec_command(MODULE, DATA)
+    assert plugin.exec_command(MODULE, DATA) == (137, b"half", b"gone")
+    assert b" look " in started.argv[-1][-1]
+    started.verdict = "state STOPPED"
+    with pytest.raises(AnsibleConnectionFailure, match="is stopped"):
+        plugin.exec_command(MODULE, DATA)
+
+
+@pytest.mark.parametrize(
+    ("answer", "error", "words"),
+    [
+        (guards.LostError(), AnsibleConnectionFailure, "the connection to the node ended"),
+        (guards.Answer(137, ending="late"), AnsibleError, "did not end within 7200 s"),
+        (guards.Answer(137, ending="flood"), AnsibleError, "wrote more than 64 MiB"),
+    ],
+)
+def test_a_module_that_a_guard_does_not_finish_fails(
+    guarded: c.Callable[..., t.Any], answer: guards.Answer | Exception, error: type[Exception], words: str
+) -> None:
+    plugin = guarded(Told(answer), started := Started(verdict="ran 4711"))
+    plugin.exec_command(MODULE, DATA)
+    with pytest.raises(error, match=words):
+        plugin.exec_command(MODULE, DATA)
+    assert len(started.argv) == 1
 
 
 def test_local_transport_starts_no_ssh(monkeypatch: pytest.MonkeyPatch) -> None:

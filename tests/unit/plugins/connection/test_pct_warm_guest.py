@@ -10,6 +10,7 @@ import collections.abc as c
 import io
 import pathlib
 import sys
+import tempfile
 import zipfile
 
 import pytest
@@ -21,20 +22,23 @@ from warm_node import NONCE, Node, standing
 from ansible_collections.phoenix.hypervisor.plugins.plugin_utils.pct.pct_verdict import Ending
 
 
-@pytest.fixture
-def node(tmp_path: pathlib.Path) -> c.Iterator[Node]:
-    with standing(tmp_path) as made:
+@pytest.fixture(params=["command", "guard"])
+def node(request: pytest.FixtureRequest) -> c.Iterator[Node]:
+    """Each module comes as a command, or goes to the guard where one takes it."""
+    # Short enough for the path of a socket.
+    with tempfile.TemporaryDirectory(prefix="warm") as folder, standing(pathlib.Path(folder)) as made:
+        made.by_guard = request.param == "guard"
         yield made
 
 
 # -- A container that an attacker controls -------------------------------------------------------------------------
 
-SERVE = "import os, struct, sys\nline = os.read(0, 70).split()[0]\n"
+SERVE = "import os, struct, sys\nline = os.read(0, 140).split()[0]\n"
 FORGED = {
     "says nothing": "import time\ntime.sleep(600)\n",
     "ends": "",
-    "another token": "import os\nos.read(0, 70)\nos.write(1, b'0' * 32 + b' ok\\n')\n",
-    "an answer ahead": "import os\nos.write(1, b'0' * 32 + b' ok\\nx\\0\\0\\0\\0z\\0\\0\\0\\0')\nos.read(0, 70)\n",
+    "another token": "import os\nos.read(0, 140)\nos.write(1, b'0' * 32 + b' ok\\n')\n",
+    "an answer ahead": "import os\nos.write(1, b'0' * 32 + b' ok\\nx\\0\\0\\0\\0z\\0\\0\\0\\0')\nos.read(0, 140)\n",
     "garbage": "import os\nwhile True: os.write(1, os.urandom(4096))\n",
 }
 BROKEN = {

@@ -61,6 +61,9 @@ class Master:
             return
         request = self.message(client)
         self.requests.append(request)
+        if request[:4] == struct.pack(">I", sessions.OPEN_FORWARD):
+            self.forward(client, request[8:])
+            return
         streams = [number for _stream in range(3) for number in socket.recv_fds(client, 1, 1)[1]]
         try:
             if self.ending == "refused":
@@ -72,6 +75,23 @@ class Master:
             for number in streams:
                 with contextlib.suppress(OSError):
                     os.close(number)
+
+    def forward(self, client: socket.socket, request: bytes) -> None:
+        """Say on one connection where it would lead, and what has come."""
+        own, target = (part[4:] for part in request[4:].split(b"\xff\xff\xff\xfe")[:2])
+        if self.ending == "refused":
+            client.sendall(sessions.words(0x80000003, 1, b"Port forwarding failed"))
+            return
+        with socket.socket(socket.AF_UNIX) as listener:
+            listener.bind(own)
+            listener.listen()
+            client.sendall(sessions.words(sessions.DONE, 1))
+            with listener.accept()[0] as one:
+                one.sendall(target + b" " + one.recv(100))
+            closing = self.message(client)
+            assert closing[8:] == request
+            self.requests.append(closing)
+            client.sendall(sessions.words(sessions.DONE, 2))
 
     def work(self, client: socket.socket, request: bytes, streams: list[int]) -> None:
         # After the kind: number, an empty text, four flags, the escape sign, a terminal's name.
@@ -181,3 +201,34 @@ def test_only_the_socket_that_ansible_names_is_used(folder: pathlib.Path) -> Non
         assert sessions.socket_of([b"ssh", b"-o", option, b"-o", option]) == ""
     for other in (b"/%h", b"~/x", b"/x", os.fsencode(folder)):
         assert sessions.socket_of([b"ssh", b"-o", b'ControlPath="' + other + b'"']) == ""
+
+
+def test_a_connection_with_a_socket_of_the_node(folder: pathlib.Path) -> None:
+    before = os.listdir("/proc/self/fd")
+    with master(folder) as one:
+        with sessions.connected(one.path, "/run/guard.sock", str(folder), PATIENCE) as made:
+            made.sendall(b"words")
+            assert made.recv(100) == b"/run/guard.sock words"
+        assert [request[:4] for request in one.requests] == [
+            struct.pack(">I", kind) for kind in (sessions.OPEN_FORWARD, sessions.CLOSE_FORWARD)
+        ]
+    assert os.listdir(folder) == ["socket"]
+    assert os.listdir("/proc/self/fd") == before
+
+
+@pytest.mark.parametrize("ending", ["before", "old", "refused"])
+def test_a_master_that_does_not_lead_there(folder: pathlib.Path, ending: str) -> None:
+    with (
+        master(folder, ending) as one,
+        pytest.raises(sessions.UnusableError),
+        sessions.connected(one.path, "/run/guard.sock", str(folder), PATIENCE),
+    ):
+        pass
+    assert os.listdir(folder) == ["socket"]
+
+
+@pytest.mark.parametrize(("ending", "lives"), [("", True), ("before", False), ("old", False)])
+def test_whether_a_master_lives(folder: pathlib.Path, ending: str, lives: bool) -> None:
+    with master(folder, ending) as one:
+        assert sessions.greets(one.path, PATIENCE) is lives
+    assert not sessions.greets(one.path, PATIENCE)
