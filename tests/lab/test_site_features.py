@@ -301,7 +301,6 @@ def test_file_outside_of_the_configuration_is_refused_before_anything(guest: Gue
 
 def test_interrupted_change_of_the_store_is_completed(guest: Guest) -> None:
     """As after a run that was killed between the file and the trust store."""
-    guest.play().good()
     guest.sh(
         f'touch /var/lib/trusted_ca.pending; rm {ANCHORS}/trusted_ca-lab.crt; update-ca-certificates --fresh >/dev/null'
     )
