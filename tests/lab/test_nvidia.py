@@ -148,7 +148,7 @@ def test_a_missing_device_is_named_before_anything_is_done(fleet: Fleet) -> None
     run = fleet.project.play()
     fleet.lab.sh('nvidia-modprobe -u -c 1')
     assert run.rc != 0
-    assert "gpu_assignment: the node's device /dev/nvidia1 is missing" in told(run)
+    assert "gpu_assignment the node's device /dev/nvidia1 is missing" in told(run)
     assert 'un nvidia-modprobe -u -c 1 on the node' in told(run)
     assert fleet.lab.mutations() == []
     assert fleet.project.play().good().changed == 0
