@@ -77,6 +77,7 @@ class ApiClient:
             )
         self._at = at
         self.record_key = at.record_key
+        self.user = f"{at.user}!{at.token_id}"
         self._answered = False
         verify: bool | str = False if at.fingerprint else (at.ca or at.validate_certs)
         backend = Backend(

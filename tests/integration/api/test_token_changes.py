@@ -323,7 +323,10 @@ def test_two_writes_of_one_description_do_not_lose_each_other(node, token, drive
     assert (data["word"], data["record"]["raw_boot"]) == ("created", "theirs")
 
 
-def test_a_creation_whose_run_was_killed_is_continued(node, token, drive, monkeypatch):
+@pytest.mark.parametrize("is_running", [False, True], ids=["ended", "running"])
+def test_a_creation_whose_run_was_killed_is_continued(node, token, drive, monkeypatch, is_running):
+    """Also while its worker runs, when the config has nothing but its lock."""
+
     class Killed(BaseException):
         pass
 
@@ -336,11 +339,14 @@ def test_a_creation_whose_run_was_killed_is_continued(node, token, drive, monkey
         return answer
 
     monkeypatch.setattr(ApiClient, "request", die)
+    monkeypatch.setattr(node.pve, "time_scale", 0.3)
+    monkeypatch.setitem(node.pve.ct_secs, "create", 3)
     with pytest.raises(Killed):
         drive(plain())
     monkeypatch.setattr(ApiClient, "request", request)
-    node.run(node.pve.settled())
-    assert kept(node)[1]["record"]["creating"]
+    if not is_running:
+        node.run(node.pve.settled())
+        assert kept(node)[1]["record"]["creating"]
     node.forget_requests()
     result = drive(plain(), {**RUN, "id": "run-2"}, dead=["run-1"])
     assert (result["error"], result["state"]) == (None, "completed")

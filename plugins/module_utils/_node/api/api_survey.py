@@ -20,7 +20,9 @@ from ..container import applying
 from ..container.conf import backups
 from ..container.conf.observe import WORKERS, failure, inside
 from ..container.described import Planned, briefly, describe, unobserved, wanted_from
+from ..container.executor import TASK_TIMEOUT
 from ..container.outcome import Outcome, StepError, on_container, report
+from ..container.past import creations
 from ..failure import NodeError, about
 from ..guest import guest
 from ..pve.client import Client, PveError
@@ -80,6 +82,10 @@ class Looks:
             self.observer.read_conf(source)
             above = self.observer.record_of(source)
         found = self.observer.observe(want.ctid, source, Record(), running, above, clones)
+        if found.lock == "create" and self.observer.record_of(want.ctid) is None:
+            user = str(getattr(self._client, "user", ""))
+            if creations.await_own(self._client, self._node, want, user, TASK_TIMEOUT):
+                found = self.observer.observe(want.ctid, source, Record(), None, above, clones)
         if want.target == "absent":
             # What goes with it does not stand in its way: clones go before their source.
             left = tuple(clone for clone in found.linked_clones if clone not in together)
