@@ -46,9 +46,9 @@ def guard(node: Node) -> c.Iterator[socket.socket]:
 
 def test_a_module_goes_to_the_guard_that_a_command_has_left(node: Node) -> None:
     first = node.helper()
-    assert node.guarded == 0
+    assert node.guarded == 1  # the one after the command
     assert [node.helper(), node.helper()] == [first, first]
-    assert node.guarded == 2
+    assert node.guarded == 3
     assert node.states() == ["idle"]
 
 
@@ -62,7 +62,7 @@ def test_its_socket_is_for_root_alone(node: Node) -> None:
 def test_the_lock_is_held_for_the_module_and_not_in_between(node: Node) -> None:
     node.helper()
     inside = f"import subprocess\nprint(subprocess.call(['flock', '-n', '-x', {str(node.busy)!r}, 'true']))\n"
-    assert (node.run(inside).stdout, node.guarded) == (b"1\n", 1)
+    assert (node.run(inside).stdout, node.guarded) == (b"1\n", 2)
     with node.busy.open() as handle:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
@@ -147,7 +147,7 @@ def test_what_is_no_request_changes_nothing(node: Node) -> None:
         guard.connect(str(path))
         guard.sendall(b"x")
     assert node.helper()
-    assert node.guarded == 1
+    assert node.guarded == 2
 
 
 def test_it_leaves_no_socket(node: Node) -> None:

@@ -93,11 +93,17 @@ class Node:
 
     def run(self, program: str | bytes, python: str = PYTHON, **options: t.Any) -> Done:
         payload = program if isinstance(program, bytes) else program.encode()
+        if self.by_guard and not (self.sockets(python, **options) or self.changes or self.program):
+            self.by_command(b"", python, **options)
         told = self.ask(payload, python, **options) if self.by_guard else None
         if told is not None and told.answer.rc is not None:
             self.guarded += 1
             answered = told.answer
             return Done(answered.rc, b"".join(answered.output), b"".join(answered.errors), Ending(answered.ending))
+        return self.by_command(payload, python, **options)
+
+    def by_command(self, payload: bytes, python: str = PYTHON, **options: t.Any) -> Done:
+        """Run a module as a task does that knows no guard."""
         with self.start(payload, python, **options) as process:
             stdout, stderr = process.communicate(payload, timeout=60)
         answer = wrapper.read_answer(stderr, NONCE)
