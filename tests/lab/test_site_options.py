@@ -94,6 +94,7 @@ def test_a_fleet_with_every_plain_option_is_settled_after_one_run(lab: Lab, proj
     )
     first = project.play().good()
     assert 'it has no' not in first.output  # both had their address in time
+    lab.await_boot(950)  # its further networks come after the first one
     config = lab.config(950)
     expected = {
         **{key: str(OPTIONS[key]) for key in ('timezone', 'ostype', 'arch', 'cmode', 'tty', 'cpulimit', 'cpuunits')},

@@ -88,3 +88,11 @@ def test_no_package_is_crowded() -> None:
 def test_no_file_name_twice() -> None:
     names = Counter(path.name for files in packages(ROOT).values() for path in files)
     assert [name for name, count in names.items() if count > 1] == []
+
+
+def test_no_test_file_name_twice() -> None:
+    """pytest imports a test by its file's name where its folder is no package, and then the second one fails."""
+    for folder in ('unit', 'integration', 'lab'):
+        files = (ROOT / 'tests' / folder).rglob('test_*.py')
+        names = Counter(path.name for path in files if not (path.parent / '__init__.py').exists())
+        assert [name for name, count in names.items() if count > 1] == [], folder

@@ -50,9 +50,10 @@ def read(kind: str, name: str) -> bytes | None:
         handle = os.open(os.path.join(place, name), os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
     except OSError:
         return None
+    if not _is_own(os.fstat(handle), stat.S_ISREG):
+        os.close(handle)
+        return None
     with os.fdopen(handle, "rb") as file:
-        if not _is_own(os.fstat(handle), stat.S_ISREG):
-            return None
         with contextlib.suppress(OSError):
             os.utime(handle)  # used: it stays longer
         return file.read()

@@ -36,7 +36,7 @@ def _files(folder: str) -> Iterator[tuple[str, int]]:
             for entry in entries:
                 if entry.name.endswith(".py"):
                     state = entry.stat()
-                    changed = max(state.st_mtime_ns, state.st_ctime_ns)
-                    yield f"{entry.path}\0{state.st_size} {state.st_mtime_ns} {state.st_ctime_ns}\n", changed
+                    times = f"{state.st_mtime_ns} {state.st_ctime_ns}"
+                    yield f"{entry.path}\0{state.st_size} {times}\n", state.st_ctime_ns
                 elif entry.name != "__pycache__" and entry.is_dir():
                     places.append(entry.path)

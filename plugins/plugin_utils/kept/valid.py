@@ -31,7 +31,7 @@ class KeptKnown(Known):
 
     def has(self, key: str) -> bool:
         """Return whether a document of this key was valid."""
-        return files.read(KIND, self._name(key)) is not None
+        return bool(stamp()) and files.read(KIND, self._name(key)) is not None
 
     def add(self, key: str) -> None:
         """Remember that it was."""
@@ -41,7 +41,7 @@ class KeptKnown(Known):
 
     @staticmethod
     def _name(key: str) -> str:
-        return hashlib.sha256(f"{stamp()} {key}".encode()).hexdigest() if stamp() else ""
+        return hashlib.sha256(f"{stamp()} {key}".encode()).hexdigest()
 
 
 def are_new() -> bool:

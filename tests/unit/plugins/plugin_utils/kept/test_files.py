@@ -39,7 +39,8 @@ def test_nothing_is_read_that_others_could_have_written(home: Path) -> None:
     (place / "open").chmod(0o622)
     (place / "link").symlink_to(place / "plain")
     os.mkfifo(place / "pipe", 0o600)
-    assert [files.read("a", name) for name in ("open", "link", "pipe", "none")] == [None] * 4
+    (place / "folder").mkdir(mode=0o700)
+    assert [files.read("a", name) for name in ("open", "link", "pipe", "folder", "none")] == [None] * 5
     place.chmod(0o777)
     files.folder.cache_clear()
     assert files.read("a", "plain") is None
