@@ -187,7 +187,10 @@ def read_junit(path: Path) -> tuple[int, list[Failure], list[str]]:
             continue
         found = [one for one in (case.find('failure'), case.find('error')) if one is not None]
         if found:
-            name, said = f'{case.get("classname")}::{case.get("name")}', (found[0].get('message') or '').splitlines()
+            name = f'{case.get("classname")}::{case.get("name")}'
+            # pytest shortens its message, but marks the lines of it in the text.
+            said = [line[1:].strip() for line in (found[0].text or '').splitlines() if line.startswith('E ')]
+            said = said or (found[0].get('message') or '').splitlines()
             if len(said) > FIRST_LINES + LAST_LINES:
                 said[FIRST_LINES:-LAST_LINES] = ['…']
             failures.append(Failure(name, case.get('file') or '', '\n'.join(said)))
