@@ -98,6 +98,7 @@ class Node:
         told = self.ask(payload, python, **options) if self.by_guard else None
         if told is not None and told.answer.rc is not None:
             self.guarded += 1
+            self.await_relays()
             answered = told.answer
             return Done(answered.rc, b"".join(answered.output), b"".join(answered.errors), Ending(answered.ending))
         return self.by_command(payload, python, **options)
@@ -138,6 +139,13 @@ class Node:
     def guards(self) -> list[int]:
         """The processes on the node that stand behind a helper."""
         return processes.holders(str(self.busy))
+
+    def await_relays(self) -> None:
+        """Wait until those that have carried a module have ended, which is a moment after their last word."""
+        listening = {path.suffixes[-2][1:] for path in (self.root / "run").glob("*.sock")}
+        for pid in self.guards():
+            if str(pid) not in listening:
+                gone(pid, 1)  # a guard that waits for its last module does not listen any more
 
     def states(self) -> list[str]:
         return [path.read_text().split()[0] for path in sorted((self.root / "run").glob("*.warm"))]
