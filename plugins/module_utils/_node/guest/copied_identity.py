@@ -56,8 +56,10 @@ manage() { :; }
 if [ "$copied" ] && [ RESTART = yes ]; then
   if command -v systemctl >/dev/null; then
     manage() { systemctl "$1" "$2"; }
-    for unit in networking network dhcpcd NetworkManager wickedd; do
-      if systemctl -q is-active "$unit"; then clients="$clients $unit"; fi
+    set -- networking network dhcpcd NetworkManager wickedd
+    for state in $(systemctl is-active "$@"); do
+      if [ "$state" = active ]; then clients="$clients $1"; fi
+      shift
     done
   elif command -v rc-service >/dev/null; then
     manage() { rc-service "$2" "$1"; }
@@ -67,7 +69,9 @@ if [ "$copied" ] && [ RESTART = yes ]; then
   fi
   case "$clients" in
     *network*) for process in ROOT/proc/[0-9]*; do
-      if [ "$(cat "$process/comm" 2>/dev/null)" = dhclient ]; then kill -9 "${process#/proc/}" || :; fi
+      name=
+      { read -r name <"$process/comm"; } 2>/dev/null || :
+      if [ "$name" = dhclient ]; then kill -9 "${process##*/}" || :; fi
     done ;;
   esac
   for unit in $clients; do manage stop "$unit" >/dev/null || :; done

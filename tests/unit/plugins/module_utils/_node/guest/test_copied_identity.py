@@ -37,7 +37,8 @@ def run(root: Path, active: str = "", restarts: bool = True) -> list[str]:
     tools = root / "tools"
     tools.mkdir(exist_ok=True)
     (tools / "systemctl").write_text(
-        f'#!/bin/sh\nif [ "$1" = -q ]; then case " {active} " in *" $3 "*) exit 0;; esac; exit 3; fi\n'
+        f'#!/bin/sh\nif [ "$1" = is-active ]; then shift; for unit; do\n'
+        f'case " {active} " in *" $unit "*) echo active;; *) echo inactive;; esac; done; exit 3; fi\n'
         f'echo "$*" >> {root}/calls; ls {root}/var/lib/dhcp >> {root}/calls\n'
     )
     (tools / "systemctl").chmod(0o755)
