@@ -56,7 +56,7 @@ def test_a_valid_file_is_judged_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_code_that_has_just_changed_judges_each_time(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """As in the first run after an installation."""
-    monkeypatch.setattr(valid.unchanged, "MOMENT", 3600.0)
+    monkeypatch.setattr(valid.unchanged, "MOMENT", float("inf"))
     assert judged(GOOD, valid.KeptKnown()) == 0
     assert judged({"lxc_configs": {"950": {"coress": 1}}}, valid.KeptKnown()) > 0
     assert files.names("valid") == []
