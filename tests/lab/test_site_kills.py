@@ -172,7 +172,7 @@ def test_a_process_between_a_task_and_its_module_is_killed(fleet: Project) -> No
                 'name': name,
                 'ansible.builtin.shell': line,
                 'changed_when': False,
-                'ignore_errors': True,
+                'ignore_errors': True,  # it is killed; what follows says what became of it
                 'vars': {'ansible_python_interpreter': ITS_PYTHON.get(name, '/usr/bin/python3')},
             },
             {'name': 'Follow', 'ansible.builtin.shell': f'echo again >> /root/after.{number}', 'changed_when': True},

@@ -32,7 +32,11 @@ class Sharing:
         # Without input, Ansible gives a command a terminal; only ssh can.
         path = sessions.socket_of(cmd) if in_data and self.is_plain(cmd[0]) else ""
         result = sessions.run(path, cmd[-1], in_data, self.get_option("timeout")) if path and in_data else None
-        return super()._bare_run(cmd, in_data, sudoable, checkrc) if result is None else result  # type: ignore[misc]
+        if result is not None:
+            return result
+        # Ansible's class, which stands behind this one, has it; mypy sees none here.
+        told: Result = super()._bare_run(cmd, in_data, sudoable, checkrc)  # type: ignore[misc]
+        return told
 
     def is_plain(self, program: bytes) -> bool:
         """Return whether ssh would do nothing but hand the command on: ask no password, say no debugging words."""
